@@ -1,0 +1,1 @@
+//! Vaults and the life of keys.

@@ -1,0 +1,133 @@
+//! The engine's one error type.
+
+use alloc::string::String;
+use core::fmt;
+
+/// What went wrong, and what to do about it.
+///
+/// A message never carries key material or plaintext.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::Error;
+/// use strongroom::document::Header;
+///
+/// let error = Header::parse(b"no sealed document").unwrap_err();
+/// assert!(matches!(error, Error::Format { offset: 0, .. }));
+/// ```
+#[non_exhaustive]
+#[derive(Debug)]
+pub enum Error {
+    /// A tag, key, context, commitment or padding did not hold. One opaque answer on purpose:
+    /// which of them it was would help an attacker.
+    Authentication,
+    /// The bytes at `offset` (in bytes from the start of what was parsed) are not what the format
+    /// says there.
+    Format {
+        /// Where, in bytes.
+        offset: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A key cannot be used.
+    Key {
+        /// The key's id, or what it was called where it was read.
+        key: String,
+        /// Why not, and the next step.
+        reason: &'static str,
+    },
+    /// None of the keys at hand is one that the document is wrapped with.
+    NoKey {
+        /// The ids of the keys that would open it, as the document names them.
+        wrapped_with: String,
+    },
+    /// The document's `expires_at` has passed.
+    Expired {
+        /// Seconds since the Unix epoch.
+        expires_at: u64,
+    },
+    /// A length is outside what the standard or the format allows.
+    Length {
+        /// Of what.
+        what: &'static str,
+        /// The length given, in bytes (or items, where `what` says so).
+        length: u64,
+        /// The greatest length allowed, in the same unit.
+        limit: u64,
+    },
+    /// An argument has a value that cannot work.
+    Argument {
+        /// Which.
+        what: &'static str,
+        /// Why, and what would.
+        reason: &'static str,
+    },
+    /// The input had another length while it was read than when reading began.
+    InputChanged {
+        /// The length at the beginning, in bytes.
+        expected: u64,
+    },
+    /// The operating system gave no random bytes.
+    Random,
+    /// Reading or writing failed.
+    #[cfg(feature = "std")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A [`Error::Format`] at `offset`.
+    pub(crate) fn format(offset: usize, reason: &'static str) -> Self {
+        Self::Format { offset: offset as u64, reason }
+    }
+
+    /// Wraps what the operating system said while `doing` something.
+    #[cfg(feature = "std")]
+    pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { doing, source }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Authentication => f.write_str(
+                "authentication failed: the key or the context is not the one it was sealed with, \
+                 or the bytes were changed",
+            ),
+            Self::Format { offset, reason } => {
+                write!(f, "not a valid sealed document: {reason} (at byte {offset})")
+            }
+            Self::Key { key, reason } => write!(f, "key {key}: {reason}"),
+            Self::NoKey { wrapped_with } => {
+                write!(f, "no key for this document: it is wrapped with {wrapped_with}")
+            }
+            Self::Expired { expires_at } => write!(
+                f,
+                "the document expired at {expires_at} (seconds since the Unix epoch) and is not \
+                 opened any more"
+            ),
+            Self::Length { what, length, limit } => {
+                write!(f, "{what}: {length} is more than the {limit} allowed")
+            }
+            Self::Argument { what, reason } => write!(f, "{what}: {reason}"),
+            Self::InputChanged { expected } => write!(
+                f,
+                "the input changed while it was read: it had {expected} bytes at first; try again \
+                 when nothing writes to it"
+            ),
+            Self::Random => f.write_str("the operating system gave no random bytes"),
+            #[cfg(feature = "std")]
+            Self::Io { doing, source } => write!(f, "{doing}: {source}"),
+        }
+    }
+}
+
+// `source` stays empty: `Io` prints what the operating system said as part of its own message, and a
+// chain that repeats it would say everything twice.
+impl core::error::Error for Error {}

@@ -1,0 +1,132 @@
+//! Bytes that are wiped when they are dropped, redacted when they are printed and compared in
+//! constant time.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use subtle::{Choice, ConstantTimeEq};
+use zeroize::Zeroize;
+
+use crate::error::Error;
+
+/// `N` secret bytes on the heap, so that moving the value leaves no copy behind.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::secret::Secret;
+///
+/// let key = Secret::<32>::generate()?;
+/// assert_eq!(format!("{key:?}"), "Secret<32>(redacted)");
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+pub struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// `N` bytes from the operating system's random number generator.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`] when the operating system gives none.
+    pub fn generate() -> Result<Self, Error> {
+        Self::fill_with(|bytes| crate::random::fill(bytes))
+    }
+
+    /// Copies `bytes`. The caller wipes the original.
+    #[must_use]
+    pub fn copy_from(bytes: &[u8; N]) -> Self {
+        let mut secret = Self(Box::new([0; N]));
+        secret.0.copy_from_slice(bytes);
+        secret
+    }
+
+    /// The bytes that `fill` writes into zeroed memory.
+    pub(crate) fn fill_with<E>(fill: impl FnOnce(&mut [u8; N]) -> Result<(), E>) -> Result<Self, E> {
+        let mut secret = Self(Box::new([0; N]));
+        fill(&mut secret.0)?;
+        Ok(secret)
+    }
+
+    /// The bytes themselves; copies of them are the caller's to wipe.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> fmt::Debug for Secret<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret<{N}>(redacted)")
+    }
+}
+
+impl<const N: usize> ConstantTimeEq for Secret<N> {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&*other.0)
+    }
+}
+
+impl<const N: usize> PartialEq for Secret<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.ct_eq(other).into()
+    }
+}
+
+impl<const N: usize> Eq for Secret<N> {}
+
+/// Secret bytes of a length known at run time only.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::secret::SecretVec;
+///
+/// let secret = SecretVec::from(b"key material".to_vec());
+/// assert_eq!(secret.expose().len(), 12);
+/// assert_eq!(format!("{secret:?}"), "SecretVec(redacted)");
+/// ```
+pub struct SecretVec(Vec<u8>);
+
+impl SecretVec {
+    /// `length` zero bytes, to be filled in place.
+    pub(crate) fn zeroed(length: usize) -> Self {
+        Self(alloc::vec![0; length])
+    }
+
+    /// The bytes themselves; copies of them are the caller's to wipe.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes, to be written in place.
+    pub(crate) fn expose_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl From<Vec<u8>> for SecretVec {
+    /// Takes the vector over, and wipes it in the end.
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Drop for SecretVec {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for SecretVec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretVec(redacted)")
+    }
+}
