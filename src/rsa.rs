@@ -1,1 +1,46 @@
-//! RSA-2048.
+//! RSA-2048 keys and RSA-OAEP-256 (RFC 8017 section 7.1 with SHA-256 and MGF1-SHA-256, empty label;
+//! the name is that of RFC 7518 section 4.3).
+//!
+//! A key has a modulus of 2048 bits, two distinct primes of 1024 bits and an odd public exponent in
+//! 3..2^32. Keys that are read are held to the same rules as keys that are generated; any other key
+//! is refused with an [`Error::Key`](crate::Error::Key) that says which rule it breaks.
+//!
+//! Keys are read from and written as PKCS#8 (RFC 5958) and `SubjectPublicKeyInfo` (RFC 5280
+//! section 4.1), in PEM (RFC 7468) or DER.
+//!
+//! # Security
+//!
+//! The private operation is blinded with fresh randomness, and its result is checked with the public
+//! exponent before anything looks at it. Whatever is wrong with a ciphertext, the answer is the one
+//! [`Error::Authentication`](crate::Error::Authentication).
+//!
+//! # Example
+//!
+//! ```
+//! use strongroom::rsa::{PrivateKey, PublicKey};
+//!
+//! let private = PrivateKey::generate()?;
+//! let public = PublicKey::from_spki_pem(&private.public_key().to_spki_pem()?)?;
+//!
+//! let ciphertext = public.encrypt_oaep_256(b"a data key")?;
+//! assert_eq!(private.decrypt_oaep_256(&ciphertext)?.expose(), b"a data key");
+//! # Ok::<(), strongroom::Error>(())
+//! ```
+
+mod entropy;
+mod oaep;
+mod pem;
+mod primality;
+mod private_key;
+mod public_key;
+mod rules;
+
+pub use private_key::PrivateKey;
+pub use public_key::PublicKey;
+
+/// The length of a modulus, and with it of a ciphertext, in bytes.
+pub const MODULUS_LEN: usize = 256;
+
+/// The length in bytes of the longest message that fits into one RSA-OAEP-256 ciphertext
+/// (RFC 8017 section 7.1.1: the modulus length less two hashes and two bytes).
+pub const MESSAGE_MAX: usize = MODULUS_LEN - oaep::OVERHEAD;

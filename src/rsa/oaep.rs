@@ -1,0 +1,139 @@
+//! EME-OAEP encoding and decoding (RFC 8017 section 7.1) with SHA-256 and MGF1-SHA-256.
+//!
+//! ```text
+//! EM = 00 || seed ^ MGF1(masked DB) || DB ^ MGF1(seed)
+//! DB = SHA-256(label) || 00 .. 00 || 01 || message
+//! ```
+//!
+//! The decoder's instructions, branches and addresses are the same for every encoded message of one
+//! length, up to the one bit that says whether it is accepted. Anything more would be an oracle that
+//! decrypts (Manger, CRYPTO 2001).
+
+use sha2::digest::Output;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use zeroize::Zeroize;
+
+use crate::error::Error;
+use crate::secret::SecretVec;
+
+/// The length of a SHA-256 hash in bytes, and with it of the seed.
+const HASH_LEN: usize = 32;
+
+/// What the encoding takes of the modulus length in bytes: two hashes, the first byte and the
+/// separator.
+pub(super) const OVERHEAD: usize = 2 * HASH_LEN + 2;
+
+/// Writes the encoding of `message` over `encoded`, whose length is the modulus length in bytes.
+///
+/// # Errors
+///
+/// [`Error::Length`] when the message is longer than `encoded` less [`OVERHEAD`].
+pub(super) fn encode(
+    message: &[u8],
+    label: &[u8],
+    seed: &[u8; HASH_LEN],
+    encoded: &mut [u8],
+) -> Result<(), Error> {
+    let limit = encoded.len().saturating_sub(OVERHEAD);
+    let too_long = Error::Length {
+        what: "message for RSA-OAEP-256",
+        length: message.len() as u64,
+        limit: limit as u64,
+    };
+    let Some((first, masked_seed, db)) = split(encoded) else { return Err(too_long) };
+    let (label_hash, tail) = db.split_at_mut(HASH_LEN);
+    let Some(padding_len) = tail.len().checked_sub(message.len() + 1) else {
+        return Err(too_long);
+    };
+    let (padding, tail) = tail.split_at_mut(padding_len);
+
+    label_hash.copy_from_slice(&Sha256::digest(label));
+    padding.fill(0);
+    if let Some((separator, body)) = tail.split_first_mut() {
+        *separator = 1;
+        body.copy_from_slice(message);
+    }
+    *first = 0;
+    masked_seed.copy_from_slice(seed);
+    mask(masked_seed, db);
+    mask(db, masked_seed);
+    Ok(())
+}
+
+/// The message in `encoded`, which is overwritten with secrets on the way: the caller wipes it.
+///
+/// # Errors
+///
+/// [`Error::Authentication`], whatever is wrong.
+pub(super) fn decode(encoded: &mut [u8], label: &[u8]) -> Result<SecretVec, Error> {
+    // The length is public: it is the modulus length.
+    let (first, seed, db) = split(encoded).ok_or(Error::Authentication)?;
+    mask(db, seed);
+    mask(seed, db);
+    let (label_hash, tail) = db.split_at_mut(HASH_LEN);
+
+    let mut valid = first.ct_eq(&0) & label_hash.ct_eq(&Sha256::digest(label));
+    // In the padding until the first 01 has gone by; nothing but 00 may come before it.
+    let mut in_padding = Choice::from(1);
+    let mut start = 0_u64;
+    for (next, byte) in (1_u64..).zip(tail.iter()) {
+        let separator = in_padding & byte.ct_eq(&1);
+        start.conditional_assign(&next, separator);
+        in_padding &= !separator;
+        valid &= !in_padding | byte.ct_eq(&0);
+    }
+    valid &= !in_padding;
+    shift_left(tail, start);
+
+    if !bool::from(valid) {
+        return Err(Error::Authentication);
+    }
+    // Accepted: from here the length of the message is public.
+    let message_len = usize::try_from(start).ok().and_then(|start| tail.len().checked_sub(start));
+    let message = message_len.and_then(|len| tail.get(..len)).ok_or(Error::Authentication)?;
+    Ok(SecretVec::from(message.to_vec()))
+}
+
+/// The first byte, the (masked) seed and the (masked) data block of an encoded message; nothing when
+/// it is shorter than the shortest there is.
+fn split(encoded: &mut [u8]) -> Option<(&mut u8, &mut [u8], &mut [u8])> {
+    if encoded.len() < OVERHEAD {
+        return None;
+    }
+    let (first, rest) = encoded.split_first_mut()?;
+    let (seed, db) = rest.split_at_mut_checked(HASH_LEN)?;
+    Some((first, seed, db))
+}
+
+/// `target ^= MGF1-SHA-256(source)` (RFC 8017 appendix B.2.1).
+fn mask(source: &[u8], target: &mut [u8]) {
+    let mut block = Output::<Sha256>::default();
+    for (counter, chunk) in (0_u32..).zip(target.chunks_mut(HASH_LEN)) {
+        let hash = Sha256::new_with_prefix(source).chain_update(counter.to_be_bytes());
+        Digest::finalize_into(hash, &mut block);
+        for (byte, pad) in chunk.iter_mut().zip(block.iter()) {
+            *byte ^= pad;
+        }
+    }
+    block.as_mut_slice().zeroize();
+}
+
+/// Moves `bytes` down by `distance`, which stays secret: one pass for each bit that a distance within
+/// `bytes` can have, and each pass touches every byte.
+fn shift_left(bytes: &mut [u8], distance: u64) {
+    let len = bytes.len();
+    let mut step = 1_usize;
+    let mut bits = distance;
+    while step <= len {
+        let moved = Choice::from((bits & 1) as u8);
+        for index in 0..len {
+            let from = bytes.get(index + step).copied().unwrap_or(0);
+            if let Some(to) = bytes.get_mut(index) {
+                to.conditional_assign(&from, moved);
+            }
+        }
+        step <<= 1;
+        bits >>= 1;
+    }
+}

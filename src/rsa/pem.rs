@@ -1,0 +1,62 @@
+//! PEM in and out (RFC 7468), with a next step for each kind of file that is none of ours.
+
+use alloc::string::String;
+
+use ::rsa::pkcs1::pem;
+
+use super::rules::refuse;
+use crate::error::Error;
+use crate::secret::SecretVec;
+
+pub(super) const PRIVATE: &str = "PRIVATE KEY";
+pub(super) const PUBLIC: &str = "PUBLIC KEY";
+
+const NOT_PEM: &str = "it is not PEM text; pass the whole file, from the line -----BEGIN to the line \
+    -----END, unchanged";
+const OTHER_LABEL: &str = "it is neither a PKCS#8 private key (BEGIN PRIVATE KEY) nor a public key \
+    (BEGIN PUBLIC KEY); pass an RSA key of 2048 bits in one of these forms";
+pub(super) const IS_PUBLIC: &str = "it is a public key, where the private key is needed; pass the file that says BEGIN PRIVATE KEY";
+pub(super) const IS_PRIVATE: &str = "it is a private key, where the public key is needed; pass the \
+    file that says BEGIN PUBLIC KEY, and keep the private one to yourself";
+const IS_ENCRYPTED: &str = "it is encrypted with a passphrase; decrypt it first, for example with \
+    `openssl pkcs8 -in key.pem -out plain.pem`";
+const IS_PKCS1_PRIVATE: &str = "it is a private key in PKCS#1 form; convert it to PKCS#8 first, for \
+    example with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out pkcs8.pem`";
+const IS_PKCS1_PUBLIC: &str = "it is a public key in PKCS#1 form; convert it first, for example with \
+    `openssl rsa -RSAPublicKey_in -in key.pem -pubout -out public.pem`";
+const IS_CERTIFICATE: &str = "it is a certificate; take its public key out first, for example with \
+    `openssl x509 -in certificate.pem -pubkey -noout`";
+
+/// Decodes `text`, whose label must be `wanted`, and hands the DER in it to `read`. The DER is wiped
+/// after that.
+pub(super) fn decode<T>(
+    text: &str,
+    wanted: &str,
+    read: impl FnOnce(&[u8]) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let text = text.trim_ascii().as_bytes();
+    let label = pem::decode_label(text).map_err(|_| refuse(NOT_PEM))?;
+    if label != wanted {
+        return Err(refuse(match label {
+            PUBLIC => IS_PUBLIC,
+            PRIVATE => IS_PRIVATE,
+            // The right kind comes before the right form.
+            "RSA PUBLIC KEY" if wanted == PRIVATE => IS_PUBLIC,
+            "RSA PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" if wanted == PUBLIC => IS_PRIVATE,
+            "RSA PUBLIC KEY" => IS_PKCS1_PUBLIC,
+            "RSA PRIVATE KEY" => IS_PKCS1_PRIVATE,
+            "ENCRYPTED PRIVATE KEY" => IS_ENCRYPTED,
+            "CERTIFICATE" => IS_CERTIFICATE,
+            _ => OTHER_LABEL,
+        }));
+    }
+    // Base64 is always longer than what it stands for.
+    let mut der = SecretVec::zeroed(text.len());
+    let (_, der) = pem::decode(text, der.expose_mut()).map_err(|_| refuse(NOT_PEM))?;
+    read(der)
+}
+
+/// `der` as PEM text with line feeds, ending in one.
+pub(super) fn encode(label: &str, der: &[u8]) -> Result<String, Error> {
+    pem::encode_string(label, pem::LineEnding::LF, der).map_err(|_| refuse(NOT_PEM))
+}

@@ -1,0 +1,152 @@
+//! The public half.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ::rsa::hazmat::rsa_encrypt;
+use ::rsa::pkcs1::RsaPublicKeyRef;
+use ::rsa::pkcs8::{EncodePublicKey, PrivateKeyInfoRef, SubjectPublicKeyInfoRef};
+use ::rsa::{BoxedUint, RsaPublicKey};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroize;
+
+use super::rules::{self, refuse};
+use super::{MODULUS_LEN, oaep, pem};
+use crate::error::Error;
+use crate::secret::{Secret, SecretVec};
+
+const NOT_SPKI: &str = "it is not a public key in SubjectPublicKeyInfo form; pass the file that says \
+    BEGIN PUBLIC KEY";
+
+/// An RSA-2048 public key: a modulus of 2048 bits and an odd exponent in 3..2^32.
+///
+/// Two keys are equal when modulus and exponent are. `Debug` shows the beginning of the SHA-256 of
+/// the key's `SubjectPublicKeyInfo`.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::rsa::PublicKey;
+///
+/// let key = PublicKey::from_spki_pem(
+///     "-----BEGIN PUBLIC KEY-----
+/// MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAorRRoH0KpfluRVZxUTVQ
+/// UUqKW0YuvvcXCU+h/ugiJOY3+XRtP3yv0xh42AMltu9aFwD2WQO0aUKeidbqyIRQ
+/// l7WrOTGJ25JRLtincRoSU/rNIPecFegkfz0+QuRuSMmOJUov6XZTE6A+/48X4aAp
+/// OXofomqNzib0kO2BKZYV2YFMItphBCjgnH2WWFlCZvXAIdD87KCNlFoSvoLeTR7O
+/// a0wDFFtdNJXU7VQR64eNrwX9evw+Ca2g8RJkIvWQl1oZaYFvSGmLy7obTZyuedRg
+/// 2Pn4Xnl1AF2bwixOWsD3waRdElaaYoB9O5oC5aUw53MGb0U9H1tMLpz3ggKD90K5
+/// 1QIDAQAB
+/// -----END PUBLIC KEY-----
+/// ",
+/// )?;
+/// assert_eq!(key.encrypt_oaep_256(b"a data key")?.len(), 256);
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey(RsaPublicKey);
+
+impl PublicKey {
+    pub(super) fn new(key: RsaPublicKey) -> Self {
+        Self(key)
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in PEM, `BEGIN PUBLIC KEY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the text is no such key, or the key breaks a rule of this module; the
+    /// reason names the rule and the next step.
+    pub fn from_spki_pem(text: &str) -> Result<Self, Error> {
+        pem::decode(text, pem::PUBLIC, Self::from_spki_der)
+    }
+
+    /// Reads a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in DER.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_spki_pem`](Self::from_spki_pem).
+    pub fn from_spki_der(der: &[u8]) -> Result<Self, Error> {
+        let info = SubjectPublicKeyInfoRef::try_from(der).map_err(|_| {
+            refuse(if PrivateKeyInfoRef::try_from(der).is_ok() {
+                pem::IS_PRIVATE
+            } else {
+                NOT_SPKI
+            })
+        })?;
+        rules::algorithm(info.algorithm)?;
+        let key = info.subject_public_key.as_bytes().ok_or_else(|| refuse(NOT_SPKI))?;
+        let key = RsaPublicKeyRef::try_from(key).map_err(|_| refuse(NOT_SPKI))?;
+        Ok(Self(rules::public(&key)?))
+    }
+
+    /// Writes a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in PEM, `BEGIN PUBLIC KEY`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the key cannot be encoded, which no key that was accepted is known to do.
+    pub fn to_spki_pem(&self) -> Result<String, Error> {
+        pem::encode(pem::PUBLIC, &self.to_spki_der()?)
+    }
+
+    /// Writes a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in DER.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_spki_pem`](Self::to_spki_pem).
+    pub fn to_spki_der(&self) -> Result<Vec<u8>, Error> {
+        Ok(self.0.to_public_key_der().map_err(|_| refuse(NOT_SPKI))?.into_vec())
+    }
+
+    /// Encrypts `message`, at most [`MESSAGE_MAX`](super::MESSAGE_MAX) bytes, with RSA-OAEP-256: the
+    /// ciphertext has 256 bytes, and is another one each time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] when the message is longer than 190 bytes; [`Error::Random`] when the
+    /// operating system gives no seed.
+    ///
+    /// # Security
+    ///
+    /// Anyone can encrypt under a public key: a ciphertext says nothing about who made it.
+    pub fn encrypt_oaep_256(&self, message: &[u8]) -> Result<[u8; MODULUS_LEN], Error> {
+        self.encrypt_labelled(message, b"", &Secret::generate()?)
+    }
+
+    /// RSAES-OAEP-ENCRYPT with the label and seed given (RFC 8017 section 7.1.1).
+    pub(super) fn encrypt_labelled(
+        &self,
+        message: &[u8],
+        label: &[u8],
+        seed: &Secret<32>,
+    ) -> Result<[u8; MODULUS_LEN], Error> {
+        let mut encoded = SecretVec::zeroed(MODULUS_LEN);
+        oaep::encode(message, label, seed.expose(), encoded.expose_mut())?;
+        // The first byte is zero, so the number is less than the modulus.
+        let mut number = BoxedUint::from_be_slice(encoded.expose(), rules::MODULUS_BITS)
+            .map_err(|_| refuse(rules::SIZE))?;
+        let result = rsa_encrypt(&self.0, &number);
+        number.zeroize();
+        let mut ciphertext = [0; MODULUS_LEN];
+        let bytes = result.map_err(|_| refuse(rules::SIZE))?.to_be_bytes();
+        // Both are 256 bytes: the result has the width of the modulus.
+        for (to, from) in ciphertext.iter_mut().rev().zip(bytes.iter().rev()) {
+            *to = *from;
+        }
+        Ok(ciphertext)
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PublicKey(RSA-2048")?;
+        if let Ok(der) = self.to_spki_der() {
+            f.write_str(", SHA-256 ")?;
+            for byte in Sha256::digest(&der).iter().take(8) {
+                write!(f, "{byte:02x}")?;
+            }
+        }
+        f.write_str(")")
+    }
+}
