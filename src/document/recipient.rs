@@ -200,6 +200,7 @@ mod tests {
         assert!(refused(&id).contains("key id"));
         let mut short = one.clone();
         short[5] -= 1;
+        short.pop();
         assert!(refused(&short).contains("wrong length"));
 
         let nine: Vec<_> = (0..9).map(|n| recipient(1, &format!("k/{n}"))).collect();

@@ -98,9 +98,13 @@ fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Erro
             assert_eq!(streamed, *plaintext);
         }
         Err(error) => {
-            let kind = core::mem::discriminant(error);
-            assert_eq!(core::mem::discriminant(&in_file.unwrap_err()), kind, "file: {error}");
-            assert_eq!(core::mem::discriminant(&in_stream.unwrap_err()), kind, "stream: {error}");
+            // A stream meets a bad chunk before it can know of a bad length.
+            let kind = |error: &Error| match error {
+                Error::Format { .. } | Error::Authentication => None,
+                other => Some(core::mem::discriminant(other)),
+            };
+            assert_eq!(kind(&in_file.unwrap_err()), kind(error), "file: {error}");
+            assert_eq!(kind(&in_stream.unwrap_err()), kind(error), "stream: {error}");
         }
     }
     in_memory
