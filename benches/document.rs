@@ -1,6 +1,7 @@
 //! Whole documents: sealing and opening in parallel, and what the header costs.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails should stop")]
 
 use std::hint::black_box;
 

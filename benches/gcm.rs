@@ -1,6 +1,7 @@
 //! AES-256-GCM on each tier, by length of the text.
 
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails should stop")]
 
 use std::hint::black_box;
 

@@ -1,5 +1,7 @@
 //! Documents through the public interface: every way in, every way out, the same bytes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +47,7 @@ struct Trickle<'b> {
 impl Read for Trickle<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reads += 1;
-        if self.reads % 7 == 0 {
+        if self.reads.is_multiple_of(7) {
             return Err(io::ErrorKind::Interrupted.into());
         }
         let most = 1 + self.reads * 977 % 5000;

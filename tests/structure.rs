@@ -3,6 +3,8 @@
 //!
 //! Each rule is a function from sources to complaints, and is shown a source that breaks it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

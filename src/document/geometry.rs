@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(two.slot_ranges().collect::<Vec<_>>(), [512..1536, 1536..2560]);
         let one = Geometry::holding(Slots::One, 300).unwrap();
         assert_eq!((one.header_len(), one.slot_len()), (512, 376));
-        assert_eq!(one.slot_ranges().collect::<Vec<_>>(), [136..512]);
+        assert!(one.slot_ranges().eq(std::iter::once(136..512)));
     }
 
     #[test]

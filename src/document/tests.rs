@@ -50,7 +50,7 @@ fn open_options() -> OpenOptions {
 }
 
 fn text(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 31 % 251) as u8 | 1).collect()
+    (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap() | 1).collect()
 }
 
 fn sealed(plaintext_len: PlaintextLen, len: usize, slots: Slots) -> Vec<u8> {

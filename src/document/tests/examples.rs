@@ -1,5 +1,7 @@
 //! The worked examples of `docs/format.md`, byte for byte.
 
+use std::fmt::Write as _;
+
 use super::*;
 
 /// The two documents, with every random value fixed.
@@ -45,9 +47,9 @@ fn dump(bytes: &[u8]) -> String {
         }
         (previous, starred) = (Some(line), false);
         let hex: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        lines.push_str(&format!("{:08x}  {}\n", number * 16, hex.join(" ")));
+        writeln!(lines, "{:08x}  {}", number * 16, hex.join(" ")).unwrap();
     }
-    lines.push_str(&format!("{:08x}\n", bytes.len()));
+    writeln!(lines, "{:08x}", bytes.len()).unwrap();
     lines
 }
 
