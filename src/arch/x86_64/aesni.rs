@@ -131,9 +131,8 @@ fn crypt<const DIRECTION: bool>(
         hash = absorb(key, hash, &ciphertext);
     }
 
-    // Fewer than eight blocks: their keystream first, all in flight.
+    // Fewer than eight blocks, in private memory: each byte of the caller's is read once.
     let left = rest.len();
-    let mut keystream = [[0; 16]; GROUP];
     if left > 0 {
         let mut blocks = [_mm_setzero_si128(); GROUP];
         for block in &mut blocks {
@@ -141,17 +140,21 @@ fn crypt<const DIRECTION: bool>(
             counter = _mm_add_epi32(counter, one);
         }
         encrypt_group(&key.round_keys, &mut blocks);
-        for (bytes, block) in keystream.iter_mut().zip(blocks) {
-            store_128(bytes, block);
-        }
+
+        let mut text = [[0; 16]; GROUP];
+        text.as_flattened_mut()[..left].copy_from_slice(rest.get_in());
         if DIRECTION == OPEN {
-            hash = absorb_padded(key, hash, rest.get_in());
+            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
         }
-        rest.xor_in2out(&keystream.as_flattened()[..left]);
+        for (bytes, block) in text.iter_mut().zip(blocks) {
+            let output = _mm_xor_si128(load_128(bytes), block);
+            store_128(bytes, output);
+        }
         if DIRECTION == SEAL {
-            hash = absorb_padded(key, hash, rest.get_out());
+            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
         }
-        keystream.zeroize();
+        rest.get_out().copy_from_slice(&text.as_flattened()[..left]);
+        text.zeroize();
     }
 
     let lengths = load_128(&length_block(associated_data.len(), text_len));
