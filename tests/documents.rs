@@ -217,6 +217,23 @@ fn a_header_says_what_was_sealed() {
     assert_eq!(document::open(&sealed, &unwrapping(), &opened).unwrap(), b"text");
 }
 
+/// What a file held before is gone, also where it was longer.
+#[test]
+fn longer_files_are_overwritten_to_their_end() {
+    let plaintext = text(9000);
+    let options = options(4096, Backend::detect());
+    let sealer = Sealer::new(PlaintextLen::Known(9000), &wrapping(), &options).unwrap();
+    let (input, output) = (temporary(&plaintext), temporary(&vec![0xaa; 50_000]));
+    let totals = sealer.seal_file(&input, &output, &Run::default()).unwrap();
+    assert_eq!(contents(&output).len() as u64, totals.sealed_len);
+
+    let opened = temporary(&vec![0xaa; 50_000]);
+    let header = Header::read_at(&output).unwrap();
+    let opener = header.unlock_with(&unwrapping(), &OpenOptions::default()).unwrap();
+    opener.open_file(&output, &opened, &Run::default()).unwrap();
+    assert_eq!(contents(&opened), plaintext);
+}
+
 /// Eight recipients with long ids need larger slots; any one of them opens.
 #[test]
 fn slots_grow_with_their_recipients() {
@@ -324,7 +341,10 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..4000)) {
         prop_assert!(open_everywhere(&bytes, &OpenOptions::default(), &Run::default()).is_err());
+        // As far as the slots: of 100 bytes, expiring never, then salt, tags and geometry at will.
         let mut with_magic = b"\x93SRM\r\n\x1a\n\x01\x01\x01\x0c\0\0\0\0".to_vec();
+        with_magic.extend(100_u64.to_be_bytes());
+        with_magic.extend(0_u64.to_be_bytes());
         with_magic.extend(bytes);
         let outcome = open_everywhere(&with_magic, &OpenOptions::default(), &Run::default());
         prop_assert!(outcome.is_err());

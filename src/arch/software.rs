@@ -1,7 +1,7 @@
 //! The `software` tier: constant-time code for any processor, on the `aes` and `ghash` crates.
 //!
 //! ```text
-//! for each batch of blocks:
+//! for each batch of blocks, in private memory:
 //!     keystream = AES(counter, counter + 1, …)     bitsliced, several blocks at once
 //!     output = input ^ keystream
 //!     hash = GHASH(hash, ciphertext)
@@ -18,10 +18,11 @@ use ghash::GHash;
 use ghash::universal_hash::UniversalHash;
 use zeroize::Zeroize;
 
-use crate::arch::{BLOCK_LEN, InOutBuf, length_block};
+use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
 
 /// Blocks of keystream made at a time: a few of the bitsliced batches.
 const BATCH: usize = 32;
+const BATCH_LEN: usize = BATCH * BLOCK_LEN;
 
 /// The expanded key. Both parts wipe themselves.
 pub(crate) struct Key {
@@ -43,10 +44,9 @@ impl Key {
         &self,
         pre_counter_block: &[u8; 16],
         associated_data: &[u8],
-        mut buffer: InOutBuf<'_, '_, u8>,
+        buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
-        self.apply_keystream(pre_counter_block, buffer.reborrow());
-        self.tag(pre_counter_block, associated_data, buffer.get_out())
+        self.crypt::<SEAL>(pre_counter_block, associated_data, buffer)
     }
 
     pub(crate) fn open(
@@ -55,18 +55,25 @@ impl Key {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
-        let tag = self.tag(pre_counter_block, associated_data, buffer.get_in());
-        self.apply_keystream(pre_counter_block, buffer);
-        tag
+        self.crypt::<OPEN>(pre_counter_block, associated_data, buffer)
     }
 
-    /// Counter mode (SP 800-38D, algorithm 3), from `inc32(J0)` on.
-    fn apply_keystream(&self, pre_counter_block: &[u8; 16], mut buffer: InOutBuf<'_, '_, u8>) {
+    fn crypt<const DIRECTION: bool>(
+        &self,
+        pre_counter_block: &[u8; 16],
+        associated_data: &[u8],
+        mut buffer: InOutBuf<'_, '_, u8>,
+    ) -> [u8; 16] {
+        let text_len = buffer.len();
+        let mut hash = self.hash.clone();
+        hash.update_padded(associated_data);
+
         let [prefix @ .., c0, c1, c2, c3] = *pre_counter_block;
         let mut counter = u32::from_be_bytes([c0, c1, c2, c3]);
         let mut keystream = [aes::Block::default(); BATCH];
+        let mut text = [0; BATCH_LEN];
         while !buffer.is_empty() {
-            let batch_len = buffer.len().min(BATCH * BLOCK_LEN);
+            let batch_len = buffer.len().min(BATCH_LEN);
             let blocks = &mut keystream[..batch_len.div_ceil(BLOCK_LEN)];
             for block in blocks.iter_mut() {
                 counter = counter.wrapping_add(1);
@@ -74,20 +81,28 @@ impl Key {
                 block[12..].copy_from_slice(&counter.to_be_bytes());
             }
             self.cipher.encrypt_blocks(blocks);
+
             let (mut batch, rest) = buffer.split_at(batch_len);
-            batch.xor_in2out(&Array::slice_as_flattened(blocks)[..batch_len]);
+            let text = &mut text[..batch_len];
+            text.copy_from_slice(batch.get_in());
+            if DIRECTION == OPEN {
+                hash.update_padded(text);
+            }
+            for (byte, key) in text.iter_mut().zip(Array::slice_as_flattened(blocks)) {
+                *byte ^= key;
+            }
+            if DIRECTION == SEAL {
+                hash.update_padded(text);
+            }
+            batch.get_out().copy_from_slice(text);
             buffer = rest;
         }
+        text.zeroize();
         for block in &mut keystream {
             block.as_mut_slice().zeroize();
         }
-    }
 
-    fn tag(&self, pre_counter_block: &[u8; 16], associated_data: &[u8], text: &[u8]) -> [u8; 16] {
-        let mut hash = self.hash.clone();
-        hash.update_padded(associated_data);
-        hash.update_padded(text);
-        hash.update(&[length_block(associated_data.len(), text.len()).into()]);
+        hash.update(&[length_block(associated_data.len(), text_len).into()]);
         let mut tag = aes::Block::from(*pre_counter_block);
         self.cipher.encrypt_block(&mut tag);
         for (byte, hash) in tag.iter_mut().zip(hash.finalize()) {

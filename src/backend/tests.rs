@@ -16,6 +16,7 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
         pclmulqdq: false,
         ssse3: true,
         sse41: true,
+        avx2: false,
         vaes: false,
         vpclmulqdq: false,
         avx512f: false,
@@ -24,7 +25,7 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
         avx512dq: false,
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
-    const HASWELL: Features = WESTMERE;
+    const HASWELL: Features = Features { avx2: true, ..WESTMERE };
     const ZEN_3: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
     const ALDER_LAKE: Features = ZEN_3;
     const SKYLAKE_X: Features =
@@ -57,7 +58,8 @@ fn each_processor_gets_its_tier() {
 fn a_tier_needs_each_of_its_features() {
     type Clear = fn(&mut Features);
     let (_, ice_lake, _) = PROCESSORS[6];
-    let for_vaes512: [Clear; 6] = [
+    let for_vaes512: [Clear; 7] = [
+        |f| f.avx2 = false,
         |f| f.vaes = false,
         |f| f.vpclmulqdq = false,
         |f| f.avx512f = false,

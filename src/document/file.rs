@@ -59,9 +59,11 @@ impl Sealer {
             return Err(Error::Argument { what: "plaintext length", reason });
         };
         check_input_len(input, expected)?;
-        output.write_all_at(&header, 0).map_err(Error::io("writing the header"))?;
 
         let plan = ChunkPlan::new(chunk_len, LAYER, expected)?;
+        let sealed_len = header.len() as u64 + plan.body_len();
+        output.set_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
+        output.write_all_at(&header, 0).map_err(Error::io(WRITING_SEALED))?;
         let mut counter = ChunkCounter::default();
         let jobs = plan.spans().map(|span| (counter.take(span.last), span));
         for_each_record(&plan, run, jobs, |record, (chunk, span)| {
@@ -73,12 +75,12 @@ impl Sealer {
             cipher.seal_in_place(chunk?, record)?;
             output
                 .write_all_at(record, header.len() as u64 + span.record_offset)
-                .map_err(Error::io("writing the sealed document"))?;
+                .map_err(Error::io(WRITING_SEALED))?;
             run.report(span.plaintext_len);
             Ok(())
         })?;
         check_input_len(input, expected)?;
-        Ok(Totals { plaintext_len: expected, sealed_len: header.len() as u64 + plan.body_len() })
+        Ok(Totals { plaintext_len: expected, sealed_len })
     }
 }
 
@@ -102,11 +104,10 @@ impl Opener {
         if self.plaintext_len == PlaintextLen::Stream {
             self.check_last_chunk(sealed, sealed_len, &plan)?;
         }
+        output.set_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
         for_each_record(&plan, run, plan.spans(), |record, span| {
             let text = self.open_record(sealed, sealed_len, span, record)?;
-            output
-                .write_all_at(text, span.plaintext_offset)
-                .map_err(Error::io("writing the plaintext"))?;
+            output.write_all_at(text, span.plaintext_offset).map_err(Error::io(WRITING))?;
             run.report(span.plaintext_len);
             Ok(())
         })?;
@@ -156,6 +157,8 @@ impl Opener {
 }
 
 const READING: &str = "reading the sealed document";
+const WRITING: &str = "writing the plaintext";
+const WRITING_SEALED: &str = "writing the sealed document";
 
 /// Runs `work` on each job with a buffer for one record, wiped in the end.
 fn for_each_record<J: Send>(

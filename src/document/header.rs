@@ -12,6 +12,7 @@ use super::key_schedule::{BoundKeys, KeySchedule};
 use super::opener::{OpenOptions, Opener};
 use super::prologue::{CORE_LEN, Core, PROLOGUE_LEN};
 use super::recipient::Recipient;
+use super::sealer::LAYER;
 use super::slot::{Slot, parts};
 use super::{ChunkLen, PlaintextLen};
 use crate::error::Error;
@@ -84,7 +85,7 @@ impl Header {
         let Some(header) = bytes.get(..geometry.header_len()) else {
             return Err(Self::cut(bytes));
         };
-        let (slot, slot_bytes, slot_states) = newest_slot(header, geometry)?;
+        let (slot, slot_bytes, slot_states) = newest_slot(header, core.layers, geometry)?;
         let mut commitment = [0; 32];
         commitment.copy_from_slice(prefix.get(CORE_LEN..PROLOGUE_LEN).unwrap_or_default());
         let (prefix, slot_bytes) = (*prefix, slot_bytes.to_vec());
@@ -183,7 +184,10 @@ impl Header {
         if self.core.layers != 1 {
             return Err(Error::format(10, "it has two layers, which cannot be opened yet"));
         }
-        let schedule = KeySchedule::new(&self.core.salt, data_key);
+        if data_key.layer() != LAYER {
+            return Err(Error::Authentication);
+        }
+        let schedule = KeySchedule::new(&self.core.salt, data_key)?;
         let keys = schedule.bind(&self.core.encode())?;
         // In this order: a key that is not committed to is not used for anything else.
         check(&keys.commitment, &self.commitment)?;
@@ -222,7 +226,8 @@ impl Header {
                     .unwrap(recipient.wrapped())
                     .and_then(|payload| DataKey::from_payload(recipient.layer(), &payload))
                     .and_then(|data_key| self.unlock(&data_key, options));
-                if outcome.is_ok() {
+                // Another recipient may hold where this one does not; nothing else is tried again.
+                if !matches!(outcome, Err(Error::Authentication)) {
                     return outcome;
                 }
             }
@@ -250,7 +255,8 @@ impl Header {
         let mut bytes = core.encode().to_vec();
         bytes.extend(keys.commitment);
         bytes.extend(geometry.encode());
-        let slot = slot.encode(geometry.slot_len(), |content| keys.slot_mac(&bytes, content))?;
+        let slot = slot
+            .encode(core.layers, geometry.slot_len(), |content| keys.slot_mac(&bytes, content))?;
         for range in geometry.slot_ranges() {
             bytes.resize(range.start, 0);
             bytes.extend_from_slice(&slot);
@@ -268,7 +274,11 @@ fn encoded_len(recipients: &[Recipient]) -> usize {
 ///
 /// A wrong HMAC in that slot is an error later, never a reason to take the other one: falling
 /// back would let an attacker choose between two sets of recipients.
-fn newest_slot(header: &[u8], geometry: Geometry) -> Result<(Slot, &[u8], Vec<SlotState>), Error> {
+fn newest_slot(
+    header: &[u8],
+    layers: u8,
+    geometry: Geometry,
+) -> Result<(Slot, &[u8], Vec<SlotState>), Error> {
     let slots: Vec<(usize, &[u8])> = geometry
         .slot_ranges()
         .filter_map(|range| Some((range.start, header.get(range)?)))
@@ -282,7 +292,8 @@ fn newest_slot(header: &[u8], geometry: Geometry) -> Result<(Slot, &[u8], Vec<Sl
     let mut parsed = Vec::new();
     for (start, bytes) in &slots {
         if Slot::is_whole(bytes) {
-            let slot = Slot::parse(bytes).map_err(|reason| Error::format(*start, reason))?;
+            let slot =
+                Slot::parse(layers, bytes).map_err(|reason| Error::format(*start, reason))?;
             parsed.push((slot, *bytes));
         }
     }

@@ -51,7 +51,8 @@ impl OpenOptions {
     }
 }
 
-/// Opens the body of one document. [`Header::unlock`] makes it.
+/// Opens the body of one document. [`Header::unlock`] makes it, and checks the expiry then: an
+/// opener that is kept goes on opening.
 ///
 /// # Example
 ///
@@ -86,7 +87,8 @@ impl Opener {
         }
     }
 
-    /// Opens `sealed`, a whole document in memory; several chunks at once.
+    /// Opens `sealed`, a whole document in memory; several chunks at once. Nobody may change it
+    /// meanwhile (a mapped file is the caller's to guard).
     ///
     /// # Errors
     ///

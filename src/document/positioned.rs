@@ -33,6 +33,8 @@ pub trait ReadAt: Sync {
 
 /// A destination that is written at offsets, by several threads at once.
 ///
+/// A file must not be the input, and must not be open for appending: Linux then ignores offsets.
+///
 /// # Example
 ///
 /// ```
@@ -55,6 +57,17 @@ pub trait WriteAt: Sync {
     ///
     /// What the destination returns.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Told the length of all that will be written, in bytes, before the first byte is: what the
+    /// destination held beyond it is to go. A file takes that length; the default does nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the destination returns.
+    fn set_byte_len(&self, length: u64) -> io::Result<()> {
+        let _ = length;
+        Ok(())
+    }
 }
 
 #[cfg(unix)]
@@ -72,6 +85,10 @@ impl ReadAt for File {
 impl WriteAt for File {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(self, bytes, offset)
+    }
+
+    fn set_byte_len(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
     }
 }
 

@@ -103,7 +103,10 @@ impl Core {
             return Err(Error::format(0, "it does not begin as one"));
         }
         if version != VERSION {
-            return Err(Error::format(8, "its version is newer than this program; update it"));
+            return Err(Error::format(
+                8,
+                "its version is not known to this program; a newer one may read it",
+            ));
         }
         if suite != SUITE {
             return Err(Error::format(9, "its cipher suite is not known here"));

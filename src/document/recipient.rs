@@ -86,9 +86,14 @@ impl Recipient {
 }
 
 /// Appends the list's bytes to `out`, sorted.
-pub(crate) fn encode_list(recipients: &mut [Recipient], out: &mut Vec<u8>) -> Result<(), Error> {
+pub(crate) fn encode_list(
+    layers: u8,
+    recipients: &mut [Recipient],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
     recipients.sort_by(|a, b| a.order().cmp(&b.order()));
-    check_list(recipients).map_err(|reason| Error::Argument { what: "recipients", reason })?;
+    check_list(layers, recipients)
+        .map_err(|reason| Error::Argument { what: "recipients", reason })?;
     for recipient in recipients {
         out.extend([recipient.layer, recipient.algorithm_code]);
         for field in [recipient.key_id.as_str().as_bytes(), &recipient.wrapped] {
@@ -107,7 +112,7 @@ pub(crate) fn encode_list(recipients: &mut [Recipient], out: &mut Vec<u8>) -> Re
 
 /// Reads recipients until the zeros that fill the slot up, which must reach its end.
 /// The error is a reason.
-pub(crate) fn parse_list(mut bytes: &[u8]) -> Result<Vec<Recipient>, &'static str> {
+pub(crate) fn parse_list(layers: u8, mut bytes: &[u8]) -> Result<Vec<Recipient>, &'static str> {
     const CUT: &str = "a recipient runs past the end of its slot";
     let mut recipients = Vec::new();
     while bytes.first().is_some_and(|layer| *layer != 0) {
@@ -132,23 +137,24 @@ pub(crate) fn parse_list(mut bytes: &[u8]) -> Result<Vec<Recipient>, &'static st
     if bytes.iter().any(|byte| *byte != 0) {
         return Err("bytes behind the recipients are not zero");
     }
-    check_list(&recipients)?;
+    check_list(layers, &recipients)?;
     Ok(recipients)
 }
 
-/// The rules for a list as a whole.
-fn check_list(recipients: &[Recipient]) -> Result<(), &'static str> {
+/// The rules for a list as a whole, in a document of so many layers.
+fn check_list(layers: u8, recipients: &[Recipient]) -> Result<(), &'static str> {
     if !recipients.is_sorted_by(|a, b| a.order() < b.order()) {
         return Err("recipients are not in order, or one stands there twice");
     }
-    for layer in [1, 2] {
-        if recipients.iter().filter(|recipient| recipient.layer == layer).count() > MAX_A_LAYER {
-            return Err("a layer has more than 8 recipients");
+    for layer in 1..=layers {
+        let count = recipients.iter().filter(|recipient| recipient.layer == layer).count();
+        if !(1..=MAX_A_LAYER).contains(&count) {
+            return Err("a layer has no recipient or more than 8");
         }
     }
     for recipient in recipients {
-        if !matches!(recipient.layer, 1 | 2) {
-            return Err("a recipient's layer is neither 1 nor 2");
+        if !(1..=layers).contains(&recipient.layer) {
+            return Err("a recipient is of a layer that the document does not have");
         }
         if let Some(algorithm) = recipient.algorithm()
             && recipient.wrapped.len() != algorithm.wrapped_len(super::data_key::PAYLOAD_LEN)
@@ -167,31 +173,30 @@ mod tests {
         Recipient::new(layer, Algorithm::A256Kw, KeyId::new(id).unwrap(), vec![7; 48])
     }
 
-    fn encoded(recipients: &[Recipient]) -> Vec<u8> {
+    fn encoded(layers: u8, recipients: &[Recipient]) -> Vec<u8> {
         let mut out = Vec::new();
-        encode_list(&mut recipients.to_vec(), &mut out).unwrap();
+        encode_list(layers, &mut recipients.to_vec(), &mut out).unwrap();
         out
     }
 
     #[test]
     fn lists_round_trip_sorted() {
         let list = [recipient(2, "c/1"), recipient(1, "b/1"), recipient(1, "a/2")];
-        let mut bytes = encoded(&list);
+        let mut bytes = encoded(2, &list);
         bytes.extend([0; 9]);
-        let parsed = parse_list(&bytes).unwrap();
+        let parsed = parse_list(2, &bytes).unwrap();
         assert_eq!(parsed, [list[2].clone(), list[1].clone(), list[0].clone()]);
-        assert_eq!(parse_list(&[0; 4]).unwrap(), []);
     }
 
     #[test]
     fn lists_that_break_a_rule_are_refused() {
-        let one = encoded(&[recipient(1, "a/1")]);
-        let two = encoded(&[recipient(1, "b/1")]);
-        let refused = |bytes: &[u8]| parse_list(bytes).unwrap_err();
+        let one = encoded(1, &[recipient(1, "a/1")]);
+        let two = encoded(1, &[recipient(1, "b/1")]);
+        let refused = |bytes: &[u8]| parse_list(1, bytes).unwrap_err();
         assert!(refused(&[&two[..], &one].concat()).contains("order"));
         assert!(refused(&[&one[..], &one].concat()).contains("twice"));
         assert!(refused(&[&one[..], &[0, 1]].concat()).contains("zero"));
-        assert!(refused(&[&[3], &one[1..]].concat()).contains("layer"));
+        assert!(refused(&[0; 4]).contains("no recipient"));
         for len in 1..one.len() {
             assert!(refused(&one[..len]).contains("past the end"), "{len}");
         }
@@ -204,17 +209,29 @@ mod tests {
         assert!(refused(&short).contains("wrong length"));
 
         let nine: Vec<_> = (0..9).map(|n| recipient(1, &format!("k/{n}"))).collect();
-        assert!(encode_list(&mut nine.clone(), &mut Vec::new()).is_err());
-        assert_eq!(parse_list(&encoded(&nine[..8])).unwrap().len(), 8);
+        assert!(encode_list(1, &mut nine.clone(), &mut Vec::new()).is_err());
+        assert_eq!(parse_list(1, &encoded(1, &nine[..8])).unwrap().len(), 8);
+    }
+
+    /// Each layer that there is has a recipient, and no recipient is of another.
+    #[test]
+    fn recipients_are_of_the_documents_layers() {
+        let inner = encoded(1, &[recipient(1, "a/1")]);
+        let both = encoded(2, &[recipient(1, "a/1"), recipient(2, "a/1")]);
+        assert!(parse_list(2, &inner).unwrap_err().contains("no recipient"));
+        assert!(parse_list(1, &both).unwrap_err().contains("does not have"));
+        assert!(parse_list(1, &[&[2], &inner[1..]].concat()).unwrap_err().contains("no recipient"));
+        assert!(parse_list(2, &[&both[..], &[3], &inner[1..]].concat()).is_err());
+        assert_eq!(parse_list(2, &both).unwrap().len(), 2);
     }
 
     /// A number that this version does not know is carried along: another program may.
     #[test]
     fn unknown_algorithms_are_carried() {
-        let mut bytes = encoded(&[recipient(1, "a/1")]);
+        let mut bytes = encoded(1, &[recipient(1, "a/1")]);
         bytes[1] = 200;
-        let parsed = parse_list(&bytes).unwrap();
+        let parsed = parse_list(1, &bytes).unwrap();
         assert_eq!(parsed[0].algorithm(), None);
-        assert_eq!(encoded(&parsed), bytes);
+        assert_eq!(encoded(1, &parsed), bytes);
     }
 }

@@ -117,7 +117,7 @@ impl Sealer {
             })
             .collect::<Result<Vec<_>, Error>>()?;
 
-        let schedule = KeySchedule::new(&salt, data_key);
+        let schedule = KeySchedule::new(&salt, data_key)?;
         let core = Core {
             layers: LAYER,
             chunk_len: options.chunk_len,
@@ -156,15 +156,10 @@ impl Sealer {
     /// [`Error::Argument`] where the text has another length than was announced, and
     /// [`Error::Length`] where the sealed document does not fit into memory.
     pub fn seal_slice(self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
-        let sealed_len = match self.plaintext_len {
-            PlaintextLen::Known(_) => self.sealed_len(),
-            PlaintextLen::Stream => {
-                let plan = ChunkPlan::new(self.chunk_len, LAYER, plaintext.len() as u64)?;
-                Some(self.header.len() as u64 + plan.body_len())
-            }
-        };
-        let sealed_len = sealed_len.and_then(|bytes| usize::try_from(bytes).ok());
-        let mut sealed = alloc::vec![0; sealed_len.ok_or_else(too_long_for_memory)?];
+        let plan = self.plan_for(plaintext)?;
+        let sealed_len = self.header.len() as u64 + plan.body_len();
+        let sealed_len = usize::try_from(sealed_len).map_err(|_| too_long_for_memory())?;
+        let mut sealed = alloc::vec![0; sealed_len];
         self.seal_into(plaintext, &mut sealed)?;
         Ok(sealed)
     }
@@ -175,14 +170,7 @@ impl Sealer {
     ///
     /// [`Error::Argument`] where one of the lengths is not as it must be; `sealed` is as it was.
     pub fn seal_into(self, plaintext: &[u8], sealed: &mut [u8]) -> Result<(), Error> {
-        let plaintext_len = plaintext.len() as u64;
-        if self.plaintext_len != PlaintextLen::Stream
-            && self.plaintext_len != PlaintextLen::Known(plaintext_len)
-        {
-            let reason = "it must have the length that was announced";
-            return Err(Error::Argument { what: "plaintext", reason });
-        }
-        let plan = ChunkPlan::new(self.chunk_len, LAYER, plaintext_len)?;
+        let plan = self.plan_for(plaintext)?;
         let Some((header, body)) = sealed.split_at_mut_checked(self.header.len()) else {
             return Err(wrong_output_length());
         };
@@ -200,13 +188,25 @@ impl Sealer {
             (counter.take(span.last), text, record)
         });
         // Nothing is buffered: the memory is the caller's.
-        let workers = workers(plaintext_len, plan.chunks(), 0, usize::MAX);
+        let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
         for_each(
             workers,
             jobs,
             || (),
             |(), (chunk, text, record)| cipher.seal_into(chunk?, text, record),
         )
+    }
+
+    /// The plan for a text that has the announced length.
+    fn plan_for(&self, plaintext: &[u8]) -> Result<ChunkPlan, Error> {
+        let plaintext_len = plaintext.len() as u64;
+        match self.plaintext_len {
+            PlaintextLen::Known(announced) if announced != plaintext_len => Err(Error::Argument {
+                what: "plaintext",
+                reason: "it must have the length that was announced",
+            }),
+            _ => ChunkPlan::new(self.chunk_len, LAYER, plaintext_len),
+        }
     }
 
     /// The parts that the input and output modules work with.

@@ -45,11 +45,12 @@ impl Slot {
     /// The slot in `length` bytes; `mac` computes the HMAC over all but itself.
     pub(crate) fn encode(
         &mut self,
+        layers: u8,
         length: usize,
         mac: impl FnOnce(&[u8]) -> Result<[u8; MAC_LEN], Error>,
     ) -> Result<Vec<u8>, Error> {
         let mut bytes = self.generation.to_be_bytes().to_vec();
-        encode_list(&mut self.recipients, &mut bytes)?;
+        encode_list(layers, &mut self.recipients, &mut bytes)?;
         let room = length.saturating_sub(CHECKSUM_LEN).saturating_sub(MAC_LEN);
         if bytes.len() > room {
             return Err(Error::Length {
@@ -73,8 +74,8 @@ impl Slot {
             .is_some_and(|(content, found)| checksum(content) == *found)
     }
 
-    /// Reads a whole slot. The error is a reason.
-    pub(crate) fn parse(slot: &[u8]) -> Result<Self, &'static str> {
+    /// Reads a whole slot of a document of so many layers. The error is a reason.
+    pub(crate) fn parse(layers: u8, slot: &[u8]) -> Result<Self, &'static str> {
         let (generation, recipients) = parts(slot)
             .and_then(|parts| parts.authenticated.split_last_chunk::<CHECKSUM_LEN>())
             .and_then(|(content, _)| content.split_first_chunk::<GENERATION_LEN>())
@@ -83,7 +84,7 @@ impl Slot {
         if generation == 0 {
             return Err("a header slot has no generation");
         }
-        Ok(Self { generation, recipients: parse_list(recipients)? })
+        Ok(Self { generation, recipients: parse_list(layers, recipients)? })
     }
 }
 

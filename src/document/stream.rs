@@ -52,18 +52,18 @@ impl Sealer {
 
         let mut counter = ChunkCounter::default();
         let mut batch = Batch::new(chunk_len, run);
-        let chunk_len = batch.record_len - TAG_LEN;
+        let (text_len, workers) = (batch.record_len - TAG_LEN, batch.workers);
         let mut input = Lookahead::new(input);
         loop {
-            let ended = batch.read(&mut input, chunk_len, "reading the input")?;
+            let ended = batch.read(&mut input, text_len, "reading the input")?;
             totals.plaintext_len += batch.bytes_read();
-            // Before a byte more is written than was announced.
-            check_announced(announced, totals.plaintext_len, ended)?;
+            // Before a byte more is written than was announced, or than could be opened again.
+            check_text_len(announced, chunk_len, totals.plaintext_len, ended)?;
             let jobs = batch.records(ended).map(|record| {
                 (counter.take(record.last), &mut record.buffer[..record.filled + TAG_LEN])
             });
             for_each(
-                batch_workers(run, chunk_len),
+                workers,
                 jobs,
                 || (),
                 |(), (chunk, record)| cipher.seal_in_place(chunk?, record),
@@ -102,7 +102,7 @@ impl Opener {
         let mut totals = Totals { plaintext_len: 0, sealed_len: self.header_len as u64 };
         let mut index = 0_u64;
         let mut batch = Batch::new(self.chunk_len, run);
-        let record_len = batch.record_len;
+        let (record_len, workers) = (batch.record_len, batch.workers);
         let mut sealed = Lookahead::new(sealed);
         loop {
             let ended = batch.read(&mut sealed, record_len, "reading the sealed document")?;
@@ -110,7 +110,7 @@ impl Opener {
             self.check_sealed_len(totals.sealed_len, ended)?;
             let jobs = (index..).zip(batch.records(ended));
             for_each(
-                batch_workers(run, record_len),
+                workers,
                 jobs,
                 || (),
                 |(), (index, record)| {
@@ -145,27 +145,33 @@ impl Opener {
     /// Compares what was read so far with what the header asks for: a cut or a longer document is
     /// called so before its last chunk fails to open.
     fn check_sealed_len(&self, read: u64, ended: bool) -> Result<(), Error> {
-        if ended {
-            return self.plan(read).map(|_| ());
-        }
-        if let PlaintextLen::Known(bytes) = self.plaintext_len {
-            let plan = ChunkPlan::new(self.chunk_len, LAYER, bytes)?;
-            let end = self.header_len as u64 + plan.body_len();
-            if read >= end {
+        match self.plan(read) {
+            // Until the end every length is too short, and full records are a stream's length.
+            Err(_) if !ended && self.is_shorter_than_announced(read) => Ok(()),
+            Ok(_) if !ended && self.plaintext_len != PlaintextLen::Stream => {
                 let reason = "it goes on after its last byte: something was appended";
-                return Err(Error::Format { offset: end, reason });
+                Err(Error::Format { offset: read, reason })
             }
+            outcome => outcome.map(|_| ()),
         }
-        Ok(())
+    }
+
+    fn is_shorter_than_announced(&self, read: u64) -> bool {
+        let PlaintextLen::Known(bytes) = self.plaintext_len else { return false };
+        ChunkPlan::new(self.chunk_len, LAYER, bytes)
+            .is_ok_and(|plan| read < (self.header_len as u64).saturating_add(plan.body_len()))
     }
 }
 
-/// As many records as the memory allows and the workers need, one behind the other.
+/// As many records as the memory allows and the workers need.
 struct Batch {
-    buffers: Zeroizing<Vec<u8>>,
+    /// One for each record, made when it is first needed: a short text needs one.
+    buffers: Vec<Zeroizing<Vec<u8>>>,
+    capacity: usize,
     record_len: usize,
     /// Bytes read into each record's buffer in this round.
     filled: Vec<usize>,
+    workers: usize,
 }
 
 /// One record of a batch.
@@ -178,10 +184,10 @@ struct Record<'b> {
 impl Batch {
     fn new(chunk_len: ChunkLen, run: &Run<'_>) -> Self {
         let record_len = (1 << chunk_len.log2()) + TAG_LEN;
-        let within_budget = run.memory / record_len;
-        let records = (2 * batch_workers(run, record_len)).min(within_budget).max(1);
-        let buffers = Zeroizing::new(vec![0; records * record_len]);
-        Self { buffers, record_len, filled: Vec::new() }
+        let workers = workers(u64::MAX, u64::MAX, record_len, run.memory);
+        // Two a worker even out chunks that take longer than others.
+        let capacity = (2 * workers).min(run.memory / record_len).max(1);
+        Self { buffers: Vec::new(), capacity, record_len, filled: Vec::new(), workers }
     }
 
     /// Reads `length` bytes into each record, fewer into the last one. Returns whether the input
@@ -193,8 +199,12 @@ impl Batch {
         doing: &'static str,
     ) -> Result<bool, Error> {
         self.filled.clear();
-        for buffer in self.buffers.chunks_mut(self.record_len) {
-            let (filled, ended) = input.fill(&mut buffer[..length]).map_err(Error::io(doing))?;
+        for number in 0..self.capacity {
+            if number == self.buffers.len() {
+                self.buffers.push(Zeroizing::new(vec![0; self.record_len]));
+            }
+            let buffer = &mut self.buffers[number][..length];
+            let (filled, ended) = input.fill(buffer).map_err(Error::io(doing))?;
             self.filled.push(filled);
             if ended {
                 return Ok(true);
@@ -209,17 +219,13 @@ impl Batch {
 
     fn records(&mut self, ended: bool) -> impl Iterator<Item = Record<'_>> + Send {
         let count = self.filled.len();
-        let buffers = self.buffers.chunks_mut(self.record_len);
-        buffers.zip(&self.filled).enumerate().map(move |(number, (buffer, filled))| Record {
+        let records = self.buffers.iter_mut().zip(&self.filled).enumerate();
+        records.map(move |(number, (buffer, filled))| Record {
             buffer,
             filled: *filled,
             last: ended && number + 1 == count,
         })
     }
-}
-
-fn batch_workers(run: &Run<'_>, record_len: usize) -> usize {
-    workers(u64::MAX, u64::MAX, record_len, run.memory)
 }
 
 /// A reader that knows whether more follows: it reads one byte ahead.
@@ -264,11 +270,48 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-fn check_announced(announced: PlaintextLen, read: u64, ended: bool) -> Result<(), Error> {
+/// Whether a text of `read` bytes so far may go on, or end here.
+fn check_text_len(
+    announced: PlaintextLen,
+    chunk_len: ChunkLen,
+    read: u64,
+    ended: bool,
+) -> Result<(), Error> {
     match announced {
         PlaintextLen::Known(expected) if read > expected || (ended && read < expected) => {
             Err(Error::InputChanged { expected })
         }
-        _ => Ok(()),
+        _ => ChunkPlan::new(chunk_len, LAYER, read).map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_stay_within_the_budget() {
+        for (log2, memory) in [(12, 1 << 16), (20, 5 << 20), (20, 64 << 20), (24, 64 << 20)] {
+            let chunk_len = ChunkLen::new(1 << log2).unwrap();
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap();
+            let run = Run { memory, ..Run::default() };
+            let batch = pool.install(|| Batch::new(chunk_len, &run));
+            assert!(batch.capacity > 1 && batch.workers > 1);
+            assert!(batch.capacity * batch.record_len <= memory);
+            assert!(batch.workers <= batch.capacity);
+            assert!(batch.buffers.is_empty(), "nothing is allocated before it is needed");
+        }
+        let batch = Batch::new(ChunkLen::default(), &Run { memory: 0, ..Run::default() });
+        assert_eq!((batch.capacity, batch.workers), (1, 1));
+    }
+
+    #[test]
+    fn a_text_that_could_not_be_opened_again_is_not_sealed() {
+        let most = 1 << 44;
+        let check =
+            |read, ended| check_text_len(PlaintextLen::Stream, ChunkLen::default(), read, ended);
+        assert!(check(most, true).is_ok());
+        assert!(matches!(check(most + 1, false), Err(Error::Length { .. })));
+        assert!(matches!(check(most + 1, true), Err(Error::Length { .. })));
     }
 }

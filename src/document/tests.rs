@@ -306,6 +306,58 @@ fn a_stream_cut_at_a_chunk_is_refused_before_its_end_is_given_out() {
     let (header, records) = split(&sealed(PlaintextLen::Stream, 3 * CHUNK, Slots::One));
     let cut = join(&header, &records[..2]);
     assert_refused(&cut, &open_options(), &Expected::Authentication, "cut stream");
+
+    let header = Header::parse(&cut).unwrap();
+    let opener = header.unlock_with(&[unwrapping("vault/k/1", &KEK)], &open_options()).unwrap();
+    let written = Recorder::default();
+    assert!(opener.open_file(&cut[..], &written, &Run::default()).is_err());
+    assert!(written.0.into_inner().unwrap().is_empty(), "chunks of a cut stream were written");
+}
+
+/// The same where several workers share the document.
+#[test]
+fn nothing_is_left_of_a_large_document_that_was_changed() {
+    let len = 200 * CHUNK + 77;
+    let original = sealed(PlaintextLen::Known(len as u64), len, Slots::One);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    pool.install(|| {
+        for record in [0, 1, 100, 199, 200] {
+            let mut changed = original.clone();
+            changed[512 + record * RECORD + 50] ^= 1;
+            let header = Header::parse(&changed).unwrap();
+            let opener =
+                header.unlock_with(&[unwrapping("vault/k/1", &KEK)], &open_options()).unwrap();
+            let mut buffer = vec![0xee; len];
+            let refused = opener.open_into(&changed, &mut buffer);
+            assert!(matches!(refused, Err(Error::Authentication)));
+            assert!(buffer.iter().all(|byte| *byte == 0), "plaintext left behind record {record}");
+
+            let written = Recorder::default();
+            let refused = opener.open_file(&changed[..], &written, &Run::default());
+            assert!(matches!(refused, Err(Error::Authentication)));
+            let bad = (record * CHUNK) as u64;
+            let written = written.0.into_inner().unwrap();
+            assert!(written.iter().all(|(offset, _)| *offset != bad), "the bad chunk was written");
+        }
+    });
+}
+
+/// With one record in memory at a time: what follows the end is called so, whatever it is.
+#[test]
+fn a_stream_reader_names_what_follows_the_end() {
+    let (header, records) = split(&sealed(PlaintextLen::Known(8192), 2 * CHUNK, Slots::One));
+    let longer = join(&header, &[&records[..], &records].concat());
+    let mut stream = &longer[..];
+    let opener = Header::read(&mut stream)
+        .unwrap()
+        .unlock_with(&[unwrapping("vault/k/1", &KEK)], &open_options())
+        .unwrap();
+    let run = Run { memory: 0, ..Run::default() };
+    let mut opened = Vec::new();
+    let refused = opener.open_stream(&mut stream, &mut opened, &run);
+    let end = (512 + 2 * RECORD) as u64;
+    assert!(matches!(refused, Err(Error::Format { offset, .. }) if offset == end), "{refused:?}");
+    assert_eq!(opened, text(CHUNK));
 }
 
 #[test]
@@ -318,7 +370,7 @@ fn stripped_and_swapped_recipients_are_refused() {
     // With a checksum made anew, as an attacker would: the HMAC is what is left to refuse it.
     let rewrite = |list: &mut [Recipient]| {
         let mut slot = 1_u64.to_be_bytes().to_vec();
-        recipient::encode_list(list, &mut slot).unwrap();
+        recipient::encode_list(1, list, &mut slot).unwrap();
         slot.resize(range.len(), 0);
         let mut changed = original.clone();
         changed[range.clone()].copy_from_slice(&slot);
@@ -361,6 +413,13 @@ fn wrong_keys_are_refused() {
     };
     assert_eq!(wrapped_with, "vault/k/1, vault/k/2");
     assert!(matches!(open_with(&[]), Err(Error::NoKey { .. })));
+    #[cfg(feature = "rsa")]
+    {
+        // The right id under another algorithm is another key.
+        let rsa = crate::rsa::PrivateKey::generate().unwrap();
+        let rsa = UnwrappingKey::rsa(id("vault/k/1"), rsa);
+        assert!(matches!(open_with(&[rsa]), Err(Error::NoKey { .. })));
+    }
     // The second recipient opens it as well, also behind a wrong key for the first.
     for keys in [
         vec![unwrapping("vault/k/2", &OTHER_KEK)],
@@ -370,13 +429,37 @@ fn wrong_keys_are_refused() {
     }
 }
 
-/// A data key that is right for the recipient's wrapping but not the committed one.
+/// A header that is authentic in all but its commitment: what a second key could be made to open.
 #[test]
 fn a_key_that_is_not_committed_to_is_refused() {
-    let sealed = sealed(PlaintextLen::Known(10), 10, Slots::Two);
-    let header = Header::parse(&sealed).unwrap();
-    let refused = header.unlock(&DataKey::fixed(1, &[5; 32]), &open_options());
-    assert!(matches!(refused, Err(Error::Authentication)));
+    let (data_key, salt) = (DataKey::fixed(1, &[5; 32]), [6; 32]);
+    let length = PlaintextLen::Known(10);
+    let keys = [wrapping("vault/k/1", &KEK)];
+    let options = seal_options(Slots::One);
+    let sealer = Sealer::with_data_key(&data_key, salt, length, &keys, &options).unwrap();
+    let original = sealer.seal_slice(&text(10)).unwrap();
+    let bound = key_schedule::KeySchedule::new(&salt, &data_key)
+        .and_then(|schedule| schedule.bind(original[..96].try_into().unwrap()))
+        .unwrap();
+    let authenticated = |mut sealed: Vec<u8>| {
+        let mac = bound.slot_mac(&sealed[..136], &sealed[136..480]).unwrap();
+        sealed[480..512].copy_from_slice(&mac);
+        sealed
+    };
+    assert_eq!(authenticated(original.clone()), original, "the rewriting itself is faithful");
+    for offset in [96, 127] {
+        let mut changed = original.clone();
+        changed[offset] ^= 1;
+        let changed = authenticated(changed);
+        assert_refused(&changed, &open_options(), &Expected::Authentication, "commitment");
+    }
+
+    let header = Header::parse(&original).unwrap();
+    for other in [DataKey::fixed(1, &[7; 32]), DataKey::fixed(2, &[5; 32])] {
+        let refused = header.unlock(&other, &open_options());
+        assert!(matches!(refused, Err(Error::Authentication)), "{other:?}");
+    }
+    assert!(header.unlock(&data_key, &open_options()).is_ok());
 }
 
 #[test]
@@ -397,6 +480,12 @@ fn expired_documents_are_refused() {
         let outcome = open_everywhere(&sealed, &OpenOptions { now: Some(now), ..open_options() });
         assert!(matches!(outcome, Err(Error::Expired { expires_at: 1001 })), "{outcome:?}");
     }
+    // That a later key does not fit does not hide it.
+    let keys = [wrapping("vault/k/1", &KEK), wrapping("vault/k/2", &KEK)];
+    let two = seal(&text(10), &keys, &options).unwrap();
+    let keys = [unwrapping("vault/k/1", &KEK), unwrapping("vault/k/2", &OTHER_KEK)];
+    let outcome = open(&two, &keys, &OpenOptions { now: Some(1001), ..open_options() });
+    assert!(matches!(outcome, Err(Error::Expired { .. })), "{outcome:?}");
     // By the system's clock it expired long ago.
     let outcome = open_everywhere(&sealed, &OpenOptions { now: None, ..open_options() });
     assert!(matches!(outcome, Err(Error::Expired { .. })));
@@ -472,6 +561,8 @@ fn bad_arguments_are_refused() {
     assert!(matches!(refused, Err(Error::Length { .. })));
     let sealer = || Sealer::new(PlaintextLen::Known(2), &keys(), &options).unwrap();
     assert!(matches!(sealer().seal_slice(b"abc"), Err(Error::Argument { .. })));
+    let huge = Sealer::new(PlaintextLen::Known(1 << 44), &keys(), &options).unwrap();
+    assert!(matches!(huge.seal_slice(b"abc"), Err(Error::Argument { .. })));
     let mut short = vec![7; 2577];
     assert!(matches!(sealer().seal_into(b"ab", &mut short), Err(Error::Argument { .. })));
     assert_eq!(short, [7; 2577]);

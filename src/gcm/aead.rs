@@ -1,4 +1,7 @@
 //! The `aead` crate's traits, so that [`Aes256Gcm`] can stand where `aes_gcm::Aes256Gcm` stood.
+//!
+//! One difference: where a tag does not hold the buffer is zeroed, while `aes_gcm` leaves the
+//! ciphertext in it. Whoever tries several keys keeps a copy.
 
 use aead::consts::{U12, U16, U32};
 use aead::inout::InOutBuf;

@@ -24,7 +24,8 @@ pub(crate) fn workers(_: u64, _: u64, _: usize, _: usize) -> usize {
 }
 
 /// Runs `work` on every job. Each worker draws the next job when it has done its last, so that
-/// files are read and written nearly in order, and keeps a `state` of its own (its buffer).
+/// files are read and written nearly in order, and keeps a `state` of its own (its buffer), made for
+/// its first job.
 ///
 /// After an error no further job is drawn. Of several errors the one of the earliest job is
 /// returned, whatever the timing.
@@ -86,11 +87,11 @@ mod concurrent {
     ) -> Result<(), Error> {
         let queue = Mutex::new(Queue { jobs, drawn: 0, failed: None });
         let worker = || {
-            let mut state = state();
+            let mut own = None;
             loop {
                 let drawn = lock(&queue).draw();
                 let Some((number, job)) = drawn else { break };
-                if let Err(error) = work(&mut state, job) {
+                if let Err(error) = work(own.get_or_insert_with(&state), job) {
                     lock(&queue).fail(number, error);
                 }
             }
@@ -111,54 +112,86 @@ mod concurrent {
     }
 }
 
-#[cfg(all(test, feature = "parallel"))]
+#[cfg(feature = "parallel")]
+#[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
 
+    /// Threads of its own: the tests below wait for each other's jobs.
+    fn in_pool<R: Send>(test: impl FnOnce() -> R + Send) -> R {
+        rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap().install(test)
+    }
+
     #[test]
-    fn every_job_runs_once_and_every_worker_has_one_state() {
-        for workers in [1, 2, 7] {
+    fn every_job_runs_once_and_a_worker_has_one_state() {
+        for workers in [1, 2, 4] {
             let states = AtomicUsize::new(0);
             let done = Mutex::new(Vec::new());
             let state = || states.fetch_add(1, Ordering::Relaxed);
-            for_each(workers, 0..1000, state, |_, job| {
-                done.lock().unwrap().push(job);
-                Ok(())
+            in_pool(|| {
+                for_each(workers, 0..1000, state, |_, job| {
+                    done.lock().unwrap().push(job);
+                    Ok(())
+                })
             })
             .unwrap();
             let mut done = done.into_inner().unwrap();
             done.sort_unstable();
             assert_eq!(done, (0..1000).collect::<Vec<_>>());
-            assert_eq!(states.into_inner(), workers);
+            assert!((1..=workers).contains(&states.into_inner()));
         }
     }
 
-    /// The earliest job's error is the one that is told, also when a later job failed first.
+    /// The earliest job's error is the one that is told, also where a later job failed first; and
+    /// after an error no further job is drawn.
     #[test]
-    fn the_earliest_error_wins() {
-        for workers in [1, 2, 4] {
-            let later_failed = std::sync::Barrier::new(if workers == 1 { 1 } else { 2 });
-            let result = for_each(
-                workers,
-                0..100_u64,
+    fn the_earliest_error_wins_and_ends_the_run() {
+        let late_has_failed = AtomicBool::new(false);
+        let drawn = AtomicUsize::new(0);
+        let jobs = (0..1_000_000_u64).inspect(|_| {
+            drawn.fetch_add(1, Ordering::Relaxed);
+        });
+        let result = in_pool(|| {
+            for_each(
+                2,
+                jobs,
                 || (),
                 |(), job| match job {
                     3 => {
-                        later_failed.wait();
+                        // Job 4 runs beside this one and has failed when its worker draws no more:
+                        // the flag is set before the error is returned, so wait a little longer.
+                        while !late_has_failed.load(Ordering::Acquire) {
+                            std::hint::spin_loop();
+                        }
+                        std::thread::sleep(std::time::Duration::from_millis(20));
                         Err(Error::Format { offset: 3, reason: "early" })
                     }
                     4 => {
-                        later_failed.wait();
+                        late_has_failed.store(true, Ordering::Release);
                         Err(Error::Format { offset: 4, reason: "late" })
                     }
                     _ => Ok(()),
                 },
-            );
-            assert!(matches!(result, Err(Error::Format { offset: 3, .. })), "{workers}");
-        }
+            )
+        });
+        assert!(matches!(result, Err(Error::Format { offset: 3, .. })));
+        assert_eq!(drawn.into_inner(), 5);
+
+        let drawn = AtomicUsize::new(0);
+        let result = for_each(
+            1,
+            0..100_u64,
+            || (),
+            |(), job| {
+                drawn.fetch_add(1, Ordering::Relaxed);
+                if job < 7 { Ok(()) } else { Err(Error::Authentication) }
+            },
+        );
+        assert!(matches!(result, Err(Error::Authentication)));
+        assert_eq!(drawn.into_inner(), 8);
     }
 
     #[test]

@@ -196,13 +196,23 @@ impl PrivateKey {
         ciphertext: &[u8],
         label: &[u8],
     ) -> Result<SecretVec, Error> {
+        self.decrypt_blinded(ciphertext, label, &mut SysRng)
+    }
+
+    /// The same, with the source of the numbers that blind the private operation.
+    pub(super) fn decrypt_blinded(
+        &self,
+        ciphertext: &[u8],
+        label: &[u8],
+        blinding: &mut impl TryCryptoRng,
+    ) -> Result<SecretVec, Error> {
         if ciphertext.len() != MODULUS_LEN {
             return Err(Error::Authentication);
         }
         let number = BoxedUint::from_be_slice(ciphertext, rules::MODULUS_BITS)
             .map_err(|_| Error::Authentication)?;
         // Refuses a number that is not less than the modulus.
-        let mut result = rsa_decrypt_and_check(&self.0, Some(&mut SysRng), &number).map_err(
+        let mut result = rsa_decrypt_and_check(&self.0, Some(blinding), &number).map_err(
             // Randomness does not depend on the ciphertext, so this says nothing about it.
             |error| match error {
                 ::rsa::Error::Rng => Error::Random,

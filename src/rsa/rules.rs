@@ -10,6 +10,7 @@ use ::rsa::pkcs8::spki::AlgorithmIdentifierRef;
 use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use ::rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey, pkcs1};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
 use super::{MODULUS_LEN, primality};
 use crate::error::Error;
@@ -26,6 +27,8 @@ pub(super) const EVEN_MODULUS: &str = "its modulus is even, so it is damaged; us
 pub(super) const PRIME_SIZE: &str =
     "it does not consist of two primes of 1024 bits each; use a key generated with two such primes";
 pub(super) const SAME_PRIME: &str = "its two primes are not distinct; use another key";
+pub(super) const CLOSE_PRIMES: &str =
+    "its two primes are so close to each other that they can be found; use another key";
 pub(super) const NOT_PRIME: &str =
     "one of its factors is not a prime, so it is damaged or broken; use another key";
 pub(super) const NOT_PRODUCT: &str =
@@ -118,7 +121,22 @@ pub(super) fn all(key: RsaPrivateKey) -> Result<RsaPrivateKey, Error> {
     if key.dp().is_none() || key.dq().is_none() || key.qinv().is_none() {
         return Err(refuse(NOT_PRIME));
     }
+    if are_close(p, q) {
+        return Err(refuse(CLOSE_PRIMES));
+    }
     key.validate().map_err(|_| refuse(NOT_INVERSE))?;
     primality::check(&key)?;
     Ok(key)
+}
+
+/// Whether |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5
+/// appendix A.1.3 draws the line at 2^924; sound keys are far from either.)
+fn are_close(p: &BoxedUint, q: &BoxedUint) -> bool {
+    [(p, q), (q, p)].into_iter().any(|(one, other)| {
+        // Modulo 2^1024 one of the two differences is |p - q|, the other its complement.
+        let mut difference = one.wrapping_sub(other);
+        let close = difference.bits() <= PRIME_BITS - 99;
+        difference.zeroize();
+        close
+    })
 }

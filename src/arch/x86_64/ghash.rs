@@ -22,6 +22,8 @@ use core::arch::x86_64::{
     _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
 };
 
+use zeroize::Zeroize;
+
 use super::memory::{load_128, store_128};
 
 /// x^63 + x^62 + x^57: the polynomial's middle terms, 64 bits further down.
@@ -45,7 +47,10 @@ pub(super) fn hash_key(encrypted_zero_block: __m128i) -> __m128i {
     let h = u128::from_le_bytes(bytes);
     let carry = 0_u128.wrapping_sub(h >> 127);
     let product = (h << 1) ^ (carry & POLYNOMIAL);
-    load_128(&product.to_le_bytes())
+    bytes = product.to_le_bytes();
+    let hash_key = load_128(&bytes);
+    bytes.zeroize();
+    hash_key
 }
 
 /// Writes H^N, H^(N-1), …, H^1: the first entry belongs to the first of N blocks.

