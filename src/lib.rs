@@ -6,7 +6,10 @@
 
 extern crate alloc;
 
+mod arch;
+pub mod backend;
 pub mod error;
+pub mod gcm;
 mod random;
 #[cfg(feature = "rsa")]
 pub mod rsa;

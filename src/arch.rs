@@ -1,0 +1,37 @@
+//! Layer 0: one kernel a processor tier, and all of the crate's `unsafe` code.
+//!
+//! Every tier is a `Key` (the expanded form its kernel wants) with the same two operations,
+//! `seal` and `open`. Neither checks lengths nor compares tags: that is layer 2's work.
+//!
+//! - `pre_counter_block` is J0 of NIST SP 800-38D: the first block of text is encrypted under
+//!   `inc32(J0)`, and the 32-bit counter wraps as the standard says.
+//! - The buffer is an [`InOutBuf`]: one slice in place, or two that do not overlap. Its type
+//!   upholds that, so that kernels need no pointer arithmetic of their own.
+//! - The result is the full 16-byte tag of what was sealed, or of the ciphertext that was opened.
+
+#![allow(unsafe_code, reason = "the one place for it: see SAFETY at each block")]
+
+pub(crate) mod features;
+pub(crate) mod software;
+#[cfg(x86_64_kernels)]
+pub(crate) mod x86_64;
+
+pub(crate) use aes::cipher::inout::InOutBuf;
+
+/// Length of an AES block in bytes (FIPS 197).
+pub(crate) const BLOCK_LEN: usize = 16;
+
+/// Const-generic argument of the kernels: plaintext in, ciphertext out, hash the output.
+#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "software has no shared body"))]
+pub(crate) const SEAL: bool = true;
+/// Const-generic argument of the kernels: ciphertext in, plaintext out, hash the input.
+#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "software has no shared body"))]
+pub(crate) const OPEN: bool = false;
+
+/// The last block that GHASH takes: bit lengths of associated data and text, 64 bits each.
+///
+/// Layer 2 has checked that both lengths fit (SP 800-38D, section 5.2.1.1).
+pub(crate) fn length_block(associated_data_len: usize, text_len: usize) -> [u8; BLOCK_LEN] {
+    let bits = |bytes: usize| u128::from((bytes as u64).wrapping_mul(8));
+    ((bits(associated_data_len) << 64) | bits(text_len)).to_be_bytes()
+}

@@ -1,0 +1,87 @@
+//! What the processor and the operating system offer, as a plain record.
+
+/// The processor features that decide between tiers.
+///
+/// A record like any other: tests fill it in for processors that are not at hand. Only
+/// [`Features::detect`] says what this one has, and only that opens a tier.
+#[allow(clippy::struct_excessive_bools, reason = "one for each CPUID bit")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Features {
+    pub(crate) aes: bool,
+    pub(crate) pclmulqdq: bool,
+    pub(crate) ssse3: bool,
+    pub(crate) sse41: bool,
+    pub(crate) vaes: bool,
+    pub(crate) vpclmulqdq: bool,
+    pub(crate) avx512f: bool,
+    pub(crate) avx512bw: bool,
+    pub(crate) avx512vl: bool,
+    pub(crate) avx512dq: bool,
+}
+
+impl Features {
+    /// This processor's features, as far as the operating system saves their registers.
+    /// Cached below: a few atomic loads after the first call.
+    pub(crate) fn detect() -> Self {
+        #[cfg(x86_64_kernels)]
+        {
+            x86_64::detect()
+        }
+        #[cfg(not(x86_64_kernels))]
+        {
+            Self::default()
+        }
+    }
+
+    /// Whether the `aesni` kernel may run.
+    pub(crate) fn support_aesni(self) -> bool {
+        self.aes && self.pclmulqdq && self.ssse3 && self.sse41
+    }
+
+    /// Whether the `vaes512` kernel may run.
+    pub(crate) fn support_vaes512(self) -> bool {
+        let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
+        self.support_aesni() && self.vaes && self.vpclmulqdq && avx512
+    }
+}
+
+#[cfg(x86_64_kernels)]
+mod x86_64 {
+    use super::Features;
+
+    cpufeatures::new!(cpu_aes, "aes");
+    cpufeatures::new!(cpu_pclmulqdq, "pclmulqdq");
+    cpufeatures::new!(cpu_ssse3, "ssse3");
+    cpufeatures::new!(cpu_sse41, "sse4.1");
+    cpufeatures::new!(cpu_avx512f, "avx512f");
+    cpufeatures::new!(cpu_avx512bw, "avx512bw");
+    cpufeatures::new!(cpu_avx512vl, "avx512vl");
+    cpufeatures::new!(cpu_avx512dq, "avx512dq");
+    // Without `std` these two come from here as well; this crate wants zmm state for them, which the
+    // only tier that uses them today needs anyway.
+    #[cfg(not(feature = "std"))]
+    cpufeatures::new!(cpu_vaes, "vaes");
+    #[cfg(not(feature = "std"))]
+    cpufeatures::new!(cpu_vpclmulqdq, "vpclmulqdq");
+
+    pub(super) fn detect() -> Features {
+        Features {
+            aes: cpu_aes::get(),
+            pclmulqdq: cpu_pclmulqdq::get(),
+            ssse3: cpu_ssse3::get(),
+            sse41: cpu_sse41::get(),
+            avx512f: cpu_avx512f::get(),
+            avx512bw: cpu_avx512bw::get(),
+            avx512vl: cpu_avx512vl::get(),
+            avx512dq: cpu_avx512dq::get(),
+            #[cfg(feature = "std")]
+            vaes: std::arch::is_x86_feature_detected!("vaes"),
+            #[cfg(feature = "std")]
+            vpclmulqdq: std::arch::is_x86_feature_detected!("vpclmulqdq"),
+            #[cfg(not(feature = "std"))]
+            vaes: cpu_vaes::get(),
+            #[cfg(not(feature = "std"))]
+            vpclmulqdq: cpu_vpclmulqdq::get(),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The x86_64 tiers and what they share.
+
+mod aes;
+pub(crate) mod aesni;
+mod ghash;
+mod memory;
+pub(crate) mod vaes512;

@@ -1,0 +1,66 @@
+//! Loads and stores: the only pointers of the x86_64 tiers.
+
+use core::arch::x86_64::{
+    __m128i, __m512i, __mmask64, _mm_loadu_si128, _mm_storeu_si128, _mm512_loadu_si512,
+    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
+};
+
+/// Sixteen bytes as a vector, the first byte lowest.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn load_128(bytes: &[u8; 16]) -> __m128i {
+    // SAFETY: the reference is valid for reads of 16 bytes; `loadu` needs no alignment.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+/// Writes a vector as sixteen bytes.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn store_128(bytes: &mut [u8; 16], vector: __m128i) {
+    // SAFETY: the reference is valid for writes of 16 bytes; `storeu` needs no alignment.
+    unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// Sixty-four bytes as a vector.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn load_512(bytes: &[u8; 64]) -> __m512i {
+    // SAFETY: the reference is valid for reads of 64 bytes; `loadu` needs no alignment.
+    unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
+}
+
+/// Writes a vector as sixty-four bytes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn store_512(bytes: &mut [u8; 64], vector: __m512i) {
+    // SAFETY: the reference is valid for writes of 64 bytes; `storeu` needs no alignment.
+    unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// One mask bit for each of the first `length` bytes of a vector, all 64 from there on.
+#[inline]
+fn mask(length: usize) -> __mmask64 {
+    if length < 64 { (1 << length) - 1 } else { !0 }
+}
+
+/// The first 64 bytes or, of a shorter slice, all of them with zeros behind.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn load_partial_512(bytes: &[u8]) -> __m512i {
+    let mask = mask(bytes.len());
+    // SAFETY: bytes whose mask bit is clear are neither read nor do they fault, and the mask has
+    // no bit at or past the slice's length.
+    unsafe { _mm512_maskz_loadu_epi8(mask, bytes.as_ptr().cast()) }
+}
+
+/// Writes the first 64 bytes or, of a shorter slice, as many as it holds; returns the vector with
+/// the bytes that were not written zeroed.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+pub(super) fn store_partial_512(bytes: &mut [u8], vector: __m512i) -> __m512i {
+    let mask = mask(bytes.len());
+    // SAFETY: bytes whose mask bit is clear are neither written nor do they fault, and the mask
+    // has no bit at or past the slice's length.
+    unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), mask, vector) }
+    core::arch::x86_64::_mm512_maskz_mov_epi8(mask, vector)
+}

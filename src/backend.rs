@@ -1,0 +1,190 @@
+//! Layer 1: which kernel this processor runs, and the one `match` that gets there.
+//!
+//! A [`Backend`] is proof that its tier's instructions are there and that its kernel has passed a
+//! known-answer test in this process. The choice is a pure function of a feature record.
+
+mod known_answer;
+mod tier;
+
+use core::fmt;
+
+use crate::arch::features::Features;
+#[cfg(x86_64_kernels)]
+use crate::arch::x86_64::{aesni, vaes512};
+use crate::arch::{InOutBuf, software};
+use tier::Tier;
+
+/// One of the implementations of AES-256-GCM that this processor can run.
+///
+/// | name | needs |
+/// |---|---|
+/// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX-512 F/BW/VL/DQ |
+/// | `aesni` | `x86_64` with AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 |
+/// | `software` | any processor |
+///
+/// All give the same bytes; they differ in speed alone.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::backend::Backend;
+///
+/// let fastest = Backend::detect();
+/// assert_eq!(Backend::available().next(), Some(fastest));
+/// assert_eq!(Backend::available().last(), Backend::by_name("software"));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Backend(Kind);
+
+/// A tier with the proof that it may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    #[cfg(x86_64_kernels)]
+    Vaes512(vaes512::Token),
+    #[cfg(x86_64_kernels)]
+    Aesni(aesni::Token),
+    Software,
+}
+
+impl Backend {
+    /// The fastest implementation that this processor can run.
+    ///
+    /// # Panics
+    ///
+    /// When every implementation, the portable one included, fails its known-answer test: the
+    /// processor or the build computes wrongly, and nothing may be sealed with it.
+    #[must_use]
+    pub fn detect() -> Self {
+        let Some(fastest) = Self::available().next() else {
+            #[allow(clippy::panic, reason = "no correct AES-256-GCM here: stop, as documented")]
+            {
+                panic!("every AES-256-GCM implementation failed its known-answer test")
+            }
+        };
+        fastest
+    }
+
+    /// The implementations that this processor can run, fastest first; `software` is the last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Tier::supported_by(Features::detect()).filter_map(Self::of)
+    }
+
+    /// The implementation of that name, if this processor can run it.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::available().find(|backend| backend.name() == name)
+    }
+
+    /// `vaes512`, `aesni` or `software`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.tier().name()
+    }
+
+    /// The tier with its proof, if the processor has it and its kernel computes rightly.
+    fn of(tier: Tier) -> Option<Self> {
+        let kind = match tier {
+            #[cfg(x86_64_kernels)]
+            Tier::Vaes512 => Kind::Vaes512(vaes512::Token::detect()?),
+            #[cfg(x86_64_kernels)]
+            Tier::Aesni => Kind::Aesni(aesni::Token::detect()?),
+            #[cfg(not(x86_64_kernels))]
+            Tier::Vaes512 | Tier::Aesni => return None,
+            Tier::Software => Kind::Software,
+        };
+        let backend = Self(kind);
+        known_answer::passes(backend, tier).then_some(backend)
+    }
+
+    fn tier(self) -> Tier {
+        match self.0 {
+            #[cfg(x86_64_kernels)]
+            Kind::Vaes512(_) => Tier::Vaes512,
+            #[cfg(x86_64_kernels)]
+            Kind::Aesni(_) => Tier::Aesni,
+            Kind::Software => Tier::Software,
+        }
+    }
+
+    /// Expands `key` into the form that this tier's kernel wants.
+    pub(crate) fn expand(self, key: &[u8; 32]) -> ExpandedKey {
+        match self.0 {
+            #[cfg(x86_64_kernels)]
+            Kind::Vaes512(token) => ExpandedKey::Vaes512(vaes512::Key::new(token, key)),
+            #[cfg(x86_64_kernels)]
+            Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
+            Kind::Software => ExpandedKey::Software(software::Key::new(key)),
+        }
+    }
+}
+
+impl Default for Backend {
+    /// [`Backend::detect`].
+    fn default() -> Self {
+        Self::detect()
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Backend({})", self.name())
+    }
+}
+
+/// A key in a kernel's own form; wiped on drop.
+#[allow(clippy::large_enum_variant, reason = "boxing would cost small messages a cache miss")]
+pub(crate) enum ExpandedKey {
+    #[cfg(x86_64_kernels)]
+    Vaes512(vaes512::Key),
+    #[cfg(x86_64_kernels)]
+    Aesni(aesni::Key),
+    Software(software::Key),
+}
+
+impl ExpandedKey {
+    /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
+    pub(crate) fn seal(
+        &self,
+        pre_counter_block: &[u8; 16],
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> [u8; 16] {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(key) => key.seal(pre_counter_block, associated_data, buffer),
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(key) => key.seal(pre_counter_block, associated_data, buffer),
+            Self::Software(key) => key.seal(pre_counter_block, associated_data, buffer),
+        }
+    }
+
+    /// Decrypts `buffer`; returns the tag that the ciphertext should have. See [`crate::arch`].
+    pub(crate) fn open(
+        &self,
+        pre_counter_block: &[u8; 16],
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> [u8; 16] {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(key) => key.open(pre_counter_block, associated_data, buffer),
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(key) => key.open(pre_counter_block, associated_data, buffer),
+            Self::Software(key) => key.open(pre_counter_block, associated_data, buffer),
+        }
+    }
+
+    /// The tier that the key was expanded for.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(_) => Tier::Vaes512.name(),
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(_) => Tier::Aesni.name(),
+            Self::Software(_) => Tier::Software.name(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

