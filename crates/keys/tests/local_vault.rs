@@ -324,7 +324,8 @@ fn damage_is_named_with_its_file() {
     vault.create("one").unwrap();
     let (id, wrapped) = wrap(&vault, "one", b"payload");
     let pem = vault.path().join("keys/one/1.pem");
-    for contents in [&b""[..], b"-----BEGIN PRIVATE KEY-----\n", b"\xff\xfe", &[b'x'; 100_000]] {
+    let long = vec![b'x'; 100_000];
+    for contents in [&b""[..], b"-----BEGIN PRIVATE KEY-----\n", b"\xff\xfe", &long] {
         fs::write(&pem, contents).unwrap();
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
         assert!(error.to_string().contains("keys/one/1.pem"), "{error}");

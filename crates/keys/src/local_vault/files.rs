@@ -25,6 +25,9 @@ pub(super) const DIRECTORY_MODE: u32 = 0o700;
 /// The permission bits of a vault's files.
 const FILE_MODE: u32 = 0o600;
 
+/// The permission bits of everyone but the owner.
+const OTHERS: u32 = 0o077;
+
 /// No file of a vault is longer: a 2048-bit key takes 1.7 KB.
 const LONGEST: u64 = 64 * 1024;
 
@@ -83,7 +86,7 @@ pub(super) fn require_private(
     wanted: u32,
 ) -> Result<(), VaultError> {
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    if mode & OTHERS == 0 {
         Ok(())
     } else {
         Err(VaultError::Exposed { path: path.to_owned(), mode, wanted })
