@@ -103,7 +103,7 @@ impl fmt::Display for Error {
             Self::Format { offset, reason } => {
                 write!(f, "not a valid sealed document: {reason} (at byte {offset})")
             }
-            Self::Key { key, reason } => write!(f, "key {key}: {reason}"),
+            Self::Key { key, reason } => write!(f, "{key}: {reason}"),
             Self::NoKey { wrapped_with } => {
                 write!(f, "no key for this document: it is wrapped with {wrapped_with}")
             }

@@ -8,8 +8,10 @@ extern crate alloc;
 
 mod arch;
 pub mod backend;
+pub mod document;
 pub mod error;
 pub mod gcm;
+mod parallel;
 mod random;
 #[cfg(feature = "rsa")]
 pub mod rsa;

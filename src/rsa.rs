@@ -34,6 +34,9 @@ mod primality;
 mod private_key;
 mod public_key;
 mod rules;
+#[cfg(test)]
+#[cfg(feature = "std")]
+mod tests;
 
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;

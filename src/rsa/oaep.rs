@@ -107,7 +107,7 @@ fn split(encoded: &mut [u8]) -> Option<(&mut u8, &mut [u8], &mut [u8])> {
 }
 
 /// `target ^= MGF1-SHA-256(source)` (RFC 8017 appendix B.2.1).
-fn mask(source: &[u8], target: &mut [u8]) {
+pub(super) fn mask(source: &[u8], target: &mut [u8]) {
     let mut block = Output::<Sha256>::default();
     for (counter, chunk) in (0_u32..).zip(target.chunks_mut(HASH_LEN)) {
         let hash = Sha256::new_with_prefix(source).chain_update(counter.to_be_bytes());

@@ -17,8 +17,9 @@ use super::rules::{NOT_PRIME, refuse};
 use crate::error::Error;
 use crate::random;
 
-/// A random composite passes one round with a chance below 2^-80; the worst one that can be made
-/// passes all of these with less than 2^-16, and who makes it knows the key anyway.
+/// A random number of 1024 bits that passes a single round is composite with a chance below 2^-40
+/// (Damgård, Landrock and Pomerance, Math. Comp. 61, 1993). The worst composite that can be made
+/// passes all of these with at most 2^-16, and who makes it knows the key anyway.
 const ROUNDS: usize = 8;
 
 /// The least power of two that divides a factor less one is looked for up to this one, so that the

@@ -47,7 +47,7 @@ const NOT_ENCODED: &str = "it cannot be written as PKCS#8; use another key";
 /// assert_eq!(again.public_key(), key.public_key());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct PrivateKey(RsaPrivateKey);
+pub struct PrivateKey(pub(super) RsaPrivateKey);
 
 impl PrivateKey {
     /// Generates a key with the public exponent 65537. It takes a fraction of a second, more or less

@@ -17,7 +17,7 @@ use core::arch::x86_64::{
     _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
 };
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
 use super::memory::{load_128, store_128};
 
@@ -25,7 +25,6 @@ use super::memory::{load_128, store_128};
 pub(super) const ROUND_KEYS: usize = 15;
 
 /// The round keys in the byte order of memory.
-#[derive(Zeroize, ZeroizeOnDrop)]
 #[repr(align(64))]
 pub(super) struct RoundKeys(pub(super) [[u8; 16]; ROUND_KEYS]);
 
@@ -65,6 +64,12 @@ impl RoundKeys {
             state = _mm_aesenc_si128(state, load_128(key));
         }
         _mm_aesenclast_si128(state, load_128(&self.0[ROUND_KEYS - 1]))
+    }
+}
+
+impl Drop for RoundKeys {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -20,7 +20,7 @@ use core::arch::x86_64::{
     _mm_setzero_si128, _mm_xor_si128,
 };
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
 use super::aes::{ROUND_KEYS, RoundKeys};
 use super::ghash::{Product, dot, fill_powers, hash_key, reverse_bytes};
@@ -42,8 +42,7 @@ impl Token {
     }
 }
 
-/// The expanded key. It exists only where a [`Token`] did.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^8, H^7, …, H^1.
@@ -74,6 +73,12 @@ impl Key {
     ) -> [u8; 16] {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
         unsafe { crypt::<OPEN>(self, pre_counter_block, associated_data, buffer) }
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.powers.zeroize();
     }
 }
 

@@ -25,7 +25,7 @@ use core::arch::x86_64::{
     _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::Zeroize;
 
 use super::aes::{ROUND_KEYS, RoundKeys};
 use super::ghash::{REDUCTION, dot, fill_powers, hash_key, reverse_bytes};
@@ -54,8 +54,7 @@ impl Token {
     }
 }
 
-/// The expanded key. It exists only where a [`Token`] did.
-#[derive(Zeroize, ZeroizeOnDrop)]
+/// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^32, H^31, …, H^1, and padding.
@@ -95,6 +94,12 @@ impl Key {
         let from = (GROUP_BLOCKS - blocks_left) * BLOCK_LEN;
         let bytes = &self.powers.as_flattened()[from..];
         load_512(bytes.first_chunk().unwrap_or(&[0; VECTOR_LEN]))
+    }
+}
+
+impl Drop for Key {
+    fn drop(&mut self) {
+        self.powers.zeroize();
     }
 }
 

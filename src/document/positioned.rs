@@ -1,0 +1,110 @@
+//! Reading and writing at an offset, so that several workers can share one file.
+
+use std::fs::File;
+use std::io;
+
+/// A source of known length that is read at offsets, by several threads at once.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::ReadAt;
+///
+/// let mut bytes = [0; 2];
+/// b"sealed"[..].read_exact_at(&mut bytes, 2)?;
+/// assert_eq!(&bytes, b"al");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait ReadAt: Sync {
+    /// Fills `buffer` from `offset` (bytes from the start) on.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::UnexpectedEof`] where the source ends before that.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// The source's length in bytes, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// What the source returns.
+    fn byte_len(&self) -> io::Result<u64>;
+}
+
+/// A destination that is written at offsets, by several threads at once.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use strongroom::document::WriteAt;
+///
+/// struct Count(AtomicU64);
+///
+/// impl WriteAt for Count {
+///     fn write_all_at(&self, bytes: &[u8], _offset: u64) -> std::io::Result<()> {
+///         self.0.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait WriteAt: Sync {
+    /// Writes all of `bytes` at `offset` (bytes from the start).
+    ///
+    /// # Errors
+    ///
+    /// What the destination returns.
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+}
+
+#[cfg(unix)]
+impl ReadAt for File {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+}
+
+#[cfg(unix)]
+impl WriteAt for File {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(self, bytes, offset)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let bytes = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.get(offset..)?.get(..buffer.len()))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        buffer.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
+    }
+}
+
+/// Takes everything and keeps nothing: opening into it verifies a document.
+pub(super) struct Discard;
+
+impl WriteAt for Discard {
+    fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Write for Discard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

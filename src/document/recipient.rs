@@ -1,0 +1,220 @@
+//! One wrapped copy of a data key, and who can unwrap it.
+//!
+//! ```text
+//! 0   1   layer, 1 or 2
+//! 1   1   algorithm: 1 RSA-OAEP-256, 2 A256KW
+//! 2   2   length of the key id, n
+//! 4   2   length of the wrapped key, m
+//! 6   n   key id, visible ASCII
+//! 6+n m   wrapped key
+//! ```
+
+#![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+
+use crate::error::Error;
+use crate::wrap::{Algorithm, KeyId};
+
+/// Greatest number of recipients a layer.
+pub(crate) const MAX_A_LAYER: usize = 8;
+
+/// A data key wrapped for one holder of a key.
+///
+/// What it says is not authenticated until the document is unlocked: it tells which of the keys
+/// at hand may fit, never which key to fetch.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{self, Header, SealOptions};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, WrappingKey};
+///
+/// let key = WrappingKey::aes(KeyId::new("resource/7/service/1")?, Secret::generate()?);
+/// let sealed = document::seal(b"text", &[key], &SealOptions::default())?;
+/// let header = Header::parse(&sealed)?;
+/// assert_eq!(header.recipients()[0].key_id().as_str(), "resource/7/service/1");
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    layer: u8,
+    algorithm_code: u8,
+    key_id: KeyId,
+    wrapped: Vec<u8>,
+}
+
+impl Recipient {
+    pub(crate) fn new(layer: u8, algorithm: Algorithm, key_id: KeyId, wrapped: Vec<u8>) -> Self {
+        Self { layer, algorithm_code: algorithm.code(), key_id, wrapped }
+    }
+
+    /// 1 for the inner layer (the service's), 2 for the outer one (the customer's).
+    #[must_use]
+    pub fn layer(&self) -> u8 {
+        self.layer
+    }
+
+    /// How the data key is wrapped; `None` for an algorithm that this version does not know.
+    #[must_use]
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        Algorithm::from_code(self.algorithm_code)
+    }
+
+    /// The versioned id of the key that unwraps it.
+    #[must_use]
+    pub fn key_id(&self) -> &KeyId {
+        &self.key_id
+    }
+
+    /// The wrapped data key.
+    #[must_use]
+    pub fn wrapped(&self) -> &[u8] {
+        &self.wrapped
+    }
+
+    /// Length of the encoding in bytes.
+    pub(crate) fn encoded_len(&self) -> usize {
+        6_usize.saturating_add(self.key_id.as_str().len()).saturating_add(self.wrapped.len())
+    }
+
+    /// What recipients are sorted by, and what no two of a document share.
+    fn order(&self) -> (u8, u8, &KeyId) {
+        (self.layer, self.algorithm_code, &self.key_id)
+    }
+}
+
+/// Appends the list's bytes to `out`, sorted.
+pub(crate) fn encode_list(recipients: &mut [Recipient], out: &mut Vec<u8>) -> Result<(), Error> {
+    recipients.sort_by(|a, b| a.order().cmp(&b.order()));
+    check_list(recipients).map_err(|reason| Error::Argument { what: "recipients", reason })?;
+    for recipient in recipients {
+        out.extend([recipient.layer, recipient.algorithm_code]);
+        for field in [recipient.key_id.as_str().as_bytes(), &recipient.wrapped] {
+            let length = u16::try_from(field.len()).map_err(|_| Error::Length {
+                what: "key id or wrapped key, in bytes",
+                length: field.len() as u64,
+                limit: u64::from(u16::MAX),
+            })?;
+            out.extend(length.to_be_bytes());
+        }
+        out.extend_from_slice(recipient.key_id.as_str().as_bytes());
+        out.extend_from_slice(&recipient.wrapped);
+    }
+    Ok(())
+}
+
+/// Reads recipients until the zeros that fill the slot up, which must reach its end.
+/// The error is a reason.
+pub(crate) fn parse_list(mut bytes: &[u8]) -> Result<Vec<Recipient>, &'static str> {
+    const CUT: &str = "a recipient runs past the end of its slot";
+    let mut recipients = Vec::new();
+    while bytes.first().is_some_and(|layer| *layer != 0) {
+        let ([layer, algorithm_code, i0, i1, w0, w1], rest) =
+            bytes.split_first_chunk().ok_or(CUT)?;
+        let id_len = usize::from(u16::from_be_bytes([*i0, *i1]));
+        let wrapped_len = usize::from(u16::from_be_bytes([*w0, *w1]));
+        let (id, rest) = rest.split_at_checked(id_len).ok_or(CUT)?;
+        let (wrapped, rest) = rest.split_at_checked(wrapped_len).ok_or(CUT)?;
+        let key_id = core::str::from_utf8(id)
+            .ok()
+            .and_then(|id| KeyId::new(id).ok())
+            .ok_or("a recipient's key id is no key id")?;
+        recipients.push(Recipient {
+            layer: *layer,
+            algorithm_code: *algorithm_code,
+            key_id,
+            wrapped: wrapped.to_vec(),
+        });
+        bytes = rest;
+    }
+    if bytes.iter().any(|byte| *byte != 0) {
+        return Err("bytes behind the recipients are not zero");
+    }
+    check_list(&recipients)?;
+    Ok(recipients)
+}
+
+/// The rules for a list as a whole.
+fn check_list(recipients: &[Recipient]) -> Result<(), &'static str> {
+    if !recipients.is_sorted_by(|a, b| a.order() < b.order()) {
+        return Err("recipients are not in order, or one stands there twice");
+    }
+    for layer in [1, 2] {
+        if recipients.iter().filter(|recipient| recipient.layer == layer).count() > MAX_A_LAYER {
+            return Err("a layer has more than 8 recipients");
+        }
+    }
+    for recipient in recipients {
+        if !matches!(recipient.layer, 1 | 2) {
+            return Err("a recipient's layer is neither 1 nor 2");
+        }
+        if let Some(algorithm) = recipient.algorithm()
+            && recipient.wrapped.len() != algorithm.wrapped_len(super::data_key::PAYLOAD_LEN)
+        {
+            return Err("a wrapped key has the wrong length for its algorithm");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipient(layer: u8, id: &str) -> Recipient {
+        Recipient::new(layer, Algorithm::A256Kw, KeyId::new(id).unwrap(), vec![7; 48])
+    }
+
+    fn encoded(recipients: &[Recipient]) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode_list(&mut recipients.to_vec(), &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn lists_round_trip_sorted() {
+        let list = [recipient(2, "c/1"), recipient(1, "b/1"), recipient(1, "a/2")];
+        let mut bytes = encoded(&list);
+        bytes.extend([0; 9]);
+        let parsed = parse_list(&bytes).unwrap();
+        assert_eq!(parsed, [list[2].clone(), list[1].clone(), list[0].clone()]);
+        assert_eq!(parse_list(&[0; 4]).unwrap(), []);
+    }
+
+    #[test]
+    fn lists_that_break_a_rule_are_refused() {
+        let one = encoded(&[recipient(1, "a/1")]);
+        let two = encoded(&[recipient(1, "b/1")]);
+        let refused = |bytes: &[u8]| parse_list(bytes).unwrap_err();
+        assert!(refused(&[&two[..], &one].concat()).contains("order"));
+        assert!(refused(&[&one[..], &one].concat()).contains("twice"));
+        assert!(refused(&[&one[..], &[0, 1]].concat()).contains("zero"));
+        assert!(refused(&[&[3], &one[1..]].concat()).contains("layer"));
+        for len in 1..one.len() {
+            assert!(refused(&one[..len]).contains("past the end"), "{len}");
+        }
+        let mut id = one.clone();
+        id[6] = 0x07;
+        assert!(refused(&id).contains("key id"));
+        let mut short = one.clone();
+        short[5] -= 1;
+        short.pop();
+        assert!(refused(&short).contains("wrong length"));
+
+        let nine: Vec<_> = (0..9).map(|n| recipient(1, &format!("k/{n}"))).collect();
+        assert!(encode_list(&mut nine.clone(), &mut Vec::new()).is_err());
+        assert_eq!(parse_list(&encoded(&nine[..8])).unwrap().len(), 8);
+    }
+
+    /// A number that this version does not know is carried along: another program may.
+    #[test]
+    fn unknown_algorithms_are_carried() {
+        let mut bytes = encoded(&[recipient(1, "a/1")]);
+        bytes[1] = 200;
+        let parsed = parse_list(&bytes).unwrap();
+        assert_eq!(parsed[0].algorithm(), None);
+        assert_eq!(encoded(&parsed), bytes);
+    }
+}

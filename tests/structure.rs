@@ -1,0 +1,335 @@
+//! The shape of the house: which module may import which, where `unsafe` may stand and how often,
+//! how long a file may be, and what the engine depends on.
+//!
+//! Each rule is a function from sources to complaints, and is shown a source that breaks it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The imports between the engine's modules, all of them: from each module to those below it.
+const EDGES: [(&str, &[&str]); 10] = [
+    ("document", &["backend", "error", "gcm", "parallel", "random", "secret", "wrap"]),
+    ("parallel", &["error"]),
+    ("wrap", &["error", "rsa", "secret"]),
+    ("rsa", &["error", "random", "secret"]),
+    ("gcm", &["arch", "backend", "error"]),
+    ("backend", &["arch"]),
+    ("arch", &[]),
+    ("secret", &["error", "random"]),
+    ("random", &["error"]),
+    ("error", &[]),
+];
+
+/// `unsafe` blocks in each file that has any; 40 in all is the cap.
+const UNSAFE_BLOCKS: [(&str, usize); 3] = [
+    ("src/arch/x86_64/aesni.rs", 3),
+    ("src/arch/x86_64/memory.rs", 6),
+    ("src/arch/x86_64/vaes512.rs", 3),
+];
+const UNSAFE_BLOCKS_CAP: usize = 40;
+
+/// Lines of a file of code; tests and tables may be longer.
+const FILE_LENGTH_CAP: usize = 600;
+
+/// What the engine's sources may not do: the host decides on these.
+const FOREIGN_TO_THE_ENGINE: [&str; 7] =
+    ["std::env", "std::net", "std::process", "std::thread", "println!", "eprintln!", "dbg!"];
+
+type Sources = BTreeMap<PathBuf, String>;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust source below `folder`, by its path from the root.
+fn sources(folder: &str) -> Sources {
+    let mut found = Sources::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.insert(path.strip_prefix(root()).unwrap().to_owned(), text);
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources below {folder}");
+    found
+}
+
+fn one(path: &str, text: &str) -> Sources {
+    Sources::from([(path.into(), text.into())])
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")))
+}
+
+/// The code without its comments and without the tests at its end.
+fn code(text: &str) -> String {
+    let end = text
+        .match_indices("#[cfg(")
+        .find(|(at, _)| {
+            let mut lines = text[*at..].lines();
+            let attribute = lines.next().unwrap_or_default();
+            let next = lines.next().unwrap_or_default();
+            attribute.contains("test") && next.starts_with("mod tests")
+        })
+        .map_or(text.len(), |(at, _)| at);
+    text[..end]
+        .lines()
+        .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The engine module that a file belongs to: `src/gcm.rs` and `src/gcm/…` are `gcm`.
+fn module_of(path: &Path) -> Option<String> {
+    let first = path.strip_prefix("src").ok()?.components().next()?.as_os_str().to_str()?;
+    Some(first.trim_end_matches(".rs").to_owned())
+}
+
+/// The engine modules that `code` names after `crate::`, in braces or without.
+fn imported_modules(code: &str) -> BTreeSet<String> {
+    let identifier = |text: &str| -> String {
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let mut modules = BTreeSet::new();
+    for (at, found) in code.match_indices("crate::") {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let rest = &code[at + found.len()..];
+        if let Some(list) = rest.strip_prefix('{') {
+            modules
+                .extend(list.split('}').next().unwrap().split(',').map(|n| identifier(n.trim())));
+        } else {
+            modules.insert(identifier(rest));
+        }
+    }
+    modules
+}
+
+fn layer_complaints(sources: &Sources, edges: &[(&str, &[&str])]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut used = BTreeSet::new();
+    for (path, text) in sources.iter().filter(|(path, _)| !is_test(path)) {
+        let Some(module) = module_of(path).filter(|module| module != "lib") else { continue };
+        let Some((_, allowed)) = edges.iter().find(|(from, _)| *from == module) else {
+            complaints.push(format!("{}: module {module} has no layer", path.display()));
+            continue;
+        };
+        // `Error` at the crate's root is `error`'s.
+        for import in imported_modules(&code(text)) {
+            let import = if import == "Error" { "error".to_owned() } else { import };
+            if import != module && !allowed.contains(&import.as_str()) {
+                complaints.push(format!("{}: {module} may not import {import}", path.display()));
+            }
+            used.insert((module.clone(), import));
+        }
+    }
+    for (from, allowed) in edges {
+        for to in *allowed {
+            if !used.contains(&((*from).to_owned(), (*to).to_owned())) {
+                complaints.push(format!("nothing in {from} imports {to}: take the edge out"));
+            }
+        }
+    }
+    complaints
+}
+
+fn unsafe_complaints(sources: &Sources, expected: &[(&str, usize)]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in sources {
+        let code = text
+            .lines()
+            .map(|line| line.split_once("//").map_or(line, |(code, _)| code))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let words = code
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|word| *word == "unsafe")
+            .count();
+        let blocks = code.matches("unsafe {").count();
+        let name = path.display().to_string();
+        let allowed = expected.iter().find(|(file, _)| *file == name).map_or(0, |(_, n)| *n);
+        if blocks != allowed {
+            complaints.push(format!("{name}: {blocks} unsafe blocks, {allowed} expected"));
+        }
+        if words != blocks {
+            complaints.push(format!("{name}: unsafe functions, traits or impls are not used here"));
+        }
+    }
+    complaints
+}
+
+fn length_complaints(sources: &Sources) -> Vec<String> {
+    sources
+        .iter()
+        .filter(|(path, _)| !is_test(path))
+        .filter(|(_, text)| text.lines().count() > FILE_LENGTH_CAP)
+        .map(|(path, text)| format!("{}: {} lines", path.display(), text.lines().count()))
+        .collect()
+}
+
+/// Files that no `mod` names, and folders in the style this project does not use.
+fn orphan_complaints(sources: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for path in sources.keys() {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name == "mod" {
+            complaints.push(format!("{}: name it after its module", path.display()));
+            continue;
+        }
+        let folder = path.parent().unwrap();
+        if folder.file_name().unwrap() == "src" {
+            if matches!(name, "lib" | "main") {
+                continue;
+            }
+            let named = ["lib.rs", "main.rs"].iter().any(|parent| {
+                sources.get(&folder.join(parent)).is_some_and(|text| declares(text, name))
+            });
+            if !named {
+                complaints.push(format!("{}: no module names it", path.display()));
+            }
+        } else if !sources
+            .get(&folder.with_extension("rs"))
+            .is_some_and(|text| declares(text, name))
+        {
+            complaints.push(format!("{}: no module names it", path.display()));
+        }
+    }
+    complaints
+}
+
+fn declares(text: &str, module: &str) -> bool {
+    text.lines().any(|line| line.trim().ends_with(&format!("mod {module};")))
+}
+
+fn foreign_complaints(sources: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in sources.iter().filter(|(path, _)| !is_test(path)) {
+        let code = code(text);
+        for foreign in FOREIGN_TO_THE_ENGINE {
+            if code.contains(foreign) {
+                complaints.push(format!("{}: {foreign} is for the host", path.display()));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn imports_go_down_only() {
+    assert_eq!(layer_complaints(&sources("src"), &EDGES), Vec::<String>::new());
+
+    let edges: &[(&str, &[&str])] = &[("gcm", &["backend"]), ("backend", &[])];
+    for (text, complaints) in [
+        ("use crate::backend::Backend;", 0),
+        ("use crate::{backend::Backend};\nuse crate::document::seal;", 1),
+        ("fn f() { crate::backend::x(); crate::wrap::y() }", 1),
+        ("use crate::{backend, rsa};", 1),
+        ("// crate::document", 1), // and the edge to backend is not used
+        ("use crate::backend;\n#[cfg(test)]\nmod tests { use crate::document; }", 0),
+    ] {
+        let found = layer_complaints(&one("src/gcm.rs", text), edges);
+        assert_eq!(found.len(), complaints, "{text}: {found:?}");
+    }
+    assert_eq!(layer_complaints(&one("src/new.rs", ""), &[]).len(), 1);
+}
+
+#[test]
+fn unsafe_code_stays_where_it_is_known() {
+    assert_eq!(unsafe_complaints(&sources("src"), &UNSAFE_BLOCKS), Vec::<String>::new());
+    assert_eq!(unsafe_complaints(&sources("crates"), &[]), Vec::<String>::new());
+    let blocks: usize = UNSAFE_BLOCKS.iter().map(|(_, blocks)| blocks).sum();
+    assert!(blocks <= UNSAFE_BLOCKS_CAP);
+
+    assert_eq!(unsafe_complaints(&one("src/gcm.rs", "unsafe { f() }"), &[]).len(), 1);
+    assert_eq!(unsafe_complaints(&one("src/gcm.rs", "unsafe fn f() {}"), &[]).len(), 1);
+    assert_eq!(unsafe_complaints(&one("a", "unsafe { }"), &[("a", 2)]).len(), 1);
+    assert_eq!(unsafe_complaints(&one("a", "// unsafe { }\nunsafe_code"), &[]).len(), 0);
+}
+
+#[test]
+fn files_are_short() {
+    assert_eq!(length_complaints(&sources("src")), Vec::<String>::new());
+    assert_eq!(length_complaints(&sources("crates")), Vec::<String>::new());
+    assert_eq!(length_complaints(&one("src/a.rs", &"\n".repeat(FILE_LENGTH_CAP + 1))).len(), 1);
+    assert_eq!(length_complaints(&one("src/a.rs", &"\n".repeat(FILE_LENGTH_CAP))).len(), 0);
+}
+
+#[test]
+fn every_file_is_named_by_a_module() {
+    let mut crates = vec!["src".to_owned()];
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        crates.push(format!("crates/{name}/src"));
+    }
+    for folder in crates {
+        assert_eq!(orphan_complaints(&sources(&folder)), Vec::<String>::new());
+    }
+    let mut orphan = one("src/lib.rs", "pub mod gcm;");
+    orphan.insert("src/gcm.rs".into(), "mod aead;".into());
+    orphan.insert("src/gcm/aead.rs".into(), String::new());
+    assert_eq!(orphan_complaints(&orphan).len(), 0);
+    orphan.insert("src/gcm/left.rs".into(), String::new());
+    orphan.insert("src/behind.rs".into(), String::new());
+    orphan.insert("src/gcm/mod.rs".into(), String::new());
+    assert_eq!(orphan_complaints(&orphan).len(), 3);
+}
+
+#[test]
+fn the_engine_leaves_the_host_alone() {
+    assert_eq!(foreign_complaints(&sources("src")), Vec::<String>::new());
+    for foreign in FOREIGN_TO_THE_ENGINE {
+        assert_ne!(foreign_complaints(&one("src/gcm.rs", foreign)).len(), 0);
+    }
+}
+
+/// The names of all crates that the engine brings into a build, on every platform.
+#[test]
+fn the_engine_depends_on_what_is_written_down() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(["tree", "--package", "strongroom", "--edges", "normal,build", "--target", "all"])
+        .args(["--prefix", "none", "--format", "{lib}", "--locked", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: BTreeSet<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").trim().to_owned())
+        .filter(|name| !name.is_empty() && name != "strongroom")
+        .collect();
+    let written: BTreeSet<String> = include_str!("engine-dependencies.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        found, written,
+        "left: what the engine depends on; right: tests/engine-dependencies.txt"
+    );
+}
+
+/// The engine does not know its add-ons; keys do not know the command line.
+#[test]
+fn crates_depend_downwards() {
+    let manifest = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let engine = manifest("Cargo.toml");
+    let dependencies = engine.split("\n[dependencies]").nth(1).unwrap();
+    assert!(!dependencies.split("\n[dev-").next().unwrap().contains("strongroom"));
+    assert!(!manifest("crates/keys/Cargo.toml").contains("strongroom-cli"));
+    assert!(manifest("crates/cli/Cargo.toml").contains("strongroom-keys"));
+}
