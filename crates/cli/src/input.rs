@@ -36,7 +36,7 @@ impl Input {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });
         }
         let identity = Some((metadata.dev(), metadata.ino()));
-        let length = metadata.is_file().then(|| metadata.len());
+        let length = metadata.is_file().then_some(metadata.len());
         Ok(Self { name, file, identity, length })
     }
 

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Each kill aims at a random moment of one phase; in which phase it really hit is read from what the
-//! dead process had written. Twenty hits are counted for sealing and twenty for opening, with at
-//! least three in each phase. `STRONGROOM_KILL_TEST_MIB` sets the document's length, 128 by default.
+//! dead process had written. It goes on until twenty hits are counted for sealing and twenty for
+//! opening, with at least three in each phase. `STRONGROOM_KILL_TEST_MIB` sets the document's length, 128 by default.
 
 #![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
 
@@ -24,7 +24,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -122,8 +122,7 @@ fn kill_one(home: &Home, args: &[&str], course: &Course, aim: Phase) -> Option<P
     }
     // A corpse that is not waited for keeps its id, so this cannot hit another process.
     rustix::process::kill_process(pid(&child), Signal::KILL).unwrap();
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    rustix::process::waitid(WaitId::Pid(pid(&child)), options).unwrap();
+    while !has_ended(&child) {}
     let written = written(id);
     let status = child.wait().unwrap();
     (status.signal() == Some(9)).then_some(match written {
@@ -159,14 +158,14 @@ fn kill_many(home: &Home, args: &[&str], target: &str, is_whole: impl Fn() -> bo
     let copy = home.work().with_file_name("copy");
     fs::copy(home.path(original), &copy).unwrap();
 
-    let course = observe(home, args);
+    let mut course = observe(home, args);
     assert!(is_whole());
     fs::remove_file(home.path(target)).unwrap();
 
     let mut hits = [0; PHASES.len()];
     let mut whole = 0;
     let mut attempts = 0;
-    while hits.iter().sum::<usize>() < KILLS {
+    while hits.iter().sum::<usize>() < KILLS || hits.iter().any(|count| *count < LEAST_IN_A_PHASE) {
         let aim = PHASES[attempts % PHASES.len()];
         attempts += 1;
         assert!(attempts <= 10 * KILLS, "the phases are not hit: {hits:?} of {PHASES:?}");
@@ -174,6 +173,10 @@ fn kill_many(home: &Home, args: &[&str], target: &str, is_whole: impl Fn() -> bo
         if let Some(phase) = hit {
             let index = PHASES.iter().position(|other| *other == phase).unwrap();
             hits[index] += 1;
+        }
+        if aim == Phase::Before && hit != Some(Phase::Before) {
+            // The machine is quicker now than it was when it was observed.
+            course.until_first_byte = course.until_first_byte.mul_f64(0.8);
         }
 
         let there = home.path(target).exists();
@@ -185,12 +188,12 @@ fn kill_many(home: &Home, args: &[&str], target: &str, is_whole: impl Fn() -> bo
         assert_eq!(home.names(), [original], "killed in {hit:?}");
         assert!(same(&home.path(original), &copy), "killed in {hit:?}");
     }
+    let kills: usize = hits.iter().sum();
     println!(
-        "{}: {KILLS} kills in {attempts} runs, {hits:?} of {PHASES:?}; {whole} times the target was \
+        "{}: {kills} kills in {attempts} runs, {hits:?} of {PHASES:?}; {whole} times the target was \
          there, and whole",
         args.join(" ")
     );
-    assert!(hits.iter().all(|count| *count >= LEAST_IN_A_PHASE), "{hits:?} of {PHASES:?}");
     fs::remove_file(copy).unwrap();
 }
 
@@ -198,8 +201,9 @@ fn length_mib() -> usize {
     std::env::var("STRONGROOM_KILL_TEST_MIB").map_or(128, |text| text.parse().unwrap())
 }
 
-/// A home with a document, and the same sealed outside of the working directory.
-fn prepare() -> Home {
+/// This test's turn, and a home with a document.
+fn prepare() -> (MutexGuard<'static, ()>, Home) {
+    let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let home = Home::with_vault();
     let mut file = File::create(home.path("plain")).unwrap();
     let mut block = bytes(1 << 20);
@@ -207,13 +211,12 @@ fn prepare() -> Home {
         block[..8].copy_from_slice(&number.to_le_bytes());
         file.write_all(&block).unwrap();
     }
-    home
+    (turn, home)
 }
 
 #[test]
 fn sealing_killed_at_any_moment_leaves_all_or_nothing() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let home = prepare();
+    let (_turn, home) = prepare();
     let back = home.work().with_file_name("back");
     let back_text = back.to_str().unwrap();
     kill_many(&home, &["seal", "plain", "--check"], "plain.sealed", || {
@@ -224,10 +227,21 @@ fn sealing_killed_at_any_moment_leaves_all_or_nothing() {
 
 #[test]
 fn opening_killed_at_any_moment_leaves_all_or_nothing() {
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let home = prepare();
+    let (_turn, home) = prepare();
     home.run(["seal", "plain"]).succeeds();
     let plain = home.work().with_file_name("plain");
     fs::rename(home.path("plain"), &plain).unwrap();
     kill_many(&home, &["open", "plain.sealed"], "plain", || same(&home.path("plain"), &plain));
+}
+
+#[test]
+fn an_interrupted_or_terminated_run_leaves_nothing() {
+    let (_turn, home) = prepare();
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let mut child = home.command(["seal", "plain"]).stdout(Stdio::null()).spawn().unwrap();
+        while written(child.id()) < 1 << 20 {}
+        rustix::process::kill_process(pid(&child), signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal.as_raw()));
+        assert_eq!(home.names(), ["plain"], "{signal:?}");
+    }
 }

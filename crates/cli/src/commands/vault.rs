@@ -84,7 +84,8 @@ struct Key<'a> {
 
 #[derive(Serialize)]
 struct Version {
-    version: u32,
+    #[serde(rename = "version")]
+    number: u32,
     id: String,
     algorithm: &'static str,
     /// Seconds since the Unix epoch.
@@ -104,9 +105,9 @@ fn list(location: &Location, json: JsonOption) -> Result<(), Failure> {
         text.push_str("\nno keys yet: create one with strongroom vault create NAME");
     }
     for Key { name, versions } in &listing.keys {
-        for Version { version, algorithm, created, .. } in versions {
+        for Version { number, algorithm, created, .. } in versions {
             // Writing to a string cannot fail.
-            let _ = write!(text, "\n{name}/{version}  {algorithm}  {}", display_time(*created));
+            let _ = write!(text, "\n{name}/{number}  {algorithm}  {}", display_time(*created));
         }
     }
     print::line(Channel::Output, &text)
@@ -114,7 +115,7 @@ fn list(location: &Location, json: JsonOption) -> Result<(), Failure> {
 
 fn key(entry: &KeyEntry) -> Key<'_> {
     let versions = entry.versions.iter().map(|version| Version {
-        version: version.id.version(),
+        number: version.id.version(),
         id: version.id.to_string(),
         algorithm: version.algorithm.name(),
         created: since_epoch(version.created),

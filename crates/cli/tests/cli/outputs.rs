@@ -117,14 +117,12 @@ fn devices_and_pipes_are_written_to_and_never_replaced() {
     home.run(["open", "plain.sealed", "-o", "/dev/null", "--force"]).succeeds();
     let made = Command::new("mkfifo").arg(home.path("pipe")).status().unwrap();
     assert!(made.success());
-    let mut reader =
-        Command::new("cat").arg(home.path("pipe")).stdout(Stdio::piped()).spawn().unwrap();
+    let got = fs::File::create(home.path("got")).unwrap();
+    let mut reader = Command::new("cat").arg(home.path("pipe")).stdout(got).spawn().unwrap();
     home.run(["open", "plain.sealed", "-o", "pipe"]).succeeds();
-    let mut read = Vec::new();
-    std::io::Read::read_to_end(&mut reader.stdout.take().unwrap(), &mut read).unwrap();
     assert!(reader.wait().unwrap().success());
-    assert_eq!(read, plain);
-    assert_eq!(home.names(), ["pipe", "plain", "plain.sealed"]);
+    assert_eq!(home.read("got"), plain);
+    assert_eq!(home.names(), ["got", "pipe", "plain", "plain.sealed"]);
 }
 
 #[test]
