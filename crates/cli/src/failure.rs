@@ -74,7 +74,10 @@ pub(crate) enum Failure {
     Check { name: String, backend: &'static str },
     /// The vault refused.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Vault(VaultError),
+    /// A file of the vault cannot be read or written.
+    #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
+    VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
     /// There is no vault where one was expected.
     #[error("there is no vault at {path}; {next}", path = path.display())]
     NoVault { path: PathBuf, next: String },
@@ -105,6 +108,15 @@ impl Failure {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            error => Self::Vault(error),
         }
     }
 }
@@ -143,6 +155,18 @@ fn write_advice(error: &io::Error) -> &'static str {
             "free some space, or choose another place with -o"
         }
         _ => "choose another place with -o",
+    }
+}
+
+fn vault_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or name another vault with --vault"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "check whose it is with ls -l, or name another vault with --vault"
+        }
+        _ => "name another vault with --vault",
     }
 }
 

@@ -244,6 +244,15 @@ fn files_and_directories_without_permission() {
         closed.display()
     ));
     assert_eq!(fs::read_dir(&closed).unwrap().count(), 0);
+
+    // The home directory is another user's, so there is no place for the first vault.
+    let mut first = as_unprivileged(&home, &program);
+    first.current_dir(directory.path()).env("HOME", &closed).args(["seal", "plain", "-o", "-"]);
+    Done::of(&first.output().unwrap()).fails_with(&format!(
+        "cannot create the directory {}: permission denied; check whose it is with ls -l, or name \
+         another vault with --vault",
+        closed.join(".local").display()
+    ));
 }
 
 #[test]
