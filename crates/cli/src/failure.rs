@@ -48,6 +48,12 @@ pub(crate) enum Failure {
     /// The output cannot be written.
     #[error("cannot write {name}: {}; {}", Said(source), write_advice(source))]
     Write { name: String, source: io::Error },
+    /// Standard output is not there.
+    #[error(
+        "cannot write standard output: it is closed (or is /dev/null); name a file with -o, or \
+         authenticate a document and write nothing with: strongroom verify"
+    )]
+    StdoutClosed,
     /// Standard output was closed while a report was printed.
     #[error(
         "standard output was closed before everything was printed; run it again without the pipe"

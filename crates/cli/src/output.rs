@@ -5,9 +5,12 @@ mod sweep;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, OFlags};
 
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
@@ -26,7 +29,7 @@ pub(crate) enum Existing {
 /// The result of a command, on its way.
 #[derive(Debug)]
 pub(crate) enum Output {
-    /// A file, under its name after [`NewFile::publish`] only.
+    /// A file, under its name after [`Output::publish`] only.
     File(NewFile),
     /// Standard output, a pipe or a device: what is written is out.
     Stream {
@@ -92,13 +95,41 @@ impl Output {
         }
     }
 
+    /// Makes a file durable, gives it its name and tells how long that took. A stream is out.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when another file took the name meanwhile and is to be kept, or when the
+    /// system refuses; then the file is gone.
+    pub(crate) fn publish(self) -> Result<Option<Duration>, Failure> {
+        let Self::File(file) = self else { return Ok(None) };
+        let started = Instant::now();
+        file.publish()?;
+        Ok(Some(started.elapsed()))
+    }
+
     fn standard() -> Result<Self, Failure> {
         let name = Place::Standard.output_name();
         match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(stdout) if leads_nowhere(&stdout) => Err(Failure::StdoutClosed),
             Ok(stdout) => Ok(Self::Stream { name, file: File::from(stdout) }),
             Err(source) => Err(Failure::write(name, source)),
         }
     }
+}
+
+/// Whether standard output was closed when the program started.
+///
+/// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
+/// output away opens it for writing only. A document must not vanish there with a report of success.
+fn leads_nowhere(stdout: &OwnedFd) -> bool {
+    let (Ok(found), Ok(null)) = (rustix::fs::fstat(stdout), rustix::fs::stat("/dev/null")) else {
+        return false;
+    };
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    let both_ways =
+        rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::ACCMODE == OFlags::RDWR);
+    is_device && found.st_rdev == null.st_rdev && both_ways
 }
 
 /// A file that is not there yet.
@@ -135,13 +166,7 @@ impl NewFile {
         self.shown.display().to_string()
     }
 
-    /// Makes the file durable and gives it its name.
-    ///
-    /// # Errors
-    ///
-    /// A [`Failure`] when another file took the name meanwhile and is to be kept, or when the
-    /// system refuses; then the file is gone.
-    pub(crate) fn publish(self) -> Result<(), Failure> {
+    fn publish(self) -> Result<(), Failure> {
         let name = self.name();
         let replace = self.existing == Existing::Replace;
         match self.atomic.publish(self.mode, replace) {

@@ -21,10 +21,13 @@ pub(crate) struct Report {
     pub(crate) output: Option<String>,
     /// Bytes of plaintext.
     pub(crate) bytes: u64,
-    /// From the first byte read to the last byte safe under its name.
+    /// From the first byte read to the last byte written.
     pub(crate) seconds: f64,
     /// Plaintext, in units of 10^9 bytes a second.
     pub(crate) gb_per_second: f64,
+    /// Until a file was safe on its device and had its name, after `seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sync_seconds: Option<f64>,
     /// The AES-256-GCM implementation.
     pub(crate) backend: &'static str,
     /// How many threads worked.
@@ -69,6 +72,7 @@ impl Report {
             output: None,
             bytes,
             seconds,
+            sync_seconds: None,
             gb_per_second: if seconds > 0.0 { gigabytes / seconds } else { 0.0 },
             backend: workers.backend().name(),
             threads: workers.threads(),
@@ -108,9 +112,12 @@ impl Report {
                 format!("; opened again with {backend} and {how} in {seconds:.3} s")
             }
         };
+        let sync = self
+            .sync_seconds
+            .map_or_else(String::new, |seconds| format!("; safe on the disk {seconds:.3} s later"));
         format!(
             "{operation} {input}{output}: {bytes} bytes in {seconds:.3} s, {gb_per_second:.3} GB/s \
-             (backend {backend}, {threads} thread{plural}){check}"
+             (backend {backend}, {threads} thread{plural}){check}{sync}"
         )
     }
 }

@@ -1,10 +1,15 @@
 //! The threads and the AES-256-GCM implementation that a command works with.
 
+use std::time::{Duration, Instant};
+
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use strongroom::Error;
 use strongroom::backend::Backend;
+use strongroom::document::Run;
 
 use crate::args::RunOptions;
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// What the options of a command come to on this machine.
 #[derive(Debug)]
@@ -29,9 +34,24 @@ impl Workers {
         Ok(Self { pool, backend: options.backend.unwrap_or_else(Backend::detect) })
     }
 
-    /// Runs `work` on the pool.
-    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        self.pool.install(work)
+    /// Runs `work` on `total` bytes, where that is known, on the pool and with a progress bar that
+    /// says `doing`; tells how long it took, too.
+    ///
+    /// # Errors
+    ///
+    /// That of `work`.
+    pub(crate) fn run<T: Send>(
+        &self,
+        doing: &'static str,
+        total: Option<u64>,
+        work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
+    ) -> Result<(T, Duration), Error> {
+        let started = Instant::now();
+        let progress = Progress::new(doing, total);
+        let advance = |bytes| progress.advance(bytes);
+        let run = Run { progress: Some(&advance), ..Run::default() };
+        let done = self.pool.install(|| work(&run))?;
+        Ok((done, started.elapsed()))
     }
 
     /// How many threads there are.

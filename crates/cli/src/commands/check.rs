@@ -5,14 +5,13 @@ use std::io;
 use std::time::Instant;
 
 use strongroom::Error;
-use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, Run, WriteAt};
+use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, WriteAt};
 use strongroom_keys::LocalVault;
 
 use super::unlock::unlock;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::NewFile;
-use crate::progress::Progress;
 use crate::report::Check;
 use crate::tagged::{self, Source};
 use crate::workers::Workers;
@@ -45,13 +44,10 @@ pub(super) fn check(
     let options = OpenOptions { context: context.clone(), now: None, backend };
     let opener = unlock(&header, vault, &name, &options)?;
 
-    let progress = Progress::new("checking", input.length());
-    let advance = |bytes| progress.advance(bytes);
-    let run = Run { progress: Some(&advance), ..Run::default() };
-    let totals = workers
-        .run(|| match input.length() {
-            Some(_) => opener.open_file(&source, &Compare { file: input.file() }, &run),
-            None => opener.verify_file(&source, &run),
+    let (totals, _) = workers
+        .run("checking", input.length(), |run| match input.length() {
+            Some(_) => opener.open_file(&source, &Compare { file: input.file() }, run),
+            None => opener.verify_file(&source, run),
         })
         .map_err(failed)?;
     if input.length().is_some_and(|length| length != totals.plaintext_len) {

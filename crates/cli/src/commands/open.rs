@@ -1,15 +1,12 @@
 //! `strongroom open`.
 
-use std::time::Instant;
-
-use strongroom::document::{OpenOptions, Run};
+use strongroom::document::OpenOptions;
 
 use super::unlock::{known_len, read_header, unlock};
 use crate::args::{OpenArgs, opened_name};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::Output;
-use crate::progress::Progress;
 use crate::report::Report;
 use crate::tagged::{self, Sink, Source};
 use crate::vaults::Location;
@@ -27,8 +24,6 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
     let place = args.output.map_or_else(|| opened_name(&args.input), Ok)?;
     let input = Input::open(&args.input)?;
-    let failed = |error| tagged::failure(input.name(), error);
-    let source = Source { file: input.file(), name: input.name() };
     // Before the output and the vault: a file that is no document is called just that.
     let header = read_header(&input)?;
     let output = Output::create(&place, &input, args.force.existing(), PLAINTEXT_MODE)?;
@@ -37,26 +32,18 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let options = OpenOptions { context, now: None, backend: workers.backend() };
     let opener = unlock(&header, &vault, input.name(), &options)?;
 
-    let started = Instant::now();
-    let totals = {
-        let progress = Progress::new("opening", known_len(&header));
-        let advance = |bytes| progress.advance(bytes);
-        let run = Run { progress: Some(&advance), ..Run::default() };
-        let (file, name) = output.parts();
-        let sink = Sink { file, name: &name };
-        workers
-            .run(|| match (&output, input.length()) {
-                (Output::File(_), Some(_)) => opener.open_file(&source, &sink, &run),
-                _ => opener.open_stream(&mut { source }, &mut { sink }, &run),
-            })
-            .map_err(failed)?
-    };
-    if let Output::File(file) = output {
-        file.publish()?;
-    }
-    let elapsed = started.elapsed();
+    let (file, name) = output.parts();
+    let sink = Sink { file, name: &name };
+    let source = Source { file: input.file(), name: input.name() };
+    let (totals, elapsed) = workers
+        .run("opening", known_len(&header), |run| match (&output, input.length()) {
+            (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
+            _ => opener.open_stream(&mut { source }, &mut { sink }, run),
+        })
+        .map_err(|error| tagged::failure(input.name(), error))?;
     let report = Report {
         output: Some(place.output_name()),
+        sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
         ..Report::new("opened", &input, totals.plaintext_len, elapsed, &workers)
     };
     report.print(place.report_channel(), args.json.enabled)

@@ -1,9 +1,8 @@
 //! `strongroom seal`.
 
 use std::io::{self, IsTerminal as _};
-use std::time::Instant;
 
-use strongroom::document::{PlaintextLen, Run, SealOptions, Sealer};
+use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 
 use super::check::check;
 use crate::args::{SealArgs, sealed_name};
@@ -12,7 +11,6 @@ use crate::input::Input;
 use crate::output::Output;
 use crate::place::Place;
 use crate::print;
-use crate::progress::Progress;
 use crate::report::Report;
 use crate::tagged::{self, Sink, Source};
 use crate::vaults::{Location, sealing_key};
@@ -48,36 +46,26 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let length = input.length().map_or(PlaintextLen::Stream, PlaintextLen::Known);
     let sealer = Sealer::new(length, &[key], &options).map_err(failed)?;
 
-    let started = Instant::now();
-    let totals = {
-        let progress = Progress::new("sealing", input.length());
-        let advance = |bytes| progress.advance(bytes);
-        let run = Run { progress: Some(&advance), ..Run::default() };
-        let (file, name) = output.parts();
-        let sink = Sink { file, name: &name };
-        let source = Source { file: input.file(), name: input.name() };
-        workers
-            .run(|| match (&output, input.length()) {
-                (Output::File(_), Some(_)) => sealer.seal_file(&source, &sink, &run),
-                _ => sealer.seal_stream(&mut { source }, &mut { sink }, &run),
-            })
-            .map_err(failed)?
-    };
-    let mut elapsed = started.elapsed();
-
-    let mut checked = None;
-    if let Output::File(file) = output {
-        if args.check {
-            checked = Some(check(&file, &input, &vault, &workers, &options.context)?);
+    let (file, name) = output.parts();
+    let sink = Sink { file, name: &name };
+    let source = Source { file: input.file(), name: input.name() };
+    let (totals, elapsed) = workers
+        .run("sealing", input.length(), |run| match (&output, input.length()) {
+            (Output::File(_), Some(_)) => sealer.seal_file(&source, &sink, run),
+            _ => sealer.seal_stream(&mut { source }, &mut { sink }, run),
+        })
+        .map_err(failed)?;
+    let check = match &output {
+        Output::File(file) if args.check => {
+            Some(check(file, &input, &vault, &workers, &options.context)?)
         }
-        let publishing = Instant::now();
-        file.publish()?;
-        elapsed += publishing.elapsed();
-    }
+        _ => None,
+    };
     let report = Report {
         output: Some(place.output_name()),
+        sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
         key: Some(key_id),
-        check: checked,
+        check,
         ..Report::new("sealed", &input, totals.plaintext_len, elapsed, &workers)
     };
     report.print(place.report_channel(), args.json.enabled)

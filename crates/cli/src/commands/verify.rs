@@ -1,15 +1,12 @@
 //! `strongroom verify`.
 
-use std::time::Instant;
-
-use strongroom::document::{OpenOptions, Run};
+use strongroom::document::OpenOptions;
 
 use super::unlock::{known_len, mended, read_header, unlock};
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::print::{self, Channel};
-use crate::progress::Progress;
 use crate::report::Report;
 use crate::tagged::{self, Source};
 use crate::vaults::Location;
@@ -23,27 +20,19 @@ use crate::workers::Workers;
 pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
     let input = Input::open(&args.input)?;
-    let failed = |error| tagged::failure(input.name(), error);
-    let source = Source { file: input.file(), name: input.name() };
     let header = read_header(&input)?;
     let workers = Workers::new(&args.run)?;
     let vault = Location::find(args.vault.directory)?.open()?;
     let options = OpenOptions { context, now: None, backend: workers.backend() };
     let opener = unlock(&header, &vault, input.name(), &options)?;
 
-    let started = Instant::now();
-    let totals = {
-        let progress = Progress::new("verifying", known_len(&header));
-        let advance = |bytes| progress.advance(bytes);
-        let run = Run { progress: Some(&advance), ..Run::default() };
-        workers
-            .run(|| match input.length() {
-                Some(_) => opener.verify_file(&source, &run),
-                None => opener.verify_stream(&mut { source }, &run),
-            })
-            .map_err(failed)?
-    };
-    let elapsed = started.elapsed();
+    let mut source = Source { file: input.file(), name: input.name() };
+    let (totals, elapsed) = workers
+        .run("verifying", known_len(&header), |run| match input.length() {
+            Some(_) => opener.verify_file(&source, run),
+            None => opener.verify_stream(&mut source, run),
+        })
+        .map_err(|error| tagged::failure(input.name(), error))?;
     let mended = mended(&header);
     if let Some(mended) = &mended {
         print::notice("warning", &format!("{}: {mended}", input.name()));

@@ -195,6 +195,20 @@ fn an_output_that_cannot_be_written() {
     assert_eq!(home.names(), ["plain"]);
 }
 
+#[test]
+fn standard_output_that_was_closed_from_the_start() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    for args in ["open plain.sealed -o -", "seal plain -o -"] {
+        let line = format!("exec \"$0\" {args} >&-");
+        Done::of(&home.shell(&line).output().unwrap()).fails_with(
+            "cannot write standard output: it is closed (or is /dev/null); name a file with -o, or \
+             authenticate a document and write nothing with: strongroom verify",
+        );
+    }
+}
+
 /// The program as a user without rights: another one where the tests run as root.
 fn as_unprivileged(home: &Home, program: &Path) -> Command {
     let mut command = Command::new(program);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
-use crate::home::{Home, PROGRAM, bytes};
+use crate::home::{Home, bytes};
 
 fn mode(home: &Home, path: &str) -> u32 {
     fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o7777
@@ -70,16 +70,7 @@ fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
     home.write("plain", b"text");
     let with_umask = |umask: &str, args: &str| {
         let line = format!("umask {umask}; exec \"$0\" {args}");
-        let template = home.command([""; 0]);
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &line, PROGRAM]).current_dir(home.work()).stdout(Stdio::null());
-        for (key, value) in template.get_envs() {
-            match value {
-                Some(value) => shell.env(key, value),
-                None => shell.env_remove(key),
-            };
-        }
-        assert!(shell.status().unwrap().success(), "{line}");
+        assert!(home.shell(&line).stdout(Stdio::null()).status().unwrap().success(), "{line}");
     };
     with_umask("022", "seal plain -o a");
     assert_eq!(mode(&home, "a"), 0o644);

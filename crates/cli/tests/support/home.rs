@@ -54,9 +54,21 @@ impl Home {
 
     /// The program with `args`, in the working directory, with nothing inherited that it reads.
     pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = self.at_home(PROGRAM);
+        command.args(args);
         command
-            .args(args)
+    }
+
+    /// A shell that runs `line`, in which `$0` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let mut command = self.at_home("sh");
+        command.args(["-c", line, PROGRAM]);
+        command
+    }
+
+    fn at_home(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
             .current_dir(self.work())
             .env("HOME", self.0.path())
             .env_remove("XDG_DATA_HOME")
