@@ -1,12 +1,12 @@
 //! `--check`: the sealed document is opened again before it gets its name.
 
-use std::fs::File;
 use std::io;
 use std::time::Instant;
 
 use strongroom::Error;
 use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, WriteAt};
 use strongroom_keys::LocalVault;
+use zeroize::Zeroizing;
 
 use super::unlock::unlock;
 use crate::failure::Failure;
@@ -42,11 +42,15 @@ pub(super) fn check(
     let source = Source { file: sealed.file(), name: &name };
     let header = Header::read_at(&source).map_err(failed)?;
     let options = OpenOptions { context: context.clone(), now: None, backend };
-    let opener = unlock(&header, vault, &name, &options)?;
+    let opener = unlock(&header, vault, &name, &options).map_err(|failure| match failure {
+        Failure::Document { .. } => differs(),
+        failure => failure,
+    })?;
 
+    let compare = Compare { input: Source { file: input.file(), name: input.name() } };
     let (totals, _) = workers
         .run("checking", input.length(), |run| match input.length() {
-            Some(_) => opener.open_file(&source, &Compare { file: input.file() }, run),
+            Some(_) => opener.open_file(&source, &compare, run),
             None => opener.verify_file(&source, run),
         })
         .map_err(failed)?;
@@ -62,8 +66,11 @@ pub(super) fn check(
 
 /// Takes opened bytes and holds them against those of a file at the same offset.
 struct Compare<'a> {
-    file: &'a File,
+    input: Source<'a>,
 }
+
+/// How many bytes of the input are in memory at once, in each thread.
+const COMPARED_AT_ONCE: usize = 64 * 1024;
 
 /// The error of [`Compare`] where the bytes are others.
 #[derive(Debug, thiserror::Error)]
@@ -76,17 +83,46 @@ fn is_difference(error: &io::Error) -> bool {
 
 impl WriteAt for Compare<'_> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut expected = vec![0; bytes.len().min(1 << 16)];
         let mut at = offset;
-        for part in bytes.chunks(1 << 16) {
-            let Some(expected) = expected.get_mut(..part.len()) else { break };
-            match self.file.read_exact_at(expected, at) {
-                Ok(()) if expected == part => {}
+        for part in bytes.chunks(COMPARED_AT_ONCE) {
+            let mut expected = Zeroizing::new(vec![0; part.len()]);
+            match self.input.read_exact_at(&mut expected, at) {
+                Ok(()) if **expected == *part => {}
                 Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
                 _ => return Err(io::Error::other(Differs)),
             }
             at += part.len() as u64;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_one_byte_at_its_offset() {
+        let text: Vec<u8> = (0_u8..=255).cycle().take(200_000).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&text).unwrap();
+        let compare = Compare { input: Source { file: &file, name: "input" } };
+        compare.write_all_at(&text, 0).unwrap();
+        compare.write_all_at(&text[70_000..], 70_000).unwrap();
+        compare.write_all_at(&[], 200_000).unwrap();
+
+        let differs = |bytes: &[u8], offset| {
+            compare.write_all_at(bytes, offset).is_err_and(|error| is_difference(&error))
+        };
+        for at in [0, 65_535, 65_536, 199_999] {
+            let mut changed = text.clone();
+            changed[at] ^= 1;
+            assert!(differs(&changed, 0), "byte {at}");
+        }
+        assert!(differs(&text[..1000], 1));
+        assert!(differs(&text, 1), "the file ends first");
+        assert!(differs(b"x", 200_000));
     }
 }

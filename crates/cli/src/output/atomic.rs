@@ -6,7 +6,7 @@
 //! In the end it is synced, named, and the directory is synced.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
@@ -66,7 +66,11 @@ impl AtomicFile {
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
     /// from a file that has it, else that is an error of the kind `AlreadyExists`.
     pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {
-        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?;
+        match rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode)) {
+            // A file system without permissions of its own: what it has is what there is.
+            Err(Errno::PERM | Errno::NOTSUP) => {}
+            changed => changed?,
+        }
         self.file.sync_all()?;
         if self.temporary.is_none() && !replace {
             self.link(&self.name)?;
@@ -79,7 +83,11 @@ impl AtomicFile {
             }
             self.rename(replace)?;
         }
-        self.directory.sync_all()
+        match rustix::fs::fsync(&self.directory) {
+            // A file system that keeps no directories on a device.
+            Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+            synced => Ok(synced?),
+        }
     }
 
     /// Gives the unnamed file a name that is free.
@@ -135,8 +143,9 @@ fn create_unnamed(directory: &File) -> io::Result<Option<File>> {
             if !Path::new(&descriptor_path(&file)).exists() {
                 return Ok(None);
             }
-            // It may get a temporary name for a moment, and must not be swept then.
-            file.lock()?;
+            // It may get a temporary name for a moment, and must not be swept then. Where there are
+            // no locks nobody sweeps.
+            let _ = file.try_lock();
             Ok(Some(file))
         }
         // What file systems without them, and kernels before them, say.
@@ -158,7 +167,8 @@ fn create_named(directory: &File, name: &OsStr) -> io::Result<(File, OsString)> 
         let file = File::from(rustix::fs::openat(directory, &temporary, flags, PRIVATE)?);
         // A run that sweeps may have found it between these two lines; then it has no name now, or
         // soon none.
-        if file.try_lock().is_ok() && rustix::fs::fstat(&file)?.st_nlink > 0 {
+        let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        if !taken && rustix::fs::fstat(&file)?.st_nlink > 0 {
             return Ok((file, temporary));
         }
     }
