@@ -4,5 +4,7 @@ mod plan;
 mod run;
 
 pub use plan::ChunkLen;
-pub(crate) use plan::{Chunk, ChunkCounter, ChunkPlan, ChunkSpan, TAG_LEN};
+#[cfg(feature = "std")]
+pub(crate) use plan::TAG_LEN;
+pub(crate) use plan::{Chunk, ChunkCounter, ChunkPlan, ChunkSpan};
 pub(crate) use run::{for_each, workers};

@@ -99,7 +99,7 @@ impl Opener {
     ) -> Result<Totals, Error> {
         let sealed_len = sealed.byte_len().map_err(Error::io(READING))?;
         let plan = self.plan(sealed_len)?;
-        if self.plaintext_len() == PlaintextLen::Stream {
+        if self.plaintext_len == PlaintextLen::Stream {
             self.check_last_chunk(sealed, sealed_len, &plan)?;
         }
         for_each_record(&plan, run, plan.spans(), |record, span| {
@@ -149,9 +149,9 @@ impl Opener {
     ) -> Result<&'r mut [u8], Error> {
         let record = &mut record[..span.record_len];
         sealed
-            .read_exact_at(record, self.header_len() as u64 + span.record_offset)
+            .read_exact_at(record, self.header_len as u64 + span.record_offset)
             .map_err(input_error(READING, sealed_len))?;
-        self.cipher().open_in_place(span.index, span.last, record)
+        self.cipher.open_in_place(span.index, span.last, record)
     }
 }
 

@@ -70,10 +70,10 @@ impl OpenOptions {
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 pub struct Opener {
-    header_len: usize,
-    chunk_len: ChunkLen,
-    plaintext_len: PlaintextLen,
-    cipher: ChunkCipher,
+    pub(super) header_len: usize,
+    pub(super) chunk_len: ChunkLen,
+    pub(super) plaintext_len: PlaintextLen,
+    pub(super) cipher: ChunkCipher,
 }
 
 impl Opener {
@@ -155,22 +155,6 @@ impl Opener {
             PlaintextLen::Stream => ChunkPlan::from_body_len(self.chunk_len, LAYER, body_len)
                 .map_err(|reason| Error::Format { offset: sealed_len, reason }),
         }
-    }
-
-    pub(crate) fn cipher(&self) -> &ChunkCipher {
-        &self.cipher
-    }
-
-    pub(crate) fn header_len(&self) -> usize {
-        self.header_len
-    }
-
-    pub(crate) fn chunk_len(&self) -> ChunkLen {
-        self.chunk_len
-    }
-
-    pub(crate) fn plaintext_len(&self) -> PlaintextLen {
-        self.plaintext_len
     }
 }
 

@@ -99,9 +99,9 @@ impl Opener {
         output: &mut impl Write,
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let mut totals = Totals { plaintext_len: 0, sealed_len: self.header_len() as u64 };
+        let mut totals = Totals { plaintext_len: 0, sealed_len: self.header_len as u64 };
         let mut index = 0_u64;
-        let mut batch = Batch::new(self.chunk_len(), run);
+        let mut batch = Batch::new(self.chunk_len, run);
         let record_len = batch.record_len;
         let mut sealed = Lookahead::new(sealed);
         loop {
@@ -116,7 +116,7 @@ impl Opener {
                 |(), (index, record)| {
                     let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
                     let sealed = &mut record.buffer[..record.filled];
-                    self.cipher().open_in_place(index, record.last, sealed).map(|_| ())
+                    self.cipher.open_in_place(index, record.last, sealed).map(|_| ())
                 },
             )?;
             for record in batch.records(ended) {
@@ -148,9 +148,9 @@ impl Opener {
         if ended {
             return self.plan(read).map(|_| ());
         }
-        if let PlaintextLen::Known(bytes) = self.plaintext_len() {
-            let plan = ChunkPlan::new(self.chunk_len(), LAYER, bytes)?;
-            let end = self.header_len() as u64 + plan.body_len();
+        if let PlaintextLen::Known(bytes) = self.plaintext_len {
+            let plan = ChunkPlan::new(self.chunk_len, LAYER, bytes)?;
+            let end = self.header_len as u64 + plan.body_len();
             if read >= end {
                 let reason = "it goes on after its last byte: something was appended";
                 return Err(Error::Format { offset: end, reason });

@@ -84,6 +84,23 @@ fn every_length_to_2100_agrees() {
     }
 }
 
+/// Small enough for an interpreter, and without foreign code: the tiers against each other, around
+/// every vector and group.
+#[test]
+fn tiers_agree_on_texts_around_vectors_and_groups() {
+    let software = Backend::by_name("software").unwrap();
+    for len in [0, 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 511, 512, 513, 529] {
+        let (key, nonce) = key_and_nonce(len as u64);
+        let (text, aad) = (noise(7, len), noise(8, (len * 3) % 140));
+        let mut ciphertext = text.clone();
+        let cipher = Aes256Gcm::with_backend(&key, software);
+        let tag = cipher.seal_in_place(&nonce, &aad, &mut ciphertext).unwrap();
+        for backend in Backend::available() {
+            check(backend, len as u64, &aad, &text, &(ciphertext.clone(), tag));
+        }
+    }
+}
+
 /// Around the strides of every kernel (128, 512 bytes), pages and chunks.
 #[test]
 fn lengths_around_strides_and_chunks_agree() {

@@ -102,18 +102,12 @@ fn crypt<const DIRECTION: bool>(
     let mut hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
 
     // The counter is the last four bytes, big-endian: reversed, it is the lowest lane.
-    let one = _mm_set_epi32(0, 0, 0, 1);
     let j0 = load_128(pre_counter_block);
-    let mut counter = _mm_add_epi32(reverse_bytes(j0), one);
+    let mut counter = _mm_add_epi32(reverse_bytes(j0), _mm_set_epi32(0, 0, 0, 1));
 
     let (groups, mut rest) = buffer.into_chunks::<aes::cipher::consts::U128>();
     for mut group in groups {
-        let mut blocks = [_mm_setzero_si128(); GROUP];
-        for block in &mut blocks {
-            *block = reverse_bytes(counter);
-            counter = _mm_add_epi32(counter, one);
-        }
-        encrypt_group(&key.round_keys, &mut blocks);
+        let mut blocks = keystream(&key.round_keys, &mut counter);
 
         let input: &[u8; GROUP_LEN] = group.get_in().as_ref();
         let mut ciphertext = [_mm_setzero_si128(); GROUP];
@@ -131,27 +125,25 @@ fn crypt<const DIRECTION: bool>(
         hash = absorb(key, hash, &ciphertext);
     }
 
-    // Fewer than eight blocks: their keystream first, all in flight.
+    // Fewer than eight blocks, in private memory: each byte of the caller's is read once.
     let left = rest.len();
-    let mut keystream = [[0; 16]; GROUP];
     if left > 0 {
-        let mut blocks = [_mm_setzero_si128(); GROUP];
-        for block in &mut blocks {
-            *block = reverse_bytes(counter);
-            counter = _mm_add_epi32(counter, one);
-        }
-        encrypt_group(&key.round_keys, &mut blocks);
-        for (bytes, block) in keystream.iter_mut().zip(blocks) {
-            store_128(bytes, block);
-        }
+        let blocks = keystream(&key.round_keys, &mut counter);
+
+        let mut text = [[0; 16]; GROUP];
+        text.as_flattened_mut()[..left].copy_from_slice(rest.get_in());
         if DIRECTION == OPEN {
-            hash = absorb_padded(key, hash, rest.get_in());
+            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
         }
-        rest.xor_in2out(&keystream.as_flattened()[..left]);
+        for (bytes, block) in text.iter_mut().zip(blocks) {
+            let output = _mm_xor_si128(load_128(bytes), block);
+            store_128(bytes, output);
+        }
         if DIRECTION == SEAL {
-            hash = absorb_padded(key, hash, rest.get_out());
+            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
         }
-        keystream.zeroize();
+        rest.get_out().copy_from_slice(&text.as_flattened()[..left]);
+        text.zeroize();
     }
 
     let lengths = load_128(&length_block(associated_data.len(), text_len));
@@ -162,24 +154,28 @@ fn crypt<const DIRECTION: bool>(
     tag
 }
 
-/// AES-256 of eight blocks, a round at a time.
+/// AES-256 of the next eight counter blocks, a round at a time.
 #[inline]
-#[target_feature(enable = "aes")]
-fn encrypt_group(round_keys: &RoundKeys, blocks: &mut [__m128i; GROUP]) {
+#[target_feature(enable = "aes,ssse3")]
+fn keystream(round_keys: &RoundKeys, counter: &mut __m128i) -> [__m128i; GROUP] {
+    let one = _mm_set_epi32(0, 0, 0, 1);
     let whitening = load_128(&round_keys.0[0]);
-    for block in blocks.iter_mut() {
-        *block = _mm_xor_si128(*block, whitening);
+    let mut blocks = [_mm_setzero_si128(); GROUP];
+    for block in &mut blocks {
+        *block = _mm_xor_si128(reverse_bytes(*counter), whitening);
+        *counter = _mm_add_epi32(*counter, one);
     }
     for round_key in &round_keys.0[1..ROUND_KEYS - 1] {
         let round_key = load_128(round_key);
-        for block in blocks.iter_mut() {
+        for block in &mut blocks {
             *block = _mm_aesenc_si128(*block, round_key);
         }
     }
     let last = load_128(&round_keys.0[ROUND_KEYS - 1]);
-    for block in blocks.iter_mut() {
+    for block in &mut blocks {
         *block = _mm_aesenclast_si128(*block, last);
     }
+    blocks
 }
 
 /// GHASH of up to eight blocks onto `hash`: one reduction.
