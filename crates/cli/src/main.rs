@@ -1,3 +1,35 @@
 //! The `strongroom` command.
 
-fn main() {}
+mod args;
+mod commands;
+mod failure;
+mod input;
+mod output;
+mod place;
+mod print;
+mod progress;
+mod report;
+mod size;
+mod tagged;
+mod time;
+mod vaults;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use rustix::fs::Mode;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    // The mask is told only when it is set; no other thread makes files yet.
+    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(umask);
+    match commands::run(cli.command, umask.bits()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            print::notice("error", &failure.to_string());
+            failure.exit_code()
+        }
+    }
+}

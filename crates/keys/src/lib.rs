@@ -1,1 +1,28 @@
-//! Vaults and the life of keys.
+//! Vaults and the life of the keys that Strongroom's documents are sealed under.
+//!
+//! [`LocalVault`] is the embedded vault: a directory with versioned RSA-2048 keys, for the command
+//! line and for services without a key vault of their own. It relies on the permission bits and
+//! hard links of a Unix file system.
+//!
+//! # Example
+//!
+//! ```
+//! use strongroom_keys::LocalVault;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("vault");
+//! let vault = LocalVault::init(&path)?;
+//! vault.create("invoices")?;
+//!
+//! let key = vault.wrapping_key("invoices")?; // the newest version, public part only
+//! let wrapped = key.wrap(b"a data key")?;
+//! let secret = vault.unwrap(key.id(), key.algorithm(), &wrapped)?;
+//! assert_eq!(secret.expose(), b"a data key");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+pub mod local_vault;
+
+pub use error::VaultError;
+pub use local_vault::LocalVault;

@@ -1,0 +1,342 @@
+//! The command line.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::{Args, Parser, Subcommand, ValueHint};
+use strongroom::backend::Backend;
+use strongroom::document::ChunkLen;
+
+use crate::failure::Failure;
+use crate::output::Existing;
+use crate::place::Place;
+use crate::size::parse_chunk_len;
+
+/// Seals documents with AES-256-GCM under keys that stay in a vault of yours.
+///
+/// `strongroom seal FILE` writes FILE.sealed, `strongroom open FILE.sealed` writes FILE. The first
+/// `seal` creates a vault with a key; keep a copy of it, nothing opens a document without its key.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Seal a file or a stream
+    Seal(SealArgs),
+    /// Open a sealed document
+    ///
+    /// Into a file the whole document is authenticated before the file gets its name. Into a stream
+    /// (-o -) each part is released when it is authenticated: if the command fails, whoever read the
+    /// stream must discard what came before.
+    Open(OpenArgs),
+    /// Show what a document's header says, without a key
+    ///
+    /// Nothing that is shown is authenticated: anyone can write a header. `verify` authenticates.
+    Inspect(InspectArgs),
+    /// Authenticate a whole document and write nothing
+    Verify(VerifyArgs),
+    /// Make, list and rotate the keys that documents are sealed under
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// List the AES-256-GCM implementations that this processor runs, fastest first
+    Backends(BackendsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SealArgs {
+    /// The file to seal, or - for standard input
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) input: Place,
+
+    /// The sealed document, or - for standard output [default: IN.sealed, - for -]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) output: Option<Place>,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// The key to seal under, in its newest version [default: default, created by the first seal]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) context: ContextOption,
+
+    /// The length of a chunk, a power of two from 4KiB to 16MiB [default: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_chunk_len)]
+    pub(crate) chunk_size: Option<ChunkLen>,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+
+    /// Open the result again before it gets its name, with another backend where there is one, and
+    /// compare it with IN (standard input cannot be read twice: there it is authenticated only)
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    #[command(flatten)]
+    pub(crate) force: ForceOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenArgs {
+    /// The sealed document, or - for standard input
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) input: Place,
+
+    /// The opened document, or - for standard output [default: IN without .sealed, - for -]
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) output: Option<Place>,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) context: ContextOption,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+
+    #[command(flatten)]
+    pub(crate) force: ForceOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The sealed document, or - for standard input
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) input: Place,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The sealed document, or - for standard input
+    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
+    pub(crate) input: Place,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) context: ContextOption,
+
+    #[command(flatten)]
+    pub(crate) run: RunOptions,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Make a new vault, without keys
+    Init {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Create a key
+    Create(KeyArgs),
+    /// List the keys with their versions
+    List {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Add a new version to a key; from then on documents are sealed under it
+    ///
+    /// Older versions stay in the vault, and documents that were sealed under them open as before.
+    Rotate(KeyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// The key's name: 1 to 127 letters, digits and hyphens
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackendsArgs {
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultOption {
+    /// The vault's directory [default: strongroom/vault in the user's data directory]
+    #[arg(
+        long = "vault",
+        value_name = "DIR",
+        env = "STRONGROOM_VAULT",
+        hide_env_values = true,
+        value_hint = ValueHint::DirPath
+    )]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ContextOption {
+    /// A fact that the document is bound to: it opens only with the same facts. May be repeated
+    #[arg(long = "context", value_name = "K=V", value_parser = parse_pair)]
+    pub(crate) pairs: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// How many threads work, 1 to 1024 [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// The AES-256-GCM implementation, as `strongroom backends` lists them [default: the fastest]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "STRONGROOM_BACKEND",
+        hide_env_values = true,
+        value_parser = parse_backend
+    )]
+    pub(crate) backend: Option<Backend>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForceOption {
+    /// Replace OUT if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+impl ForceOption {
+    /// What happens to a file that has the output's name.
+    pub(crate) fn existing(&self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct JsonOption {
+    /// Print JSON
+    #[arg(long = "json")]
+    pub(crate) enabled: bool,
+}
+
+/// Where `seal` writes when it is not told.
+pub(crate) fn sealed_name(input: &Place) -> Place {
+    match input {
+        Place::Standard => Place::Standard,
+        Place::Path(path) => {
+            let mut name = path.clone().into_os_string();
+            name.push(".sealed");
+            Place::Path(name.into())
+        }
+    }
+}
+
+/// Where `open` writes when it is not told.
+///
+/// # Errors
+///
+/// [`Failure::Usage`] when the input's name does not end in `.sealed`.
+pub(crate) fn opened_name(input: &Place) -> Result<Place, Failure> {
+    let Place::Path(path) = input else { return Ok(Place::Standard) };
+    match (path.extension(), path.file_stem()) {
+        (Some(extension), Some(_)) if extension == "sealed" => {
+            Ok(Place::Path(path.with_extension("")))
+        }
+        _ => Err(Failure::Usage(format!(
+            "{input} does not end in .sealed, so what to call the opened document is not clear; \
+             name it with -o"
+        ))),
+    }
+}
+
+fn place() -> impl clap::builder::TypedValueParser<Value = Place> {
+    OsStringValueParser::new().try_map(|text| {
+        if text.is_empty() {
+            return Err("it is empty; give a path, or - for standard input or output".to_owned());
+        }
+        Ok(Place::from(OsStr::new(&text)))
+    })
+}
+
+fn parse_pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE".to_owned()),
+    }
+}
+
+fn parse_backend(name: &str) -> Result<Backend, String> {
+    Backend::by_name(name).ok_or_else(|| {
+        let names: Vec<_> = Backend::available().map(Backend::name).collect();
+        format!("this processor has: {}", names.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn path(text: &str) -> Place {
+        Place::from(OsStr::new(text))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_of_outputs_follow_from_those_of_inputs() {
+        for (plain, sealed) in [
+            ("a", "a.sealed"),
+            ("dir.x/a.pdf", "dir.x/a.pdf.sealed"),
+            ("a.sealed", "a.sealed.sealed"),
+            ("-", "-"),
+            ("./-", "./-.sealed"),
+        ] {
+            assert_eq!(sealed_name(&path(plain)), path(sealed));
+            assert_eq!(opened_name(&path(sealed)).unwrap(), path(plain));
+        }
+        for other in ["a", "a.sealed.bak", ".sealed", "dir.sealed/a", "a.SEALED", "/", ".."] {
+            let error = opened_name(&path(other)).unwrap_err();
+            assert!(matches!(error, Failure::Usage(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pair_splits_at_the_first_equals_sign() {
+        let pair = |key: &str, value: &str| Ok((key.to_owned(), value.to_owned()));
+        assert_eq!(parse_pair("a=b"), pair("a", "b"));
+        assert_eq!(parse_pair("a=b=c"), pair("a", "b=c"));
+        assert_eq!(parse_pair("a="), pair("a", ""));
+        assert!(parse_pair("=b").is_err());
+        assert!(parse_pair("a").is_err());
+    }
+}

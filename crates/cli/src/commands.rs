@@ -1,0 +1,46 @@
+//! One module a command, and what several share.
+
+mod backends;
+mod check;
+mod inspect;
+mod open;
+mod seal;
+mod unlock;
+mod vault;
+mod verify;
+
+use strongroom::Error;
+use strongroom::document::Context;
+
+use crate::args::{Command, ContextOption};
+use crate::failure::Failure;
+
+/// Does what the command line asks for. `umask` is the process's, for the permissions of new files.
+///
+/// # Errors
+///
+/// A [`Failure`], which says what to do next.
+pub(crate) fn run(command: Command, umask: u32) -> Result<(), Failure> {
+    match command {
+        Command::Seal(args) => seal::run(args, umask),
+        Command::Open(args) => open::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(args),
+        Command::Vault(command) => vault::run(command),
+        Command::Backends(args) => backends::run(&args),
+    }
+}
+
+fn context(option: &ContextOption) -> Result<Context, Failure> {
+    let mut context = Context::new();
+    for (key, value) in &option.pairs {
+        context.insert(key, value).map_err(|error| {
+            let reason = match error {
+                Error::Argument { reason, .. } => reason.to_owned(),
+                error => error.to_string(),
+            };
+            Failure::Usage(format!("--context {key}={value}: {reason}"))
+        })?;
+    }
+    Ok(context)
+}

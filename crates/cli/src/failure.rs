@@ -1,0 +1,188 @@
+//! Every sentence that the command says when it fails.
+//!
+//! One failure is one sentence: what, where, and what to do next.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use strongroom::Error;
+use strongroom_keys::VaultError;
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The command line cannot be meant so.
+    #[error("{0}")]
+    Usage(String),
+    /// A directory was given to read.
+    #[error(
+        "{} is a directory, and strongroom works on single files; pack it into one first, for \
+         instance with tar", path.display()
+    )]
+    InputIsDirectory { path: PathBuf },
+    /// A directory was given to write.
+    #[error("{} is a directory; give the name of a file with -o", path.display())]
+    OutputIsDirectory { path: PathBuf },
+    /// Something has the output's name.
+    #[error(
+        "{} exists and is kept; replace it with --force, or choose another name with -o",
+        path.display()
+    )]
+    Exists { path: PathBuf },
+    /// The output would replace the input.
+    #[error(
+        "{} is the input and the output at once; choose another name with -o", path.display()
+    )]
+    SameFile { path: PathBuf },
+    /// No file can be made in the output's directory.
+    #[error(
+        "cannot write into the directory {}: {}; choose another place with -o",
+        path.display(), Said(source)
+    )]
+    Directory { path: PathBuf, source: io::Error },
+    /// The input cannot be read.
+    #[error("cannot read {name}: {}; {}", Said(source), read_advice(source))]
+    Read { name: String, source: io::Error },
+    /// The output cannot be written.
+    #[error("cannot write {name}: {}; {}", Said(source), write_advice(source))]
+    Write { name: String, source: io::Error },
+    /// Standard output is not there.
+    #[error(
+        "cannot write standard output: it is closed (or is /dev/null); name a file with -o, or \
+         authenticate a document and write nothing with: strongroom verify"
+    )]
+    StdoutClosed,
+    /// Standard output was closed while a report was printed.
+    #[error(
+        "standard output was closed before everything was printed; run it again without the pipe"
+    )]
+    Print,
+    /// The work is done, and the report of it found standard output closed.
+    #[error("{name} is complete, but standard output was closed before the figures were printed")]
+    PrintAfter { name: String },
+    /// The engine refused the input.
+    #[error("{}", document_sentence(name, source))]
+    Document { name: String, source: Error },
+    /// The vault has none of the keys that a document is wrapped with.
+    #[error(
+        "no key for {name} in the vault {} (id {id}): it is sealed under {wrapped_with}; name the \
+         vault that has this key with --vault", vault.display()
+    )]
+    NoKey { name: String, vault: PathBuf, id: String, wrapped_with: String },
+    /// What was sealed does not open to the input again.
+    #[error(
+        "the check failed: opened again with backend {backend}, the sealed document is not what \
+         {name} holds; nothing was kept: try again when nothing writes to {name}, and test this \
+         machine's memory if it happens again"
+    )]
+    Check { name: String, backend: &'static str },
+    /// The vault refused.
+    #[error(transparent)]
+    Vault(VaultError),
+    /// A file of the vault cannot be read or written.
+    #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
+    VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
+    /// There is no vault where one was expected.
+    #[error("there is no vault at {path}; {next}", path = path.display())]
+    NoVault { path: PathBuf, next: String },
+    /// The vault has no key of the name.
+    #[error("{source}; create it with: strongroom vault create {name} --vault {}", vault.display())]
+    NoSuchKey { name: String, vault: PathBuf, source: Box<VaultError> },
+    /// There is no place for the default vault.
+    #[error("there is no home directory for a vault; name one with --vault")]
+    NoHome,
+    /// The pool of threads could not be started.
+    #[error("cannot start {threads} threads: {reason}; give fewer with --threads")]
+    Threads { threads: usize, reason: String },
+}
+
+impl Failure {
+    /// Something was wrong with reading `name`.
+    pub(crate) fn read(name: impl Into<String>, source: io::Error) -> Self {
+        Self::Read { name: name.into(), source }
+    }
+
+    /// Something was wrong with writing `name`.
+    pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
+        Self::Write { name: name.into(), source }
+    }
+
+    /// 2 where the command line is at fault, 1 for everything else.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            error => Self::Vault(error),
+        }
+    }
+}
+
+/// What the system said, in words and without its number.
+struct Said<'a>(&'a io::Error);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            io::ErrorKind::NotFound => f.write_str("there is no such file or directory"),
+            io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
+            io::ErrorKind::StorageFull => f.write_str("no space is left on the device"),
+            io::ErrorKind::BrokenPipe => f.write_str("the reader has closed it"),
+            io::ErrorKind::InvalidFilename => f.write_str("the name is too long or not allowed"),
+            io::ErrorKind::ReadOnlyFilesystem => f.write_str("the file system is read-only"),
+            io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system"),
+            io::ErrorKind::QuotaExceeded => f.write_str("the quota is used up"),
+            _ => fmt::Display::fmt(self.0, f),
+        }
+    }
+}
+
+fn read_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "check who may read it with ls -l",
+        _ => "check the device it is on",
+    }
+}
+
+fn write_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "what it got is incomplete and must be discarded",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or choose another place with -o"
+        }
+        _ => "choose another place with -o",
+    }
+}
+
+fn vault_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or name another vault with --vault"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "check whose it is with ls -l, or name another vault with --vault"
+        }
+        _ => "name another vault with --vault",
+    }
+}
+
+fn document_sentence(name: &str, error: &Error) -> String {
+    let next = match error {
+        Error::Format { .. } => "give a file that strongroom has sealed, in full",
+        Error::Authentication => {
+            "give the --context it was sealed with, or restore the file from a copy"
+        }
+        _ => return format!("{name}: {error}"),
+    };
+    format!("{name}: {error}; {next}")
+}

@@ -1,0 +1,62 @@
+//! What a command reads: a file of known length, or a stream.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+
+use crate::failure::Failure;
+use crate::place::Place;
+
+/// An open input.
+#[derive(Debug)]
+pub(crate) struct Input {
+    name: String,
+    file: File,
+    identity: Option<(u64, u64)>,
+    length: Option<u64>,
+}
+
+impl Input {
+    /// Opens `place`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Read`] when it cannot be read, [`Failure::InputIsDirectory`] when it is one.
+    pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
+        let name = place.input_name();
+        let failed = |source| Failure::read(place.input_name(), source);
+        let Some(path) = place.path() else {
+            let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+            return Ok(Self { name, file, identity: None, length: None });
+        };
+        let file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Failure::InputIsDirectory { path: path.to_owned() });
+        }
+        let identity = Some((metadata.dev(), metadata.ino()));
+        let length = metadata.is_file().then_some(metadata.len());
+        Ok(Self { name, file, identity, length })
+    }
+
+    /// How messages call it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file or stream itself.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Device and inode of what a path names.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        self.identity
+    }
+
+    /// The length in bytes of a regular file, which can be read at any offset; `None` for a stream.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+}

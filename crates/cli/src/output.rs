@@ -1,0 +1,179 @@
+//! Where the result goes: a file that appears whole or not at all, or a stream.
+
+mod atomic;
+mod sweep;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FileType, OFlags};
+
+use self::atomic::{AtomicFile, Way};
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::place::Place;
+
+/// What happens to a file that has the output's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// It stays, and the command fails.
+    Keep,
+    /// The output takes its place, and its permissions.
+    Replace,
+}
+
+/// The result of a command, on its way.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// A file, under its name after [`Output::publish`] only.
+    File(NewFile),
+    /// Standard output, a pipe or a device: what is written is out.
+    Stream {
+        /// How messages call it.
+        name: String,
+        /// What to write to.
+        file: File,
+    },
+}
+
+impl Output {
+    /// Opens `place` for what is made of `input`, after a look at everything that could refuse it in
+    /// the end. A new file gets `mode`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when something has the name and is to be kept, is the input itself or a
+    /// directory, or when the directory cannot be written.
+    pub(crate) fn create(
+        place: &Place,
+        input: &Input,
+        existing: Existing,
+        mode: u32,
+    ) -> Result<Self, Failure> {
+        let Place::Path(path) = place else { return Self::standard() };
+        let failed = |source| Failure::write(place.output_name(), source);
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                Err(Failure::OutputIsDirectory { path: path.clone() })
+            }
+            Ok(metadata) if metadata.is_file() => {
+                if input.identity() == Some((metadata.dev(), metadata.ino())) {
+                    return Err(Failure::SameFile { path: path.clone() });
+                }
+                if existing == Existing::Keep {
+                    return Err(Failure::Exists { path: path.clone() });
+                }
+                // What a link points to is replaced, not the link.
+                let target = fs::canonicalize(path).map_err(failed)?;
+                let mode = metadata.permissions().mode() & 0o777;
+                NewFile::create(&target, path, mode, existing).map(Self::File)
+            }
+            Ok(_) => {
+                // A pipe or a device is written to, never replaced.
+                let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+                Ok(Self::Stream { name: place.output_name(), file })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if existing == Existing::Keep && fs::symlink_metadata(path).is_ok() {
+                    return Err(Failure::Exists { path: path.clone() });
+                }
+                NewFile::create(path, path, mode, existing).map(Self::File)
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// What to write to, and how messages call it.
+    pub(crate) fn parts(&self) -> (&File, String) {
+        match self {
+            Self::File(file) => (file.file(), file.name()),
+            Self::Stream { name, file } => (file, name.clone()),
+        }
+    }
+
+    /// Makes a file durable, gives it its name and tells how long that took. A stream is out.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when another file took the name meanwhile and is to be kept, or when the
+    /// system refuses; then the file is gone.
+    pub(crate) fn publish(self) -> Result<Option<Duration>, Failure> {
+        let Self::File(file) = self else { return Ok(None) };
+        let started = Instant::now();
+        file.publish()?;
+        Ok(Some(started.elapsed()))
+    }
+
+    fn standard() -> Result<Self, Failure> {
+        let name = Place::Standard.output_name();
+        match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(stdout) if leads_nowhere(&stdout) => Err(Failure::StdoutClosed),
+            Ok(stdout) => Ok(Self::Stream { name, file: File::from(stdout) }),
+            Err(source) => Err(Failure::write(name, source)),
+        }
+    }
+}
+
+/// Whether standard output was closed when the program started.
+///
+/// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
+/// output away opens it for writing only. A document must not vanish there with a report of success.
+fn leads_nowhere(stdout: &OwnedFd) -> bool {
+    let (Ok(found), Ok(null)) = (rustix::fs::fstat(stdout), rustix::fs::stat("/dev/null")) else {
+        return false;
+    };
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    let both_ways =
+        rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::ACCMODE == OFlags::RDWR);
+    is_device && found.st_rdev == null.st_rdev && both_ways
+}
+
+/// A file that is not there yet.
+#[derive(Debug)]
+pub(crate) struct NewFile {
+    atomic: AtomicFile,
+    shown: PathBuf,
+    mode: u32,
+    existing: Existing,
+}
+
+impl NewFile {
+    fn create(path: &Path, shown: &Path, mode: u32, existing: Existing) -> Result<Self, Failure> {
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let Some(name) = path.file_name() else {
+            return Err(Failure::OutputIsDirectory { path: path.to_owned() });
+        };
+        sweep::sweep(parent);
+        let atomic = AtomicFile::create(parent, name, Way::BestEffort)
+            .map_err(|source| Failure::Directory { path: parent.to_owned(), source })?;
+        Ok(Self { atomic, shown: shown.to_owned(), mode, existing })
+    }
+
+    /// The file, open for reading and writing.
+    pub(crate) fn file(&self) -> &File {
+        self.atomic.file()
+    }
+
+    /// How messages call it.
+    pub(crate) fn name(&self) -> String {
+        self.shown.display().to_string()
+    }
+
+    fn publish(self) -> Result<(), Failure> {
+        let name = self.name();
+        let replace = self.existing == Existing::Replace;
+        match self.atomic.publish(self.mode, replace) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Failure::Exists { path: self.shown })
+            }
+            published => published.map_err(|source| Failure::write(name, source)),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a command reads from or writes to, as it stands on the command line.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::print::Channel;
+
+/// A path, or `-` for standard input or output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// `-`; a file of that name is `./-`.
+    Standard,
+    /// Anything else.
+    Path(PathBuf),
+}
+
+impl Place {
+    /// The path, if it is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Standard => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+
+    /// How messages call it where it is read.
+    pub(crate) fn input_name(&self) -> String {
+        self.path().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+    }
+
+    /// Where a command that writes its result here prints its last line.
+    pub(crate) fn report_channel(&self) -> Channel {
+        match self {
+            Self::Standard => Channel::Error,
+            Self::Path(_) => Channel::Output,
+        }
+    }
+
+    /// How messages call it where it is written.
+    pub(crate) fn output_name(&self) -> String {
+        self.path().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
+    }
+}
+
+impl From<&OsStr> for Place {
+    fn from(text: &OsStr) -> Self {
+        if text == "-" { Self::Standard } else { Self::Path(PathBuf::from(text)) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Standard => f.write_str("-"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}

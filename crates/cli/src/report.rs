@@ -1,0 +1,123 @@
+//! The last line of a command that worked through a document.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::print::{self, Channel};
+use crate::workers::Workers;
+
+/// What was done, and how fast.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// `sealed`, `opened` or `verified`.
+    pub(crate) operation: &'static str,
+    /// What was read.
+    pub(crate) input: String,
+    /// What was written, if anything was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) output: Option<String>,
+    /// Bytes of plaintext.
+    pub(crate) bytes: u64,
+    /// From the first byte read to the last byte written.
+    pub(crate) seconds: f64,
+    /// Plaintext, in units of 10^9 bytes a second.
+    pub(crate) gb_per_second: f64,
+    /// Until a file was safe on its device and had its name, after `seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sync_seconds: Option<f64>,
+    /// The AES-256-GCM implementation.
+    pub(crate) backend: &'static str,
+    /// How many threads worked.
+    pub(crate) threads: usize,
+    /// The id of the key that it is sealed under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// How the result was checked, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) check: Option<Check>,
+    /// What is damaged in the header and was mended from its second copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mended: Option<String>,
+}
+
+/// How a sealed document was checked before it got its name.
+#[derive(Debug, Serialize)]
+pub(crate) struct Check {
+    /// The implementation that opened it again.
+    pub(crate) backend: &'static str,
+    /// Whether what came out was compared with the input.
+    pub(crate) compared: bool,
+    /// What it took, beside the report's `seconds`.
+    pub(crate) seconds: f64,
+}
+
+impl Report {
+    /// What `workers` did to `bytes` bytes of `input` in `elapsed`; the rest is `None`.
+    pub(crate) fn new(
+        operation: &'static str,
+        input: &Input,
+        bytes: u64,
+        elapsed: Duration,
+        workers: &Workers,
+    ) -> Self {
+        let seconds = elapsed.as_secs_f64();
+        #[allow(clippy::cast_precision_loss, reason = "a figure to look at, of three digits")]
+        let gigabytes = bytes as f64 / 1e9;
+        Self {
+            operation,
+            input: input.name().to_owned(),
+            output: None,
+            bytes,
+            seconds,
+            sync_seconds: None,
+            gb_per_second: if seconds > 0.0 { gigabytes / seconds } else { 0.0 },
+            backend: workers.backend().name(),
+            threads: workers.threads(),
+            key: None,
+            check: None,
+            mended: None,
+        }
+    }
+
+    /// Prints the report, as JSON or as a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::PrintAfter`] when nobody reads it any more.
+    pub(crate) fn print(&self, channel: Channel, json: bool) -> Result<(), Failure> {
+        let printed =
+            if json { print::json(channel, self) } else { print::line(channel, &self.sentence()) };
+        match printed {
+            Err(Failure::Print) => Err(Failure::PrintAfter {
+                name: self.output.clone().unwrap_or_else(|| self.input.clone()),
+            }),
+            printed => printed,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let Self { operation, input, bytes, seconds, gb_per_second, backend, threads, .. } = self;
+        let output = match &self.output {
+            Some(output) => format!(" to {output}"),
+            None => String::new(),
+        };
+        let plural = if *threads == 1 { "" } else { "s" };
+        let check = match &self.check {
+            None => String::new(),
+            Some(Check { backend, compared, seconds }) => {
+                let how = if *compared { "compared with the input" } else { "authenticated" };
+                format!("; opened again with {backend} and {how} in {seconds:.3} s")
+            }
+        };
+        let sync = self
+            .sync_seconds
+            .map_or_else(String::new, |seconds| format!("; safe on the disk {seconds:.3} s later"));
+        format!(
+            "{operation} {input}{output}: {bytes} bytes in {seconds:.3} s, {gb_per_second:.3} GB/s \
+             (backend {backend}, {threads} thread{plural}){check}{sync}"
+        )
+    }
+}

@@ -1,0 +1,106 @@
+//! Files that remember, in an error, which side of the work it was.
+//!
+//! The engine reports that reading or writing failed; the user wants to know which file. So the
+//! adapters here put the file's name into the error, and [`failure`] takes it out again.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use strongroom::Error;
+use strongroom::document::{ReadAt, WriteAt};
+
+use crate::failure::Failure;
+
+/// A file or stream that is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    /// The file itself.
+    pub(crate) file: &'a File,
+    /// How messages call it.
+    pub(crate) name: &'a str,
+}
+
+/// A file or stream that is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sink<'a> {
+    /// The file itself.
+    pub(crate) file: &'a File,
+    /// How messages call it.
+    pub(crate) name: &'a str,
+}
+
+/// What happened to which side.
+#[derive(Debug)]
+struct Tagged {
+    side: Side,
+    name: String,
+    source: io::Error,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Read,
+    Write,
+}
+
+impl fmt::Display for Tagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.source)
+    }
+}
+
+impl std::error::Error for Tagged {}
+
+fn tag(side: Side, name: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |source| io::Error::new(source.kind(), Tagged { side, name: name.to_owned(), source })
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file;
+        file.read(buffer).map_err(tag(Side::Read, self.name))
+    }
+}
+
+impl ReadAt for Source<'_> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(tag(Side::Read, self.name))
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        self.file.byte_len().map_err(tag(Side::Read, self.name))
+    }
+}
+
+impl WriteAt for Sink<'_> {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset).map_err(tag(Side::Write, self.name))
+    }
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self.file;
+        file.write(bytes).map_err(tag(Side::Write, self.name))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut file = self.file;
+        file.flush().map_err(tag(Side::Write, self.name))
+    }
+}
+
+/// What the engine said while it worked on the document `name`.
+pub(crate) fn failure(name: &str, error: Error) -> Failure {
+    let Error::Io { doing, source } = error else {
+        return Failure::Document { name: name.to_owned(), source: error };
+    };
+    match source.downcast::<Tagged>() {
+        Ok(Tagged { side: Side::Read, name, source }) => Failure::read(name, source),
+        Ok(Tagged { side: Side::Write, name, source }) => Failure::write(name, source),
+        Err(source) => {
+            Failure::Document { name: name.to_owned(), source: Error::Io { doing, source } }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! How results get, or do not get, their names.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::{Command, Stdio};
+
+use crate::home::{Home, bytes};
+
+fn mode(home: &Home, path: &str) -> u32 {
+    fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(home: &Home, path: &str, mode: u32) {
+    fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.write("plain.sealed", b"something else");
+    home.run(["seal", "plain"]).fails_with(
+        "plain.sealed exists and is kept; replace it with --force, or choose another name with -o",
+    );
+    assert_eq!(home.read("plain.sealed"), b"something else");
+    home.run(["seal", "plain", "--force"]).succeeds();
+    home.run(["open", "plain.sealed"]).fails_with(
+        "plain exists and is kept; replace it with --force, or choose another name with -o",
+    );
+    home.write("plain", b"changed since");
+    home.run(["open", "plain.sealed", "--force"]).succeeds();
+    assert_eq!(home.read("plain"), b"text");
+    // A link to nowhere is something, too.
+    symlink("nowhere", home.path("link")).unwrap();
+    home.run(["seal", "plain", "-o", "link"]).fails_with(
+        "link exists and is kept; replace it with --force, or choose another name with -o",
+    );
+    assert_eq!(home.names(), ["link", "plain", "plain.sealed"]);
+}
+
+#[test]
+fn what_a_link_names_is_replaced_and_the_link_stays() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    fs::create_dir(home.path("store")).unwrap();
+    home.write("store/sealed", b"old");
+    symlink("store/sealed", home.path("link")).unwrap();
+    home.run(["seal", "plain", "-o", "link", "--force"]).succeeds();
+    assert!(fs::symlink_metadata(home.path("link")).unwrap().is_symlink());
+    assert_eq!(home.run(["open", "store/sealed", "-o", "-"]).succeeds().stdout, b"text");
+}
+
+#[test]
+fn the_input_is_never_the_output() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    fs::hard_link(home.path("plain"), home.path("twin")).unwrap();
+    symlink("plain", home.path("link")).unwrap();
+    for output in ["plain", "./plain", "twin", "link"] {
+        home.run(["seal", "plain", "-o", output, "--force"]).fails_with(&format!(
+            "{output} is the input and the output at once; choose another name with -o"
+        ));
+    }
+    assert_eq!(home.read("plain"), b"text");
+}
+
+#[test]
+fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    let with_umask = |umask: &str, args: &str| {
+        let line = format!("umask {umask}; exec \"$0\" {args}");
+        assert!(home.shell(&line).stdout(Stdio::null()).status().unwrap().success(), "{line}");
+    };
+    with_umask("022", "seal plain -o a");
+    assert_eq!(mode(&home, "a"), 0o644);
+    with_umask("077", "seal plain -o b");
+    assert_eq!(mode(&home, "b"), 0o600);
+    with_umask("002", "seal plain -o c");
+    assert_eq!(mode(&home, "c"), 0o664);
+    with_umask("000", "open a -o d");
+    assert_eq!(mode(&home, "d"), 0o600);
+
+    // A file that is replaced keeps the permissions that its owner gave it.
+    for (name, wanted) in [("plain", 0o640), ("d", 0o604)] {
+        set_mode(&home, name, wanted);
+        with_umask("022", &format!("open a --force -o {name}"));
+        assert_eq!(mode(&home, name), wanted);
+    }
+}
+
+#[test]
+fn what_a_killed_run_left_beside_the_target_is_swept_by_the_next() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.write(".other.strongroom-tmp-0123456789abcdef", b"plaintext of a killed run");
+    home.write(".other.strongroom-tmp-0123456789abcde", b"someone's file");
+    home.run(["seal", "plain"]).succeeds();
+    assert_eq!(home.names(), [".other.strongroom-tmp-0123456789abcde", "plain", "plain.sealed"]);
+}
+
+#[test]
+fn devices_and_pipes_are_written_to_and_never_replaced() {
+    let home = Home::with_vault();
+    let plain = bytes(200_000);
+    home.write("plain", &plain);
+    home.run(["seal", "plain"]).succeeds();
+    home.run(["open", "plain.sealed", "-o", "/dev/null", "--force"]).succeeds();
+    let made = Command::new("mkfifo").arg(home.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let got = fs::File::create(home.path("got")).unwrap();
+    let mut reader = Command::new("cat").arg(home.path("pipe")).stdout(got).spawn().unwrap();
+    home.run(["open", "plain.sealed", "-o", "pipe"]).succeeds();
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(home.read("got"), plain);
+    assert_eq!(home.names(), ["got", "pipe", "plain", "plain.sealed"]);
+}
+
+#[test]
+fn a_failure_leaves_nothing_under_the_final_name() {
+    let home = Home::with_vault();
+    home.write("plain", &bytes(300_000));
+    home.run(["seal", "plain", "--chunk-size", "4KiB"]).succeeds();
+    let mut sealed = home.read("plain.sealed");
+    let last = sealed.len() - 1;
+    sealed[last] ^= 1;
+    home.write("damaged", &sealed);
+    home.write("kept", b"old");
+    let done = home.run(["open", "damaged", "-o", "back"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let done = home.run(["open", "damaged", "-o", "kept", "--force"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert_eq!(home.read("kept"), b"old");
+    assert_eq!(home.names(), ["damaged", "kept", "plain", "plain.sealed"]);
+}

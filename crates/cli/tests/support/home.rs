@@ -1,0 +1,177 @@
+//! A user of the real binary: a home with its own vault, and a directory to work in.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+/// The program under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
+
+/// A home directory that nothing else uses, on the disk that the build is on.
+pub(crate) struct Home(TempDir);
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        fs::create_dir(directory.path().join("work")).unwrap();
+        Self(directory)
+    }
+
+    /// Where commands run.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.0.path().join("work")
+    }
+
+    /// Where the first seal makes a vault.
+    pub(crate) fn default_vault(&self) -> PathBuf {
+        self.0.path().join(".local/share/strongroom/vault")
+    }
+
+    /// `path` in the working directory.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.work().join(path)
+    }
+
+    /// Writes a file into the working directory.
+    pub(crate) fn write(&self, path: &str, contents: &[u8]) {
+        fs::write(self.path(path), contents).unwrap();
+    }
+
+    /// What a file in the working directory holds.
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.path(path)).unwrap()
+    }
+
+    /// The names in the working directory, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(&self.work())
+    }
+
+    /// The program with `args`, in the working directory, with nothing inherited that it reads.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.at_home(PROGRAM);
+        command.args(args);
+        command
+    }
+
+    /// A shell that runs `line`, in which `$0` is the program.
+    pub(crate) fn shell(&self, line: &str) -> Command {
+        let mut command = self.at_home("sh");
+        command.args(["-c", line, PROGRAM]);
+        command
+    }
+
+    fn at_home(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.work())
+            .env("HOME", self.0.path())
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("STRONGROOM_VAULT")
+            .env_remove("STRONGROOM_BACKEND")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
+        Done::of(&self.command(args).output().unwrap())
+    }
+
+    /// Runs the program to its end with `input` on standard input through a pipe.
+    pub(crate) fn pipe<S: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+        input: &[u8],
+    ) -> Done {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        thread::scope(|scope| {
+            // A program that fails early closes the pipe; its message is what counts then.
+            scope.spawn(move || stdin.write_all(input));
+            Done::of(&child.wait_with_output().unwrap())
+        })
+    }
+
+    /// Makes the default vault and its key by sealing something.
+    pub(crate) fn with_vault() -> Self {
+        let home = Self::new();
+        home.run(["vault", "init"]).succeeds();
+        home.run(["vault", "create", "default"]).succeeds();
+        home
+    }
+}
+
+/// The names in `directory`, sorted.
+pub(crate) fn names(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Bytes that do not repeat with any chunk's length.
+pub(crate) fn bytes(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// What a run of the program came to.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    pub(crate) fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: output.stdout.clone(),
+            stderr: String::from_utf8(output.stderr.clone()).unwrap(),
+        }
+    }
+
+    /// Standard output as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// Asserts success, and nothing on standard error but notes and a last line.
+    #[track_caller]
+    pub(crate) fn succeeds(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        assert!(!self.stderr.contains("error:"), "{}", self.stderr);
+        self
+    }
+
+    /// Asserts that it failed with one sentence, `error: SENTENCE`, and printed nothing else.
+    #[track_caller]
+    pub(crate) fn fails_with(&self, sentence: &str) {
+        assert_eq!(self.stderr, format!("error: {sentence}\n"));
+        assert_eq!(self.code, Some(1));
+        assert!(self.stdout.is_empty(), "{}", String::from_utf8_lossy(&self.stdout));
+    }
+}

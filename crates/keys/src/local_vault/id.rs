@@ -1,0 +1,197 @@
+//! Names and ids of the keys in a local vault.
+//!
+//! A name becomes a directory's name and an id may come from an attacker's document, so both are
+//! checked character by character before they go near a path.
+
+use std::fmt;
+
+use strongroom::wrap::KeyId;
+
+use crate::error::VaultError;
+
+/// A key's name: 1 to 127 ASCII letters, digits and hyphens, as in Azure Key Vault. No such name
+/// is a path with a separator, a parent directory or a hidden file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// Checks `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::Name`] when it is empty, too long or has another character.
+    pub fn new(name: &str) -> Result<Self, VaultError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if (1..=127).contains(&name.len()) && name.bytes().all(allowed) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(VaultError::Name { name: name.to_owned() })
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A vault's id: 16 lower-case hexadecimal digits, drawn at random when the vault is made, so that
+/// the keys of two vaults are never taken for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultId(String);
+
+impl VaultId {
+    /// A fresh id.
+    pub(crate) fn generate() -> Result<Self, VaultError> {
+        random_hex().map(Self)
+    }
+
+    /// The id in `text`, if it is one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (text.len() == 16 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for VaultId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 16 random hexadecimal digits.
+pub(crate) fn random_hex() -> Result<String, VaultError> {
+    let number = getrandom::u64().map_err(|_| VaultError::Random)?;
+    Ok(format!("{number:016x}"))
+}
+
+/// A versioned key id of a local vault: `local/VAULT/NAME/VERSION`.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::wrap::KeyId;
+/// use strongroom_keys::local_vault::LocalKeyId;
+///
+/// let id = KeyId::new("local/0123456789abcdef/invoices/3")?;
+/// let id = LocalKeyId::parse(&id)?;
+/// assert_eq!((id.name().as_str(), id.version()), ("invoices", 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalKeyId {
+    vault: VaultId,
+    name: KeyName,
+    version: u32,
+}
+
+impl LocalKeyId {
+    pub(crate) fn new(vault: VaultId, name: KeyName, version: u32) -> Self {
+        Self { vault, name, version }
+    }
+
+    /// Takes `id` apart. Only the one spelling that [`LocalKeyId`] prints is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`VaultError::ForeignId`] when it is not the id of a key in a local vault.
+    pub fn parse(id: &KeyId) -> Result<Self, VaultError> {
+        Self::parts(id.as_str()).ok_or_else(|| VaultError::ForeignId { id: id.as_str().to_owned() })
+    }
+
+    fn parts(id: &str) -> Option<Self> {
+        let mut parts = id.strip_prefix("local/")?.split('/');
+        let vault = VaultId::parse(parts.next()?)?;
+        let name = KeyName::new(parts.next()?).ok()?;
+        let version = parse_version(parts.next()?)?;
+        parts.next().is_none().then_some(Self { vault, name, version })
+    }
+
+    /// The id of the vault that the key is in.
+    #[must_use]
+    pub fn vault(&self) -> &VaultId {
+        &self.vault
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The key's version, from 1.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+impl fmt::Display for LocalKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "local/{}/{}/{}", self.vault, self.name, self.version)
+    }
+}
+
+/// A version as it is printed: decimal, from 1, without sign or leading zeros.
+pub(crate) fn parse_version(text: &str) -> Option<u32> {
+    let version = text.parse().ok().filter(|&version: &u32| version > 0)?;
+    (version.to_string() == text).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rule_of_azure_key_vault() {
+        for name in ["a", "invoices-2026", "-", "0", &"x".repeat(127)] {
+            assert_eq!(KeyName::new(name).unwrap().as_str(), name);
+        }
+        let long = "x".repeat(128);
+        for name in ["", ".", "..", "a/b", "../x", "a.b", "a b", "a\0", "ä", "a\n", "/etc", &long]
+        {
+            assert!(matches!(KeyName::new(name), Err(VaultError::Name { .. })), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let text = "local/0123456789abcdef/a-key/12";
+        let id = LocalKeyId::parse(&KeyId::new(text).unwrap()).unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(id.vault().as_str(), "0123456789abcdef");
+
+        for text in [
+            "local",
+            "local/0123456789abcdef/a",
+            "local/0123456789abcdef/a/1/",
+            "local/0123456789abcdef/a/1/2",
+            "local/0123456789abcdef/a/0",
+            "local/0123456789abcdef/a/01",
+            "local/0123456789abcdef/a/+1",
+            "local/0123456789abcdef/a/4294967296",
+            "local/0123456789abcdef/../1",
+            "local/0123456789ABCDEF/a/1",
+            "local/0123456789abcde/a/1",
+            "Local/0123456789abcdef/a/1",
+            "https://example.vault.azure.net/keys/a/1",
+        ] {
+            let id = KeyId::new(text).unwrap();
+            assert!(matches!(LocalKeyId::parse(&id), Err(VaultError::ForeignId { .. })), "{text}");
+        }
+    }
+}

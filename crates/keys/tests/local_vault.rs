@@ -1,0 +1,362 @@
+//! The local vault from outside: its life on disk, many writers, crashes, permissions and ids that
+//! an attacker chose.
+
+#![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use strongroom::wrap::{Algorithm, KeyId};
+use strongroom_keys::local_vault::LocalKeyId;
+use strongroom_keys::{LocalVault, VaultError};
+use tempfile::TempDir;
+
+/// Names the vault to the copies of this test program that act as other processes.
+const CHILD_VAULT: &str = "STRONGROOM_TEST_CHILD_VAULT";
+
+fn new_vault() -> (TempDir, LocalVault) {
+    let directory = tempfile::tempdir().unwrap();
+    let vault = LocalVault::init(&directory.path().join("vault")).unwrap();
+    (directory, vault)
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Every path below `directory`, relative to it.
+fn tree(directory: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    let mut waiting = vec![directory.to_owned()];
+    while let Some(next) = waiting.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            found.insert(path.strip_prefix(directory).unwrap().to_owned());
+            if path.is_dir() {
+                waiting.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// Wraps with the newest version of `name` and gives back its id and what was wrapped.
+fn wrap(vault: &LocalVault, name: &str, payload: &[u8]) -> (KeyId, Vec<u8>) {
+    let key = vault.wrapping_key(name).unwrap();
+    (key.id().clone(), key.wrap(payload).unwrap())
+}
+
+fn versions(vault: &LocalVault, name: &str) -> Vec<u32> {
+    let keys = vault.list().unwrap();
+    let key = keys.iter().find(|key| key.name.as_str() == name).unwrap();
+    key.versions.iter().map(|version| version.id.version()).collect()
+}
+
+/// This test program again, running the test `test` alone as another process.
+fn child(test: &str, vault: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env(CHILD_VAULT, vault)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn a_key_wraps_rotates_and_unwraps_with_each_version() {
+    let (_directory, vault) = new_vault();
+    let first = vault.create("invoices").unwrap();
+    assert_eq!(first.to_string(), format!("local/{}/invoices/1", vault.id()));
+    let (first_id, first_wrapped) = wrap(&vault, "invoices", b"sealed before");
+    assert_eq!(first_id.as_str(), first.to_string());
+
+    let second = vault.rotate("invoices").unwrap();
+    assert_eq!(second.version(), 2);
+    let (second_id, second_wrapped) = wrap(&vault, "invoices", b"sealed after");
+    assert_eq!(second_id.as_str(), second.to_string());
+
+    // Another process sees the same vault.
+    let vault = LocalVault::open(vault.path()).unwrap();
+    let oaep = Algorithm::RsaOaep256;
+    assert_eq!(vault.unwrap(&first_id, oaep, &first_wrapped).unwrap().expose(), b"sealed before");
+    assert_eq!(vault.unwrap(&second_id, oaep, &second_wrapped).unwrap().expose(), b"sealed after");
+
+    let error = vault.unwrap(&second_id, oaep, &first_wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::Key { .. }), "{error}");
+    let error = vault.unwrap(&first_id, Algorithm::A256Kw, &first_wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::Algorithm { .. }), "{error}");
+}
+
+#[test]
+fn the_directory_holds_what_is_documented_and_nothing_else() {
+    let (_directory, vault) = new_vault();
+    vault.create("b-key").unwrap();
+    vault.create("a-key").unwrap();
+    vault.rotate("b-key").unwrap();
+
+    let expected = ["vault.json", "keys", "keys/a-key", "keys/a-key/1.pem", "keys/b-key"];
+    let expected = expected.iter().chain(&["keys/b-key/1.pem", "keys/b-key/2.pem"]);
+    let found = tree(vault.path());
+    assert_eq!(found, expected.map(PathBuf::from).collect());
+    assert_eq!(mode(vault.path()), 0o700);
+    for path in found {
+        let path = vault.path().join(path);
+        assert_eq!(mode(&path), if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    }
+
+    let keys = vault.list().unwrap();
+    let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+    assert_eq!(names, ["a-key", "b-key"]);
+    assert_eq!(versions(&vault, "b-key"), [1, 2]);
+    for version in keys.iter().flat_map(|key| &key.versions) {
+        assert_eq!(version.algorithm, Algorithm::RsaOaep256);
+        assert!(version.created.elapsed().unwrap().as_secs() < 600);
+    }
+}
+
+#[test]
+fn many_threads_and_processes_rotate_one_key_and_lose_none() {
+    const THREADS: usize = 6;
+    const PROCESSES: usize = 4;
+
+    let (_directory, vault) = new_vault();
+    vault.create("shared").unwrap();
+    let children: Vec<Child> =
+        (0..PROCESSES).map(|_| child("as_another_process_rotate", vault.path())).collect();
+    let mut ids = BTreeSet::new();
+    thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..THREADS).map(|_| scope.spawn(|| vault.rotate("shared").unwrap())).collect();
+        ids.extend(threads.into_iter().map(|thread| thread.join().unwrap().version()));
+    });
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(ids.len(), THREADS, "two threads were told the same version");
+    let last = u32::try_from(1 + THREADS + PROCESSES).unwrap();
+    assert_eq!(versions(&vault, "shared"), (1..=last).collect::<Vec<_>>());
+
+    // Each version is a whole key of its own.
+    let pems: BTreeSet<String> = (1..=last)
+        .map(|version| vault.path().join(format!("keys/shared/{version}.pem")))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    assert_eq!(pems.len(), versions(&vault, "shared").len());
+    wrap(&vault, "shared", b"payload");
+}
+
+/// No test of its own: what [`child`] runs.
+#[test]
+fn as_another_process_rotate() {
+    if let Some(vault) = std::env::var_os(CHILD_VAULT) {
+        LocalVault::open(Path::new(&vault)).unwrap().rotate("shared").unwrap();
+    }
+}
+
+#[test]
+fn of_many_who_create_a_vault_or_a_key_one_succeeds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("deep/er/vault");
+    let outcomes = |work: &(dyn Fn() -> Result<(), VaultError> + Sync)| {
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        })
+    };
+    let made = outcomes(&|| LocalVault::init(&path).map(drop));
+    assert_eq!(made.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for error in made.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, VaultError::AlreadyInitialised { .. }), "{error}");
+    }
+
+    let vault = LocalVault::open(&path).unwrap();
+    let made = outcomes(&|| vault.create("one").map(drop));
+    assert_eq!(made.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    for error in made.into_iter().filter_map(Result::err) {
+        assert!(matches!(error, VaultError::KeyExists { .. }), "{error}");
+    }
+    assert_eq!(versions(&vault, "one"), [1]);
+}
+
+#[test]
+fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
+    let (_directory, vault) = new_vault();
+    vault.create("kept").unwrap();
+    let key = vault.path().join("keys/kept");
+    let leftover = key.join(".strongroom-tmp-0123456789abcdef");
+    fs::write(&leftover, b"-----BEGIN PRIV").unwrap();
+    // Killed after the directory was made and before the key had its name.
+    fs::create_dir(vault.path().join("keys/half")).unwrap();
+    fs::write(vault.path().join("keys/half/.strongroom-tmp-1"), b"").unwrap();
+    // And files that are no keys.
+    for name in ["01.pem", "0.pem", "1.pem.bak", "x.pem"] {
+        fs::write(key.join(name), b"").unwrap();
+    }
+
+    assert_eq!(versions(&vault, "kept"), [1]);
+    assert_eq!(vault.list().unwrap().len(), 1, "a directory without a version is no key");
+    vault.rotate("kept").unwrap();
+    assert!(!leftover.exists());
+    assert_eq!(versions(&vault, "kept"), [1, 2]);
+
+    vault.create("half").unwrap();
+    assert_eq!(
+        tree(&vault.path().join("keys/half")).into_iter().collect::<Vec<_>>(),
+        [PathBuf::from("1.pem")]
+    );
+
+    // A vault whose making was cut short is made now.
+    let path = vault.path().parent().unwrap().join("second");
+    fs::create_dir_all(path.join("keys")).unwrap();
+    fs::write(path.join(".strongroom-tmp-2"), b"{").unwrap();
+    LocalVault::init(&path).unwrap();
+    assert_eq!(tree(&path), ["vault.json", "keys"].iter().map(PathBuf::from).collect());
+}
+
+#[test]
+fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
+    let (_directory, vault) = new_vault();
+    vault.create("one").unwrap();
+    let (id, wrapped) = wrap(&vault, "one", b"payload");
+
+    let pem = vault.path().join("keys/one/1.pem");
+    for exposed in [0o640, 0o604, 0o660, 0o620] {
+        set_mode(&pem, exposed);
+        let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
+        assert!(matches!(error, VaultError::Exposed { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("chmod 600 {}", pem.display())), "{error}");
+        assert!(vault.wrapping_key("one").is_err());
+    }
+    set_mode(&pem, 0o400);
+    vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap();
+
+    for exposed in [0o750, 0o705, 0o711, 0o777] {
+        set_mode(vault.path(), exposed);
+        let error = LocalVault::open(vault.path()).unwrap_err();
+        assert!(matches!(error, VaultError::Exposed { .. }), "{error}");
+        let next = format!("chmod 700 {}", vault.path().display());
+        assert!(error.to_string().contains(&next), "{error}");
+    }
+    set_mode(vault.path(), 0o700);
+    LocalVault::open(vault.path()).unwrap();
+}
+
+#[test]
+fn only_ids_of_this_vault_are_tried() {
+    let (_directory, vault) = new_vault();
+    let (_other_directory, other) = new_vault();
+    vault.create("one").unwrap();
+    other.create("one").unwrap();
+    let (id, wrapped) = wrap(&other, "one", b"payload");
+    let oaep = Algorithm::RsaOaep256;
+
+    let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::OtherVault { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(other.id().as_str()) && text.contains(vault.id().as_str()), "{text}");
+
+    let gone = KeyId::new(&format!("local/{}/one/9", vault.id())).unwrap();
+    let error = vault.unwrap(&gone, oaep, &wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::VersionMissing { .. }), "{error}");
+
+    // A private key that lies where a path trick would find it must not be found.
+    let own = fs::read(vault.path().join("keys/one/1.pem")).unwrap();
+    fs::write(vault.path().join("1.pem"), own).unwrap();
+    set_mode(&vault.path().join("1.pem"), 0o600);
+    for name in ["..", ".", "one/..", "one/../one", "%2e%2e", "one//", "a\\b"] {
+        let id = KeyId::new(&format!("local/{}/{name}/1", vault.id())).unwrap();
+        let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
+        assert!(matches!(error, VaultError::ForeignId { .. }), "{error}");
+    }
+    let id = KeyId::new("https://contoso.vault.azure.net/keys/one/1").unwrap();
+    assert!(matches!(vault.unwrap(&id, oaep, &wrapped), Err(VaultError::ForeignId { .. })));
+    assert!(LocalKeyId::parse(&id).is_err());
+}
+
+#[test]
+fn a_mistyped_name_lists_what_there_is() {
+    let (_directory, vault) = new_vault();
+    let error = vault.rotate("invoice").unwrap_err().to_string();
+    assert!(
+        error.ends_with("has no key \"invoice\"; it has no keys yet: create one first"),
+        "{error}"
+    );
+    vault.create("invoices").unwrap();
+    vault.create("default").unwrap();
+    let error = vault.wrapping_key("invoice").unwrap_err().to_string();
+    assert!(error.ends_with("has no key \"invoice\"; it has: default, invoices"), "{error}");
+
+    for name in ["", "..", "../invoices", "/etc/passwd", "a.b", ".strongroom-tmp-1", "a\0b"] {
+        assert!(matches!(vault.create(name), Err(VaultError::Name { .. })), "{name:?}");
+        assert!(matches!(vault.rotate(name), Err(VaultError::Name { .. })), "{name:?}");
+        assert!(matches!(vault.wrapping_key(name), Err(VaultError::Name { .. })), "{name:?}");
+    }
+    let error = vault.create("default").unwrap_err();
+    assert!(matches!(error, VaultError::KeyExists { .. }), "{error}");
+}
+
+#[test]
+fn a_directory_that_is_no_vault_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("documents");
+    assert!(matches!(LocalVault::open(&path), Err(VaultError::Missing { .. })));
+    fs::create_dir(&path).unwrap();
+    assert!(matches!(LocalVault::open(&path), Err(VaultError::Missing { .. })));
+    fs::write(path.join("thesis.pdf"), b"%PDF").unwrap();
+    set_mode(&path, 0o755);
+    assert!(matches!(LocalVault::init(&path), Err(VaultError::NotEmpty { .. })));
+    assert_eq!(mode(&path), 0o755);
+    assert_eq!(tree(&path), BTreeSet::from([PathBuf::from("thesis.pdf")]));
+    assert!(matches!(LocalVault::open(&path.join("thesis.pdf")), Err(VaultError::Missing { .. })));
+}
+
+#[test]
+fn damage_is_named_with_its_file() {
+    let (_directory, vault) = new_vault();
+    vault.create("one").unwrap();
+    let (id, wrapped) = wrap(&vault, "one", b"payload");
+    let pem = vault.path().join("keys/one/1.pem");
+    let long = vec![b'x'; 100_000];
+    for contents in [&b""[..], b"-----BEGIN PRIVATE KEY-----\n", b"\xff\xfe", &long] {
+        fs::write(&pem, contents).unwrap();
+        let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
+        assert!(error.to_string().contains("keys/one/1.pem"), "{error}");
+    }
+    fs::remove_file(&pem).unwrap();
+    fs::create_dir(&pem).unwrap();
+    set_mode(&pem, 0o700);
+    assert!(matches!(
+        vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped),
+        Err(VaultError::Damaged { .. })
+    ));
+
+    let manifest = vault.path().join("vault.json");
+    for contents in ["", "{}", "{\"format\":1,\"id\":\"../../etc\"}", "[1]"] {
+        fs::write(&manifest, contents).unwrap();
+        let error = LocalVault::open(vault.path()).unwrap_err();
+        assert!(matches!(error, VaultError::Damaged { .. }), "{contents}: {error}");
+        assert!(error.to_string().contains("vault.json"), "{error}");
+    }
+    fs::write(&manifest, "{\"format\":2,\"id\":\"0123456789abcdef\"}").unwrap();
+    assert!(matches!(LocalVault::open(vault.path()), Err(VaultError::Format { found: 2, .. })));
+}
+
+#[test]
+fn a_vault_may_be_reached_through_a_link() {
+    let (directory, vault) = new_vault();
+    vault.create("one").unwrap();
+    let link = directory.path().join("link");
+    symlink(vault.path(), &link).unwrap();
+    let linked = LocalVault::open(&link).unwrap();
+    assert_eq!(linked.id(), vault.id());
+    linked.rotate("one").unwrap();
+    assert_eq!(versions(&vault, "one"), [1, 2]);
+}
