@@ -1,6 +1,5 @@
 //! `Aes256Gcm` behind the `aead` traits stands in for `aes_gcm::Aes256Gcm`.
 
-#![cfg(feature = "aead")]
 #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
 
 use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Nonce, Payload};
