@@ -252,7 +252,7 @@ fn cache_boundaries() -> impl Iterator<Item = usize> {
         [blocks * 16, blocks * 16 + 32, (blocks + 2) * 16 + 512]
     });
     let strides = (1..=20).map(|group| group * 512);
-    boundaries.chain(strides).chain([8 << 10, 16 << 10, 64 << 10, (1 << 20) + 512]).flat_map(
+    boundaries.chain(strides).chain([12 << 10, 16 << 10, 64 << 10, (1 << 20) + 512]).flat_map(
         |boundary| {
             [boundary - 17, boundary - 16, boundary - 1, boundary, boundary + 1, boundary + 16]
         },

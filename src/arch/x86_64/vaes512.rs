@@ -29,7 +29,7 @@ use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill, long_groups};
 use self::ghash::{Product, reverse_lanes};
-use self::group::{GROUP, GROUP_LEN, each_group, round_key};
+use self::group::{GROUP, GROUP_LEN, Text, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::ghash::{fill_powers, hash_key, reverse_bytes};
@@ -45,7 +45,7 @@ const POWERS: usize = GROUP_BLOCKS + 1;
 /// blocks behind the text's last one.
 const PADDING: usize = 3;
 /// From this length on a table for one text pays for itself.
-const CACHE_FROM: usize = 8 * 1024;
+const CACHE_FROM: usize = 12 * 1024;
 
 /// Proof that this processor has what the kernel needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,19 +133,22 @@ fn crypt<const DIRECTION: bool>(
 ) -> Result<[u8; 16], Fault> {
     let text_len = buffer.len();
     let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-    let (hash, rest) = if text_len < GROUP_LEN {
-        (hash, buffer)
+    let lengths = load_128(&length_block(associated_data.len(), text_len));
+    let mut text = Text { hash, lengths: reverse_bytes(lengths), rest: buffer };
+    if text_len >= GROUP_LEN {
+        text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
+    }
+    let left = text.rest.len();
+    let hash = if left == 0 && text_len > 0 {
+        text.hash
     } else {
-        groups::<DIRECTION>(key, cache, pre_counter_block, hash, buffer)?
+        let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
+        let mut tail = Tail::new(key, counter, text.hash, left);
+        tail.crypt::<DIRECTION>(text.rest);
+        tail.finish(text.lengths)
     };
 
-    let left = rest.len();
-    let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
-    let mut tail = Tail::new(key, counter, hash, left);
-    tail.crypt::<DIRECTION>(rest);
-    let lengths = load_128(&length_block(associated_data.len(), text_len));
-    let hash = reverse_bytes(tail.finish(reverse_bytes(lengths)));
-
+    let hash = reverse_bytes(hash);
     let mask = key.round_keys.encrypt_block(load_128(pre_counter_block));
     let mut tag = [0; 16];
     store_128(&mut tag, _mm_xor_si128(hash, mask));
@@ -174,22 +177,23 @@ fn next_vector(counter: __m512i) -> __m512i {
     _mm512_add_epi32(counter, four)
 }
 
-/// All whole groups of a text; returns the hash and what is left.
+/// All whole groups of a text.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache>,
     pre_counter_block: &[u8; 16],
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
     match cache.filter(|cache| cache.serves(pre_counter_block)) {
-        Some(cache) => cached_groups::<DIRECTION>(key, cache, pre_counter_block, hash, buffer),
-        None if buffer.len() >= CACHE_FROM && counter_cache::starts_aligned(pre_counter_block) => {
-            long_groups::<DIRECTION>(key, pre_counter_block, hash, buffer)
+        Some(cache) => cached_groups::<DIRECTION>(key, cache, pre_counter_block, text),
+        None if text.rest.len() >= CACHE_FROM
+            && counter_cache::starts_aligned(pre_counter_block) =>
+        {
+            long_groups::<DIRECTION>(key, pre_counter_block, text)
         }
-        None => Ok(plain_groups::<DIRECTION>(key, pre_counter_block, hash, buffer)),
+        None => Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text)),
     }
 }
 
@@ -199,9 +203,8 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 fn plain_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: &[u8; 16],
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> (__m128i, InOutBuf<'i, 'o, u8>) {
+    text: Text<'i, 'o>,
+) -> Text<'i, 'o> {
     let whitening = round_key(key, 0);
     let mut counter = counters(pre_counter_block, 0);
     let states = || {
@@ -212,7 +215,7 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 1>(key, hash, buffer, states)
+    each_group::<DIRECTION, 1>(key, text, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

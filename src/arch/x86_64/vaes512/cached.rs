@@ -8,10 +8,10 @@ use core::arch::x86_64::{
 
 use super::Key;
 use super::ghash::xor_lanes;
-use super::group::{GROUP, each_group, load_group, round_key};
+use super::group::{GROUP, Text, each_group, load_group, round_key};
 use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER, GROUP_BLOCKS};
 use crate::arch::x86_64::memory::{load_128, load_512, store_128, store_512};
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
+use crate::arch::{BLOCK_LEN, Fault};
 
 /// With a cache for this text alone, on the stack: a function of its own, so that short texts do
 /// not pay for the room.
@@ -20,12 +20,11 @@ use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
 pub(super) fn long_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: &[u8; 16],
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill(key, &mut cache);
-    cached_groups::<DIRECTION>(key, &cache, pre_counter_block, hash, buffer)
+    cached_groups::<DIRECTION>(key, &cache, pre_counter_block, text)
 }
 
 /// Groups whose first two rounds come from the cache.
@@ -35,9 +34,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache,
     pre_counter_block: &[u8; 16],
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
     /// The last byte of the counter at the group that reaches into the next 256.
     const STRADDLING: usize = 256 + FIRST_COUNTER - GROUP_BLOCKS;
 
@@ -61,8 +59,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    let outcome = each_group::<DIRECTION, 3>(key, hash, buffer, states);
-    if cache.is_sound(sum(cache)) { Ok(outcome) } else { Err(Fault) }
+    let text = each_group::<DIRECTION, 3>(key, text, states);
+    if cache.is_sound(sum(cache)) { Ok(text) } else { Err(Fault) }
 }
 
 /// The XOR of all entries.

@@ -12,14 +12,15 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m128i, __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_broadcast_i32x4,
-    _mm512_xor_si512, _mm512_zextsi128_si512,
+    __m128i, __m512i, _mm_xor_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128,
+    _mm512_broadcast_i32x4, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 use core::hint::black_box;
 
-use super::Key;
 use super::ghash::{Product, reverse_lanes};
+use super::{Key, POWERS};
 use crate::arch::x86_64::aes::ROUND_KEYS;
+use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
 use crate::arch::{InOutBuf, OPEN};
 
@@ -29,6 +30,16 @@ pub(super) const GROUP_LEN: usize = 512;
 
 pub(super) type Vectors = [__m512i; GROUP];
 
+/// A text on its way.
+pub(super) struct Text<'i, 'o> {
+    /// GHASH of associated data and of the text so far.
+    pub(super) hash: __m128i,
+    /// The block of lengths, byte-reversed.
+    pub(super) lengths: __m128i,
+    /// What is still to be encrypted or decrypted.
+    pub(super) rest: InOutBuf<'i, 'o, u8>,
+}
+
 /// Round key `round` in all four lanes.
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -37,7 +48,8 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 }
 
 /// Encrypts or decrypts every whole group, from states before round `FIRST`, and hashes its
-/// ciphertext: at once when opening, a group late when sealing.
+/// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
+/// block of lengths is hashed as well.
 ///
 /// `black_box` has the key loaded anew for each group: kept in four lanes each, its round keys would
 /// take the registers that states and text need.
@@ -45,20 +57,24 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
     key: &Key,
-    mut hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
+    text: Text<'i, 'o>,
     mut next_states: impl FnMut() -> Vectors,
-) -> (__m128i, InOutBuf<'i, 'o, u8>) {
-    let (groups, rest) = buffer.into_chunks::<aes::cipher::consts::U512>();
+) -> Text<'i, 'o> {
+    let Text { mut hash, lengths, rest } = text;
+    let (groups, rest) = rest.into_chunks::<aes::cipher::consts::U512>();
     let mut groups = groups.into_iter();
+    let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = black_box(key);
-            let text = load_group(group.get_in().as_ref());
+            let ciphertext = load_group(group.get_in().as_ref());
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &text, hash);
-            xor_text(key, &mut states, &text);
+            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &ciphertext, hash);
+            xor_text(key, &mut states, &ciphertext);
             store_group(group.get_out().as_mut(), &states);
+        }
+        if lengths_are_next {
+            hash = dot(_mm_xor_si128(hash, lengths), load_128(&key.powers[POWERS - 1]));
         }
     } else if let Some(mut group) = groups.next() {
         let mut states = next_states();
@@ -74,9 +90,9 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
             store_group(group.get_out().as_mut(), &states);
             previous = states;
         }
-        hash = hash_alone(key, &previous, hash);
+        hash = hash_alone(key, &previous, hash, lengths_are_next.then_some(lengths));
     }
-    (hash, rest)
+    Text { hash, lengths, rest }
 }
 
 /// Rounds `FIRST`, …, 13 on `states`. The last round is [`xor_text`]'s.
@@ -126,17 +142,22 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
     hash
 }
 
-/// GHASH of 32 blocks onto `hash`, with nothing beside it.
+/// GHASH of 32 blocks onto `hash`, with nothing beside it, and of the block of lengths behind them
+/// where it is given: one reduction for both.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn hash_alone(key: &Key, ciphertext: &Vectors, hash: __m128i) -> __m128i {
+fn hash_alone(key: &Key, ciphertext: &Vectors, hash: __m128i, lengths: Option<__m128i>) -> __m128i {
     let mut product = Product::zero();
+    let behind = usize::from(lengths.is_some());
     for (vector, ciphertext) in ciphertext.iter().enumerate() {
         let mut blocks = reverse_lanes(*ciphertext);
         if vector == 0 {
             blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
         }
-        product.add(blocks, key.powers_for(4 * (GROUP - vector)));
+        product.add(blocks, key.powers_for(4 * (GROUP - vector) + behind));
+    }
+    if let Some(lengths) = lengths {
+        product.add(_mm512_zextsi128_si512(lengths), key.powers_for(1));
     }
     product.reduce()
 }
