@@ -1,6 +1,7 @@
 //! GHASH on two lanes: two sums of products side by side. See the tier-independent part,
 //! `x86_64/ghash.rs`, for the arithmetic.
 
+use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_set_epi8, _mm_xor_si128, _mm256_broadcastsi128_si256,
     _mm256_bslli_epi128, _mm256_bsrli_epi128, _mm256_castsi256_si128, _mm256_clmulepi64_epi128,
@@ -51,6 +52,28 @@ impl Product {
             _mm256_clmulepi64_epi128::<0x01>(blocks, powers),
             _mm256_clmulepi64_epi128::<0x10>(blocks, powers),
         );
+    }
+
+    /// Keeps the sums up to date in their three registers: the compiler would add up later, and store
+    /// the products until then.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn pin(&mut self) {
+        if cfg!(miri) {
+            return; // an interpreter has no registers to keep in order
+        }
+        let Self { low, middle, high } = self;
+        // SAFETY: the template is a comment. No instruction is added, and every register keeps its
+        // value.
+        unsafe {
+            asm!(
+                "/* {} {} {} */",
+                inout(ymm_reg) * low,
+                inout(ymm_reg) * middle,
+                inout(ymm_reg) * high,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
     }
 
     /// The first of three steps to [`Lanes::sum`], which a kernel spreads over its AES rounds.

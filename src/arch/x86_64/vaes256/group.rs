@@ -31,6 +31,13 @@ pub(super) const GROUP_LEN: usize = GROUP_BLOCKS * BLOCK_LEN;
 
 pub(super) type Vectors = [__m256i; GROUP];
 
+/// Ciphertext on its way to GHASH, in memory that nobody else writes to: the caller's is read once.
+///
+/// `black_box` before each use has it read from there: otherwise the compiler would keep vectors in
+/// registers until they run out, and write them to a stack that is aligned to 16 bytes only.
+#[repr(align(64))]
+struct Waiting([u8; GROUP_LEN]);
+
 /// Round key `round` in both lanes.
 #[inline]
 #[target_feature(enable = "avx2")]
@@ -53,32 +60,33 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
 ) -> (__m128i, InOutBuf<'i, 'o, u8>) {
     let (groups, rest) = buffer.into_chunks::<aes::cipher::consts::U256>();
     let mut groups = groups.into_iter();
+    let mut waiting = Waiting([0; GROUP_LEN]);
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = black_box(key);
-            let mut text = load_group(group.get_in().as_ref());
-            // From here on it is in memory of this function's own: the caller's is read once.
-            pin(&mut text);
+            store_group(&mut waiting.0, &load_group(group.get_in().as_ref()));
+            let ciphertext = black_box(&waiting);
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &text, hash);
-            xor_text(key, &mut states, &text);
+            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, ciphertext, hash);
+            xor_text(key, &mut states, &ciphertext.0);
             store_group(group.get_out().as_mut(), &states);
         }
     } else if let Some(mut group) = groups.next() {
         let mut states = next_states();
         rounds::<FIRST>(key, &mut states);
-        xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
+        xor_text(key, &mut states, group.get_in().as_ref());
         store_group(group.get_out().as_mut(), &states);
-        let mut previous = states;
+        store_group(&mut waiting.0, &states);
         for mut group in groups {
             let key = black_box(key);
+            let ciphertext = black_box(&waiting);
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &previous, hash);
-            xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
+            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, ciphertext, hash);
+            xor_text(key, &mut states, group.get_in().as_ref());
             store_group(group.get_out().as_mut(), &states);
-            previous = states;
+            store_group(&mut waiting.0, &states);
         }
-        hash = hash_alone(key, &previous, hash);
+        hash = hash_alone(key, &waiting, hash);
     }
     (hash, rest)
 }
@@ -101,17 +109,18 @@ fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
 fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
     key: &Key,
     states: &mut Vectors,
-    ciphertext: &Vectors,
+    ciphertext: &Waiting,
     hash: __m128i,
 ) -> __m128i {
     let mut product = Product::zero();
-    for (vector, ciphertext) in ciphertext.iter().enumerate() {
+    for (vector, ciphertext) in ciphertext.0.as_chunks().0.iter().enumerate() {
         aes_round(key, FIRST + vector, states);
-        let mut blocks = reverse_lanes(*ciphertext);
+        let mut blocks = reverse_lanes(load_256(ciphertext));
         if vector == 0 {
             blocks = _mm256_xor_si256(blocks, _mm256_zextsi128_si256(hash));
         }
         product.add(blocks, key.powers_for(2 * (GROUP - vector)));
+        product.pin();
         pin(states);
     }
     aes_round(key, FIRST + GROUP, states);
@@ -133,10 +142,10 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
 /// GHASH of 16 blocks onto `hash`, with nothing beside it.
 #[inline]
 #[target_feature(enable = "avx2,vpclmulqdq")]
-fn hash_alone(key: &Key, ciphertext: &Vectors, hash: __m128i) -> __m128i {
+fn hash_alone(key: &Key, ciphertext: &Waiting, hash: __m128i) -> __m128i {
     let mut product = Product::zero();
-    for (vector, ciphertext) in ciphertext.iter().enumerate() {
-        let mut blocks = reverse_lanes(*ciphertext);
+    for (vector, ciphertext) in ciphertext.0.as_chunks().0.iter().enumerate() {
+        let mut blocks = reverse_lanes(load_256(ciphertext));
         if vector == 0 {
             blocks = _mm256_xor_si256(blocks, _mm256_zextsi128_si256(hash));
         }
@@ -166,10 +175,10 @@ fn store_group(text: &mut [u8; GROUP_LEN], vectors: &Vectors) {
 /// The last round, with the text folded into its key: `states` becomes text ^ keystream.
 #[inline]
 #[target_feature(enable = "avx2,vaes")]
-fn xor_text(key: &Key, states: &mut Vectors, text: &Vectors) {
+fn xor_text(key: &Key, states: &mut Vectors, text: &[u8; GROUP_LEN]) {
     let last = round_key(key, ROUND_KEYS - 1);
-    for (state, text) in states.iter_mut().zip(text) {
-        *state = _mm256_aesenclast_epi128(*state, _mm256_xor_si256(last, *text));
+    for (state, text) in states.iter_mut().zip(text.as_chunks().0) {
+        *state = _mm256_aesenclast_epi128(*state, _mm256_xor_si256(last, load_256(text)));
     }
 }
 
