@@ -1,6 +1,6 @@
 //! Names for the kernel tiers that a target compiles; it probes nothing.
 //!
-//! - `x86_64_kernels`: the `vaes512` and `aesni` tiers.
+//! - `x86_64_kernels`: the `vaes512`, `vaes256` and `aesni` tiers.
 //!
 //! `--cfg strongroom_software_only` in RUSTFLAGS leaves every kernel out, for audits of the
 //! portable code.

@@ -12,7 +12,7 @@ use core::fmt;
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
-use crate::arch::x86_64::{aesni, vaes512};
+use crate::arch::x86_64::{aesni, vaes256, vaes512};
 use crate::arch::{Fault, InOutBuf, software};
 use tier::Tier;
 
@@ -21,6 +21,7 @@ use tier::Tier;
 /// | name | needs |
 /// |---|---|
 /// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX-512 F/BW/VL/DQ |
+/// | `vaes256` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX2 |
 /// | `aesni` | `x86_64` with AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 |
 /// | `software` | any processor |
 ///
@@ -43,6 +44,8 @@ pub struct Backend(Kind);
 enum Kind {
     #[cfg(x86_64_kernels)]
     Vaes512(vaes512::Token),
+    #[cfg(x86_64_kernels)]
+    Vaes256(vaes256::Token),
     #[cfg(x86_64_kernels)]
     Aesni(aesni::Token),
     Software,
@@ -77,7 +80,7 @@ impl Backend {
         Self::available().find(|backend| backend.name() == name)
     }
 
-    /// `vaes512`, `aesni` or `software`.
+    /// `vaes512`, `vaes256`, `aesni` or `software`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.tier().name()
@@ -89,9 +92,11 @@ impl Backend {
             #[cfg(x86_64_kernels)]
             Tier::Vaes512 => Kind::Vaes512(vaes512::Token::detect()?),
             #[cfg(x86_64_kernels)]
+            Tier::Vaes256 => Kind::Vaes256(vaes256::Token::detect()?),
+            #[cfg(x86_64_kernels)]
             Tier::Aesni => Kind::Aesni(aesni::Token::detect()?),
             #[cfg(not(x86_64_kernels))]
-            Tier::Vaes512 | Tier::Aesni => return None,
+            Tier::Vaes512 | Tier::Vaes256 | Tier::Aesni => return None,
             Tier::Software => Kind::Software,
         };
         let backend = Self(kind);
@@ -103,6 +108,8 @@ impl Backend {
             #[cfg(x86_64_kernels)]
             Kind::Vaes512(_) => Tier::Vaes512,
             #[cfg(x86_64_kernels)]
+            Kind::Vaes256(_) => Tier::Vaes256,
+            #[cfg(x86_64_kernels)]
             Kind::Aesni(_) => Tier::Aesni,
             Kind::Software => Tier::Software,
         }
@@ -113,6 +120,8 @@ impl Backend {
         match self.0 {
             #[cfg(x86_64_kernels)]
             Kind::Vaes512(token) => ExpandedKey::Vaes512(vaes512::Key::new(token, key)),
+            #[cfg(x86_64_kernels)]
+            Kind::Vaes256(token) => ExpandedKey::Vaes256(vaes256::Key::new(token, key)),
             #[cfg(x86_64_kernels)]
             Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
             Kind::Software => ExpandedKey::Software(software::Key::new(key)),
@@ -139,6 +148,8 @@ pub(crate) enum ExpandedKey {
     #[cfg(x86_64_kernels)]
     Vaes512(vaes512::Key),
     #[cfg(x86_64_kernels)]
+    Vaes256(vaes256::Key),
+    #[cfg(x86_64_kernels)]
     Aesni(aesni::Key),
     Software(software::Key),
 }
@@ -149,6 +160,12 @@ impl ExpandedKey {
         match self {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => {
+                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
+                key.fill(&mut cache);
+                Some(cache)
+            }
+            #[cfg(x86_64_kernels)]
+            Self::Vaes256(key) => {
                 let mut cache = Box::new(CounterCache::empty(pre_counter_block));
                 key.fill(&mut cache);
                 Some(cache)
@@ -171,6 +188,8 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
+            Self::Vaes256(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
+            #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
             Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
         }
@@ -188,6 +207,8 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
+            Self::Vaes256(key) => key.open(cache, pre_counter_block, associated_data, buffer),
+            #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
             Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
         }
@@ -198,6 +219,8 @@ impl ExpandedKey {
         match self {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(_) => Tier::Vaes512.name(),
+            #[cfg(x86_64_kernels)]
+            Self::Vaes256(_) => Tier::Vaes256.name(),
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => Tier::Aesni.name(),
             Self::Software(_) => Tier::Software.name(),

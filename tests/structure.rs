@@ -25,9 +25,12 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// `unsafe` blocks in each file that has any; 40 in all is the cap.
-const UNSAFE_BLOCKS: [(&str, usize); 4] = [
+const UNSAFE_BLOCKS: [(&str, usize); 7] = [
     ("src/arch/x86_64/aesni.rs", 3),
-    ("src/arch/x86_64/memory.rs", 6),
+    ("src/arch/x86_64/memory.rs", 8),
+    ("src/arch/x86_64/vaes256.rs", 4),
+    ("src/arch/x86_64/vaes256/ghash.rs", 1),
+    ("src/arch/x86_64/vaes256/group.rs", 1),
     ("src/arch/x86_64/vaes512.rs", 4),
     ("src/arch/x86_64/vaes512/group.rs", 1),
 ];

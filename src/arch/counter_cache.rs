@@ -24,11 +24,8 @@ use super::BLOCK_LEN;
 
 /// Values of the counter's last byte.
 const VALUES: usize = 256;
-/// Text starts at counter 2, so that the last group of 32 blocks before a wrap reaches two past it.
+/// Text starts at counter 2, so that the last group of 16 or 32 blocks before a wrap reaches two past it.
 pub(crate) const FIRST_COUNTER: usize = 2;
-/// Blocks of a group: the table is read 32 entries at a time.
-pub(crate) const GROUP_BLOCKS: usize = 32;
-const GROUP_LEN: usize = GROUP_BLOCKS * BLOCK_LEN;
 
 /// The table `T`, for one key and three nonce bytes.
 #[repr(align(64))]
@@ -74,12 +71,13 @@ impl CounterCache {
         &self.entries[0]
     }
 
-    /// `T[b]`, …, `T[b + 31]`, past 255 from 0 on; `b` is the last byte of a group's first counter.
+    /// `LEN` bytes of entries from `T[b]` on, past 255 from 0 on; `b` is the last byte of a group's
+    /// first counter.
     #[inline]
-    pub(crate) fn group(&self, b: usize) -> &[u8; GROUP_LEN] {
+    pub(crate) fn group<const LEN: usize>(&self, b: usize) -> &[u8; LEN] {
         let bytes = self.entries.as_flattened();
-        // `b` is at most 226: the slice is always long enough.
-        bytes[b * BLOCK_LEN..].first_chunk().unwrap_or(&[0; GROUP_LEN])
+        // A group ends at `FIRST_COUNTER` of the next run at most: the slice is always long enough.
+        bytes[b * BLOCK_LEN..].first_chunk().unwrap_or(&[0; LEN])
     }
 
     /// `T[0]`, …, `T[255]`.

@@ -39,11 +39,16 @@ impl Features {
         self.aes && self.pclmulqdq && self.ssse3 && self.sse41
     }
 
+    /// Whether the `vaes256` kernel may run.
+    pub(crate) fn support_vaes256(self) -> bool {
+        self.support_aesni() && self.avx2 && self.vaes && self.vpclmulqdq
+    }
+
     /// Whether the `vaes512` kernel may run. The compiler takes AVX2 for granted where it may use
     /// AVX-512, and a hypervisor may hide one and show the other.
     pub(crate) fn support_vaes512(self) -> bool {
-        let avx512 = self.avx2 && self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
-        self.support_aesni() && self.vaes && self.vpclmulqdq && avx512
+        let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
+        self.support_vaes256() && avx512
     }
 }
 
@@ -60,8 +65,8 @@ mod x86_64 {
     cpufeatures::new!(cpu_avx512bw, "avx512bw");
     cpufeatures::new!(cpu_avx512vl, "avx512vl");
     cpufeatures::new!(cpu_avx512dq, "avx512dq");
-    // Without `std` these two come from here as well; this crate wants zmm state for them, which the
-    // only tier that uses them today needs anyway.
+    // Without `std` these two come from here as well. `cpufeatures` wants zmm state for them, so that
+    // a processor without AVX-512 then runs `aesni`, not `vaes256`.
     #[cfg(not(feature = "std"))]
     cpufeatures::new!(cpu_vaes, "vaes");
     #[cfg(not(feature = "std"))]

@@ -4,4 +4,5 @@ mod aes;
 pub(crate) mod aesni;
 mod ghash;
 mod memory;
+pub(crate) mod vaes256;
 pub(crate) mod vaes512;

@@ -6,18 +6,20 @@ use crate::arch::features::Features;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tier {
     Vaes512,
+    Vaes256,
     Aesni,
     Software,
 }
 
 impl Tier {
     /// Every tier, fastest first.
-    pub(super) const ALL: [Self; 3] = [Self::Vaes512, Self::Aesni, Self::Software];
+    pub(super) const ALL: [Self; 4] = [Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Software];
 
     /// The tiers that a processor with these features can run, fastest first.
     pub(super) fn supported_by(features: Features) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |tier| match tier {
             Self::Vaes512 => features.support_vaes512(),
+            Self::Vaes256 => features.support_vaes256(),
             Self::Aesni => features.support_aesni(),
             Self::Software => true,
         })
@@ -26,6 +28,7 @@ impl Tier {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Vaes512 => "vaes512",
+            Self::Vaes256 => "vaes256",
             Self::Aesni => "aesni",
             Self::Software => "software",
         }

@@ -1,8 +1,9 @@
 //! Loads and stores: the only pointers of the x86_64 tiers.
 
 use core::arch::x86_64::{
-    __m128i, __m512i, __mmask64, _mm_loadu_si128, _mm_storeu_si128, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
+    __m128i, __m256i, __m512i, __mmask64, _mm_loadu_si128, _mm_storeu_si128, _mm256_loadu_si256,
+    _mm256_storeu_si256, _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8,
+    _mm512_storeu_si512,
 };
 
 /// Sixteen bytes as a vector, the first byte lowest.
@@ -19,6 +20,61 @@ pub(super) fn load_128(bytes: &[u8; 16]) -> __m128i {
 pub(super) fn store_128(bytes: &mut [u8; 16], vector: __m128i) {
     // SAFETY: the reference is valid for writes of 16 bytes; `storeu` needs no alignment.
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// Thirty-two bytes as a vector.
+#[inline]
+#[target_feature(enable = "avx")]
+pub(super) fn load_256(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the reference is valid for reads of 32 bytes; `loadu` needs no alignment.
+    unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
+}
+
+/// Writes a vector as thirty-two bytes.
+#[inline]
+#[target_feature(enable = "avx")]
+pub(super) fn store_256(bytes: &mut [u8; 32], vector: __m256i) {
+    // SAFETY: the reference is valid for writes of 32 bytes; `storeu` needs no alignment.
+    unsafe { _mm256_storeu_si256(bytes.as_mut_ptr().cast(), vector) }
+}
+
+/// The first 32 bytes or, of a shorter slice, all of them with zeros behind.
+#[inline]
+#[target_feature(enable = "avx")]
+pub(super) fn load_partial_256(bytes: &[u8]) -> __m256i {
+    if let Some(bytes) = bytes.first_chunk() {
+        return load_256(bytes);
+    }
+    let mut padded = [0; 32];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    let vector = load_256(&padded);
+    wipe(&mut padded);
+    vector
+}
+
+/// Writes the first 32 bytes or, of a shorter slice, as many as it holds; returns the vector with
+/// the bytes that were not written zeroed.
+#[inline]
+#[target_feature(enable = "avx")]
+pub(super) fn store_partial_256(bytes: &mut [u8], vector: __m256i) -> __m256i {
+    if let Some(bytes) = bytes.first_chunk_mut() {
+        store_256(bytes, vector);
+        return vector;
+    }
+    let mut padded = [0; 32];
+    store_256(&mut padded, vector);
+    bytes.copy_from_slice(&padded[..bytes.len()]);
+    padded[bytes.len()..].fill(0);
+    let written = load_256(&padded);
+    wipe(&mut padded);
+    written
+}
+
+/// Clears text and keystream in one store.
+#[inline]
+fn wipe(bytes: &mut [u8; 32]) {
+    bytes.fill(0);
+    zeroize::optimization_barrier(bytes);
 }
 
 /// Sixty-four bytes as a vector.

@@ -29,12 +29,12 @@ use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill, long_groups};
 use self::ghash::{Product, reverse_lanes};
-use self::group::{GROUP, GROUP_LEN, Text, each_group, round_key};
+use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, Text, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::ghash::{fill_powers, hash_key, reverse_bytes};
 use super::memory::{load_128, load_512, load_partial_512, store_128};
-use crate::arch::counter_cache::{self, CounterCache, GROUP_BLOCKS};
+use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 

@@ -8,8 +8,8 @@ use core::arch::x86_64::{
 
 use super::Key;
 use super::ghash::xor_lanes;
-use super::group::{GROUP, Text, each_group, load_group, round_key};
-use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER, GROUP_BLOCKS};
+use super::group::{GROUP, GROUP_BLOCKS, Text, each_group, load_group, round_key};
+use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER};
 use crate::arch::x86_64::memory::{load_128, load_512, store_128, store_512};
 use crate::arch::{BLOCK_LEN, Fault};
 

@@ -22,11 +22,12 @@ use super::{Key, POWERS};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
-use crate::arch::{InOutBuf, OPEN};
+use crate::arch::{BLOCK_LEN, InOutBuf, OPEN};
 
 /// Vectors in flight.
 pub(super) const GROUP: usize = 8;
-pub(super) const GROUP_LEN: usize = 512;
+pub(super) const GROUP_BLOCKS: usize = 4 * GROUP;
+pub(super) const GROUP_LEN: usize = GROUP_BLOCKS * BLOCK_LEN;
 
 pub(super) type Vectors = [__m512i; GROUP];
 
