@@ -11,6 +11,8 @@
 
 #![allow(unsafe_code, reason = "the one place for it: see SAFETY at each block")]
 
+#[cfg(aarch64_kernels)]
+pub(crate) mod aarch64;
 pub(crate) mod features;
 pub(crate) mod software;
 #[cfg(x86_64_kernels)]

@@ -8,6 +8,8 @@ mod tier;
 
 use core::fmt;
 
+#[cfg(aarch64_kernels)]
+use crate::arch::aarch64::armv8;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes512};
@@ -20,6 +22,7 @@ use tier::Tier;
 /// |---|---|
 /// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX-512 F/BW/VL/DQ |
 /// | `aesni` | `x86_64` with AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 |
+/// | `armv8` | `aarch64` with AES and PMULL; EOR3 is used where there is one |
 /// | `software` | any processor |
 ///
 /// All give the same bytes; they differ in speed alone.
@@ -43,6 +46,8 @@ enum Kind {
     Vaes512(vaes512::Token),
     #[cfg(x86_64_kernels)]
     Aesni(aesni::Token),
+    #[cfg(aarch64_kernels)]
+    Armv8(armv8::Token),
     Software,
 }
 
@@ -75,7 +80,7 @@ impl Backend {
         Self::available().find(|backend| backend.name() == name)
     }
 
-    /// `vaes512`, `aesni` or `software`.
+    /// `vaes512`, `aesni`, `armv8` or `software`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.tier().name()
@@ -90,6 +95,10 @@ impl Backend {
             Tier::Aesni => Kind::Aesni(aesni::Token::detect()?),
             #[cfg(not(x86_64_kernels))]
             Tier::Vaes512 | Tier::Aesni => return None,
+            #[cfg(aarch64_kernels)]
+            Tier::Armv8 => Kind::Armv8(armv8::Token::detect()?),
+            #[cfg(not(aarch64_kernels))]
+            Tier::Armv8 => return None,
             Tier::Software => Kind::Software,
         };
         let backend = Self(kind);
@@ -102,6 +111,8 @@ impl Backend {
             Kind::Vaes512(_) => Tier::Vaes512,
             #[cfg(x86_64_kernels)]
             Kind::Aesni(_) => Tier::Aesni,
+            #[cfg(aarch64_kernels)]
+            Kind::Armv8(_) => Tier::Armv8,
             Kind::Software => Tier::Software,
         }
     }
@@ -113,6 +124,8 @@ impl Backend {
             Kind::Vaes512(token) => ExpandedKey::Vaes512(vaes512::Key::new(token, key)),
             #[cfg(x86_64_kernels)]
             Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
+            #[cfg(aarch64_kernels)]
+            Kind::Armv8(token) => ExpandedKey::Armv8(armv8::Key::new(token, key)),
             Kind::Software => ExpandedKey::Software(software::Key::new(key)),
         }
     }
@@ -138,6 +151,8 @@ pub(crate) enum ExpandedKey {
     Vaes512(vaes512::Key),
     #[cfg(x86_64_kernels)]
     Aesni(aesni::Key),
+    #[cfg(aarch64_kernels)]
+    Armv8(armv8::Key),
     Software(software::Key),
 }
 
@@ -154,6 +169,8 @@ impl ExpandedKey {
             Self::Vaes512(key) => key.seal(pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => key.seal(pre_counter_block, associated_data, buffer),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(key) => key.seal(pre_counter_block, associated_data, buffer),
             Self::Software(key) => key.seal(pre_counter_block, associated_data, buffer),
         }
     }
@@ -170,6 +187,8 @@ impl ExpandedKey {
             Self::Vaes512(key) => key.open(pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => key.open(pre_counter_block, associated_data, buffer),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(key) => key.open(pre_counter_block, associated_data, buffer),
             Self::Software(key) => key.open(pre_counter_block, associated_data, buffer),
         }
     }
@@ -181,6 +200,8 @@ impl ExpandedKey {
             Self::Vaes512(_) => Tier::Vaes512.name(),
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => Tier::Aesni.name(),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(_) => Tier::Armv8.name(),
             Self::Software(_) => Tier::Software.name(),
         }
     }

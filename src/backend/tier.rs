@@ -7,18 +7,20 @@ use crate::arch::features::Features;
 pub(super) enum Tier {
     Vaes512,
     Aesni,
+    Armv8,
     Software,
 }
 
 impl Tier {
     /// Every tier, fastest first.
-    pub(super) const ALL: [Self; 3] = [Self::Vaes512, Self::Aesni, Self::Software];
+    pub(super) const ALL: [Self; 4] = [Self::Vaes512, Self::Aesni, Self::Armv8, Self::Software];
 
     /// The tiers that a processor with these features can run, fastest first.
     pub(super) fn supported_by(features: Features) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |tier| match tier {
             Self::Vaes512 => features.support_vaes512(),
             Self::Aesni => features.support_aesni(),
+            Self::Armv8 => features.support_armv8(),
             Self::Software => true,
         })
     }
@@ -27,6 +29,7 @@ impl Tier {
         match self {
             Self::Vaes512 => "vaes512",
             Self::Aesni => "aesni",
+            Self::Armv8 => "armv8",
             Self::Software => "software",
         }
     }
