@@ -107,6 +107,7 @@ mod x86_64 {
             vaes: cpu_vaes::get(),
             #[cfg(not(feature = "std"))]
             vpclmulqdq: cpu_vpclmulqdq::get(),
+            ..Features::default()
         }
     }
 }

@@ -296,3 +296,6 @@ fn absorb_padded(key: &Key, mut hash: uint8x16_t, bytes: &[u8]) -> uint8x16_t {
     }
     hash
 }
+
+#[cfg(test)]
+mod tests;
