@@ -14,7 +14,8 @@
 //! under a zero key on a block whose four columns are equal: there ShiftRows changes nothing. AESE
 //! and the AESMC behind it stand next to each other: most cores run the two as one.
 //!
-//! Constant-time: straight-line code; AESE and AESMC take no data-dependent time.
+//! Constant-time: straight-line code; AESE and AESMC are among the instructions whose time the
+//! architecture lets be independent of data (PSTATE.DIT).
 
 use core::arch::aarch64::{
     uint8x16_t, vaeseq_u8, vaesmcq_u8, vdupq_laneq_u32, vdupq_n_u8, vdupq_n_u32, veorq_u8,

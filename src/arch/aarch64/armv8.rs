@@ -15,8 +15,8 @@
 //! ```
 //!
 //! NIST SP 800-38D, algorithms 4 and 5. The keystream runs one group ahead of the hash: so both are
-//! there at once to fill each other's gaps, for sealing as for opening, and none is made that the
-//! text does not need.
+//! there at once to fill each other's gaps, for sealing as for opening. It runs to the group in which
+//! the text ends and no further.
 //!
 //! The body is compiled twice: plainly, and with the `sha3` feature, where the compiler makes EOR3
 //! of two XORs.

@@ -14,7 +14,8 @@
 //! NIST SP 800-38D, sections 6.3 and 6.4; Gouvêa and López, "Implementing GCM on ARMv8", CT-RSA
 //! 2015.
 //!
-//! Constant-time: straight-line code; PMULL takes no data-dependent time.
+//! Constant-time: straight-line code; PMULL is among the instructions whose time the architecture
+//! lets be independent of data (PSTATE.DIT).
 
 use core::arch::aarch64::{
     uint8x16_t, vdupq_n_u8, vdupq_n_u64, veorq_u8, vextq_u8, vgetq_lane_p64, vmull_high_p64,
