@@ -7,18 +7,26 @@
 //!   `inc32(J0)`, and the 32-bit counter wraps as the standard says.
 //! - The buffer is an [`InOutBuf`]: one slice in place, or two that do not overlap. Its type
 //!   upholds that, so that kernels need no pointer arithmetic of their own.
+//! - A [`counter_cache::CounterCache`] may be given where many texts have alike nonces; a tier that
+//!   has no use for one leaves it.
 //! - The result is the full 16-byte tag of what was sealed, or of the ciphertext that was opened.
 
 #![allow(unsafe_code, reason = "the one place for it: see SAFETY at each block")]
 
 #[cfg(aarch64_kernels)]
 pub(crate) mod aarch64;
+#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for one"))]
+pub(crate) mod counter_cache;
 pub(crate) mod features;
 pub(crate) mod software;
 #[cfg(x86_64_kernels)]
 pub(crate) mod x86_64;
 
 pub(crate) use aes::cipher::inout::InOutBuf;
+
+/// A kernel found that memory it relies on has changed: nothing it computed may be used.
+#[derive(Debug)]
+pub(crate) struct Fault;
 
 /// Length of an AES block in bytes (FIPS 197).
 pub(crate) const BLOCK_LEN: usize = 16;

@@ -6,14 +6,16 @@
 mod known_answer;
 mod tier;
 
+use alloc::boxed::Box;
 use core::fmt;
 
 #[cfg(aarch64_kernels)]
 use crate::arch::aarch64::armv8;
+use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes512};
-use crate::arch::{InOutBuf, software};
+use crate::arch::{Fault, InOutBuf, software};
 use tier::Tier;
 
 /// One of the implementations of AES-256-GCM that this processor can run.
@@ -156,40 +158,67 @@ pub(crate) enum ExpandedKey {
     Software(software::Key),
 }
 
+#[cfg_attr(
+    not(x86_64_kernels),
+    allow(
+        unused_variables,
+        clippy::unnecessary_wraps,
+        reason = "no tier here has a counter cache"
+    )
+)]
 impl ExpandedKey {
+    /// A cache for pre-counter blocks like this one, where the tier has a use for it.
+    pub(crate) fn counter_cache(&self, pre_counter_block: &[u8; 16]) -> Option<Box<CounterCache>> {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(key) => {
+                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
+                key.fill(&mut cache);
+                Some(cache)
+            }
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(_) => None,
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(_) => None,
+            Self::Software(_) => None,
+        }
+    }
+
     /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
     pub(crate) fn seal(
         &self,
+        cache: Option<&CounterCache>,
         pre_counter_block: &[u8; 16],
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         match self {
             #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.seal(pre_counter_block, associated_data, buffer),
+            Self::Vaes512(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.seal(pre_counter_block, associated_data, buffer),
+            Self::Aesni(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
             #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.seal(pre_counter_block, associated_data, buffer),
-            Self::Software(key) => key.seal(pre_counter_block, associated_data, buffer),
+            Self::Armv8(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
+            Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
         }
     }
 
     /// Decrypts `buffer`; returns the tag that the ciphertext should have. See [`crate::arch`].
     pub(crate) fn open(
         &self,
+        cache: Option<&CounterCache>,
         pre_counter_block: &[u8; 16],
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         match self {
             #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.open(pre_counter_block, associated_data, buffer),
+            Self::Vaes512(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.open(pre_counter_block, associated_data, buffer),
+            Self::Aesni(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
             #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.open(pre_counter_block, associated_data, buffer),
-            Self::Software(key) => key.open(pre_counter_block, associated_data, buffer),
+            Self::Armv8(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
+            Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
         }
     }
 

@@ -70,6 +70,8 @@ pub enum Error {
     },
     /// The operating system gave no random bytes.
     Random,
+    /// Memory or processor changed what was computed from the key. Nothing was kept.
+    Fault,
     /// Reading or writing failed.
     #[cfg(feature = "std")]
     Io {
@@ -122,6 +124,10 @@ impl fmt::Display for Error {
                  when nothing writes to it"
             ),
             Self::Random => f.write_str("the operating system gave no random bytes"),
+            Self::Fault => f.write_str(
+                "this machine computed wrongly and nothing was kept: test its memory before it \
+                 seals or opens anything else",
+            ),
             #[cfg(feature = "std")]
             Self::Io { doing, source } => write!(f, "{doing}: {source}"),
         }

@@ -6,12 +6,14 @@
 #[cfg(feature = "aead")]
 mod aead;
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::arch::InOutBuf;
+use crate::arch::counter_cache::CounterCache;
+use crate::arch::{Fault, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
 
@@ -52,6 +54,8 @@ pub const MAX_ASSOCIATED_DATA_LEN: u64 = (1 << 61) - 1;
 /// ```
 pub struct Aes256Gcm {
     key: ExpandedKey,
+    /// For nonces that agree in three bytes, where it was asked for.
+    cache: Option<Box<CounterCache>>,
 }
 
 impl Aes256Gcm {
@@ -64,7 +68,19 @@ impl Aes256Gcm {
     /// Expands `key` for `backend`.
     #[must_use]
     pub fn with_backend(key: &[u8; KEY_LEN], backend: Backend) -> Self {
-        Self { key: backend.expand(key) }
+        Self { key: backend.expand(key), cache: None }
+    }
+
+    /// The same, prepared for many messages whose nonces agree with `nonce` in bytes 0, 5 and 10:
+    /// they need two AES rounds fewer. It takes 4 KiB and serves every other nonce as well.
+    pub(crate) fn with_counter_cache(
+        key: &[u8; KEY_LEN],
+        backend: Backend,
+        nonce: &[u8; NONCE_LEN],
+    ) -> Self {
+        let key = backend.expand(key);
+        let cache = key.counter_cache(&pre_counter_block(nonce));
+        Self { key, cache }
     }
 
     /// Encrypts `text` in place and returns the tag over it and `associated_data`.
@@ -72,6 +88,7 @@ impl Aes256Gcm {
     /// # Errors
     ///
     /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`]; `text` is as it was.
+    /// [`Error::Fault`] where the machine computed wrongly; `text` is zeroed then.
     ///
     /// # Security
     ///
@@ -149,10 +166,17 @@ impl Aes256Gcm {
         &self,
         nonce: &[u8; NONCE_LEN],
         associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
+        mut buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; TAG_LEN], Error> {
         check_lengths(associated_data, buffer.len())?;
-        Ok(self.key.seal(&pre_counter_block(nonce), associated_data, buffer))
+        let pre_counter_block = pre_counter_block(nonce);
+        let cache = self.cache.as_deref();
+        self.key.seal(cache, &pre_counter_block, associated_data, buffer.reborrow()).map_err(
+            |Fault| {
+                buffer.get_out().zeroize();
+                Error::Fault
+            },
+        )
     }
 
     #[inline]
@@ -164,13 +188,16 @@ impl Aes256Gcm {
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let computed = self.key.open(&pre_counter_block(nonce), associated_data, buffer.reborrow());
-        if bool::from(computed.ct_eq(tag)) {
-            Ok(())
-        } else {
-            buffer.get_out().zeroize();
-            Err(Error::Authentication)
-        }
+        let pre_counter_block = pre_counter_block(nonce);
+        let cache = self.cache.as_deref();
+        let computed = self.key.open(cache, &pre_counter_block, associated_data, buffer.reborrow());
+        let error = match computed {
+            Ok(computed) if bool::from(computed.ct_eq(tag)) => return Ok(()),
+            Ok(_) => Error::Authentication,
+            Err(Fault) => Error::Fault,
+        };
+        buffer.get_out().zeroize();
+        Err(error)
     }
 }
 

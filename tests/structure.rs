@@ -25,12 +25,13 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// `unsafe` blocks in each file that has any; 40 in all is the cap.
-const UNSAFE_BLOCKS: [(&str, usize); 5] = [
+const UNSAFE_BLOCKS: [(&str, usize); 6] = [
     ("src/arch/aarch64/armv8.rs", 3),
     ("src/arch/aarch64/memory.rs", 2),
     ("src/arch/x86_64/aesni.rs", 3),
     ("src/arch/x86_64/memory.rs", 6),
-    ("src/arch/x86_64/vaes512.rs", 3),
+    ("src/arch/x86_64/vaes512.rs", 4),
+    ("src/arch/x86_64/vaes512/group.rs", 1),
 ];
 const UNSAFE_BLOCKS_CAP: usize = 40;
 

@@ -45,10 +45,12 @@ fn answers_rightly(key: &ExpandedKey) -> bool {
 
     let mut sealed = [0; TEXT_LEN];
     let Ok(buffer) = InOutBuf::new(&text, &mut sealed) else { return false };
-    let sealed_tag = key.seal(&pre_counter_block, &associated_data, buffer);
+    let sealed_tag = key.seal(None, &pre_counter_block, &associated_data, buffer);
     let mut opened = sealed;
-    let opened_tag = key.open(&pre_counter_block, &associated_data, (&mut opened[..]).into());
-    sealed_tag == TAG && opened_tag == TAG && opened == text
+    let buffer = (&mut opened[..]).into();
+    let opened_tag = key.open(None, &pre_counter_block, &associated_data, buffer);
+    let right = |tag| matches!(tag, Ok(TAG));
+    right(sealed_tag) && right(opened_tag) && opened == text
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the pattern's low byte is what is meant")]

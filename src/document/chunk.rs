@@ -20,7 +20,7 @@ pub(crate) struct ChunkCipher(Aes256Gcm);
 
 impl ChunkCipher {
     pub(crate) fn new(chunk_key: &Secret<32>, backend: Backend) -> Self {
-        Self(Aes256Gcm::with_backend(chunk_key.expose(), backend))
+        Self(Aes256Gcm::with_counter_cache(chunk_key.expose(), backend, &nonce(0, false)))
     }
 
     /// Seals the text at the start of `record` in place; its last 16 bytes become the tag.

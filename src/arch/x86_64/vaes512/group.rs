@@ -1,0 +1,225 @@
+//! Eight vectors, 32 blocks: their AES rounds, with GHASH of eight other vectors between them.
+//!
+//! ```text
+//! round       1 (or 3)   2 …            8 …       9 …      10 …            last
+//! AES      8 x aesenc   8 x aesenc   …                                     8 x aesenclast
+//! GHASH    vector 0     vector 1     …  vector 7  fold     fold    sum
+//! ```
+//!
+//! One port starts one 512-bit AES instruction a cycle and is the limit; everything else must find
+//! its place on the other one. That works where each round brings its eight AES instructions and
+//! about as many others: the order is pinned, because the compiler would sort them by kind.
+
+use core::arch::asm;
+use core::arch::x86_64::{
+    __m128i, __m512i, _mm_xor_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128,
+    _mm512_broadcast_i32x4, _mm512_xor_si512, _mm512_zextsi128_si512,
+};
+use core::hint::black_box;
+
+use super::ghash::{Product, reverse_lanes};
+use super::{Key, POWERS};
+use crate::arch::x86_64::aes::ROUND_KEYS;
+use crate::arch::x86_64::ghash::dot;
+use crate::arch::x86_64::memory::{load_128, load_512, store_512};
+use crate::arch::{InOutBuf, OPEN};
+
+/// Vectors in flight.
+pub(super) const GROUP: usize = 8;
+pub(super) const GROUP_LEN: usize = 512;
+
+pub(super) type Vectors = [__m512i; GROUP];
+
+/// A text on its way.
+pub(super) struct Text<'i, 'o> {
+    /// GHASH of associated data and of the text so far.
+    pub(super) hash: __m128i,
+    /// The block of lengths, byte-reversed.
+    pub(super) lengths: __m128i,
+    /// What is still to be encrypted or decrypted.
+    pub(super) rest: InOutBuf<'i, 'o, u8>,
+}
+
+/// Round key `round` in all four lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
+    _mm512_broadcast_i32x4(load_128(&key.round_keys.0[round]))
+}
+
+/// Encrypts or decrypts every whole group, from states before round `FIRST`, and hashes its
+/// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
+/// block of lengths is hashed as well.
+///
+/// `black_box` has the key loaded anew for each group: kept in four lanes each, its round keys would
+/// take the registers that states and text need.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
+    key: &Key,
+    text: Text<'i, 'o>,
+    mut next_states: impl FnMut() -> Vectors,
+) -> Text<'i, 'o> {
+    let Text { mut hash, lengths, rest } = text;
+    let (groups, rest) = rest.into_chunks::<aes::cipher::consts::U512>();
+    let mut groups = groups.into_iter();
+    let lengths_are_next = rest.is_empty();
+    if DIRECTION == OPEN {
+        for mut group in groups {
+            let key = black_box(key);
+            let ciphertext = load_group(group.get_in().as_ref());
+            let mut states = next_states();
+            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &ciphertext, hash);
+            xor_text(key, &mut states, &ciphertext);
+            store_group(group.get_out().as_mut(), &states);
+        }
+        if lengths_are_next {
+            hash = dot(_mm_xor_si128(hash, lengths), load_128(&key.powers[POWERS - 1]));
+        }
+    } else if let Some(mut group) = groups.next() {
+        let mut states = next_states();
+        rounds::<FIRST>(key, &mut states);
+        xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
+        store_group(group.get_out().as_mut(), &states);
+        let mut previous = states;
+        for mut group in groups {
+            let key = black_box(key);
+            let mut states = next_states();
+            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &previous, hash);
+            xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
+            store_group(group.get_out().as_mut(), &states);
+            previous = states;
+        }
+        hash = hash_alone(key, &previous, hash, lengths_are_next.then_some(lengths));
+    }
+    Text { hash, lengths, rest }
+}
+
+/// Rounds `FIRST`, …, 13 on `states`. The last round is [`xor_text`]'s.
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
+    for round in FIRST..ROUND_KEYS - 1 {
+        aes_round(key, round, states);
+    }
+}
+
+/// The same, and GHASH of the 32 blocks of `ciphertext` onto `hash` between them.
+///
+/// `DIRECTION` keeps apart what sealing and opening call: a function with one caller is inlined, and
+/// the states stay in registers.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
+fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
+    key: &Key,
+    states: &mut Vectors,
+    ciphertext: &Vectors,
+    hash: __m128i,
+) -> __m128i {
+    let mut product = Product::zero();
+    for (vector, ciphertext) in ciphertext.iter().enumerate() {
+        aes_round(key, FIRST + vector, states);
+        let mut blocks = reverse_lanes(*ciphertext);
+        if vector == 0 {
+            blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
+        }
+        product.add(blocks, key.powers_for(4 * (GROUP - vector)));
+        pin(states);
+    }
+    aes_round(key, FIRST + GROUP, states);
+    let folded = product.fold();
+    pin(states);
+    aes_round(key, FIRST + GROUP + 1, states);
+    let lanes = folded.fold();
+    pin(states);
+    aes_round(key, FIRST + GROUP + 2, states);
+    let hash = lanes.sum();
+    pin(states);
+    for round in FIRST + GROUP + 3..ROUND_KEYS - 1 {
+        aes_round(key, round, states);
+        pin(states);
+    }
+    hash
+}
+
+/// GHASH of 32 blocks onto `hash`, with nothing beside it, and of the block of lengths behind them
+/// where it is given: one reduction for both.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+fn hash_alone(key: &Key, ciphertext: &Vectors, hash: __m128i, lengths: Option<__m128i>) -> __m128i {
+    let mut product = Product::zero();
+    let behind = usize::from(lengths.is_some());
+    for (vector, ciphertext) in ciphertext.iter().enumerate() {
+        let mut blocks = reverse_lanes(*ciphertext);
+        if vector == 0 {
+            blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
+        }
+        product.add(blocks, key.powers_for(4 * (GROUP - vector) + behind));
+    }
+    if let Some(lengths) = lengths {
+        product.add(_mm512_zextsi128_si512(lengths), key.powers_for(1));
+    }
+    product.reduce()
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn load_group(text: &[u8; GROUP_LEN]) -> Vectors {
+    let mut vectors = [_mm512_broadcast_i32x4(load_128(&[0; 16])); GROUP];
+    for (vector, bytes) in vectors.iter_mut().zip(text.as_chunks().0) {
+        *vector = load_512(bytes);
+    }
+    vectors
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_group(text: &mut [u8; GROUP_LEN], vectors: &Vectors) {
+    for (bytes, vector) in text.as_chunks_mut().0.iter_mut().zip(vectors) {
+        store_512(bytes, *vector);
+    }
+}
+
+/// The last round, with the text folded into its key: `states` becomes text ^ keystream.
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn xor_text(key: &Key, states: &mut Vectors, text: &Vectors) {
+    let last = round_key(key, ROUND_KEYS - 1);
+    for (state, text) in states.iter_mut().zip(text) {
+        *state = _mm512_aesenclast_epi128(*state, _mm512_xor_si512(last, *text));
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,vaes")]
+fn aes_round(key: &Key, round: usize, states: &mut Vectors) {
+    let round_key = round_key(key, round);
+    for state in states {
+        *state = _mm512_aesenc_epi128(*state, round_key);
+    }
+}
+
+/// Keeps the compiler from moving what stands before beyond what stands behind.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pin(states: &mut Vectors) {
+    if cfg!(miri) {
+        return; // an interpreter has no registers to keep in order
+    }
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
+    // SAFETY: the template is a comment. No instruction is added, and every register keeps its value.
+    unsafe {
+        asm!(
+            "/* {} {} {} {} {} {} {} {} */",
+            inout(zmm_reg) * s0,
+            inout(zmm_reg) * s1,
+            inout(zmm_reg) * s2,
+            inout(zmm_reg) * s3,
+            inout(zmm_reg) * s4,
+            inout(zmm_reg) * s5,
+            inout(zmm_reg) * s6,
+            inout(zmm_reg) * s7,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+}
