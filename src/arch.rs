@@ -13,6 +13,9 @@
 
 #![allow(unsafe_code, reason = "the one place for it: see SAFETY at each block")]
 
+#[cfg(aarch64_kernels)]
+pub(crate) mod aarch64;
+#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for one"))]
 pub(crate) mod counter_cache;
 pub(crate) mod features;
 pub(crate) mod software;

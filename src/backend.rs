@@ -9,6 +9,8 @@ mod tier;
 use alloc::boxed::Box;
 use core::fmt;
 
+#[cfg(aarch64_kernels)]
+use crate::arch::aarch64::armv8;
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
@@ -23,6 +25,7 @@ use tier::Tier;
 /// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX-512 F/BW/VL/DQ |
 /// | `vaes256` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX2 |
 /// | `aesni` | `x86_64` with AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 |
+/// | `armv8` | `aarch64` with AES and PMULL; EOR3 is used where there is one |
 /// | `software` | any processor |
 ///
 /// All give the same bytes; they differ in speed alone.
@@ -48,6 +51,8 @@ enum Kind {
     Vaes256(vaes256::Token),
     #[cfg(x86_64_kernels)]
     Aesni(aesni::Token),
+    #[cfg(aarch64_kernels)]
+    Armv8(armv8::Token),
     Software,
 }
 
@@ -80,7 +85,7 @@ impl Backend {
         Self::available().find(|backend| backend.name() == name)
     }
 
-    /// `vaes512`, `vaes256`, `aesni` or `software`.
+    /// `vaes512`, `vaes256`, `aesni`, `armv8` or `software`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.tier().name()
@@ -97,6 +102,10 @@ impl Backend {
             Tier::Aesni => Kind::Aesni(aesni::Token::detect()?),
             #[cfg(not(x86_64_kernels))]
             Tier::Vaes512 | Tier::Vaes256 | Tier::Aesni => return None,
+            #[cfg(aarch64_kernels)]
+            Tier::Armv8 => Kind::Armv8(armv8::Token::detect()?),
+            #[cfg(not(aarch64_kernels))]
+            Tier::Armv8 => return None,
             Tier::Software => Kind::Software,
         };
         let backend = Self(kind);
@@ -111,6 +120,8 @@ impl Backend {
             Kind::Vaes256(_) => Tier::Vaes256,
             #[cfg(x86_64_kernels)]
             Kind::Aesni(_) => Tier::Aesni,
+            #[cfg(aarch64_kernels)]
+            Kind::Armv8(_) => Tier::Armv8,
             Kind::Software => Tier::Software,
         }
     }
@@ -124,6 +135,8 @@ impl Backend {
             Kind::Vaes256(token) => ExpandedKey::Vaes256(vaes256::Key::new(token, key)),
             #[cfg(x86_64_kernels)]
             Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
+            #[cfg(aarch64_kernels)]
+            Kind::Armv8(token) => ExpandedKey::Armv8(armv8::Key::new(token, key)),
             Kind::Software => ExpandedKey::Software(software::Key::new(key)),
         }
     }
@@ -151,9 +164,19 @@ pub(crate) enum ExpandedKey {
     Vaes256(vaes256::Key),
     #[cfg(x86_64_kernels)]
     Aesni(aesni::Key),
+    #[cfg(aarch64_kernels)]
+    Armv8(armv8::Key),
     Software(software::Key),
 }
 
+#[cfg_attr(
+    not(x86_64_kernels),
+    allow(
+        unused_variables,
+        clippy::unnecessary_wraps,
+        reason = "no tier here has a counter cache"
+    )
+)]
 impl ExpandedKey {
     /// A cache for pre-counter blocks like this one, where the tier has a use for it.
     pub(crate) fn counter_cache(&self, pre_counter_block: &[u8; 16]) -> Option<Box<CounterCache>> {
@@ -172,6 +195,8 @@ impl ExpandedKey {
             }
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => None,
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(_) => None,
             Self::Software(_) => None,
         }
     }
@@ -191,6 +216,8 @@ impl ExpandedKey {
             Self::Vaes256(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
             Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
         }
     }
@@ -210,6 +237,8 @@ impl ExpandedKey {
             Self::Vaes256(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
             Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
         }
     }
@@ -223,6 +252,8 @@ impl ExpandedKey {
             Self::Vaes256(_) => Tier::Vaes256.name(),
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => Tier::Aesni.name(),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(_) => Tier::Armv8.name(),
             Self::Software(_) => Tier::Software.name(),
         }
     }

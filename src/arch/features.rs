@@ -4,9 +4,10 @@
 ///
 /// A record like any other: tests fill it in for processors that are not at hand. Only
 /// [`Features::detect`] says what this one has, and only that opens a tier.
-#[allow(clippy::struct_excessive_bools, reason = "one for each CPUID bit")]
+#[allow(clippy::struct_excessive_bools, reason = "one for each bit that a processor shows")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Features {
+    /// AES-NI, or aarch64's FEAT_AES.
     pub(crate) aes: bool,
     pub(crate) pclmulqdq: bool,
     pub(crate) ssse3: bool,
@@ -18,6 +19,10 @@ pub(crate) struct Features {
     pub(crate) avx512bw: bool,
     pub(crate) avx512vl: bool,
     pub(crate) avx512dq: bool,
+    /// aarch64's FEAT_PMULL: the product of 64-bit polynomials.
+    pub(crate) pmull: bool,
+    /// aarch64's FEAT_SHA3: EOR3 is one of its instructions.
+    pub(crate) sha3: bool,
 }
 
 impl Features {
@@ -28,7 +33,11 @@ impl Features {
         {
             x86_64::detect()
         }
-        #[cfg(not(x86_64_kernels))]
+        #[cfg(aarch64_kernels)]
+        {
+            aarch64::detect()
+        }
+        #[cfg(not(any(x86_64_kernels, aarch64_kernels)))]
         {
             Self::default()
         }
@@ -49,6 +58,18 @@ impl Features {
     pub(crate) fn support_vaes512(self) -> bool {
         let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
         self.support_vaes256() && avx512
+    }
+
+    /// Whether the `armv8` kernel may run. AES and PMULL are two features: the architecture allows
+    /// the first without the second.
+    pub(crate) fn support_armv8(self) -> bool {
+        self.aes && self.pmull
+    }
+
+    /// Whether the `armv8` kernel may use EOR3.
+    #[cfg(any(aarch64_kernels, test))]
+    pub(crate) fn support_eor3(self) -> bool {
+        self.sha3
     }
 }
 
@@ -91,6 +112,36 @@ mod x86_64 {
             vaes: cpu_vaes::get(),
             #[cfg(not(feature = "std"))]
             vpclmulqdq: cpu_vpclmulqdq::get(),
+            ..Features::default()
+        }
+    }
+}
+
+#[cfg(aarch64_kernels)]
+mod aarch64 {
+    use super::Features;
+
+    /// `cpufeatures` 0.3 does not serve here: on Linux its "aes" is AES or PMULL, its "sha3" SHA-3
+    /// or SHA-512.
+    #[cfg(feature = "std")]
+    pub(super) fn detect() -> Features {
+        Features {
+            aes: std::arch::is_aarch64_feature_detected!("aes"),
+            pmull: std::arch::is_aarch64_feature_detected!("pmull"),
+            sha3: std::arch::is_aarch64_feature_detected!("sha3"),
+            ..Features::default()
+        }
+    }
+
+    /// Programs may not ask the processor, and without `std` nobody asks the operating system: what
+    /// the compiler was told it may use (on Apple's processors everything). Its "aes" includes PMULL.
+    #[cfg(not(feature = "std"))]
+    pub(super) fn detect() -> Features {
+        Features {
+            aes: cfg!(target_feature = "aes"),
+            pmull: cfg!(target_feature = "aes"),
+            sha3: cfg!(target_feature = "sha3"),
+            ..Features::default()
         }
     }
 }

@@ -23,6 +23,8 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
         avx512bw: false,
         avx512vl: false,
         avx512dq: false,
+        pmull: false,
+        sha3: false,
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
     const HASWELL: Features = Features { avx2: true, ..WESTMERE };
@@ -48,6 +50,30 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
 fn each_processor_gets_its_tier() {
     for (processor, features, tier) in PROCESSORS {
         assert_eq!(choose(features), tier, "{processor}");
+        assert_eq!(Tier::supported_by(features).last(), Some(Tier::Software), "{processor}");
+    }
+}
+
+/// Processors of the aarch64 kind, from Arm's reference manuals, what Linux shows of them, and
+/// LLVM's table of Apple's: what they have, their tier, and whether it uses EOR3.
+#[test]
+fn each_aarch64_processor_gets_its_tier() {
+    let none = Features::default();
+    let aes_and_pmull = Features { aes: true, pmull: true, ..none };
+    let with_sha3 = Features { sha3: true, ..aes_and_pmull };
+    for (processor, features, tier, eor3) in [
+        ("Cortex-A53 without the cryptographic extension", none, Tier::Software, false),
+        ("Cortex-A72 of the Raspberry Pi 4", none, Tier::Software, false),
+        ("AES without PMULL", Features { aes: true, ..none }, Tier::Software, false),
+        ("PMULL without AES", Features { pmull: true, ..none }, Tier::Software, false),
+        ("SHA-3 without AES", Features { aes: false, ..with_sha3 }, Tier::Software, true),
+        ("Cortex-A72 with the cryptographic extension", aes_and_pmull, Tier::Armv8, false),
+        ("Neoverse N1", aes_and_pmull, Tier::Armv8, false),
+        ("Graviton 3, a Neoverse V1", with_sha3, Tier::Armv8, true),
+        ("Apple M1", with_sha3, Tier::Armv8, true),
+    ] {
+        assert_eq!(choose(features), tier, "{processor}");
+        assert_eq!(features.support_eor3(), eor3, "{processor}");
         assert_eq!(Tier::supported_by(features).last(), Some(Tier::Software), "{processor}");
     }
 }

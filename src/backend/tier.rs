@@ -8,12 +8,14 @@ pub(super) enum Tier {
     Vaes512,
     Vaes256,
     Aesni,
+    Armv8,
     Software,
 }
 
 impl Tier {
     /// Every tier, fastest first.
-    pub(super) const ALL: [Self; 4] = [Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Software];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Vaes512, Self::Vaes256, Self::Aesni, Self::Armv8, Self::Software];
 
     /// The tiers that a processor with these features can run, fastest first.
     pub(super) fn supported_by(features: Features) -> impl Iterator<Item = Self> {
@@ -21,6 +23,7 @@ impl Tier {
             Self::Vaes512 => features.support_vaes512(),
             Self::Vaes256 => features.support_vaes256(),
             Self::Aesni => features.support_aesni(),
+            Self::Armv8 => features.support_armv8(),
             Self::Software => true,
         })
     }
@@ -30,6 +33,7 @@ impl Tier {
             Self::Vaes512 => "vaes512",
             Self::Vaes256 => "vaes256",
             Self::Aesni => "aesni",
+            Self::Armv8 => "armv8",
             Self::Software => "software",
         }
     }
