@@ -117,11 +117,6 @@ impl Case {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();
         Ok(Self { title: title.into(), unit, columns, rows })
     }
-
-    /// The row of that name.
-    pub(crate) fn row(&self, name: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.name == name)
-    }
 }
 
 impl Report {

@@ -7,7 +7,7 @@ use super::gcm::bounds;
 use crate::args::TiersArgs;
 use crate::clock::Share;
 use crate::cores;
-use crate::masked::{MASK, MaskedOpenSsl};
+use crate::masked::MaskedOpenSsl;
 use crate::messages::Messages;
 use crate::peer::openssl::OpenSsl;
 use crate::peer::{Operation, Peer, RustCrypto, Strongroom, agreement, is_software};
@@ -20,10 +20,6 @@ use crate::yardstick::Yardstick;
 const MASKED: &str = "openssl without VAES";
 const COLUMNS: [&str; 4] =
     ["of 14 rounds", "of 12 rounds", "to openssl without VAES", "to aes-gcm"];
-
-/// OpenSSL's speed without VAES, as a part of that with it, above which the mask has had no effect.
-/// A vector of four blocks, or of two, at once makes a difference of at least this.
-const MASK_WORKS: f64 = 0.8;
 
 /// Measures and reports.
 ///
@@ -44,7 +40,7 @@ pub(super) fn run(args: &TiersArgs) -> Result<()> {
     let core = cores::pin(args.core.core)?;
     let share = Share::start()?;
     let mut masked = MaskedOpenSsl::start()?;
-    report.notes.push(format!("{MASKED}: OPENSSL_ia32cap={MASK}"));
+    report.notes.push(masked.note());
     report.notes.push(if is_software() {
         "The software tier and aes-gcm both run portable software code.".to_owned()
     } else {
@@ -63,7 +59,6 @@ pub(super) fn run(args: &TiersArgs) -> Result<()> {
                 size::display(length),
                 rows.map(|row| (row.name.as_str(), kind(&row.name), row.median)),
             );
-            report.notes.extend(mask_warning(&case));
             report.add(case)?;
         }
         report.chart.panels.push(panel);
@@ -126,18 +121,5 @@ fn case(tiers: &[Backend], operation: Operation, length: usize, speeds: &[Speeds
             (3, "software") => Some(tiers.len() + 1),
             _ => None,
         }
-    })
-}
-
-/// The mask must show in the speed, or it masks nothing.
-fn mask_warning(case: &Case) -> Option<String> {
-    let (masked, open) = (case.row(MASKED)?, case.row("openssl")?);
-    let has_vaes = Yardstick::of_tier("vaes256").is_some();
-    (has_vaes && masked.median > MASK_WORKS * open.median).then(|| {
-        format!(
-            "{}: OpenSSL is not slower where VAES is masked. Either this OpenSSL does not use VAES, or \
-             the mask does not reach it.",
-            case.title
-        )
     })
 }

@@ -114,8 +114,8 @@ fn age(name: &str, folder: &Path, plain: &Path) -> Result<[Tool; 2]> {
         .with_context(|| format!("{name}-keygen did not write a public key"))?;
     let sealed = folder.join(format!("plain.{name}"));
     let opened = folder.join(format!("opened.{name}"));
-    let tool = |operation, how: [OsString; 2], input: &Path, output: &Path| {
-        let mut arguments: Vec<OsString> = how.into();
+    let tool = |operation, how: &[OsString], input: &Path, output: &Path| {
+        let mut arguments = how.to_vec();
         arguments.extend(["-o".into(), output.into(), input.into()]);
         Tool {
             name: name.to_owned(),
@@ -126,10 +126,9 @@ fn age(name: &str, folder: &Path, plain: &Path) -> Result<[Tool; 2]> {
             reports_sync: false,
         }
     };
-    let decrypt: [OsString; 2] = ["-di".into(), identity.into()];
     Ok([
-        tool(Operation::Seal, ["-r".into(), recipient.into()], plain, &sealed),
-        tool(Operation::Open, decrypt, &sealed, &opened),
+        tool(Operation::Seal, &["-r".into(), recipient.into()], plain, &sealed),
+        tool(Operation::Open, &["-d".into(), "-i".into(), identity.into()], &sealed, &opened),
     ])
 }
 
