@@ -39,7 +39,7 @@ impl Machine {
     /// This machine, at the start of a measurement.
     pub(crate) fn here() -> Self {
         let mut versions = versions(LOCK, &PEERS);
-        let openssl = openssl::version::version().to_owned();
+        let openssl = openssl::version::version().trim_start_matches("OpenSSL ").to_owned();
         versions.push(Version { name: "openssl".to_owned(), version: openssl });
         Self {
             processor: processor(),

@@ -16,6 +16,11 @@ pub(crate) const COPY: &str = "memory copy";
 /// The name of the sweep.
 pub(crate) const XOR: &str = "XOR in place";
 
+/// Whether a contender of that name is one of these.
+pub(crate) fn is(name: &str) -> bool {
+    matches!(name, COPY | XOR)
+}
+
 /// A copy of the text into another buffer, and an XOR over it where it is.
 pub(crate) fn contenders<'c>(length: usize) -> [Contender<'c, Messages>; 2] {
     let mut copy = Buffer::new(length);

@@ -118,6 +118,7 @@ pub(crate) fn xor_sweep(bytes: &mut [u8]) {
     xor(bytes);
 }
 
+#[allow(clippy::inline_always, reason = "compiled anew for the instructions of each caller")]
 #[inline(always)]
 fn xor(bytes: &mut [u8]) {
     for byte in bytes {

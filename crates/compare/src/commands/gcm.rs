@@ -46,7 +46,8 @@ pub(super) fn run(args: &GcmArgs) -> Result<()> {
                 _ if row < peers.len() => Kind::Peer,
                 _ => Kind::Yardstick,
             };
-            let rows = case.rows.iter().enumerate();
+            // Memory is several times as fast: beside it the others would lie flat.
+            let rows = case.rows.iter().enumerate().filter(|(_, row)| !memory::is(&row.name));
             panel.add(
                 size::display(length),
                 rows.map(|(index, row)| (row.name.as_str(), kind(index), row.median)),

@@ -52,22 +52,28 @@ pub(super) fn run(args: &ParallelArgs) -> Result<()> {
         report.notes.push(format!("{threads} threads share {cores} cores: this is no scaling."));
     }
     report.print_head()?;
-    let mut panel = Panel::new("speed", Unit::Speed.symbol(), Shape::Bars);
     for &length in &args.sizes {
         let speeds = one_length(&pools, length, args.common.rounds)?;
         let case = case(length, &speeds)?;
-        panel.add(
-            size::display(length),
-            case.rows.iter().map(|row| (row.name.as_str(), kind(&row.name), row.median)),
-        );
+        report.chart.panels.push(panel(&case));
         report.add(case)?;
     }
-    report.chart.panels.push(panel);
     report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
 }
 
-fn kind(name: &str) -> Kind {
-    if name.starts_with("strongroom") { Kind::Ours } else { Kind::Yardstick }
+/// Each contender with one bar for one thread and one for all.
+fn panel(case: &Case) -> Panel {
+    let mut panel = Panel::new(&case.title, case.unit.symbol(), Shape::Bars);
+    let (one, all) = case.rows.split_at(case.rows.len() / 2);
+    for rows in one.iter().zip(all) {
+        let [(name, one), (_, all)] = [rows.0, rows.1].map(|row| {
+            let (name, threads) = row.name.rsplit_once(", ").unwrap_or((&row.name, ""));
+            (name, (threads, row.median))
+        });
+        let name = name.trim_start_matches("strongroom, ");
+        panel.add(name, [(one.0, Kind::Peer, one.1), (all.0, Kind::Ours, all.1)]);
+    }
+    panel
 }
 
 /// Threads that each stay on a core, as long as there are cores.
@@ -149,7 +155,7 @@ fn documents(pool: &ThreadPool, length: usize) -> [Contender<'_, Texts>; 2] {
 fn in_place(pool: &ThreadPool, length: usize) -> Contender<'_, Texts> {
     let cipher = Aes256Gcm::new(&KEY);
     Contender::new(
-        named("strongroom, seal chunks in place", pool),
+        named("strongroom, seal in place", pool),
         length as u64,
         move |texts: &mut Texts, calls| {
             let start = Instant::now();

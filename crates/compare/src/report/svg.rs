@@ -1,5 +1,6 @@
 //! A chart as SVG, for people: labels at the ends, a grid to read values from.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::Report;
@@ -16,6 +17,10 @@ const BOTTOM: f64 = 350.0;
 /// Colours of peers, far apart for eyes that tell few apart as well (Okabe and Ito's palette).
 const COLOURS: [&str; 7] =
     ["#0072b2", "#009e73", "#e69f00", "#56b4e9", "#cc79a7", "#8c6d1f", "#6a51a3"];
+/// Strongroom's, fastest tier first.
+const OURS: [&str; 4] = ["#d62728", "#ff7f0e", "#8b0000", "#e377c2"];
+/// Those of yardsticks.
+const GREYS: [&str; 4] = ["#888", "#222", "#bbb", "#555"];
 
 /// The report's chart.
 pub(super) fn document(report: &Report) -> String {
@@ -34,17 +39,36 @@ pub(super) fn document(report: &Report) -> String {
     );
     text(&mut svg, 16.0, 48.0, "fill=\"#444\"", &about);
     text(&mut svg, 16.0, 66.0, "fill=\"#444\" font-size=\"11\"", &machine.versions_line());
+    let colours = colours(&chart.panels);
     for (index, panel) in chart.panels.iter().enumerate() {
         let y = HEAD + PANEL * number(index);
         push(&mut svg, &format!("<g transform=\"translate(0 {y})\">\n"));
-        draw(&mut svg, panel);
+        draw(&mut svg, panel, &colours);
         push(&mut svg, "</g>\n");
     }
     push(&mut svg, "</svg>\n");
     svg
 }
 
-fn draw(svg: &mut String, panel: &Panel) {
+/// The colour of every contender, the same in all panels.
+fn colours(panels: &[Panel]) -> BTreeMap<&str, &'static str> {
+    let mut colours = BTreeMap::new();
+    let (mut ours, mut peers, mut yardsticks) = (0, 0, 0);
+    for series in panels.iter().flat_map(|panel| &panel.series) {
+        let next = |palette: &[&'static str], used: &mut usize| {
+            *used += 1;
+            palette[(*used - 1) % palette.len()]
+        };
+        colours.entry(series.name.as_str()).or_insert_with(|| match series.kind {
+            Kind::Ours => next(&OURS, &mut ours),
+            Kind::Yardstick => next(&GREYS, &mut yardsticks),
+            Kind::Peer => next(&COLOURS, &mut peers),
+        });
+    }
+    colours
+}
+
+fn draw(svg: &mut String, panel: &Panel, colours: &BTreeMap<&str, &'static str>) {
     let values = panel.series.iter().flat_map(|series| series.values.iter().flatten());
     let greatest = values.copied().fold(0.0, f64::max);
     let step = grid_step(greatest);
@@ -73,22 +97,17 @@ fn draw(svg: &mut String, panel: &Panel) {
         let attributes = "text-anchor=\"middle\" fill=\"#444\"";
         text(svg, middle(place), BOTTOM + 18.0, attributes, name);
     }
-    let mut peers = 0;
     for (index, series) in panel.series.iter().enumerate() {
-        let colour = match series.kind {
-            Kind::Ours => "#d62728",
-            Kind::Yardstick => "#777",
-            Kind::Peer => {
-                peers += 1;
-                COLOURS[(peers - 1) % COLOURS.len()]
-            }
-        };
+        let colour = colours.get(series.name.as_str()).copied().unwrap_or(OURS[0]);
         match panel.shape {
             Shape::Lines => line(svg, series, colour, &middle, &y),
             Shape::Bars => bars(svg, series, colour, index, panel.series.len(), wide, &y),
         }
         let at = TOP + 8.0 + 20.0 * number(index);
-        let (dash, stroke) = (dash(series.kind), if panel.shape == Shape::Bars { 10 } else { 3 });
+        let (dash, stroke) = match panel.shape {
+            Shape::Lines => (dash(series.kind), 3),
+            Shape::Bars => ("", 10),
+        };
         push(
             svg,
             &format!(
