@@ -24,7 +24,7 @@ const EDGES: [(&str, &[&str]); 10] = [
     ("error", &[]),
 ];
 
-/// `unsafe` blocks in each file that has any; 40 in all is the cap.
+/// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
 const UNSAFE_BLOCKS: [(&str, usize); 9] = [
     ("src/arch/aarch64/armv8.rs", 3),
     ("src/arch/aarch64/memory.rs", 2),
@@ -37,6 +37,9 @@ const UNSAFE_BLOCKS: [(&str, usize); 9] = [
     ("src/arch/x86_64/vaes512/group.rs", 1),
 ];
 const UNSAFE_BLOCKS_CAP: usize = 40;
+
+/// The same of the add-ons: the bench runs instructions that no library offers a loop of.
+const UNSAFE_BLOCKS_OF_ADD_ONS: [(&str, usize); 1] = [("crates/compare/src/yardstick.rs", 5)];
 
 /// Lines of a file of code; tests and tables may be longer.
 const FILE_LENGTH_CAP: usize = 600;
@@ -255,7 +258,8 @@ fn imports_go_down_only() {
 #[test]
 fn unsafe_code_stays_where_it_is_known() {
     assert_eq!(unsafe_complaints(&sources("src"), &UNSAFE_BLOCKS), Vec::<String>::new());
-    assert_eq!(unsafe_complaints(&sources("crates"), &[]), Vec::<String>::new());
+    let add_ons = unsafe_complaints(&sources("crates"), &UNSAFE_BLOCKS_OF_ADD_ONS);
+    assert_eq!(add_ons, Vec::<String>::new());
     let blocks: usize = UNSAFE_BLOCKS.iter().map(|(_, blocks)| blocks).sum();
     assert!(blocks <= UNSAFE_BLOCKS_CAP);
 

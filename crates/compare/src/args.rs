@@ -1,0 +1,209 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::peer::Operation;
+use crate::rounds::ENOUGH;
+use crate::size;
+
+/// Measures Strongroom beside its peers, and beside what the processor can do at this moment.
+///
+/// All that is compared is measured in the same run, in interleaved rounds: in each round every
+/// contender runs once, in a new order. Printed are medians with their extremes, and ratios both
+/// within rounds and between medians. Nothing is timed before it has been checked: all
+/// implementations must give the same bytes.
+///
+/// Run it with RUSTFLAGS="" on a quiet machine; with the workspace's own flags RustCrypto's code is its
+/// portable code, and the tables say so.
+#[derive(Debug, Parser)]
+#[command(name = "strongroom-compare", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// AES-256-GCM in place, from small messages to large ones, against every peer
+    ///
+    /// Peers: aws-lc-rs, ring, graviola, rind, rscrypto, OpenSSL, RustCrypto. Yardsticks: 14 and 12
+    /// rounds a vector of the widest VAES instructions; from 1 MiB, copying and XORing memory.
+    Gcm(GcmArgs),
+    /// Each of Strongroom's tiers against the bounds of its own vectors, seal and open
+    ///
+    /// Beside them: OpenSSL as it is, OpenSSL without VAES and AVX-512 (a child process with
+    /// OPENSSL_ia32cap, in the same rounds) for `aesni`, and RustCrypto for `software`. For a
+    /// comparison of software with software, run it without RUSTFLAGS, so that the workspace's flags
+    /// hold.
+    Tiers(TiersArgs),
+    /// Sealing large texts in memory on one thread and on several
+    ///
+    /// `Sealer::seal_into` for documents, and GCM in place on chunks of 1 MiB; beside them how the
+    /// yardstick, an XOR in place and a copy scale on the same threads. Each thread has its own core.
+    Parallel(ParallelArgs),
+    /// Sealing and opening a warm file with the command, against cp and age
+    ///
+    /// By the wall clock and by processor time (of the user and of the system). With sync: the output
+    /// is safe on its device; strongroom always waits for that, and its own report is used to tell
+    /// the two apart. `age` and `rage` take part if they are installed.
+    File(FileArgs),
+    /// OpenSSL for `tiers`, run by it as a child with another environment
+    #[command(hide = true)]
+    OpensslChild,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommonArgs {
+    /// Rounds; each contender runs once in each
+    #[arg(long, value_name = "N", default_value_t = ENOUGH, value_parser = parse_rounds)]
+    pub(crate) rounds: usize,
+
+    /// Write everything, each round's figure included, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+
+    /// Write a chart of the medians
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CoreArgs {
+    /// The core to stay on [default: the last that is allowed]
+    #[arg(long, value_name = "CORE")]
+    pub(crate) core: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcmArgs {
+    /// Lengths of the messages
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "64,256,1KiB,4KiB,16KiB,64KiB,256KiB,1MiB,4MiB,16MiB,64MiB"
+    )]
+    pub(crate) sizes: Vec<usize>,
+
+    /// Only open
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "seal")]
+    pub(crate) open: bool,
+
+    /// Only seal
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) seal: bool,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+impl GcmArgs {
+    /// What is to be measured.
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        Operation::ALL
+            .into_iter()
+            .filter(|operation| match operation {
+                Operation::Seal => !self.open,
+                Operation::Open => !self.seal,
+            })
+            .collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TiersArgs {
+    /// Lengths of the messages
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "4KiB,64KiB,1MiB"
+    )]
+    pub(crate) sizes: Vec<usize>,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ParallelArgs {
+    /// How many threads stand against one [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Lengths of the texts
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "64MiB,1GiB"
+    )]
+    pub(crate) sizes: Vec<usize>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// Length of the file
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
+    pub(crate) size: usize,
+
+    /// Where to make a folder for the files, which is removed in the end [default: where temporary
+    /// files go]. It needs three times the size
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// The strongroom command
+    #[arg(long, value_name = "PATH", default_value = "target/release/strongroom")]
+    pub(crate) strongroom: PathBuf,
+
+    /// Threads for strongroom [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+fn parse_rounds(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|rounds| *rounds > 0).ok_or_else(|| "at least 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn without_a_choice_both_operations_are_measured() {
+        for (words, operations) in [
+            (&["x", "gcm"][..], &Operation::ALL[..]),
+            (&["x", "gcm", "--seal"], &[Operation::Seal]),
+            (&["x", "gcm", "--open", "--sizes", "64,4KiB"], &[Operation::Open]),
+        ] {
+            let Command::Gcm(args) = Cli::parse_from(words).command else { panic!() };
+            assert_eq!(args.operations(), operations);
+        }
+        assert!(Cli::try_parse_from(["x", "gcm", "--open", "--seal"]).is_err());
+        assert!(Cli::try_parse_from(["x", "gcm", "--rounds", "0"]).is_err());
+    }
+}

@@ -1,0 +1,26 @@
+//! The subcommands.
+
+mod file;
+mod gcm;
+mod parallel;
+mod tiers;
+
+use anyhow::Result;
+
+use crate::args::Command;
+use crate::masked;
+
+/// Runs one.
+///
+/// # Errors
+///
+/// Whatever keeps it from measuring.
+pub(crate) fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Gcm(args) => gcm::run(&args),
+        Command::Tiers(args) => tiers::run(&args),
+        Command::Parallel(args) => parallel::run(&args),
+        Command::File(args) => file::run(&args),
+        Command::OpensslChild => masked::serve(),
+    }
+}

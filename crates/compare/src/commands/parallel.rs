@@ -1,0 +1,276 @@
+//! `parallel`: large texts in memory, on one thread and on several.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use strongroom::document::{Header, OpenOptions, PlaintextLen, SealOptions, Sealer};
+use strongroom::gcm::Aes256Gcm;
+use strongroom::secret::Secret;
+use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+
+use crate::args::ParallelArgs;
+use crate::buffer::Buffer;
+use crate::cores;
+use crate::memory::{COPY, XOR};
+use crate::peer::KEY;
+use crate::report::chart::{Chart, Kind, Panel, Shape};
+use crate::report::{Case, Report, Row, Unit};
+use crate::rounds::{Contender, Speeds, measure};
+use crate::size;
+use crate::statistics::{Ratio, quotients};
+use crate::yardstick::{Yardstick, xor_sweep};
+
+/// What one thread takes at a time, as a document's default chunk.
+const CHUNK: usize = 1 << 20;
+
+const COLUMNS: [&str; 3] = ["to one thread", "of the yardstick's scaling", "to XOR in place"];
+
+/// The texts of all contenders.
+struct Texts {
+    plain: Buffer,
+    document: Vec<u8>,
+    scratch: Buffer,
+}
+
+/// Measures and reports.
+///
+/// # Errors
+///
+/// The system's.
+pub(super) fn run(args: &ParallelArgs) -> Result<()> {
+    let cores = cores::allowed()?;
+    let threads = args.threads.map_or_else(|| cores.len().max(2), usize::from);
+    let pools = [pool(1, &cores)?, pool(threads, &cores)?];
+
+    let title = format!("Texts in memory, on 1 and on {threads} threads");
+    let mut report = Report::begin(args.common.rounds, Chart { title, panels: Vec::new() });
+    if threads > cores.len() {
+        let cores = cores.len();
+        report.notes.push(format!("{threads} threads share {cores} cores: this is no scaling."));
+    }
+    report.print_head()?;
+    for &length in &args.sizes {
+        let speeds = one_length(&pools, length, args.common.rounds)?;
+        let case = case(length, &speeds)?;
+        report.chart.panels.push(panel(&case));
+        report.add(case)?;
+    }
+    report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
+}
+
+/// Each contender with one bar for one thread and one for all.
+fn panel(case: &Case) -> Panel {
+    let mut panel = Panel::new(&case.title, case.unit.symbol(), Shape::Bars);
+    let (one, all) = case.rows.split_at(case.rows.len() / 2);
+    for rows in one.iter().zip(all) {
+        let [(name, one), (_, all)] = [rows.0, rows.1].map(|row| {
+            let (name, threads) = row.name.rsplit_once(", ").unwrap_or((&row.name, ""));
+            (name, (threads, row.median))
+        });
+        let name = name.trim_start_matches("strongroom, ");
+        panel.add(name, [(one.0, Kind::Peer, one.1), (all.0, Kind::Ours, all.1)]);
+    }
+    panel
+}
+
+/// Threads that each stay on a core, as long as there are cores.
+fn pool(threads: usize, cores: &[usize]) -> Result<ThreadPool> {
+    let cores = cores.to_vec();
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .start_handler(move |thread| {
+            // A thread that may not stay still works; the affinity is for steadier figures.
+            let _ = cores::pin(cores.get(thread % cores.len().max(1)).copied());
+        })
+        .build()
+        .context("starting threads")
+}
+
+fn one_length(pools: &[ThreadPool], length: usize, rounds: usize) -> Result<Vec<Speeds>> {
+    let plain = Buffer::new(length);
+    let document = sealer(length)?.seal_slice(plain.bytes())?;
+    let scratch = Buffer::new(document.len());
+    let mut texts = Texts { plain, document, scratch };
+    let mut contenders = Vec::new();
+    for pool in pools {
+        contenders.extend(documents(pool, length));
+        contenders.push(in_place(pool, length));
+        contenders.extend(yardsticks(pool, length));
+    }
+    measure(&mut contenders, &mut texts, rounds)
+}
+
+fn sealer(length: usize) -> Result<Sealer> {
+    let key = WrappingKey::aes(key_id()?, Secret::copy_from(&KEY));
+    Ok(Sealer::new(PlaintextLen::Known(length as u64), &[key], &SealOptions::default())?)
+}
+
+fn key_id() -> Result<KeyId> {
+    Ok(KeyId::new("compare/key/1")?)
+}
+
+/// The contender's name on that pool.
+fn named(name: &str, pool: &ThreadPool) -> String {
+    let threads = pool.current_num_threads();
+    format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" })
+}
+
+/// Whole documents: sealed with all that belongs to one (keys, header), and opened.
+fn documents(pool: &ThreadPool, length: usize) -> [Contender<'_, Texts>; 2] {
+    let bytes = length as u64;
+    let seal = move |texts: &mut Texts, calls| {
+        let Texts { plain, scratch, .. } = texts;
+        let start = Instant::now();
+        for _ in 0..calls {
+            pool.install(|| {
+                anyhow::Ok(sealer(length)?.seal_into(plain.bytes(), scratch.bytes_mut())?)
+            })?;
+        }
+        Ok(start.elapsed())
+    };
+    let open = move |texts: &mut Texts, calls| {
+        let Texts { document, scratch, .. } = texts;
+        let key = UnwrappingKey::aes(key_id()?, Secret::copy_from(&KEY));
+        let start = Instant::now();
+        for _ in 0..calls {
+            pool.install(|| {
+                let header = Header::parse(document)?;
+                let opener =
+                    header.unlock_with(std::slice::from_ref(&key), &OpenOptions::default())?;
+                opener.open_into(document, &mut scratch.bytes_mut()[..length])
+            })?;
+        }
+        Ok(start.elapsed())
+    };
+    [
+        Contender::new(named("strongroom, seal a document", pool), bytes, seal),
+        Contender::new(named("strongroom, open a document", pool), bytes, open),
+    ]
+}
+
+/// The cipher alone, in place, chunk by chunk.
+fn in_place(pool: &ThreadPool, length: usize) -> Contender<'_, Texts> {
+    let cipher = Aes256Gcm::new(&KEY);
+    Contender::new(
+        named("strongroom, seal in place", pool),
+        length as u64,
+        move |texts: &mut Texts, calls| {
+            let start = Instant::now();
+            for _ in 0..calls {
+                pool.install(|| {
+                    texts.plain.bytes_mut().par_chunks_mut(CHUNK).enumerate().try_for_each(
+                        |(index, chunk)| {
+                            // The nonces of a document.
+                            let mut nonce = [0; 12];
+                            nonce[6..10].copy_from_slice(&u32::try_from(index)?.to_be_bytes());
+                            black_box(cipher.seal_in_place(&nonce, &[], chunk)?);
+                            anyhow::Ok(())
+                        },
+                    )
+                })?;
+            }
+            Ok(start.elapsed())
+        },
+    )
+}
+
+fn yardsticks(pool: &ThreadPool, length: usize) -> Vec<Contender<'_, Texts>> {
+    let bytes = length as u64;
+    let mut contenders = vec![
+        Contender::new(named(XOR, pool), bytes, move |texts: &mut Texts, calls| {
+            let start = Instant::now();
+            for _ in 0..calls {
+                pool.install(|| texts.plain.bytes_mut().par_chunks_mut(CHUNK).for_each(xor_sweep));
+            }
+            Ok(start.elapsed())
+        }),
+        Contender::new(named(COPY, pool), bytes, move |texts: &mut Texts, calls| {
+            let Texts { plain, scratch, .. } = texts;
+            let start = Instant::now();
+            for _ in 0..calls {
+                pool.install(|| {
+                    let chunks = plain.bytes().par_chunks(CHUNK);
+                    let copies = scratch.bytes_mut()[..length].par_chunks_mut(CHUNK);
+                    chunks.zip(copies).for_each(|(chunk, copy)| copy.copy_from_slice(chunk));
+                });
+            }
+            Ok(start.elapsed())
+        }),
+    ];
+    if let Some(&widest) = Yardstick::available().first() {
+        // As much work as the others have, in as many parts as there are threads.
+        let threads = pool.current_num_threads() as u64;
+        let passes = (bytes / widest.bytes_per_call() / threads).max(1);
+        let worked = passes * widest.bytes_per_call() * threads;
+        let name = named(&format!("14 rounds, {}", widest.name()), pool);
+        contenders.push(Contender::new(name, worked, move |_: &mut Texts, calls| {
+            let start = Instant::now();
+            pool.broadcast(|_| widest.time::<14>(calls * passes));
+            Ok(start.elapsed())
+        }));
+    }
+    contenders
+}
+
+/// The first half of the speeds is of one thread, the second of all, in the same order.
+fn case(length: usize, speeds: &[Speeds]) -> Result<Case> {
+    let (one, all) = speeds.split_at(speeds.len() / 2);
+    let yardstick = |half: &[Speeds]| {
+        half.iter().find(|speeds| speeds.name.starts_with("14 rounds")).map(|s| s.samples.clone())
+    };
+    let yardstick = yardstick(all).zip(yardstick(one)).map(|(all, one)| quotients(&all, &one));
+    let mut rows = Vec::new();
+    for (index, speeds) in speeds.iter().enumerate() {
+        let (half, single) = match index.checked_sub(one.len()) {
+            None => (one, None),
+            Some(index) => (all, one.get(index)),
+        };
+        let sweep = half
+            .iter()
+            .find(|speeds| speeds.name.starts_with(XOR))
+            .ok_or_else(|| anyhow!("no sweep was measured"))?;
+        let scaling = single.map(|single| quotients(&speeds.samples, &single.samples));
+        let ratios = vec![
+            single.and_then(|single| Ratio::new(&speeds.samples, &single.samples)),
+            scaling.zip(yardstick.as_ref()).and_then(|(of, to)| Ratio::new(&of, to)),
+            Ratio::new(&speeds.samples, &sweep.samples),
+        ];
+        rows.push(Row::new(speeds.clone(), ratios)?);
+    }
+    let columns = COLUMNS.map(str::to_owned).to_vec();
+    Ok(Case { title: size::display(length), unit: Unit::Speed, columns, rows })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scaling_is_between_a_contender_and_itself() {
+        let speeds = |name: &str, sample: f64| Speeds {
+            name: name.to_owned(),
+            samples: vec![sample, 2.0 * sample, sample],
+        };
+        let case = case(
+            1 << 30,
+            &[
+                speeds("strongroom, 1 thread", 5.0),
+                speeds("XOR in place, 1 thread", 10.0),
+                speeds("14 rounds, zmm, 1 thread", 8.0),
+                speeds("strongroom, 2 threads", 9.0),
+                speeds("XOR in place, 2 threads", 12.0),
+                speeds("14 rounds, zmm, 2 threads", 16.0),
+            ],
+        )
+        .unwrap();
+        let ratios = |row: usize| -> Vec<_> {
+            case.rows[row].ratios.iter().map(|r| r.map(|r| r.median_of_ratios)).collect()
+        };
+        assert_eq!(ratios(0), [None, None, Some(0.5)]);
+        assert_eq!(ratios(3), [Some(1.8), Some(0.9), Some(0.75)]);
+        assert_eq!(ratios(5), [Some(2.0), Some(1.0), Some(16.0 / 12.0)]);
+    }
+}

@@ -1,0 +1,126 @@
+//! Interleaved rounds: in each of them every contender runs once, in a new order.
+//!
+//! Clock rates, neighbours and interrupts change from second to second. Contenders that run one after
+//! the other are measured on different machines; in one round they share it.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+/// Fewest rounds of a measurement; fewer are a trial of the program.
+pub(crate) const ENOUGH: usize = 9;
+
+/// How long one contender runs in one round, about.
+const TARGET: Duration = Duration::from_millis(3);
+
+/// Something to measure on the work `W`.
+pub(crate) struct Contender<'c, W> {
+    name: String,
+    bytes_per_call: u64,
+    run: Run<'c, W>,
+}
+
+/// Makes so many calls and says how long they took.
+type Run<'c, W> = Box<dyn FnMut(&mut W, u64) -> Result<Duration> + 'c>;
+
+impl<'c, W> Contender<'c, W> {
+    /// A contender whose every call works through `bytes_per_call` bytes.
+    pub(crate) fn new(
+        name: impl Into<String>,
+        bytes_per_call: u64,
+        run: impl FnMut(&mut W, u64) -> Result<Duration> + 'c,
+    ) -> Self {
+        Self { name: name.into(), bytes_per_call, run: Box::new(run) }
+    }
+}
+
+/// What one contender reached in each round, in units of 10^9 bytes a second.
+#[derive(Clone, Debug)]
+pub(crate) struct Speeds {
+    /// The contender's name.
+    pub(crate) name: String,
+    /// One speed a round.
+    pub(crate) samples: Vec<f64>,
+}
+
+/// Measures the contenders, interleaved, over so many rounds.
+///
+/// # Errors
+///
+/// The first error of a contender.
+pub(crate) fn measure<W>(
+    contenders: &mut [Contender<'_, W>],
+    work: &mut W,
+    rounds: usize,
+) -> Result<Vec<Speeds>> {
+    let calls = contenders
+        .iter_mut()
+        .map(|contender| calibrate(|calls| (contender.run)(work, calls)))
+        .collect::<Result<Vec<_>>>()?;
+    let mut speeds: Vec<_> = contenders
+        .iter()
+        .map(|contender| Speeds { name: contender.name.clone(), samples: Vec::new() })
+        .collect();
+    let mut order: Vec<_> = (0..contenders.len()).collect();
+    for _ in 0..rounds {
+        fastrand::shuffle(&mut order);
+        for &turn in &order {
+            let contender = &mut contenders[turn];
+            let elapsed = (contender.run)(work, calls[turn])?;
+            ensure!(!elapsed.is_zero(), "{}: too short to measure", contender.name);
+            let bytes = contender.bytes_per_call * calls[turn];
+            speeds[turn].samples.push(float(bytes) / elapsed.as_secs_f64() / 1e9);
+        }
+    }
+    Ok(speeds)
+}
+
+/// How many calls take about [`TARGET`]; the calls made here warm caches and clock up.
+fn calibrate(mut run: impl FnMut(u64) -> Result<Duration>) -> Result<u64> {
+    let mut calls = 1_u64;
+    loop {
+        // The shortest of three: one that was interrupted would leave too few calls.
+        let elapsed = run(calls)?.min(run(calls)?).min(run(calls)?);
+        if elapsed >= TARGET / 4 {
+            let wanted = u128::from(calls) * TARGET.as_nanos() / elapsed.as_nanos();
+            return Ok(u64::try_from(wanted)?.max(1));
+        }
+        calls *= 2;
+    }
+}
+
+/// A count as a number to divide by.
+#[allow(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_contender_runs_once_a_round_and_long_enough() {
+        let mut log = Vec::new();
+        let contender = |name: &'static str, nanoseconds: u64| {
+            Contender::new(name, 100, move |log: &mut Vec<_>, calls| {
+                log.push((name, calls));
+                Ok(Duration::from_nanos(calls * nanoseconds))
+            })
+        };
+        let mut contenders = [contender("a", 10), contender("b", 1000), contender("c", 5_000_000)];
+        let speeds = measure(&mut contenders, &mut log, 9).unwrap();
+        let measured = &log[log.len() - 27..];
+        for round in measured.chunks(3) {
+            let mut round = round.to_vec();
+            round.sort_unstable();
+            assert_eq!(round, [("a", 300_000), ("b", 3_000), ("c", 1)]);
+        }
+        let orders: std::collections::BTreeSet<_> = measured.chunks(3).collect();
+        assert!(orders.len() > 1, "the order changes");
+        for (speed, expected) in speeds.iter().zip([10.0, 0.1, 2e-5]) {
+            assert_eq!(speed.samples.len(), 9);
+            assert!(speed.samples.iter().all(|sample| (sample / expected - 1.0).abs() < 1e-9));
+        }
+    }
+}

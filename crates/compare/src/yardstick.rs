@@ -1,0 +1,204 @@
+//! What this processor can do at this moment, whatever the program.
+//!
+//! AES-256 has 14 rounds. A kernel that runs them all cannot be faster than the loop that does nothing
+//! else: 14 VAES instructions a vector. Counter mode can share the first two rounds of neighbouring
+//! blocks, so 12 a vector is the lower limit.
+//!
+//! ```text
+//! repeat: for each of ROUNDS: for each of 12 accumulators: accumulator = aesenc(accumulator, key)
+//! ```
+//!
+//! Twelve accumulators cover the instruction's latency on every processor so far (at most 5 cycles at
+//! one a cycle, 4 at two). The only `unsafe` code of this crate: calls of functions that are compiled
+//! for instructions which [`Yardstick::available`] and [`xor_sweep`] have found.
+
+#![cfg_attr(target_arch = "x86_64", allow(unsafe_code, reason = "target features; see above"))]
+
+use std::time::Duration;
+
+/// Accumulators, each a chain of its own.
+const ACCUMULATORS: u32 = 12;
+
+/// AES rounds in vectors of one width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Yardstick(Width);
+
+/// Vectors, by the registers that hold them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no other loops yet"))]
+enum Width {
+    Zmm,
+    Ymm,
+    Xmm,
+}
+
+impl Yardstick {
+    /// The widths that this processor has instructions for, widest first.
+    pub(crate) fn available() -> Vec<Self> {
+        let mut available = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("vaes") {
+                available.push(Self(Width::Zmm));
+            }
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("vaes") {
+                available.push(Self(Width::Ymm));
+            }
+            if is_x86_feature_detected!("avx") && is_x86_feature_detected!("aes") {
+                available.push(Self(Width::Xmm));
+            }
+        }
+        available
+    }
+
+    /// The one whose vectors that tier of Strongroom's works in.
+    pub(crate) fn of_tier(tier: &str) -> Option<Self> {
+        let width = match tier {
+            "vaes512" => Width::Zmm,
+            "vaes256" => Width::Ymm,
+            "aesni" => Width::Xmm,
+            _ => return None,
+        };
+        Self::available().into_iter().find(|yardstick| yardstick.0 == width)
+    }
+
+    /// `zmm`, `ymm` or `xmm`.
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Width::Zmm => "zmm",
+            Width::Ymm => "ymm",
+            Width::Xmm => "xmm",
+        }
+    }
+
+    /// Bytes that one call of [`Yardstick::time`] stands for.
+    pub(crate) fn bytes_per_call(self) -> u64 {
+        let vector = match self.0 {
+            Width::Zmm => 64,
+            Width::Ymm => 32,
+            Width::Xmm => 16,
+        };
+        vector * u64::from(ACCUMULATORS)
+    }
+
+    /// Times so many passes of `ROUNDS` rounds over all accumulators.
+    pub(crate) fn time<const ROUNDS: u32>(self, calls: u64) -> Duration {
+        #[cfg(target_arch = "x86_64")]
+        match self.0 {
+            // SAFETY: `available` is the only place where a `Yardstick` is made, and it has
+            // detected `avx512f` and `vaes` for this width.
+            Width::Zmm => unsafe { x86_64::zmm::<ROUNDS>(calls) },
+            // SAFETY: as above, with `avx2` and `vaes`.
+            Width::Ymm => unsafe { x86_64::ymm::<ROUNDS>(calls) },
+            // SAFETY: as above, with `avx` and `aes`.
+            Width::Xmm => unsafe { x86_64::xmm::<ROUNDS>(calls) },
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = calls;
+            Duration::ZERO
+        }
+    }
+}
+
+/// XORs all of `bytes` with a constant, in place, in the widest vectors there are: the least that any
+/// encryption in place can do to memory.
+pub(crate) fn xor_sweep(bytes: &mut [u8]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+            // SAFETY: `avx512f` and `avx512bw` were detected.
+            return unsafe { x86_64::xor_avx512(bytes) };
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: `avx2` was detected.
+            return unsafe { x86_64::xor_avx2(bytes) };
+        }
+    }
+    xor(bytes);
+}
+
+#[allow(clippy::inline_always, reason = "compiled anew for the instructions of each caller")]
+#[inline(always)]
+fn xor(bytes: &mut [u8]) {
+    for byte in bytes {
+        *byte ^= 0x5a;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64 {
+    use std::arch::x86_64::{
+        _mm_aesenc_si128, _mm_set1_epi64x, _mm256_aesenc_epi128, _mm256_set1_epi64x,
+        _mm512_aesenc_epi128, _mm512_set1_epi64,
+    };
+    use std::hint::black_box;
+    use std::time::Duration;
+
+    use crate::clock::ThreadClock;
+
+    macro_rules! rounds {
+        ($name:ident, $features:literal, $set:ident, $round:ident) => {
+            #[target_feature(enable = $features)]
+            pub(super) fn $name<const ROUNDS: u32>(calls: u64) -> Duration {
+                let key = black_box($set(0x0123_4567_89ab_cdef));
+                // Variables and not an array: an array ends in memory where a loop stays rolled.
+                let [mut a, mut b, mut c, mut d] = black_box([key; 4]);
+                let [mut e, mut f, mut g, mut h] = black_box([key; 4]);
+                let [mut i, mut j, mut k, mut l] = black_box([key; 4]);
+                let start = ThreadClock::start();
+                for _ in 0..calls {
+                    for _ in 0..ROUNDS {
+                        (a, b, c) = ($round(a, key), $round(b, key), $round(c, key));
+                        (d, e, f) = ($round(d, key), $round(e, key), $round(f, key));
+                        (g, h, i) = ($round(g, key), $round(h, key), $round(i, key));
+                        (j, k, l) = ($round(j, key), $round(k, key), $round(l, key));
+                    }
+                }
+                let elapsed = start.elapsed();
+                black_box([a, b, c, d, e, f, g, h, i, j, k, l]);
+                elapsed
+            }
+        };
+    }
+
+    rounds!(zmm, "avx512f,vaes", _mm512_set1_epi64, _mm512_aesenc_epi128);
+    rounds!(ymm, "avx2,vaes", _mm256_set1_epi64x, _mm256_aesenc_epi128);
+    rounds!(xmm, "avx,aes", _mm_set1_epi64x, _mm_aesenc_si128);
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn xor_avx512(bytes: &mut [u8]) {
+        super::xor(bytes);
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn xor_avx2(bytes: &mut [u8]) {
+        super::xor(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweep_reaches_every_byte() {
+        for length in [0, 1, 63, 64, 65, 4096, 100_003] {
+            let mut bytes: Vec<u8> = (0..length).map(|_| fastrand::u8(..)).collect();
+            let expected: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x5a).collect();
+            xor_sweep(&mut bytes);
+            assert_eq!(bytes, expected);
+        }
+    }
+
+    #[test]
+    fn a_tier_has_the_yardstick_of_its_vectors() {
+        for (tier, name, bytes) in [("vaes512", "zmm", 64), ("vaes256", "ymm", 32)] {
+            if let Some(yardstick) = Yardstick::of_tier(tier) {
+                assert_eq!((yardstick.name(), yardstick.bytes_per_call()), (name, 12 * bytes));
+                assert!(yardstick.time::<14>(1000) > Duration::ZERO);
+            }
+        }
+        assert_eq!(Yardstick::of_tier("software"), None);
+    }
+}
