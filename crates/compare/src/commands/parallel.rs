@@ -51,6 +51,8 @@ pub(super) fn run(args: &ParallelArgs) -> Result<()> {
         let cores = cores.len();
         report.notes.push(format!("{threads} threads share {cores} cores: this is no scaling."));
     }
+    let wall = "Timed by the wall clock: what others took of the cores is in these figures.";
+    report.notes.push(wall.to_owned());
     report.print_head()?;
     for &length in &args.sizes {
         let speeds = one_length(&pools, length, args.common.rounds)?;

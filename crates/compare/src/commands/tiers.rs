@@ -44,7 +44,7 @@ pub(super) fn run(args: &TiersArgs) -> Result<()> {
     report.notes.push(if is_software() {
         "The software tier and aes-gcm both run portable software code.".to_owned()
     } else {
-        "The software tier and aes-gcm both run RustCrypto's hardware code in this build. For software \
+        "The software tier (hw) and aes-gcm both run RustCrypto's hardware code in this build. For software \
          against software build without RUSTFLAGS."
             .to_owned()
     });

@@ -14,7 +14,7 @@ impl Strongroom {
     pub(crate) fn new(backend: Backend) -> Self {
         // The last tier stands on RustCrypto's crates, and is portable where they are.
         let code = match backend.name() {
-            "software" if !is_software() => " (with the crates' hardware code)",
+            "software" if !is_software() => " (hw)",
             _ => "",
         };
         let name = format!("strongroom {}{code}", backend.name());
