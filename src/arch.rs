@@ -3,8 +3,9 @@
 //! Every tier is a `Key` (the expanded form its kernel wants) with the same two operations,
 //! `seal` and `open`. Neither checks lengths nor compares tags: that is layer 2's work.
 //!
-//! - `pre_counter_block` is J0 of NIST SP 800-38D: the first block of text is encrypted under
-//!   `inc32(J0)`, and the 32-bit counter wraps as the standard says.
+//! - `pre_counter_block` is J0 of NIST SP 800-38D as a big-endian number, which can stay in
+//!   registers: the first block of text is encrypted under `inc32(J0)`, and the 32-bit counter wraps
+//!   as the standard says.
 //! - The buffer is an [`InOutBuf`]: one slice in place, or two that do not overlap. Its type
 //!   upholds that, so that kernels need no pointer arithmetic of their own.
 //! - A [`counter_cache::CounterCache`] may be given where many texts have alike nonces; a tier that
@@ -36,10 +37,18 @@ pub(crate) const SEAL: bool = true;
 /// Const-generic argument of the kernels: ciphertext in, plaintext out, hash the input.
 pub(crate) const OPEN: bool = false;
 
-/// The last block that GHASH takes: bit lengths of associated data and text, 64 bits each.
+/// The counter block `blocks` further on: the counter is the last 32 bits, and wraps into itself
+/// (inc32 of SP 800-38D, section 6.2, so many times).
+pub(crate) fn add_to_counter(block: u128, blocks: u32) -> u128 {
+    const COUNTER: u128 = u32::MAX as u128;
+    (block & !COUNTER) | (block.wrapping_add(u128::from(blocks)) & COUNTER)
+}
+
+/// The last block that GHASH takes, as a big-endian number: bit lengths of associated data and text,
+/// 64 bits each.
 ///
 /// Layer 2 has checked that both lengths fit (SP 800-38D, section 5.2.1.1).
-pub(crate) fn length_block(associated_data_len: usize, text_len: usize) -> [u8; BLOCK_LEN] {
+pub(crate) fn length_block(associated_data_len: usize, text_len: usize) -> u128 {
     let bits = |bytes: usize| u128::from((bytes as u64).wrapping_mul(8));
-    ((bits(associated_data_len) << 64) | bits(text_len)).to_be_bytes()
+    (bits(associated_data_len) << 64) | bits(text_len)
 }

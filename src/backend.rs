@@ -179,7 +179,7 @@ pub(crate) enum ExpandedKey {
 )]
 impl ExpandedKey {
     /// A cache for pre-counter blocks like this one, where the tier has a use for it.
-    pub(crate) fn counter_cache(&self, pre_counter_block: &[u8; 16]) -> Option<Box<CounterCache>> {
+    pub(crate) fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache>> {
         match self {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => {
@@ -205,7 +205,7 @@ impl ExpandedKey {
     pub(crate) fn seal(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
@@ -226,7 +226,7 @@ impl ExpandedKey {
     pub(crate) fn open(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {

@@ -79,7 +79,7 @@ impl Aes256Gcm {
         nonce: &[u8; NONCE_LEN],
     ) -> Self {
         let key = backend.expand(key);
-        let cache = key.counter_cache(&pre_counter_block(nonce));
+        let cache = key.counter_cache(pre_counter_block(nonce));
         Self { key, cache }
     }
 
@@ -171,7 +171,7 @@ impl Aes256Gcm {
         check_lengths(associated_data, buffer.len())?;
         let pre_counter_block = pre_counter_block(nonce);
         let cache = self.cache.as_deref();
-        self.key.seal(cache, &pre_counter_block, associated_data, buffer.reborrow()).map_err(
+        self.key.seal(cache, pre_counter_block, associated_data, buffer.reborrow()).map_err(
             |Fault| {
                 buffer.get_out().zeroize();
                 Error::Fault
@@ -190,7 +190,7 @@ impl Aes256Gcm {
         check_lengths(associated_data, buffer.len())?;
         let pre_counter_block = pre_counter_block(nonce);
         let cache = self.cache.as_deref();
-        let computed = self.key.open(cache, &pre_counter_block, associated_data, buffer.reborrow());
+        let computed = self.key.open(cache, pre_counter_block, associated_data, buffer.reborrow());
         let error = match computed {
             Ok(computed) if bool::from(computed.ct_eq(tag)) => return Ok(()),
             Ok(_) => Error::Authentication,
@@ -207,13 +207,12 @@ impl fmt::Debug for Aes256Gcm {
     }
 }
 
-/// J0 for a 96-bit nonce: the nonce and a 32-bit one (SP 800-38D, algorithm 4, step 2).
+/// J0 for a 96-bit nonce: the nonce and a 32-bit one (SP 800-38D, algorithm 4, step 2), as a
+/// big-endian number.
 #[inline]
-fn pre_counter_block(nonce: &[u8; NONCE_LEN]) -> [u8; 16] {
-    let mut block = [0; 16];
-    block[..NONCE_LEN].copy_from_slice(nonce);
-    block[15] = 1;
-    block
+fn pre_counter_block(nonce: &[u8; NONCE_LEN]) -> u128 {
+    let [n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11] = *nonce;
+    u128::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, 0, 0, 0, 1])
 }
 
 #[inline]

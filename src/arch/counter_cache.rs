@@ -27,33 +27,34 @@ const VALUES: usize = 256;
 /// Text starts at counter 2, so that the last group of 16 or 32 blocks before a wrap reaches two past it.
 pub(crate) const FIRST_COUNTER: usize = 2;
 
+/// Bytes 0, 5 and 10 of a block.
+const NONCE_BYTES: u128 = 0xff00_0000_00ff_0000_0000_ff00_0000_0000;
+
 /// The table `T`, for one key and three nonce bytes.
 #[repr(align(64))]
 pub(crate) struct CounterCache {
     /// T[0], …, T[255], T[0], T[1].
     entries: [[u8; BLOCK_LEN]; VALUES + FIRST_COUNTER],
-    /// Bytes 0, 5 and 10 of the nonces that it serves.
-    nonce_bytes: [u8; 3],
+    /// Bytes 0, 5 and 10 of the counter blocks that it serves; the others are zero.
+    nonce_bytes: u128,
 }
 
 impl CounterCache {
     /// A table for nonces with these bytes, to be filled in place.
-    pub(crate) fn empty(pre_counter_block: &[u8; BLOCK_LEN]) -> Self {
+    pub(crate) fn empty(pre_counter_block: u128) -> Self {
         let entries = [[0; BLOCK_LEN]; VALUES + FIRST_COUNTER];
         Self { entries, nonce_bytes: nonce_bytes(pre_counter_block) }
     }
 
     /// Whether the table serves this pre-counter block, and the text behind it starts where the
     /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
-    pub(crate) fn serves(&self, pre_counter_block: &[u8; BLOCK_LEN]) -> bool {
+    pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
         self.nonce_bytes == nonce_bytes(pre_counter_block) && starts_aligned(pre_counter_block)
     }
 
     /// The block of which `T[0]` is two rounds.
-    pub(crate) fn base_block(&self) -> [u8; BLOCK_LEN] {
-        let mut block = [0; BLOCK_LEN];
-        [block[0], block[5], block[10]] = self.nonce_bytes;
-        block
+    pub(crate) fn base_block(&self) -> u128 {
+        self.nonce_bytes
     }
 
     /// The entries to fill; [`CounterCache::close`] adds those behind them.
@@ -110,10 +111,10 @@ impl Drop for CounterCache {
 }
 
 /// Whether the first text block's counter ends in 2.
-pub(crate) fn starts_aligned(pre_counter_block: &[u8; BLOCK_LEN]) -> bool {
-    usize::from(pre_counter_block[15]) + 1 == FIRST_COUNTER
+pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
+    pre_counter_block & 0xff == FIRST_COUNTER as u128 - 1
 }
 
-fn nonce_bytes(block: &[u8; BLOCK_LEN]) -> [u8; 3] {
-    [block[0], block[5], block[10]]
+fn nonce_bytes(block: u128) -> u128 {
+    block & NONCE_BYTES
 }

@@ -42,7 +42,7 @@ impl Key {
 
     pub(crate) fn seal(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -51,7 +51,7 @@ impl Key {
 
     pub(crate) fn open(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -60,7 +60,7 @@ impl Key {
 
     fn crypt<const DIRECTION: bool>(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         mut buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -68,7 +68,7 @@ impl Key {
         let mut hash = self.hash.clone();
         hash.update_padded(associated_data);
 
-        let [prefix @ .., c0, c1, c2, c3] = *pre_counter_block;
+        let [prefix @ .., c0, c1, c2, c3] = pre_counter_block.to_be_bytes();
         let mut counter = u32::from_be_bytes([c0, c1, c2, c3]);
         let mut keystream = [aes::Block::default(); BATCH];
         let mut text = [0; BATCH_LEN];
@@ -102,8 +102,8 @@ impl Key {
             block.as_mut_slice().zeroize();
         }
 
-        hash.update(&[length_block(associated_data.len(), text_len).into()]);
-        let mut tag = aes::Block::from(*pre_counter_block);
+        hash.update(&[length_block(associated_data.len(), text_len).to_be_bytes().into()]);
+        let mut tag = aes::Block::from(pre_counter_block.to_be_bytes());
         self.cipher.encrypt_block(&mut tag);
         for (byte, hash) in tag.iter_mut().zip(hash.finalize()) {
             *byte ^= hash;

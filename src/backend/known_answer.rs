@@ -40,15 +40,16 @@ pub(super) fn passes(backend: Backend, tier: Tier) -> bool {
 fn answers_rightly(key: &ExpandedKey) -> bool {
     let mut pre_counter_block: [u8; 16] = core::array::from_fn(|i| to_u8(i + 0xa0));
     pre_counter_block[12..].copy_from_slice(&[0, 0, 0, 1]);
+    let pre_counter_block = u128::from_be_bytes(pre_counter_block);
     let associated_data: [u8; 50] = core::array::from_fn(|i| to_u8(5 * i + 1));
     let text: [u8; TEXT_LEN] = core::array::from_fn(|i| to_u8(7 * i + 3));
 
     let mut sealed = [0; TEXT_LEN];
     let Ok(buffer) = InOutBuf::new(&text, &mut sealed) else { return false };
-    let sealed_tag = key.seal(None, &pre_counter_block, &associated_data, buffer);
+    let sealed_tag = key.seal(None, pre_counter_block, &associated_data, buffer);
     let mut opened = sealed;
     let buffer = (&mut opened[..]).into();
-    let opened_tag = key.open(None, &pre_counter_block, &associated_data, buffer);
+    let opened_tag = key.open(None, pre_counter_block, &associated_data, buffer);
     let right = |tag| matches!(tag, Ok(TAG));
     right(sealed_tag) && right(opened_tag) && opened == text
 }

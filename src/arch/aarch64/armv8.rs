@@ -75,7 +75,7 @@ impl Key {
 
     pub(crate) fn seal(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -84,7 +84,7 @@ impl Key {
 
     pub(crate) fn open(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -94,7 +94,7 @@ impl Key {
     #[inline]
     fn crypt<const DIRECTION: bool>(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -125,7 +125,7 @@ fn expand(token: Token, key: &[u8; 32]) -> Key {
 #[target_feature(enable = "neon,aes,sha3")]
 fn crypt_eor3<const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> [u8; 16] {
@@ -135,7 +135,7 @@ fn crypt_eor3<const DIRECTION: bool>(
 #[target_feature(enable = "neon,aes")]
 fn crypt_plain<const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> [u8; 16] {
@@ -148,13 +148,13 @@ fn crypt_plain<const DIRECTION: bool>(
 #[target_feature(enable = "neon,aes")]
 fn crypt<const DIRECTION: bool, const EOR3: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> [u8; 16] {
     let text_len = buffer.len();
     let mut hash = absorb_padded(key, vdupq_n_u8(0), associated_data);
-    let j0 = load(pre_counter_block);
+    let j0 = load(&pre_counter_block.to_be_bytes());
 
     // The counter is the last word, big-endian: with the bytes of each word reversed it can count.
     let mut counter = vreinterpretq_u32_u8(vrev32q_u8(j0));
@@ -229,7 +229,7 @@ fn crypt<const DIRECTION: bool, const EOR3: bool>(
         text.zeroize();
     }
 
-    let lengths = load(&length_block(associated_data.len(), text_len));
+    let lengths = load(&length_block(associated_data.len(), text_len).to_be_bytes());
     let hash = veorq_u8(hash, reverse_bits(lengths));
     let hash = reverse_bits(multiply(hash, &key.powers[GROUP - 1]));
     let mut tag = [0; 16];

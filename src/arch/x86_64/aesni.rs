@@ -23,7 +23,7 @@ use core::arch::x86_64::{
 use zeroize::Zeroize;
 
 use super::aes::{ROUND_KEYS, RoundKeys};
-use super::ghash::{Product, dot, fill_powers, hash_key, reverse_bytes};
+use super::ghash::{Product, dot, fill_powers, hash_key, reverse_bytes, reversed_block};
 use super::memory::{load_128, store_128};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
@@ -57,7 +57,7 @@ impl Key {
 
     pub(crate) fn seal(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -67,7 +67,7 @@ impl Key {
 
     pub(crate) fn open(
         &self,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
@@ -94,16 +94,16 @@ fn expand(key: &[u8; 32]) -> Key {
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> [u8; 16] {
     let text_len = buffer.len();
     let mut hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
 
-    // The counter is the last four bytes, big-endian: reversed, it is the lowest lane.
-    let j0 = load_128(pre_counter_block);
-    let mut counter = _mm_add_epi32(reverse_bytes(j0), _mm_set_epi32(0, 0, 0, 1));
+    // Reversed, the counter is the lowest lane.
+    let j0 = reversed_block(pre_counter_block);
+    let mut counter = _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1));
 
     let (groups, mut rest) = buffer.into_chunks::<aes::cipher::consts::U128>();
     for mut group in groups {
@@ -146,11 +146,11 @@ fn crypt<const DIRECTION: bool>(
         text.zeroize();
     }
 
-    let lengths = load_128(&length_block(associated_data.len(), text_len));
-    let hash = _mm_xor_si128(hash, reverse_bytes(lengths));
+    let lengths = reversed_block(length_block(associated_data.len(), text_len));
+    let hash = _mm_xor_si128(hash, lengths);
     let hash = reverse_bytes(dot(hash, load_128(&key.powers[GROUP - 1])));
     let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(hash, key.round_keys.encrypt_block(j0)));
+    store_128(&mut tag, _mm_xor_si128(hash, key.round_keys.encrypt_block(reverse_bytes(j0))));
     tag
 }
 

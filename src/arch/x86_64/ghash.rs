@@ -18,8 +18,9 @@
 //! Constant-time: straight-line code; `pclmulqdq` takes no data-dependent time.
 
 use core::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_set_epi8, _mm_set1_epi64x, _mm_setzero_si128,
-    _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
+    __m128i, _mm_clmulepi64_si128, _mm_set_epi8, _mm_set_epi64x, _mm_set1_epi64x,
+    _mm_setzero_si128, _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128,
+    _mm_xor_si128,
 };
 
 use zeroize::Zeroize;
@@ -35,6 +36,15 @@ pub(super) const REDUCTION: i64 = 0xc2_u64.cast_signed() << 56;
 pub(super) fn reverse_bytes(block: __m128i) -> __m128i {
     let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     _mm_shuffle_epi8(block, order)
+}
+
+/// The block that is this number in big-endian order, with its bytes in reverse order.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn reversed_block(number: u128) -> __m128i {
+    #[allow(clippy::cast_possible_truncation, reason = "the halves of the number")]
+    let (high, low) = ((number >> 64) as u64, number as u64);
+    _mm_set_epi64x(high.cast_signed(), low.cast_signed())
 }
 
 /// The hash key H = AES(0) in the form that `dot` wants: byte-reversed and multiplied by x.

@@ -34,8 +34,8 @@ use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
-use super::ghash::{fill_powers, hash_key, reverse_bytes};
-use super::memory::{load_128, load_256, load_partial_256, store_128};
+use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
+use super::memory::{load_256, load_partial_256, store_128};
 use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
@@ -81,7 +81,7 @@ impl Key {
     pub(crate) fn seal(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
@@ -92,7 +92,7 @@ impl Key {
     pub(crate) fn open(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
@@ -129,7 +129,7 @@ fn expand(key: &[u8; 32]) -> Key {
 fn crypt<const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache>,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> Result<[u8; 16], Fault> {
@@ -145,10 +145,10 @@ fn crypt<const DIRECTION: bool>(
     let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
     let mut tail = Tail::new(key, counter, hash, left);
     tail.crypt::<DIRECTION>(rest);
-    let lengths = load_128(&length_block(associated_data.len(), text_len));
-    let hash = reverse_bytes(tail.finish(reverse_bytes(lengths)));
+    let lengths = reversed_block(length_block(associated_data.len(), text_len));
+    let hash = reverse_bytes(tail.finish(lengths));
 
-    let mask = key.round_keys.encrypt_block(load_128(pre_counter_block));
+    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
     let mut tag = [0; 16];
     store_128(&mut tag, _mm_xor_si128(hash, mask));
     Ok(tag)
@@ -158,11 +158,11 @@ fn crypt<const DIRECTION: bool>(
 /// counter is the lowest word of a lane.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn counters(pre_counter_block: &[u8; 16], done: usize) -> __m256i {
+fn counters(pre_counter_block: u128, done: usize) -> __m256i {
     // Counters are 32 bits wide and wrap.
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "as they do")]
     let done = done as u32 as i32;
-    let j0 = reverse_lanes(_mm256_broadcastsi128_si256(load_128(pre_counter_block)));
+    let j0 = _mm256_broadcastsi128_si256(reversed_block(pre_counter_block));
     let lanes = _mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1);
     let offset = _mm256_set_epi32(0, 0, 0, done, 0, 0, 0, done);
     _mm256_add_epi32(_mm256_add_epi32(j0, lanes), offset)
@@ -182,7 +182,7 @@ fn next_vector(counter: __m256i) -> __m256i {
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache>,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
 ) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
@@ -200,7 +200,7 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 fn plain_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
 ) -> (__m128i, InOutBuf<'i, 'o, u8>) {

@@ -32,8 +32,8 @@ use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, Text, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
-use super::ghash::{fill_powers, hash_key, reverse_bytes};
-use super::memory::{load_128, load_512, load_partial_512, store_128};
+use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
+use super::memory::{load_512, load_partial_512, store_128};
 use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
@@ -79,7 +79,7 @@ impl Key {
     pub(crate) fn seal(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
@@ -90,7 +90,7 @@ impl Key {
     pub(crate) fn open(
         &self,
         cache: Option<&CounterCache>,
-        pre_counter_block: &[u8; 16],
+        pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
@@ -127,14 +127,14 @@ fn expand(key: &[u8; 32]) -> Key {
 fn crypt<const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache>,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> Result<[u8; 16], Fault> {
     let text_len = buffer.len();
     let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-    let lengths = load_128(&length_block(associated_data.len(), text_len));
-    let mut text = Text { hash, lengths: reverse_bytes(lengths), rest: buffer };
+    let lengths = reversed_block(length_block(associated_data.len(), text_len));
+    let mut text = Text { hash, lengths, rest: buffer };
     if text_len >= GROUP_LEN {
         text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
     }
@@ -149,7 +149,7 @@ fn crypt<const DIRECTION: bool>(
     };
 
     let hash = reverse_bytes(hash);
-    let mask = key.round_keys.encrypt_block(load_128(pre_counter_block));
+    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
     let mut tag = [0; 16];
     store_128(&mut tag, _mm_xor_si128(hash, mask));
     Ok(tag)
@@ -159,11 +159,11 @@ fn crypt<const DIRECTION: bool>(
 /// counter is the lowest word of a lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn counters(pre_counter_block: &[u8; 16], done: usize) -> __m512i {
+fn counters(pre_counter_block: u128, done: usize) -> __m512i {
     // Counters are 32 bits wide and wrap.
     #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "as they do")]
     let done = done as u32 as i32;
-    let j0 = reverse_lanes(_mm512_broadcast_i32x4(load_128(pre_counter_block)));
+    let j0 = _mm512_broadcast_i32x4(reversed_block(pre_counter_block));
     let lanes = _mm512_set_epi32(0, 0, 0, 4, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 1);
     let offset = _mm512_set_epi32(0, 0, 0, done, 0, 0, 0, done, 0, 0, 0, done, 0, 0, 0, done);
     _mm512_add_epi32(_mm512_add_epi32(j0, lanes), offset)
@@ -183,7 +183,7 @@ fn next_vector(counter: __m512i) -> __m512i {
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache>,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     match cache.filter(|cache| cache.serves(pre_counter_block)) {
@@ -202,7 +202,7 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn plain_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Text<'i, 'o> {
     let whitening = round_key(key, 0);

@@ -20,13 +20,13 @@ fn both_bodies_agree_at_every_length() {
     for len in 0..=5 * GROUP_LEN {
         let text: Vec<u8> = (0..len).map(|i| (i * 7 + len).to_le_bytes()[0]).collect();
         let associated_data = &associated_data[..len % associated_data.len()];
-        let j0 = [len.to_le_bytes()[0]; 16];
+        let j0 = u128::from_be_bytes([len.to_le_bytes()[0]; 16]);
         let sealed = tokens.map(|token| {
             let key = Key::new(token, &[len.to_le_bytes()[0]; 32]);
             let mut buffer = text.clone();
-            let tag = key.seal(&j0, associated_data, buffer.as_mut_slice().into());
+            let tag = key.seal(j0, associated_data, buffer.as_mut_slice().into());
             let ciphertext = buffer.clone();
-            assert_eq!(key.open(&j0, associated_data, buffer.as_mut_slice().into()), tag, "{len}");
+            assert_eq!(key.open(j0, associated_data, buffer.as_mut_slice().into()), tag, "{len}");
             assert_eq!(buffer, text, "{len}");
             (ciphertext, tag)
         });

@@ -9,8 +9,9 @@ use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group, round_key};
 use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER};
+use crate::arch::x86_64::ghash::{reverse_bytes, reversed_block};
 use crate::arch::x86_64::memory::{load_128, load_256, store_128, store_256};
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
+use crate::arch::{BLOCK_LEN, Fault, InOutBuf, add_to_counter};
 
 /// With a cache for this text alone, on the stack: a function of its own, so that short texts do
 /// not pay for the room.
@@ -18,7 +19,7 @@ use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 pub(super) fn long_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
 ) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
@@ -33,7 +34,7 @@ pub(super) fn long_groups<'i, 'o, const DIRECTION: bool>(
 pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
 ) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
@@ -86,26 +87,21 @@ struct Windows<'k> {
     key: &'k Key,
     first: __m128i,
     /// The counter block with its last byte zero.
-    block: [u8; BLOCK_LEN],
+    block: u128,
 }
 
 impl<'k> Windows<'k> {
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn new(key: &'k Key, cache: &CounterCache, pre_counter_block: &[u8; 16]) -> Self {
-        let mut block = *pre_counter_block;
-        block[BLOCK_LEN - 1] = 0;
-        Self { key, first: load_128(cache.first()), block }
+    fn new(key: &'k Key, cache: &CounterCache, pre_counter_block: u128) -> Self {
+        Self { key, first: load_128(cache.first()), block: pre_counter_block & !0xff }
     }
 
     #[inline]
     #[target_feature(enable = "aes,avx2")]
     fn next(&mut self) -> __m256i {
-        let state = two_rounds(self.key, load_128(&self.block));
-        // The upper 24 bits of the counter; with the last byte they wrap at 2^32.
-        let [.., c0, c1, c2, _] = self.block;
-        let [_, c0, c1, c2] = u32::from_be_bytes([0, c0, c1, c2]).wrapping_add(1).to_be_bytes();
-        self.block[12..15].copy_from_slice(&[c0, c1, c2]);
+        let state = two_rounds(self.key, reverse_bytes(reversed_block(self.block)));
+        self.block = add_to_counter(self.block, 256);
         _mm256_broadcastsi128_si256(_mm_xor_si128(state, self.first))
     }
 }
@@ -121,7 +117,7 @@ fn two_rounds(key: &Key, block: __m128i) -> __m128i {
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 pub(super) fn fill(key: &Key, cache: &mut CounterCache) {
-    let base = _mm256_broadcastsi128_si256(load_128(&cache.base_block()));
+    let base = _mm256_broadcastsi128_si256(reverse_bytes(reversed_block(cache.base_block())));
     let base = _mm256_xor_si256(base, round_key(key, 0));
     let (first, second) = (round_key(key, 1), round_key(key, 2));
     // The last byte of each lane is the highest of its highest word.

@@ -10,8 +10,9 @@ use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, Text, each_group, load_group, round_key};
 use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER};
+use crate::arch::x86_64::ghash::{reverse_bytes, reversed_block};
 use crate::arch::x86_64::memory::{load_128, load_512, store_128, store_512};
-use crate::arch::{BLOCK_LEN, Fault};
+use crate::arch::{BLOCK_LEN, Fault, add_to_counter};
 
 /// With a cache for this text alone, on the stack: a function of its own, so that short texts do
 /// not pay for the room.
@@ -19,7 +20,7 @@ use crate::arch::{BLOCK_LEN, Fault};
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn long_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
@@ -33,7 +34,7 @@ pub(super) fn long_groups<'i, 'o, const DIRECTION: bool>(
 pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache,
-    pre_counter_block: &[u8; 16],
+    pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     /// The last byte of the counter at the group that reaches into the next 256.
@@ -85,26 +86,21 @@ struct Windows<'k> {
     key: &'k Key,
     first: __m128i,
     /// The counter block with its last byte zero.
-    block: [u8; BLOCK_LEN],
+    block: u128,
 }
 
 impl<'k> Windows<'k> {
     #[inline]
     #[target_feature(enable = "sse2")]
-    fn new(key: &'k Key, cache: &CounterCache, pre_counter_block: &[u8; 16]) -> Self {
-        let mut block = *pre_counter_block;
-        block[BLOCK_LEN - 1] = 0;
-        Self { key, first: load_128(cache.first()), block }
+    fn new(key: &'k Key, cache: &CounterCache, pre_counter_block: u128) -> Self {
+        Self { key, first: load_128(cache.first()), block: pre_counter_block & !0xff }
     }
 
     #[inline]
-    #[target_feature(enable = "aes,avx512f")]
+    #[target_feature(enable = "aes,ssse3,avx512f")]
     fn next(&mut self) -> __m512i {
-        let state = two_rounds(self.key, load_128(&self.block));
-        // The upper 24 bits of the counter; with the last byte they wrap at 2^32.
-        let [.., c0, c1, c2, _] = self.block;
-        let [_, c0, c1, c2] = u32::from_be_bytes([0, c0, c1, c2]).wrapping_add(1).to_be_bytes();
-        self.block[12..15].copy_from_slice(&[c0, c1, c2]);
+        let state = two_rounds(self.key, reverse_bytes(reversed_block(self.block)));
+        self.block = add_to_counter(self.block, 256);
         _mm512_broadcast_i32x4(_mm_xor_si128(state, self.first))
     }
 }
@@ -120,7 +116,7 @@ fn two_rounds(key: &Key, block: __m128i) -> __m128i {
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn fill(key: &Key, cache: &mut CounterCache) {
-    let base = _mm512_broadcast_i32x4(load_128(&cache.base_block()));
+    let base = _mm512_broadcast_i32x4(reverse_bytes(reversed_block(cache.base_block())));
     let base = _mm512_xor_si512(base, round_key(key, 0));
     let (first, second) = (round_key(key, 1), round_key(key, 2));
     // The last byte of each lane is the highest of its highest word.
