@@ -37,13 +37,6 @@ pub(crate) const SEAL: bool = true;
 /// Const-generic argument of the kernels: ciphertext in, plaintext out, hash the input.
 pub(crate) const OPEN: bool = false;
 
-/// The counter block `blocks` further on: the counter is the last 32 bits, and wraps into itself
-/// (inc32 of SP 800-38D, section 6.2, so many times).
-pub(crate) fn add_to_counter(block: u128, blocks: u32) -> u128 {
-    const COUNTER: u128 = u32::MAX as u128;
-    (block & !COUNTER) | (block.wrapping_add(u128::from(blocks)) & COUNTER)
-}
-
 /// The last block that GHASH takes, as a big-endian number: bit lengths of associated data and text,
 /// 64 bits each.
 ///

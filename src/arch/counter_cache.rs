@@ -110,6 +110,13 @@ impl Drop for CounterCache {
     }
 }
 
+/// The counter block `blocks` further on: the counter is the last 32 bits, and wraps into itself
+/// (inc32 of SP 800-38D, section 6.2, so many times).
+pub(crate) fn add_to_counter(block: u128, blocks: u32) -> u128 {
+    const COUNTER: u128 = u32::MAX as u128;
+    (block & !COUNTER) | (block.wrapping_add(u128::from(blocks)) & COUNTER)
+}
+
 /// Whether the first text block's counter ends in 2.
 pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
     pre_counter_block & 0xff == FIRST_COUNTER as u128 - 1

@@ -9,10 +9,10 @@ use core::arch::x86_64::{
 use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, Text, each_group, load_group, round_key};
-use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER};
+use crate::arch::counter_cache::{CounterCache, FIRST_COUNTER, add_to_counter};
 use crate::arch::x86_64::ghash::{reverse_bytes, reversed_block};
 use crate::arch::x86_64::memory::{load_128, load_512, store_128, store_512};
-use crate::arch::{BLOCK_LEN, Fault, add_to_counter};
+use crate::arch::{BLOCK_LEN, Fault};
 
 /// With a cache for this text alone, on the stack: a function of its own, so that short texts do
 /// not pay for the room.
