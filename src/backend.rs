@@ -179,7 +179,7 @@ pub(crate) enum ExpandedKey {
 )]
 impl ExpandedKey {
     /// A cache for pre-counter blocks like this one, where the tier has a use for it.
-    pub(crate) fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache>> {
+    pub(crate) fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
         match self {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => {
@@ -201,10 +201,26 @@ impl ExpandedKey {
         }
     }
 
+    /// The key's own cache of first rounds, where the tier has one.
+    #[cfg(test)]
+    pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(key) => Some(key.first_round_mut()),
+            #[cfg(x86_64_kernels)]
+            Self::Vaes256(key) => Some(key.first_round_mut()),
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(_) => None,
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(_) => None,
+            Self::Software(_) => None,
+        }
+    }
+
     /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
     pub(crate) fn seal(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
@@ -225,7 +241,7 @@ impl ExpandedKey {
     /// Decrypts `buffer`; returns the tag that the ciphertext should have. See [`crate::arch`].
     pub(crate) fn open(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,

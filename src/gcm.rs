@@ -55,7 +55,7 @@ pub const MAX_ASSOCIATED_DATA_LEN: u64 = (1 << 61) - 1;
 pub struct Aes256Gcm {
     key: ExpandedKey,
     /// For nonces that agree in three bytes, where it was asked for.
-    cache: Option<Box<CounterCache>>,
+    cache: Option<Box<CounterCache<2>>>,
 }
 
 impl Aes256Gcm {

@@ -1,14 +1,20 @@
-//! Counter-mode caching: the first two AES rounds of 256 counter blocks, computed once.
+//! Counter-mode caching: the first AES rounds of 256 counter blocks in a row, computed once.
 //!
 //! ```text
 //! Of a counter block only byte 15 changes for 256 blocks in a row. It is in row 3, column 3;
 //! ShiftRows of round 1 moves it to column 0, whose other bytes are 0, 5 and 10 of the nonce.
-//! Round 2 spreads that column and is linear behind its S-boxes. So the state after round 2 is
+//! Round 1 is linear behind its S-boxes, so after it the state is
+//!
+//!     T[b] ^ D        T depends on the key; D is constant for 256 blocks
+//!
+//! Round 2 spreads column 0 and is linear behind its S-boxes as well. After it the state is again
 //!
 //!     T[b] ^ D        T depends on the key and nonce bytes 0, 5, 10; D is constant for 256 blocks
 //!
-//! T[b] = rounds 1 and 2 of a block that is zero but for bytes 0, 5, 10 and 15 = b
-//! D    = rounds 1 and 2 of the block at hand with byte 15 = 0,  ^ T[0]
+//! With one round or two:
+//! T[b] = a block that is zero but for bytes 0, 5, 10 (of two rounds) and 15 = b, after the rounds,
+//!        ^ the same with b = 0
+//! D    = the block at hand with byte 15 = 0, after the rounds
 //! ```
 //!
 //! Park and Lee, "FACE: Fast AES CTR mode Encryption Techniques based on the Reuse of Repetitive
@@ -16,83 +22,65 @@
 //!
 //! Constant-time: the table is indexed by the counter, which is public. It is key material: wiped.
 //!
-//! A flipped bit in it would spoil what is sealed and opened with it while every tag holds. Over all
-//! 256 values of `b` every byte that enters round 2's S-boxes takes every value once, or one value
-//! throughout; so the XOR of all entries is zero. [`CounterCache::is_sound`] is asked after each text.
+//! A flipped bit in it would spoil what is sealed and opened with it while every tag holds: see
+//! `is_sound`, which is asked after each text.
 
 use super::BLOCK_LEN;
 
-/// Values of the counter's last byte.
-const VALUES: usize = 256;
-/// Text starts at counter 2, so that the last group of 16 or 32 blocks before a wrap reaches two past it.
-pub(crate) const FIRST_COUNTER: usize = 2;
-
+/// Entries of a table: as many as values of the counter's last byte.
+pub(crate) const ENTRIES: usize = 256;
+/// The last byte of the first entry: with a 96-bit nonce text starts at counter 2.
+pub(crate) const FIRST_COUNTER: u8 = 2;
 /// Bytes 0, 5 and 10 of a block.
 const NONCE_BYTES: u128 = 0xff00_0000_00ff_0000_0000_ff00_0000_0000;
 
-/// The table `T`, for one key and three nonce bytes.
+/// The table `T` after `ROUNDS` rounds, one or two, for one key and, of two rounds, three nonce bytes.
 #[repr(align(64))]
-pub(crate) struct CounterCache {
-    /// T[0], …, T[255], T[0], T[1].
-    entries: [[u8; BLOCK_LEN]; VALUES + FIRST_COUNTER],
+pub(crate) struct CounterCache<const ROUNDS: usize> {
+    /// T[2], …, T[255], T[0], T[1].
+    entries: [[u8; BLOCK_LEN]; ENTRIES],
     /// Bytes 0, 5 and 10 of the counter blocks that it serves; the others are zero.
     nonce_bytes: u128,
 }
 
-impl CounterCache {
-    /// A table for nonces with these bytes, to be filled in place.
+impl<const ROUNDS: usize> CounterCache<ROUNDS> {
+    /// The bytes of a counter block that the table depends on.
+    const BYTES: u128 = if ROUNDS == 1 { 0 } else { NONCE_BYTES };
+
+    /// A table for such pre-counter blocks, to be filled in place.
     pub(crate) fn empty(pre_counter_block: u128) -> Self {
-        let entries = [[0; BLOCK_LEN]; VALUES + FIRST_COUNTER];
-        Self { entries, nonce_bytes: nonce_bytes(pre_counter_block) }
+        let nonce_bytes = pre_counter_block & Self::BYTES;
+        Self { entries: [[0; BLOCK_LEN]; ENTRIES], nonce_bytes }
     }
 
     /// Whether the table serves this pre-counter block, and the text behind it starts where the
     /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
     pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
-        self.nonce_bytes == nonce_bytes(pre_counter_block) && starts_aligned(pre_counter_block)
+        let first = pre_counter_block & 0xff == u128::from(FIRST_COUNTER) - 1;
+        first && pre_counter_block & Self::BYTES == self.nonce_bytes
     }
 
-    /// The block of which `T[0]` is two rounds.
+    /// The block of which `T[0]` would be, were it not subtracted from all.
     pub(crate) fn base_block(&self) -> u128 {
         self.nonce_bytes
     }
 
-    /// The entries to fill; [`CounterCache::close`] adds those behind them.
-    pub(crate) fn entries_mut(&mut self) -> &mut [[u8; BLOCK_LEN]] {
-        &mut self.entries[..VALUES]
+    /// T[2], …, T[255], T[0], T[1].
+    pub(crate) fn entries(&self) -> &[[u8; BLOCK_LEN]; ENTRIES] {
+        &self.entries
     }
 
-    /// Repeats the first entries behind the last.
-    pub(crate) fn close(&mut self) {
-        self.entries.copy_within(..FIRST_COUNTER, VALUES);
+    /// The same, to be filled.
+    pub(crate) fn entries_mut(&mut self) -> &mut [[u8; BLOCK_LEN]; ENTRIES] {
+        &mut self.entries
     }
 
-    /// `T[0]`.
-    pub(crate) fn first(&self) -> &[u8; BLOCK_LEN] {
-        &self.entries[0]
-    }
-
-    /// `LEN` bytes of entries from `T[b]` on, past 255 from 0 on; `b` is the last byte of a group's
-    /// first counter.
+    /// The entries for `LEN` bytes of text behind the first `done` blocks. `done` is a multiple of
+    /// the blocks in `LEN` bytes, which is a power of two.
     #[inline]
-    pub(crate) fn group<const LEN: usize>(&self, b: usize) -> &[u8; LEN] {
+    pub(crate) fn group<const LEN: usize>(&self, done: usize) -> &[u8; LEN] {
         let bytes = self.entries.as_flattened();
-        // A group ends at `FIRST_COUNTER` of the next run at most: the slice is always long enough.
-        bytes[b * BLOCK_LEN..].first_chunk().unwrap_or(&[0; LEN])
-    }
-
-    /// `T[0]`, …, `T[255]`.
-    pub(crate) fn entries(&self) -> &[[u8; BLOCK_LEN]] {
-        &self.entries[..VALUES]
-    }
-
-    /// Whether no bit has flipped; `sum` is the XOR of [`CounterCache::entries`].
-    pub(crate) fn is_sound(&self, sum: [u8; BLOCK_LEN]) -> bool {
-        let (entries, repeated) = self.entries.split_at(VALUES);
-        let differences = entries.iter().zip(repeated).fold(0, |differences, (entry, repeated)| {
-            differences | (u128::from_ne_bytes(*entry) ^ u128::from_ne_bytes(*repeated))
-        });
-        u128::from_ne_bytes(sum) | differences == 0
+        bytes[done % ENTRIES * BLOCK_LEN..].first_chunk().unwrap_or(&[0; LEN])
     }
 
     /// Flips a bit, as failing memory would.
@@ -102,7 +90,30 @@ impl CounterCache {
     }
 }
 
-impl Drop for CounterCache {
+impl CounterCache<1> {
+    /// Whether no bit has flipped in entries, each of which is at most once in this sum of them.
+    ///
+    /// An entry is what MixColumns makes of a difference in row 3, and that is linear: the sum is
+    /// zero but for column 0, and that is (s, s, 3s, 2s) for some s.
+    pub(crate) fn is_sound(sum: u128) -> bool {
+        let s = sum & 0xff;
+        let two_s = ((s << 1) ^ (0x1b & 0_u128.wrapping_sub(s >> 7))) & 0xff;
+        sum == s | s << 8 | (two_s ^ s) << 16 | two_s << 24
+    }
+}
+
+impl CounterCache<2> {
+    /// Whether no bit has flipped.
+    ///
+    /// Over all values of `b` every byte that enters round 2's S-boxes takes every value once, or one
+    /// value throughout: the sum of all entries is zero.
+    #[inline]
+    pub(crate) fn is_sound(&self) -> bool {
+        sum(self.entries.as_flattened()) == 0
+    }
+}
+
+impl<const ROUNDS: usize> Drop for CounterCache<ROUNDS> {
     fn drop(&mut self) {
         // In whole vectors: byte by byte it would take longer than what the table saves.
         self.entries.as_flattened_mut().fill(0);
@@ -110,18 +121,24 @@ impl Drop for CounterCache {
     }
 }
 
+/// The XOR of all blocks. In plain words, of which the compiler makes the widest vectors that the
+/// kernel has.
+#[allow(clippy::inline_always, reason = "elsewhere it would have none of the kernel's vectors")]
+#[inline(always)]
+fn sum(blocks: &[u8]) -> u128 {
+    let mut words = [0_u64; 32];
+    for bytes in blocks.as_chunks::<256>().0 {
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word ^= u64::from_le_bytes(*bytes);
+        }
+    }
+    let halves = words.as_chunks().0.iter();
+    halves.fold(0, |sum, [low, high]| sum ^ u128::from(*low) ^ (u128::from(*high) << 64))
+}
+
 /// The counter block `blocks` further on: the counter is the last 32 bits, and wraps into itself
 /// (inc32 of SP 800-38D, section 6.2, so many times).
 pub(crate) fn add_to_counter(block: u128, blocks: u32) -> u128 {
     const COUNTER: u128 = u32::MAX as u128;
     (block & !COUNTER) | (block.wrapping_add(u128::from(blocks)) & COUNTER)
-}
-
-/// Whether the first text block's counter ends in 2.
-pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
-    pre_counter_block & 0xff == FIRST_COUNTER as u128 - 1
-}
-
-fn nonce_bytes(block: u128) -> u128 {
-    block & NONCE_BYTES
 }

@@ -2,6 +2,7 @@
 
 mod aes;
 pub(crate) mod aesni;
+mod counter_cache;
 mod ghash;
 mod memory;
 pub(crate) mod vaes256;

@@ -328,6 +328,40 @@ fn cached_counters_carry_and_wrap() {
     }
 }
 
+/// Memory that fails under a key's own table of first rounds: every byte of it, a bit in each. A
+/// text of 4 KiB uses all entries; one of 3 KiB sees what falls among those that it uses.
+#[test]
+fn a_flipped_bit_in_the_first_rounds_is_noticed() {
+    let (key, nonce) = key_and_nonce(5);
+    let (mut flips, mut unused) = (0, 0);
+    for backend in Backend::available() {
+        let whole = Aes256Gcm::with_backend(&key, backend);
+        for len in [3 * 1024, 4 * 1024, 5 * 1024, 20 * 1024] {
+            let mut sealed = noise(6, len);
+            let tag = whole.seal_in_place(&nonce, b"", &mut sealed).unwrap();
+            for byte in 0..256 * 16 {
+                let mut cipher = Aes256Gcm::with_backend(&key, backend);
+                let Some(first_rounds) = cipher.key.first_round_mut() else { continue };
+                first_rounds.flip(byte * 8 + byte % 8);
+                let mut buffer = noise(6, len);
+                let outcome = cipher.seal_in_place(&nonce, b"", &mut buffer);
+                if byte >= len {
+                    assert_eq!((outcome.unwrap(), &buffer), (tag, &sealed), "byte {byte}");
+                    unused += 1;
+                    continue;
+                }
+                assert!(matches!(outcome, Err(Error::Fault)), "{len}, byte {byte}: {outcome:?}");
+                assert!(buffer.iter().all(|byte| *byte == 0));
+                let outcome = cipher.open_in_place(&nonce, b"", &mut buffer, &tag);
+                assert!(matches!(outcome, Err(Error::Fault)), "{len}, byte {byte}: {outcome:?}");
+                assert!(buffer.iter().all(|byte| *byte == 0));
+                flips += 1;
+            }
+        }
+    }
+    assert_eq!((flips, unused), (15 * 1024 * caching(), 1024 * caching()));
+}
+
 /// Memory that fails under the cache: every byte of it, a bit in each. Nothing that it touched is
 /// given out.
 #[test]
@@ -341,7 +375,7 @@ fn a_flipped_bit_in_the_cache_is_noticed() {
         if whole.cache.is_none() {
             continue;
         }
-        for byte in 0..258 * 16 {
+        for byte in 0..256 * 16 {
             let mut cipher = Aes256Gcm::with_counter_cache(&key, backend, &nonce);
             cipher.cache.as_mut().unwrap().flip(byte * 8 + byte % 8);
             let mut buffer = noise(4, 600);
@@ -355,9 +389,13 @@ fn a_flipped_bit_in_the_cache_is_noticed() {
             flips += 1;
         }
     }
+    assert_eq!(flips, 256 * 16 * caching());
+}
+
+/// How many of the tiers here have counter caches.
+fn caching() -> usize {
     let caches = |backend: &Backend| matches!(backend.name(), "vaes512" | "vaes256");
-    let caching = Backend::available().filter(caches).count();
-    assert_eq!(flips, 258 * 16 * caching);
+    Backend::available().filter(caches).count()
 }
 
 /// Every bit of ciphertext, tag, nonce and associated data counts, and nothing is left of the

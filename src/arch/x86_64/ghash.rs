@@ -18,9 +18,9 @@
 //! Constant-time: straight-line code; `pclmulqdq` takes no data-dependent time.
 
 use core::arch::x86_64::{
-    __m128i, _mm_clmulepi64_si128, _mm_set_epi8, _mm_set_epi64x, _mm_set1_epi64x,
-    _mm_setzero_si128, _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_srli_si128,
-    _mm_xor_si128,
+    __m128i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_extract_epi64, _mm_set_epi8,
+    _mm_set_epi64x, _mm_set1_epi64x, _mm_setzero_si128, _mm_shuffle_epi8, _mm_shuffle_epi32,
+    _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
 };
 
 use zeroize::Zeroize;
@@ -45,6 +45,14 @@ pub(super) fn reversed_block(number: u128) -> __m128i {
     #[allow(clippy::cast_possible_truncation, reason = "the halves of the number")]
     let (high, low) = ((number >> 64) as u64, number as u64);
     _mm_set_epi64x(high.cast_signed(), low.cast_signed())
+}
+
+/// The number that a block is in little-endian order.
+#[inline]
+#[target_feature(enable = "sse4.1")]
+pub(super) fn number(block: __m128i) -> u128 {
+    let (low, high) = (_mm_cvtsi128_si64(block), _mm_extract_epi64::<1>(block));
+    u128::from(low.cast_unsigned()) | u128::from(high.cast_unsigned()) << 64
 }
 
 /// The hash key H = AES(0) in the form that `dot` wants: byte-reversed and multiplied by x.

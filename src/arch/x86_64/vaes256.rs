@@ -21,6 +21,7 @@ mod ghash;
 mod group;
 mod tail;
 
+use alloc::boxed::Box;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_setzero_si128, _mm_xor_si128, _mm256_add_epi32,
     _mm256_broadcastsi128_si256, _mm256_set_epi32, _mm256_setzero_si256, _mm256_xor_si256,
@@ -29,14 +30,15 @@ use core::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use self::cached::{cached_groups, fill, long_groups};
+use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
 use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
+use super::counter_cache::fill_first_round;
 use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
 use super::memory::{load_256, load_partial_256, store_128};
-use crate::arch::counter_cache::{self, CounterCache};
+use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 
@@ -64,6 +66,7 @@ pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^17, H^16, …, H^1, and padding.
     powers: [[u8; 16]; POWERS + PADDING],
+    first_round: Box<CounterCache<1>>,
 }
 
 impl Key {
@@ -73,14 +76,16 @@ impl Key {
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache) {
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { fill(self, cache) }
+        let outcome = unsafe { fill_second_round(self, cache) };
+        // What a fault spoils here is seen again where the cache is used.
+        outcome.unwrap_or_default();
     }
 
     pub(crate) fn seal(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
@@ -91,13 +96,18 @@ impl Key {
 
     pub(crate) fn open(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
         unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn first_round_mut(&mut self) -> &mut CounterCache<1> {
+        &mut self.first_round
     }
 
     /// The powers for a vector that starts `blocks_left` blocks before the end.
@@ -122,13 +132,15 @@ fn expand(key: &[u8; 32]) -> Key {
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = [[0; 16]; POWERS + PADDING];
     fill_powers(&mut powers[..POWERS], h);
-    Key { round_keys, powers }
+    let mut first_round = Box::new(CounterCache::empty(0));
+    fill_first_round(&round_keys, &mut first_round);
+    Key { round_keys, powers, first_round }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache>,
+    cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
@@ -181,17 +193,19 @@ fn next_vector(counter: __m256i) -> __m256i {
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache>,
+    cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
     hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
 ) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
-    match cache.filter(|cache| cache.serves(pre_counter_block)) {
-        Some(cache) => cached_groups::<DIRECTION>(key, cache, pre_counter_block, hash, buffer),
-        None if buffer.len() >= CACHE_FROM && counter_cache::starts_aligned(pre_counter_block) => {
-            long_groups::<DIRECTION>(key, pre_counter_block, hash, buffer)
-        }
-        None => Ok(plain_groups::<DIRECTION>(key, pre_counter_block, hash, buffer)),
+    if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
+        shared_cache::<DIRECTION>(key, cache, pre_counter_block, hash, buffer)
+    } else if !key.first_round.serves(pre_counter_block) {
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, hash, buffer))
+    } else if buffer.len() >= CACHE_FROM {
+        own_cache::<DIRECTION>(key, pre_counter_block, hash, buffer)
+    } else {
+        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, hash, buffer)
     }
 }
 
@@ -214,7 +228,7 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 1>(key, hash, buffer, states)
+    each_group::<DIRECTION, 0>(key, hash, buffer, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

@@ -20,6 +20,7 @@ mod ghash;
 mod group;
 mod tail;
 
+use alloc::boxed::Box;
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_setzero_si128, _mm_xor_si128, _mm512_add_epi32, _mm512_broadcast_i32x4,
     _mm512_set_epi32, _mm512_setzero_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
@@ -27,25 +28,26 @@ use core::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use self::cached::{cached_groups, fill, long_groups};
+use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
 use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, Text, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
+use super::counter_cache::fill_first_round;
 use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
 use super::memory::{load_512, load_partial_512, store_128};
-use crate::arch::counter_cache::{self, CounterCache};
+use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 
 const VECTOR_LEN: usize = 64;
 /// H^33 and below: a group's blocks, and the block of lengths behind the last ones.
 const POWERS: usize = GROUP_BLOCKS + 1;
-/// Entries behind H^1, so that a vector of powers may be read from any entry. They meet the zero
+/// Entries behind H^1, so that four vectors of powers may be read from any entry. They meet the zero
 /// blocks behind the text's last one.
-const PADDING: usize = 3;
+const PADDING: usize = 15;
 /// From this length on a table for one text pays for itself.
-const CACHE_FROM: usize = 12 * 1024;
+const CACHE_FROM: usize = 16 * 1024;
 
 /// Proof that this processor has what the kernel needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^33, H^32, …, H^1, and padding.
     powers: [[u8; 16]; POWERS + PADDING],
+    first_round: Box<CounterCache<1>>,
 }
 
 impl Key {
@@ -71,14 +74,16 @@ impl Key {
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache) {
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { fill(self, cache) }
+        let outcome = unsafe { fill_second_round(self, cache) };
+        // What a fault spoils here is seen again where the cache is used.
+        outcome.unwrap_or_default();
     }
 
     pub(crate) fn seal(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
@@ -89,7 +94,7 @@ impl Key {
 
     pub(crate) fn open(
         &self,
-        cache: Option<&CounterCache>,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
@@ -98,13 +103,24 @@ impl Key {
         unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 
+    #[cfg(test)]
+    pub(crate) fn first_round_mut(&mut self) -> &mut CounterCache<1> {
+        &mut self.first_round
+    }
+
+    /// The powers for what starts `blocks_left` blocks before the end.
+    #[inline]
+    fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
+        let from = (POWERS - blocks_left) * BLOCK_LEN;
+        // The padding makes every slice long enough.
+        self.powers.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
+    }
+
     /// The powers for a vector that starts `blocks_left` blocks before the end.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn powers_for(&self, blocks_left: usize) -> __m512i {
-        let from = (POWERS - blocks_left) * BLOCK_LEN;
-        let bytes = &self.powers.as_flattened()[from..];
-        load_512(bytes.first_chunk().unwrap_or(&[0; VECTOR_LEN]))
+        load_512(self.powers_from(blocks_left))
     }
 }
 
@@ -120,39 +136,58 @@ fn expand(key: &[u8; 32]) -> Key {
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = [[0; 16]; POWERS + PADDING];
     fill_powers(&mut powers[..POWERS], h);
-    Key { round_keys, powers }
+    let mut first_round = Box::new(CounterCache::empty(0));
+    fill_first_round(&round_keys, &mut first_round);
+    Key { round_keys, powers, first_round }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache>,
+    cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> Result<[u8; 16], Fault> {
-    let text_len = buffer.len();
-    let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-    let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let mut text = Text { hash, lengths, rest: buffer };
+    let (text_len, lengths) = (buffer.len(), length_block(associated_data.len(), buffer.len()));
+    let lengths = reversed_block(lengths);
+    let blocks = associated_data.len().div_ceil(BLOCK_LEN) + text_len.div_ceil(BLOCK_LEN) + 1;
+    let hash = if text_len < GROUP_LEN && blocks <= POWERS {
+        let mut tail = Tail::new(key, blocks, lengths);
+        tail.absorb_padded(associated_data);
+        tail.finish::<DIRECTION>(counters(pre_counter_block, 0), buffer)
+    } else {
+        let hash = absorb_padded(key, associated_data);
+        let text = Text { hash, lengths, rest: buffer };
+        long::<DIRECTION>(key, cache, pre_counter_block, text)?
+    };
+    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
+    let mut tag = [0; 16];
+    store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
+    Ok(tag)
+}
+
+/// A text of at least a group, or one with long associated data.
+#[inline(never)]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+fn long<const DIRECTION: bool>(
+    key: &Key,
+    cache: Option<&CounterCache<2>>,
+    pre_counter_block: u128,
+    mut text: Text<'_, '_>,
+) -> Result<__m128i, Fault> {
+    let text_len = text.rest.len();
     if text_len >= GROUP_LEN {
         text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
     }
     let left = text.rest.len();
-    let hash = if left == 0 && text_len > 0 {
-        text.hash
-    } else {
-        let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
-        let mut tail = Tail::new(key, counter, text.hash, left);
-        tail.crypt::<DIRECTION>(text.rest);
-        tail.finish(text.lengths)
-    };
-
-    let hash = reverse_bytes(hash);
-    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
-    let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(hash, mask));
-    Ok(tag)
+    if left == 0 && text_len > 0 {
+        return Ok(text.hash);
+    }
+    let mut tail = Tail::new(key, left.div_ceil(BLOCK_LEN) + 1, text.lengths);
+    tail.carry(text.hash);
+    let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
+    Ok(tail.finish::<DIRECTION>(counter, text.rest))
 }
 
 /// The counters of four blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
@@ -182,18 +217,18 @@ fn next_vector(counter: __m512i) -> __m512i {
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache>,
+    cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
-    match cache.filter(|cache| cache.serves(pre_counter_block)) {
-        Some(cache) => cached_groups::<DIRECTION>(key, cache, pre_counter_block, text),
-        None if text.rest.len() >= CACHE_FROM
-            && counter_cache::starts_aligned(pre_counter_block) =>
-        {
-            long_groups::<DIRECTION>(key, pre_counter_block, text)
-        }
-        None => Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text)),
+    if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
+        shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
+    } else if !key.first_round.serves(pre_counter_block) {
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
+    } else if text.rest.len() >= CACHE_FROM {
+        own_cache::<DIRECTION>(key, pre_counter_block, text)
+    } else {
+        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
     }
 }
 
@@ -215,13 +250,14 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 1>(key, text, states)
+    each_group::<DIRECTION, 0>(key, text, states)
 }
 
-/// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+/// GHASH of any number of bytes, the last block filled up with zeros.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
+fn absorb_padded(key: &Key, bytes: &[u8]) -> __m128i {
+    let mut hash = _mm_setzero_si128();
     for group in bytes.chunks(GROUP_LEN) {
         let mut product = Product::zero();
         let mut carried = _mm512_zextsi128_si512(hash);

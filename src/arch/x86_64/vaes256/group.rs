@@ -45,14 +45,14 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m256i {
     _mm256_broadcastsi128_si256(load_128(&key.round_keys.0[round]))
 }
 
-/// Encrypts or decrypts every whole group, from states before round `FIRST`, and hashes its
+/// Encrypts or decrypts every whole group, from states after round `DONE`, and hashes its
 /// ciphertext: at once when opening, a group late when sealing.
 ///
 /// `black_box` has the key loaded anew for each group: kept in two lanes each, its round keys would
 /// take the registers that states and sums need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
-pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
+pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     key: &Key,
     mut hash: __m128i,
     buffer: InOutBuf<'i, 'o, u8>,
@@ -67,13 +67,13 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
             store_group(&mut waiting.0, &load_group(group.get_in().as_ref()));
             let ciphertext = black_box(&waiting);
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, ciphertext, hash);
+            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, hash);
             xor_text(key, &mut states, &ciphertext.0);
             store_group(group.get_out().as_mut(), &states);
         }
     } else if let Some(mut group) = groups.next() {
         let mut states = next_states();
-        rounds::<FIRST>(key, &mut states);
+        rounds::<DONE>(key, &mut states);
         xor_text(key, &mut states, group.get_in().as_ref());
         store_group(group.get_out().as_mut(), &states);
         store_group(&mut waiting.0, &states);
@@ -81,7 +81,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
             let key = black_box(key);
             let ciphertext = black_box(&waiting);
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, ciphertext, hash);
+            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, hash);
             xor_text(key, &mut states, group.get_in().as_ref());
             store_group(group.get_out().as_mut(), &states);
             store_group(&mut waiting.0, &states);
@@ -91,11 +91,11 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
     (hash, rest)
 }
 
-/// Rounds `FIRST`, …, 13 on `states`. The last round is [`xor_text`]'s.
+/// The rounds behind `DONE` up to the 13th on `states`. The last round is [`xor_text`]'s.
 #[inline]
 #[target_feature(enable = "avx2,vaes")]
-fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
-    for round in FIRST..ROUND_KEYS - 1 {
+fn rounds<const DONE: usize>(key: &Key, states: &mut Vectors) {
+    for round in DONE + 1..ROUND_KEYS - 1 {
         aes_round(key, round, states);
     }
 }
@@ -106,7 +106,7 @@ fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
 /// the states stay in registers.
 #[inline]
 #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
-fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
+fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
     key: &Key,
     states: &mut Vectors,
     ciphertext: &Waiting,
@@ -114,7 +114,7 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
 ) -> __m128i {
     let mut product = Product::zero();
     for (vector, ciphertext) in ciphertext.0.as_chunks().0.iter().enumerate() {
-        aes_round(key, FIRST + vector, states);
+        aes_round(key, DONE + vector + 1, states);
         let mut blocks = reverse_lanes(load_256(ciphertext));
         if vector == 0 {
             blocks = _mm256_xor_si256(blocks, _mm256_zextsi128_si256(hash));
@@ -123,16 +123,16 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
         product.pin();
         pin(states);
     }
-    aes_round(key, FIRST + GROUP, states);
+    aes_round(key, DONE + GROUP + 1, states);
     let folded = product.fold();
     pin(states);
-    aes_round(key, FIRST + GROUP + 1, states);
+    aes_round(key, DONE + GROUP + 2, states);
     let lanes = folded.fold();
     pin(states);
-    aes_round(key, FIRST + GROUP + 2, states);
+    aes_round(key, DONE + GROUP + 3, states);
     let hash = lanes.sum();
     pin(states);
-    for round in FIRST + GROUP + 3..ROUND_KEYS - 1 {
+    for round in DONE + GROUP + 4..ROUND_KEYS - 1 {
         aes_round(key, round, states);
         pin(states);
     }

@@ -48,7 +48,7 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
     _mm512_broadcast_i32x4(load_128(&key.round_keys.0[round]))
 }
 
-/// Encrypts or decrypts every whole group, from states before round `FIRST`, and hashes its
+/// Encrypts or decrypts every whole group, from states after round `DONE`, and hashes its
 /// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
 /// block of lengths is hashed as well.
 ///
@@ -56,7 +56,7 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 /// take the registers that states and text need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
+pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     key: &Key,
     text: Text<'i, 'o>,
     mut next_states: impl FnMut() -> Vectors,
@@ -70,7 +70,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
             let key = black_box(key);
             let ciphertext = load_group(group.get_in().as_ref());
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &ciphertext, hash);
+            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &ciphertext, hash);
             xor_text(key, &mut states, &ciphertext);
             store_group(group.get_out().as_mut(), &states);
         }
@@ -79,14 +79,14 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
         }
     } else if let Some(mut group) = groups.next() {
         let mut states = next_states();
-        rounds::<FIRST>(key, &mut states);
+        rounds::<DONE>(key, &mut states);
         xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
         store_group(group.get_out().as_mut(), &states);
         let mut previous = states;
         for mut group in groups {
             let key = black_box(key);
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, FIRST>(key, &mut states, &previous, hash);
+            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &previous, hash);
             xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
             store_group(group.get_out().as_mut(), &states);
             previous = states;
@@ -96,11 +96,11 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const FIRST: usize>(
     Text { hash, lengths, rest }
 }
 
-/// Rounds `FIRST`, …, 13 on `states`. The last round is [`xor_text`]'s.
+/// The rounds behind `DONE` up to the 13th on `states`. The last round is [`xor_text`]'s.
 #[inline]
 #[target_feature(enable = "avx512f,vaes")]
-fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
-    for round in FIRST..ROUND_KEYS - 1 {
+fn rounds<const DONE: usize>(key: &Key, states: &mut Vectors) {
+    for round in DONE + 1..ROUND_KEYS - 1 {
         aes_round(key, round, states);
     }
 }
@@ -111,7 +111,7 @@ fn rounds<const FIRST: usize>(key: &Key, states: &mut Vectors) {
 /// the states stay in registers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
+fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
     key: &Key,
     states: &mut Vectors,
     ciphertext: &Vectors,
@@ -119,7 +119,7 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
 ) -> __m128i {
     let mut product = Product::zero();
     for (vector, ciphertext) in ciphertext.iter().enumerate() {
-        aes_round(key, FIRST + vector, states);
+        aes_round(key, DONE + vector + 1, states);
         let mut blocks = reverse_lanes(*ciphertext);
         if vector == 0 {
             blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
@@ -127,16 +127,16 @@ fn rounds_with_hash<const DIRECTION: bool, const FIRST: usize>(
         product.add(blocks, key.powers_for(4 * (GROUP - vector)));
         pin(states);
     }
-    aes_round(key, FIRST + GROUP, states);
+    aes_round(key, DONE + GROUP + 1, states);
     let folded = product.fold();
     pin(states);
-    aes_round(key, FIRST + GROUP + 1, states);
+    aes_round(key, DONE + GROUP + 2, states);
     let lanes = folded.fold();
     pin(states);
-    aes_round(key, FIRST + GROUP + 2, states);
+    aes_round(key, DONE + GROUP + 3, states);
     let hash = lanes.sum();
     pin(states);
-    for round in FIRST + GROUP + 3..ROUND_KEYS - 1 {
+    for round in DONE + GROUP + 4..ROUND_KEYS - 1 {
         aes_round(key, round, states);
         pin(states);
     }

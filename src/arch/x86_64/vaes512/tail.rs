@@ -1,8 +1,12 @@
-//! The end of a text: fewer than 32 blocks, the last one perhaps partial, and the block of lengths.
+//! The end of a text, or all of a short one: fewer than 32 blocks, the last perhaps partial.
 //!
 //! ```text
-//! hash = Σ block[i] · H^(n-i)   over what is left and the block of lengths, n in all: one reduction
+//! hash = Σ block[i] · H^(n-i)   over associated data or the hash so far, what is left and the block
+//!                               of lengths, n in all: one reduction
 //! ```
+//!
+//! No port is the limit here, but the number of instructions and the time from the nonce to the tag:
+//! what need not wait for the ciphertext is multiplied before it, all loads are plain but the last.
 
 use core::arch::x86_64::{
     __m128i, __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_setzero_si512,
@@ -13,56 +17,85 @@ use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
 use crate::arch::x86_64::aes::ROUND_KEYS;
-use crate::arch::x86_64::memory::{load_partial_512, store_partial_512};
+use crate::arch::x86_64::memory::{load_512, load_partial_512, store_512, store_partial_512};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
+
+/// Vectors in flight.
+const MOST: usize = 4;
+const MOST_LEN: usize = MOST * VECTOR_LEN;
 
 /// What goes from vector to vector.
 pub(super) struct Tail<'k> {
     key: &'k Key,
-    counter: __m512i,
     product: Product,
-    /// The hash so far, until it is added to the next block.
-    carried: __m512i,
     /// Blocks to come, that of lengths included.
     blocks_left: usize,
 }
 
 impl<'k> Tail<'k> {
-    /// A tail of `length` bytes behind `hash`.
+    /// A tail of `blocks` blocks, of which the last is that of lengths (byte-reversed).
     #[inline]
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn new(key: &'k Key, counter: __m512i, hash: __m128i, length: usize) -> Self {
-        let carried = _mm512_zextsi128_si512(hash);
-        let blocks_left = length.div_ceil(BLOCK_LEN) + 1;
-        Self { key, counter, product: Product::zero(), carried, blocks_left }
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
+    pub(super) fn new(key: &'k Key, blocks: usize, lengths: __m128i) -> Self {
+        let mut product = Product::zero();
+        product.add(_mm512_zextsi128_si512(lengths), key.powers_for(1));
+        Self { key, product, blocks_left: blocks }
     }
 
-    /// Encrypts or decrypts `text`, as many vectors at once as it has.
+    /// Starts from the hash of what came before.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    pub(super) fn crypt<const DIRECTION: bool>(&mut self, mut text: InOutBuf<'_, '_, u8>) {
-        while !text.is_empty() {
-            let vectors = text.len().div_ceil(VECTOR_LEN).min(4);
-            let length = text.len().min(vectors * VECTOR_LEN);
-            let (front, rest) = text.split_at(length);
-            match vectors {
-                1 => self.vectors::<DIRECTION, 1>(front),
-                2 => self.vectors::<DIRECTION, 2>(front),
-                _ => self.vectors::<DIRECTION, 4>(front),
-            }
-            text = rest;
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
+    pub(super) fn carry(&mut self, hash: __m128i) {
+        self.product.add(_mm512_zextsi128_si512(hash), self.key.powers_for(self.blocks_left));
+    }
+
+    /// Hashes `bytes`, the last block filled up with zeros.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    pub(super) fn absorb_padded(&mut self, bytes: &[u8]) {
+        for vector in bytes.chunks(VECTOR_LEN) {
+            let blocks = reverse_lanes(load_partial_512(vector));
+            self.product.add(blocks, self.key.powers_for(self.blocks_left));
+            self.blocks_left -= vector.len().div_ceil(BLOCK_LEN);
         }
     }
 
-    /// Up to `N` vectors, all in flight.
+    /// Encrypts or decrypts `text`, whose first counters are `counter`; returns the hash of all.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    fn vectors<const DIRECTION: bool, const N: usize>(&mut self, mut text: InOutBuf<'_, '_, u8>) {
+    pub(super) fn finish<const DIRECTION: bool>(
+        mut self,
+        mut counter: __m512i,
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> __m128i {
+        if text.len() > MOST_LEN {
+            let (front, rest) = text.split_at(MOST_LEN);
+            counter = self.crypt::<DIRECTION, MOST>(counter, front);
+            text = rest;
+        }
+        match text.len().div_ceil(VECTOR_LEN) {
+            0 => {}
+            1 => _ = self.crypt::<DIRECTION, 1>(counter, text),
+            2 => _ = self.crypt::<DIRECTION, 2>(counter, text),
+            3 => _ = self.crypt::<DIRECTION, 3>(counter, text),
+            _ => _ = self.crypt::<DIRECTION, MOST>(counter, text),
+        }
+        self.product.reduce()
+    }
+
+    /// Encrypts or decrypts `N` vectors, of which the last may be partial; returns the next counters.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
+    fn crypt<const DIRECTION: bool, const N: usize>(
+        &mut self,
+        mut counter: __m512i,
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> __m512i {
         let whitening = round_key(self.key, 0);
         let mut states = [_mm512_setzero_si512(); N];
         for state in &mut states {
-            *state = _mm512_xor_si512(reverse_lanes(self.counter), whitening);
-            self.counter = next_vector(self.counter);
+            *state = _mm512_xor_si512(reverse_lanes(counter), whitening);
+            counter = next_vector(counter);
         }
         for round in 1..ROUND_KEYS - 1 {
             let round_key = round_key(self.key, round);
@@ -71,32 +104,48 @@ impl<'k> Tail<'k> {
             }
         }
         let last = round_key(self.key, ROUND_KEYS - 1);
-        for (vector, state) in states.into_iter().enumerate() {
-            // Of the last vectors some may have no text at all.
-            let at = (vector * VECTOR_LEN).min(text.len());
-            let input = load_partial_512(&text.get_in()[at..]);
-            let output = _mm512_aesenclast_epi128(state, _mm512_xor_si512(last, input));
-            let written = store_partial_512(&mut text.get_out()[at..], output);
-            self.absorb(if DIRECTION == SEAL { written } else { input });
+        let input = load::<N>(text.get_in());
+        let mut output = input;
+        for (output, state) in output.iter_mut().zip(states) {
+            *output = _mm512_aesenclast_epi128(state, _mm512_xor_si512(last, *output));
+        }
+        store::<N>(text.get_out(), &mut output);
+        self.absorb(if DIRECTION == SEAL { &output } else { &input });
+        self.blocks_left -= text.len().div_ceil(BLOCK_LEN);
+        counter
+    }
+
+    /// Hashes up to four vectors; what is behind the text is zero.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    fn absorb(&mut self, ciphertext: &[__m512i]) {
+        let powers: &[u8; MOST_LEN] = self.key.powers_from(self.blocks_left);
+        for (vector, powers) in ciphertext.iter().zip(powers.as_chunks().0) {
+            self.product.add(reverse_lanes(*vector), load_512(powers));
         }
     }
+}
 
-    /// Adds up to four blocks to the hash; those behind the text are zero.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    fn absorb(&mut self, ciphertext: __m512i) {
-        let blocks = _mm512_xor_si512(reverse_lanes(ciphertext), self.carried);
-        self.product.add(blocks, self.key.powers_for(self.blocks_left));
-        self.carried = _mm512_setzero_si512();
-        self.blocks_left = self.blocks_left.saturating_sub(4).max(1);
+/// `N` vectors, of which the last may be partial.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn load<const N: usize>(text: &[u8]) -> [__m512i; N] {
+    let mut vectors = [_mm512_setzero_si512(); N];
+    let (full, last) = text.split_at((N - 1) * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter_mut().zip(full.as_chunks().0) {
+        *vector = load_512(bytes);
     }
+    vectors[N - 1] = load_partial_512(last);
+    vectors
+}
 
-    /// The hash of all, the block of lengths, byte-reversed, included.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-    pub(super) fn finish(mut self, lengths: __m128i) -> __m128i {
-        let lengths = _mm512_xor_si512(_mm512_zextsi128_si512(lengths), self.carried);
-        self.product.add(lengths, self.key.powers_for(1));
-        self.product.reduce()
+/// The same way back. What was not written of the last vector is cleared.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store<const N: usize>(text: &mut [u8], vectors: &mut [__m512i; N]) {
+    let (full, last) = text.split_at_mut((N - 1) * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter().zip(full.as_chunks_mut().0) {
+        store_512(bytes, *vector);
     }
+    vectors[N - 1] = store_partial_512(last, vectors[N - 1]);
 }
