@@ -149,45 +149,37 @@ fn crypt<const DIRECTION: bool>(
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
 ) -> Result<[u8; 16], Fault> {
-    let (text_len, lengths) = (buffer.len(), length_block(associated_data.len(), buffer.len()));
-    let lengths = reversed_block(lengths);
+    let text_len = buffer.len();
+    let lengths = reversed_block(length_block(associated_data.len(), text_len));
     let blocks = associated_data.len().div_ceil(BLOCK_LEN) + text_len.div_ceil(BLOCK_LEN) + 1;
-    let hash = if text_len < GROUP_LEN && blocks <= POWERS {
+    let (tail, rest) = if text_len < GROUP_LEN && blocks <= POWERS {
         let mut tail = Tail::new(key, blocks, lengths);
         tail.absorb_padded(associated_data);
-        tail.finish::<DIRECTION>(counters(pre_counter_block, 0), buffer)
+        (tail, buffer)
     } else {
         let hash = absorb_padded(key, associated_data);
         let text = Text { hash, lengths, rest: buffer };
-        long::<DIRECTION>(key, cache, pre_counter_block, text)?
+        let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
+        if text.rest.is_empty() && text_len > 0 {
+            return Ok(tag(key, pre_counter_block, text.hash));
+        }
+        let mut tail = Tail::new(key, text.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
+        tail.carry(text.hash);
+        (tail, text.rest)
     };
+    let done = (text_len - rest.len()) / BLOCK_LEN;
+    let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
+    Ok(tag(key, pre_counter_block, hash))
+}
+
+/// The hash under AES(J0).
+#[inline]
+#[target_feature(enable = "aes,ssse3")]
+fn tag(key: &Key, pre_counter_block: u128, hash: __m128i) -> [u8; 16] {
     let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
     let mut tag = [0; 16];
     store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
-    Ok(tag)
-}
-
-/// A text of at least a group, or one with long associated data.
-#[inline(never)]
-#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn long<const DIRECTION: bool>(
-    key: &Key,
-    cache: Option<&CounterCache<2>>,
-    pre_counter_block: u128,
-    mut text: Text<'_, '_>,
-) -> Result<__m128i, Fault> {
-    let text_len = text.rest.len();
-    if text_len >= GROUP_LEN {
-        text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
-    }
-    let left = text.rest.len();
-    if left == 0 && text_len > 0 {
-        return Ok(text.hash);
-    }
-    let mut tail = Tail::new(key, left.div_ceil(BLOCK_LEN) + 1, text.lengths);
-    tail.carry(text.hash);
-    let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
-    Ok(tail.finish::<DIRECTION>(counter, text.rest))
+    tag
 }
 
 /// The counters of four blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
@@ -213,7 +205,7 @@ fn next_vector(counter: __m512i) -> __m512i {
 }
 
 /// All whole groups of a text.
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
@@ -221,7 +213,9 @@ fn groups<'i, 'o, const DIRECTION: bool>(
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
-    if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
+    if text.rest.len() < GROUP_LEN {
+        Ok(text)
+    } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
         shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
     } else if !key.first_round.serves(pre_counter_block) {
         Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))

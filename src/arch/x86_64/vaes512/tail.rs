@@ -12,6 +12,7 @@ use core::arch::x86_64::{
     __m128i, __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_setzero_si512,
     _mm512_xor_si512, _mm512_zextsi128_si512,
 };
+use core::hint::black_box;
 
 use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
@@ -23,6 +24,11 @@ use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 /// Vectors in flight.
 const MOST: usize = 4;
 const MOST_LEN: usize = MOST * VECTOR_LEN;
+
+/// Const-generic argument: no vector is partial.
+const WHOLE: bool = true;
+/// Const-generic argument: the last vector may be partial.
+const PARTIAL: bool = false;
 
 /// What goes from vector to vector.
 pub(super) struct Tail<'k> {
@@ -70,46 +76,48 @@ impl<'k> Tail<'k> {
     ) -> __m128i {
         if text.len() > MOST_LEN {
             let (front, rest) = text.split_at(MOST_LEN);
-            counter = self.crypt::<DIRECTION, MOST>(counter, front);
+            counter = self.crypt::<DIRECTION, WHOLE, MOST>(counter, front);
             text = rest;
         }
         match text.len().div_ceil(VECTOR_LEN) {
             0 => {}
-            1 => _ = self.crypt::<DIRECTION, 1>(counter, text),
-            2 => _ = self.crypt::<DIRECTION, 2>(counter, text),
-            3 => _ = self.crypt::<DIRECTION, 3>(counter, text),
-            _ => _ = self.crypt::<DIRECTION, MOST>(counter, text),
+            1 => _ = self.crypt::<DIRECTION, PARTIAL, 1>(counter, text),
+            2 => _ = self.crypt::<DIRECTION, PARTIAL, 2>(counter, text),
+            3 => _ = self.crypt::<DIRECTION, PARTIAL, 3>(counter, text),
+            _ => _ = self.crypt::<DIRECTION, PARTIAL, MOST>(counter, text),
         }
         self.product.reduce()
     }
 
-    /// Encrypts or decrypts `N` vectors, of which the last may be partial; returns the next counters.
+    /// Encrypts or decrypts `N` vectors; returns the next counters.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-    fn crypt<const DIRECTION: bool, const N: usize>(
+    fn crypt<const DIRECTION: bool, const WHOLE: bool, const N: usize>(
         &mut self,
         mut counter: __m512i,
         mut text: InOutBuf<'_, '_, u8>,
     ) -> __m512i {
-        let whitening = round_key(self.key, 0);
+        // Else the compiler loads the round keys for all numbers of vectors, before the choice.
+        let key = black_box(self.key);
+        let whitening = round_key(key, 0);
         let mut states = [_mm512_setzero_si512(); N];
         for state in &mut states {
             *state = _mm512_xor_si512(reverse_lanes(counter), whitening);
             counter = next_vector(counter);
         }
         for round in 1..ROUND_KEYS - 1 {
-            let round_key = round_key(self.key, round);
+            let round_key = round_key(key, round);
             for state in &mut states {
                 *state = _mm512_aesenc_epi128(*state, round_key);
             }
         }
-        let last = round_key(self.key, ROUND_KEYS - 1);
-        let input = load::<N>(text.get_in());
+        let last = round_key(key, ROUND_KEYS - 1);
+        let input = load::<WHOLE, N>(text.get_in());
         let mut output = input;
         for (output, state) in output.iter_mut().zip(states) {
             *output = _mm512_aesenclast_epi128(state, _mm512_xor_si512(last, *output));
         }
-        store::<N>(text.get_out(), &mut output);
+        store::<WHOLE, N>(text.get_out(), &mut output);
         self.absorb(if DIRECTION == SEAL { &output } else { &input });
         self.blocks_left -= text.len().div_ceil(BLOCK_LEN);
         counter
@@ -129,23 +137,29 @@ impl<'k> Tail<'k> {
 /// `N` vectors, of which the last may be partial.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn load<const N: usize>(text: &[u8]) -> [__m512i; N] {
+fn load<const WHOLE: bool, const N: usize>(text: &[u8]) -> [__m512i; N] {
     let mut vectors = [_mm512_setzero_si512(); N];
-    let (full, last) = text.split_at((N - 1) * VECTOR_LEN);
-    for (vector, bytes) in vectors.iter_mut().zip(full.as_chunks().0) {
+    let whole = if WHOLE { N } else { N - 1 };
+    let (whole, last) = text.split_at(whole * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter_mut().zip(whole.as_chunks().0) {
         *vector = load_512(bytes);
     }
-    vectors[N - 1] = load_partial_512(last);
+    if !WHOLE {
+        vectors[N - 1] = load_partial_512(last);
+    }
     vectors
 }
 
 /// The same way back. What was not written of the last vector is cleared.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn store<const N: usize>(text: &mut [u8], vectors: &mut [__m512i; N]) {
-    let (full, last) = text.split_at_mut((N - 1) * VECTOR_LEN);
-    for (vector, bytes) in vectors.iter().zip(full.as_chunks_mut().0) {
+fn store<const WHOLE: bool, const N: usize>(text: &mut [u8], vectors: &mut [__m512i; N]) {
+    let whole = if WHOLE { N } else { N - 1 };
+    let (whole, last) = text.split_at_mut(whole * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter().zip(whole.as_chunks_mut().0) {
         store_512(bytes, *vector);
     }
-    vectors[N - 1] = store_partial_512(last, vectors[N - 1]);
+    if !WHOLE {
+        vectors[N - 1] = store_partial_512(last, vectors[N - 1]);
+    }
 }
