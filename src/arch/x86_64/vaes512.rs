@@ -43,6 +43,8 @@ use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 const VECTOR_LEN: usize = 64;
 /// H^33 and below: a group's blocks, and the block of lengths behind the last ones.
 const POWERS: usize = GROUP_BLOCKS + 1;
+/// Unused entries before H^33: a group's first power, H^32, starts a cache line.
+const LEAD: usize = 3;
 /// Entries behind H^1, so that four vectors of powers may be read from any entry. They meet the zero
 /// blocks behind the text's last one.
 const PADDING: usize = 15;
@@ -62,10 +64,13 @@ impl Token {
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
-    /// H^33, H^32, …, H^1, and padding.
-    powers: [[u8; 16]; POWERS + PADDING],
+    powers: Powers,
     first_round: Box<CounterCache<1>>,
 }
+
+/// Lead, H^33, H^32, …, H^1, and padding.
+#[repr(align(64))]
+struct Powers([[u8; 16]; LEAD + POWERS + PADDING]);
 
 impl Key {
     pub(crate) fn new(_: Token, key: &[u8; 32]) -> Self {
@@ -76,9 +81,7 @@ impl Key {
     /// Fills a cache for pre-counter blocks like the one it was made for.
     pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        let outcome = unsafe { fill_second_round(self, cache) };
-        // What a fault spoils here is seen again where the cache is used.
-        outcome.unwrap_or_default();
+        unsafe { fill_second_round(self, cache) }
     }
 
     pub(crate) fn seal(
@@ -111,9 +114,9 @@ impl Key {
     /// The powers for what starts `blocks_left` blocks before the end.
     #[inline]
     fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
-        let from = (POWERS - blocks_left) * BLOCK_LEN;
+        let from = (LEAD + POWERS - blocks_left) * BLOCK_LEN;
         // The padding makes every slice long enough.
-        self.powers.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
+        self.powers.0.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
     }
 
     /// The powers for a vector that starts `blocks_left` blocks before the end.
@@ -124,9 +127,9 @@ impl Key {
     }
 }
 
-impl Drop for Key {
+impl Drop for Powers {
     fn drop(&mut self) {
-        self.powers.zeroize();
+        self.0.zeroize();
     }
 }
 
@@ -134,8 +137,8 @@ impl Drop for Key {
 fn expand(key: &[u8; 32]) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = [[0; 16]; POWERS + PADDING];
-    fill_powers(&mut powers[..POWERS], h);
+    let mut powers = Powers([[0; 16]; LEAD + POWERS + PADDING]);
+    fill_powers(&mut powers.0[LEAD..][..POWERS], h);
     let mut first_round = Box::new(CounterCache::empty(0));
     fill_first_round(&round_keys, &mut first_round);
     Key { round_keys, powers, first_round }

@@ -17,8 +17,8 @@ use core::arch::x86_64::{
 };
 use core::hint::black_box;
 
+use super::Key;
 use super::ghash::{Product, reverse_lanes};
-use super::{Key, POWERS};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
@@ -75,7 +75,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
             store_group(group.get_out().as_mut(), &states);
         }
         if lengths_are_next {
-            hash = dot(_mm_xor_si128(hash, lengths), load_128(&key.powers[POWERS - 1]));
+            hash = dot(_mm_xor_si128(hash, lengths), load_128(key.powers_from(1)));
         }
     } else if let Some(mut group) = groups.next() {
         let mut states = next_states();
