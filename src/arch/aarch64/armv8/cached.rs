@@ -31,6 +31,7 @@ pub(super) fn cached_groups<const DIRECTION: bool, const EOR3: bool>(
         if done % ENTRIES == 0 {
             difference = differences.next();
         }
+        // Loaded behind that branch: before it they would take the hash's register.
         let mut states = load_group(cache.group(first));
         // Of the last group's counters in a run the last two end in 0 and 1.
         let (before, behind) = states.split_at_mut(GROUP - usize::from(FIRST_COUNTER));
