@@ -1,4 +1,4 @@
-//! The `software` tier: constant-time code for any processor, on the `aes` and `ghash` crates.
+//! The `software` tier: constant-time code for any processor, on the `aes` crate.
 //!
 //! ```text
 //! for each batch of blocks, in private memory:
@@ -12,19 +12,20 @@
 //! the bitsliced words. What it calls is one function for sealing and opening: with a single caller
 //! all of AES is compiled into it.
 //!
-//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by the two crates' word: fixslicing (Adomnicai
-//! and Peyrin, TCHES 2021(1)) and multiplication with masked holes. Where a user's build lets
-//! these crates find the processor's own instructions, they use them.
+//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by that crate's word, fixslicing (Adomnicai and
+//! Peyrin, TCHES 2021(1)), and by `software/ghash.rs`. Where a user's build lets the crate find the
+//! processor's own AES instructions, it uses them.
+
+mod ghash;
 
 use aes::Aes256Enc;
 use aes::cipher::consts::U16;
 use aes::cipher::{
     Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
 };
-use ghash::GHash;
-use ghash::universal_hash::UniversalHash;
 use zeroize::{Zeroize, optimization_barrier};
 
+use self::ghash::HashKey;
 use crate::arch::counter_cache::add_to_counter;
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
 
@@ -37,17 +38,17 @@ const GROUP: usize = 4;
 /// The expanded key. Both parts wipe themselves.
 pub(crate) struct Key {
     cipher: Aes256Enc,
-    hash: GHash,
+    hash_key: HashKey,
 }
 
 impl Key {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let cipher = Aes256Enc::new(key.into());
-        let mut h = ghash::Block::default();
+        let mut h = aes::Block::default();
         cipher.encrypt_block(&mut h);
-        let hash = GHash::new(&h);
+        let hash_key = HashKey::new(u128::from_be_bytes(h.into()));
         h.as_mut_slice().zeroize();
-        Self { cipher, hash }
+        Self { cipher, hash_key }
     }
 
     pub(crate) fn seal(
@@ -76,21 +77,19 @@ impl Key {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
         let lengths = length_block(associated_data.len(), buffer.len());
-        let mut hash = self.hash.clone();
-        hash.update_padded(associated_data);
+        let mut hash = self.hash_key.absorb_padded(0, associated_data);
         let mut mask = aes::Block::default();
         self.cipher.encrypt_with_backend(Text {
             direction,
             pre_counter_block,
+            hash_key: &self.hash_key,
             hash: &mut hash,
             mask: &mut mask,
             rest: buffer,
         });
 
-        hash.update(&[lengths.to_be_bytes().into()]);
-        let mut tag = hash.finalize();
-        xor(&mut tag, &mask);
-        tag.into()
+        hash = self.hash_key.absorb_padded(hash, &lengths.to_be_bytes());
+        (u128::from_be_bytes(mask.into()) ^ hash).to_be_bytes()
     }
 }
 
@@ -98,7 +97,8 @@ impl Key {
 struct Text<'a, 'i, 'o> {
     direction: bool,
     pre_counter_block: u128,
-    hash: &'a mut GHash,
+    hash_key: &'a HashKey,
+    hash: &'a mut u128,
     /// Receives AES(J0).
     mask: &'a mut aes::Block,
     rest: InOutBuf<'i, 'o, u8>,
@@ -112,7 +112,7 @@ impl BlockCipherEncClosure for Text<'_, '_, '_> {
     /// Not inlined: where the compiler sees how round keys are spread it does so again in each group.
     #[inline(never)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        let Self { direction, pre_counter_block, hash, mask, mut rest } = self;
+        let Self { direction, pre_counter_block, hash_key, hash, mask, mut rest } = self;
         let mut counter = pre_counter_block;
         let mut keystream = [aes::Block::default(); BATCH];
         let mut text = [0; BATCH * BLOCK_LEN];
@@ -141,11 +141,11 @@ impl BlockCipherEncClosure for Text<'_, '_, '_> {
             let text = &mut text[..length];
             text.copy_from_slice(batch.get_in());
             if direction == OPEN {
-                hash.update_padded(text);
+                *hash = hash_key.absorb_padded(*hash, text);
             }
             xor(text, keystream);
             if direction == SEAL {
-                hash.update_padded(text);
+                *hash = hash_key.absorb_padded(*hash, text);
             }
             batch.get_out().copy_from_slice(text);
             rest = behind;
