@@ -16,7 +16,7 @@
 
 #[cfg(aarch64_kernels)]
 pub(crate) mod aarch64;
-#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for one"))]
+#[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for all of it"))]
 pub(crate) mod counter_cache;
 pub(crate) mod features;
 pub(crate) mod software;

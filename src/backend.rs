@@ -170,7 +170,7 @@ pub(crate) enum ExpandedKey {
 }
 
 #[cfg_attr(
-    not(x86_64_kernels),
+    not(any(x86_64_kernels, aarch64_kernels)),
     allow(
         unused_variables,
         clippy::unnecessary_wraps,
@@ -196,7 +196,11 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => None,
             #[cfg(aarch64_kernels)]
-            Self::Armv8(_) => None,
+            Self::Armv8(key) => {
+                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
+                key.fill(&mut cache);
+                Some(cache)
+            }
             Self::Software(_) => None,
         }
     }
@@ -233,7 +237,7 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
             #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
+            Self::Armv8(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
         }
     }
@@ -254,7 +258,7 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
             #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
+            Self::Armv8(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
         }
     }

@@ -26,7 +26,7 @@ const EDGES: [(&str, &[&str]); 10] = [
 
 /// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
 const UNSAFE_BLOCKS: [(&str, usize); 9] = [
-    ("src/arch/aarch64/armv8.rs", 3),
+    ("src/arch/aarch64/armv8.rs", 4),
     ("src/arch/aarch64/memory.rs", 2),
     ("src/arch/x86_64/aesni.rs", 3),
     ("src/arch/x86_64/memory.rs", 8),
@@ -39,7 +39,7 @@ const UNSAFE_BLOCKS: [(&str, usize); 9] = [
 const UNSAFE_BLOCKS_CAP: usize = 40;
 
 /// The same of the add-ons: the bench runs instructions that no library offers a loop of.
-const UNSAFE_BLOCKS_OF_ADD_ONS: [(&str, usize); 1] = [("crates/compare/src/yardstick.rs", 5)];
+const UNSAFE_BLOCKS_OF_ADD_ONS: [(&str, usize); 1] = [("crates/compare/src/yardstick.rs", 6)];
 
 /// Lines of a file of code; tests and tables may be longer.
 const FILE_LENGTH_CAP: usize = 600;

@@ -56,8 +56,7 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
     /// Whether the table serves this pre-counter block, and the text behind it starts where the
     /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
     pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
-        let first = pre_counter_block & 0xff == u128::from(FIRST_COUNTER) - 1;
-        first && pre_counter_block & Self::BYTES == self.nonce_bytes
+        starts_aligned(pre_counter_block) && pre_counter_block & Self::BYTES == self.nonce_bytes
     }
 
     /// The block of which `T[0]` would be, were it not subtracted from all.
@@ -119,6 +118,11 @@ impl<const ROUNDS: usize> Drop for CounterCache<ROUNDS> {
         self.entries.as_flattened_mut().fill(0);
         zeroize::optimization_barrier(&self.entries);
     }
+}
+
+/// Whether the text behind this pre-counter block starts with the first entry.
+pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
+    pre_counter_block & 0xff == u128::from(FIRST_COUNTER) - 1
 }
 
 /// The XOR of all blocks. In plain words, of which the compiler makes the widest vectors that the

@@ -1,43 +1,54 @@
-//! The `software` tier: constant-time code for any processor, on the `aes` and `ghash` crates.
+//! The `software` tier: constant-time code for any processor, on the `aes` crate.
 //!
 //! ```text
 //! for each batch of blocks, in private memory:
-//!     keystream = AES(counter, counter + 1, …)     bitsliced, several blocks at once
+//!     keystream = AES(counter, counter + 1, …)     bitsliced, several blocks at once, from J0 on
 //!     output = input ^ keystream
 //!     hash = GHASH(hash, ciphertext)
 //! tag = AES(J0) ^ GHASH(hash, lengths)
 //! ```
 //!
-//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by the two crates' word: fixslicing (Adomnicai
-//! and Peyrin, TCHES 2021(1)) and multiplication with masked holes. Where a user's build lets
-//! these crates find the processor's own instructions, they use them.
+//! The cipher is asked once for a whole text, because each time it first spreads the round keys over
+//! the bitsliced words. What it calls is one function for sealing and opening: with a single caller
+//! all of AES is compiled into it.
+//!
+//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by that crate's word, fixslicing (Adomnicai and
+//! Peyrin, TCHES 2021(1)), and by `software/ghash.rs`. Where a user's build lets the crate find the
+//! processor's own AES instructions, it uses them.
+
+mod ghash;
 
 use aes::Aes256Enc;
-use aes::cipher::{Array, BlockCipherEncrypt, KeyInit};
-use ghash::GHash;
-use ghash::universal_hash::UniversalHash;
-use zeroize::Zeroize;
+use aes::cipher::consts::U16;
+use aes::cipher::{
+    Array, BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser, KeyInit,
+};
+use zeroize::{Zeroize, optimization_barrier};
 
+use self::ghash::HashKey;
+use crate::arch::counter_cache::add_to_counter;
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
 
-/// Blocks of keystream made at a time: a few of the bitsliced batches.
-const BATCH: usize = 32;
-const BATCH_LEN: usize = BATCH * BLOCK_LEN;
+/// Blocks of keystream made at a time: many bitsliced groups, so that the processor changes seldom
+/// between the long codes of AES and GHASH.
+const BATCH: usize = 64;
+/// Blocks in a bitsliced group on 64-bit processors. It takes the same time for one as for all.
+const GROUP: usize = 4;
 
 /// The expanded key. Both parts wipe themselves.
 pub(crate) struct Key {
     cipher: Aes256Enc,
-    hash: GHash,
+    hash_key: HashKey,
 }
 
 impl Key {
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let cipher = Aes256Enc::new(key.into());
-        let mut h = ghash::Block::default();
+        let mut h = aes::Block::default();
         cipher.encrypt_block(&mut h);
-        let hash = GHash::new(&h);
+        let hash_key = HashKey::new(u128::from_be_bytes(h.into()));
         h.as_mut_slice().zeroize();
-        Self { cipher, hash }
+        Self { cipher, hash_key }
     }
 
     pub(crate) fn seal(
@@ -46,7 +57,7 @@ impl Key {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
-        self.crypt::<SEAL>(pre_counter_block, associated_data, buffer)
+        self.crypt(SEAL, pre_counter_block, associated_data, buffer)
     }
 
     pub(crate) fn open(
@@ -55,59 +66,102 @@ impl Key {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
-        self.crypt::<OPEN>(pre_counter_block, associated_data, buffer)
+        self.crypt(OPEN, pre_counter_block, associated_data, buffer)
     }
 
-    fn crypt<const DIRECTION: bool>(
+    fn crypt(
         &self,
+        direction: bool,
         pre_counter_block: u128,
         associated_data: &[u8],
-        mut buffer: InOutBuf<'_, '_, u8>,
+        buffer: InOutBuf<'_, '_, u8>,
     ) -> [u8; 16] {
-        let text_len = buffer.len();
-        let mut hash = self.hash.clone();
-        hash.update_padded(associated_data);
+        let lengths = length_block(associated_data.len(), buffer.len());
+        let mut hash = self.hash_key.absorb_padded(0, associated_data);
+        let mut mask = aes::Block::default();
+        self.cipher.encrypt_with_backend(Text {
+            direction,
+            pre_counter_block,
+            hash_key: &self.hash_key,
+            hash: &mut hash,
+            mask: &mut mask,
+            rest: buffer,
+        });
 
-        let [prefix @ .., c0, c1, c2, c3] = pre_counter_block.to_be_bytes();
-        let mut counter = u32::from_be_bytes([c0, c1, c2, c3]);
+        hash = self.hash_key.absorb_padded(hash, &lengths.to_be_bytes());
+        (u128::from_be_bytes(mask.into()) ^ hash).to_be_bytes()
+    }
+}
+
+/// What is done to a text while the cipher has its round keys at hand.
+struct Text<'a, 'i, 'o> {
+    direction: bool,
+    pre_counter_block: u128,
+    hash_key: &'a HashKey,
+    hash: &'a mut u128,
+    /// Receives AES(J0).
+    mask: &'a mut aes::Block,
+    rest: InOutBuf<'i, 'o, u8>,
+}
+
+impl BlockSizeUser for Text<'_, '_, '_> {
+    type BlockSize = U16;
+}
+
+impl BlockCipherEncClosure for Text<'_, '_, '_> {
+    /// Not inlined: where the compiler sees how round keys are spread it does so again in each group.
+    #[inline(never)]
+    fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
+        let Self { direction, pre_counter_block, hash_key, hash, mask, mut rest } = self;
+        let mut counter = pre_counter_block;
         let mut keystream = [aes::Block::default(); BATCH];
-        let mut text = [0; BATCH_LEN];
-        while !buffer.is_empty() {
-            let batch_len = buffer.len().min(BATCH_LEN);
-            let blocks = &mut keystream[..batch_len.div_ceil(BLOCK_LEN)];
+        let mut text = [0; BATCH * BLOCK_LEN];
+        // The first block of keystream is not the text's.
+        let mut skipped = 1;
+        loop {
+            let wanted = skipped + rest.len().div_ceil(BLOCK_LEN);
+            let blocks = &mut keystream[..wanted.next_multiple_of(GROUP).min(BATCH)];
             for block in blocks.iter_mut() {
-                counter = counter.wrapping_add(1);
-                block[..12].copy_from_slice(&prefix);
-                block[12..].copy_from_slice(&counter.to_be_bytes());
+                *block = counter.to_be_bytes().into();
+                counter = add_to_counter(counter, 1);
             }
-            self.cipher.encrypt_blocks(blocks);
+            let (groups, tail) = InOutBuf::from(&mut *blocks).into_chunks();
+            for group in groups {
+                backend.encrypt_par_blocks(group);
+            }
+            backend.encrypt_tail_blocks(tail);
+            if skipped == 1 {
+                *mask = blocks[0];
+            }
 
-            let (mut batch, rest) = buffer.split_at(batch_len);
-            let text = &mut text[..batch_len];
+            let keystream = Array::slice_as_flattened(&blocks[skipped..]);
+            skipped = 0;
+            let length = rest.len().min(keystream.len());
+            let (mut batch, behind) = rest.split_at(length);
+            let text = &mut text[..length];
             text.copy_from_slice(batch.get_in());
-            if DIRECTION == OPEN {
-                hash.update_padded(text);
+            if direction == OPEN {
+                *hash = hash_key.absorb_padded(*hash, text);
             }
-            for (byte, key) in text.iter_mut().zip(Array::slice_as_flattened(blocks)) {
-                *byte ^= key;
-            }
-            if DIRECTION == SEAL {
-                hash.update_padded(text);
+            xor(text, keystream);
+            if direction == SEAL {
+                *hash = hash_key.absorb_padded(*hash, text);
             }
             batch.get_out().copy_from_slice(text);
-            buffer = rest;
+            rest = behind;
+            if rest.is_empty() {
+                break;
+            }
         }
-        text.zeroize();
-        for block in &mut keystream {
-            block.as_mut_slice().zeroize();
-        }
+        Array::slice_as_flattened_mut(&mut keystream).fill(0);
+        text.fill(0);
+        optimization_barrier(&keystream);
+        optimization_barrier(&text);
+    }
+}
 
-        hash.update(&[length_block(associated_data.len(), text_len).to_be_bytes().into()]);
-        let mut tag = aes::Block::from(pre_counter_block.to_be_bytes());
-        self.cipher.encrypt_block(&mut tag);
-        for (byte, hash) in tag.iter_mut().zip(hash.finalize()) {
-            *byte ^= hash;
-        }
-        tag.into()
+fn xor(bytes: &mut [u8], others: &[u8]) {
+    for (byte, other) in bytes.iter_mut().zip(others) {
+        *byte ^= other;
     }
 }

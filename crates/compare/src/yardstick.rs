@@ -1,18 +1,21 @@
 //! What this processor can do at this moment, whatever the program.
 //!
 //! AES-256 has 14 rounds. A kernel that runs them all cannot be faster than the loop that does nothing
-//! else: 14 VAES instructions a vector. Counter mode can share the first two rounds of neighbouring
-//! blocks, so 12 a vector is the lower limit.
+//! else: 14 VAES instructions a vector, or 14 pairs of AESE and AESMC. Counter mode can share the first
+//! two rounds of neighbouring blocks, so 12 a vector is the lower limit.
 //!
 //! ```text
-//! repeat: for each of ROUNDS: for each of 12 accumulators: accumulator = aesenc(accumulator, key)
+//! repeat: for each of ROUNDS: for each of 12 accumulators: accumulator = round(accumulator, key)
 //! ```
 //!
 //! Twelve accumulators cover the instruction's latency on every processor so far (at most 5 cycles at
 //! one a cycle, 4 at two). The only `unsafe` code of this crate: calls of functions that are compiled
 //! for instructions which [`Yardstick::available`] and [`xor_sweep`] have found.
 
-#![cfg_attr(target_arch = "x86_64", allow(unsafe_code, reason = "target features; see above"))]
+#![cfg_attr(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    allow(unsafe_code, reason = "target features; see above")
+)]
 
 use std::time::Duration;
 
@@ -25,11 +28,12 @@ pub(crate) struct Yardstick(Width);
 
 /// Vectors, by the registers that hold them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "no other loops yet"))]
 enum Width {
     Zmm,
     Ymm,
     Xmm,
+    /// aarch64's only one.
+    Q,
 }
 
 impl Yardstick {
@@ -48,6 +52,10 @@ impl Yardstick {
                 available.push(Self(Width::Xmm));
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("aes") {
+            available.push(Self(Width::Q));
+        }
         available
     }
 
@@ -57,17 +65,19 @@ impl Yardstick {
             "vaes512" => Width::Zmm,
             "vaes256" => Width::Ymm,
             "aesni" => Width::Xmm,
+            "armv8" => Width::Q,
             _ => return None,
         };
         Self::available().into_iter().find(|yardstick| yardstick.0 == width)
     }
 
-    /// `zmm`, `ymm` or `xmm`.
+    /// `zmm`, `ymm`, `xmm` or `q`.
     pub(crate) fn name(self) -> &'static str {
         match self.0 {
             Width::Zmm => "zmm",
             Width::Ymm => "ymm",
             Width::Xmm => "xmm",
+            Width::Q => "q",
         }
     }
 
@@ -76,27 +86,32 @@ impl Yardstick {
         let vector = match self.0 {
             Width::Zmm => 64,
             Width::Ymm => 32,
-            Width::Xmm => 16,
+            Width::Xmm | Width::Q => 16,
         };
         vector * u64::from(ACCUMULATORS)
     }
 
     /// Times so many passes of `ROUNDS` rounds over all accumulators.
     pub(crate) fn time<const ROUNDS: u32>(self, calls: u64) -> Duration {
-        #[cfg(target_arch = "x86_64")]
         match self.0 {
             // SAFETY: `available` is the only place where a `Yardstick` is made, and it has
             // detected `avx512f` and `vaes` for this width.
+            #[cfg(target_arch = "x86_64")]
             Width::Zmm => unsafe { x86_64::zmm::<ROUNDS>(calls) },
             // SAFETY: as above, with `avx2` and `vaes`.
+            #[cfg(target_arch = "x86_64")]
             Width::Ymm => unsafe { x86_64::ymm::<ROUNDS>(calls) },
             // SAFETY: as above, with `avx` and `aes`.
+            #[cfg(target_arch = "x86_64")]
             Width::Xmm => unsafe { x86_64::xmm::<ROUNDS>(calls) },
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = calls;
-            Duration::ZERO
+            // SAFETY: as above, with `aes`; `neon` is part of the target.
+            #[cfg(target_arch = "aarch64")]
+            Width::Q => unsafe { aarch64::q::<ROUNDS>(calls) },
+            // Another architecture's: `available` has none of them.
+            _ => {
+                let _ = calls;
+                Duration::ZERO
+            }
         }
     }
 }
@@ -126,6 +141,37 @@ fn xor(bytes: &mut [u8]) {
     }
 }
 
+/// A loop of nothing but AES rounds.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! rounds {
+    ($name:ident, $features:literal, $key:expr, $round:ident) => {
+        #[target_feature(enable = $features)]
+        pub(super) fn $name<const ROUNDS: u32>(calls: u64) -> Duration {
+            let key = black_box($key);
+            // Variables and not an array: an array ends in memory where a loop stays rolled.
+            let [mut a, mut b, mut c, mut d] = black_box([key; 4]);
+            let [mut e, mut f, mut g, mut h] = black_box([key; 4]);
+            let [mut i, mut j, mut k, mut l] = black_box([key; 4]);
+            let start = ThreadClock::start();
+            for _ in 0..calls {
+                for _ in 0..ROUNDS {
+                    (a, b, c) = ($round(a, key), $round(b, key), $round(c, key));
+                    (d, e, f) = ($round(d, key), $round(e, key), $round(f, key));
+                    (g, h, i) = ($round(g, key), $round(h, key), $round(i, key));
+                    (j, k, l) = ($round(j, key), $round(k, key), $round(l, key));
+                }
+            }
+            let elapsed = start.elapsed();
+            black_box([a, b, c, d, e, f, g, h, i, j, k, l]);
+            elapsed
+        }
+    };
+}
+
+/// Half a round key; any will do.
+#[cfg(target_arch = "x86_64")]
+const KEY: i64 = 0x0123_4567_89ab_cdef;
+
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::{
@@ -135,36 +181,12 @@ mod x86_64 {
     use std::hint::black_box;
     use std::time::Duration;
 
+    use super::KEY;
     use crate::clock::ThreadClock;
 
-    macro_rules! rounds {
-        ($name:ident, $features:literal, $set:ident, $round:ident) => {
-            #[target_feature(enable = $features)]
-            pub(super) fn $name<const ROUNDS: u32>(calls: u64) -> Duration {
-                let key = black_box($set(0x0123_4567_89ab_cdef));
-                // Variables and not an array: an array ends in memory where a loop stays rolled.
-                let [mut a, mut b, mut c, mut d] = black_box([key; 4]);
-                let [mut e, mut f, mut g, mut h] = black_box([key; 4]);
-                let [mut i, mut j, mut k, mut l] = black_box([key; 4]);
-                let start = ThreadClock::start();
-                for _ in 0..calls {
-                    for _ in 0..ROUNDS {
-                        (a, b, c) = ($round(a, key), $round(b, key), $round(c, key));
-                        (d, e, f) = ($round(d, key), $round(e, key), $round(f, key));
-                        (g, h, i) = ($round(g, key), $round(h, key), $round(i, key));
-                        (j, k, l) = ($round(j, key), $round(k, key), $round(l, key));
-                    }
-                }
-                let elapsed = start.elapsed();
-                black_box([a, b, c, d, e, f, g, h, i, j, k, l]);
-                elapsed
-            }
-        };
-    }
-
-    rounds!(zmm, "avx512f,vaes", _mm512_set1_epi64, _mm512_aesenc_epi128);
-    rounds!(ymm, "avx2,vaes", _mm256_set1_epi64x, _mm256_aesenc_epi128);
-    rounds!(xmm, "avx,aes", _mm_set1_epi64x, _mm_aesenc_si128);
+    rounds!(zmm, "avx512f,vaes", _mm512_set1_epi64(KEY), _mm512_aesenc_epi128);
+    rounds!(ymm, "avx2,vaes", _mm256_set1_epi64x(KEY), _mm256_aesenc_epi128);
+    rounds!(xmm, "avx,aes", _mm_set1_epi64x(KEY), _mm_aesenc_si128);
 
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn xor_avx512(bytes: &mut [u8]) {
@@ -175,6 +197,24 @@ mod x86_64 {
     pub(super) fn xor_avx2(bytes: &mut [u8]) {
         super::xor(bytes);
     }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64 {
+    use std::arch::aarch64::{uint8x16_t, vaeseq_u8, vaesmcq_u8, vdupq_n_u8};
+    use std::hint::black_box;
+    use std::time::Duration;
+
+    use crate::clock::ThreadClock;
+
+    /// One instruction after the other on one register: most cores run the two as one.
+    #[inline]
+    #[target_feature(enable = "neon,aes")]
+    fn round(block: uint8x16_t, key: uint8x16_t) -> uint8x16_t {
+        vaesmcq_u8(vaeseq_u8(block, key))
+    }
+
+    rounds!(q, "neon,aes", vdupq_n_u8(0x5a), round);
 }
 
 #[cfg(test)]
@@ -193,7 +233,12 @@ mod tests {
 
     #[test]
     fn a_tier_has_the_yardstick_of_its_vectors() {
-        for (tier, name, bytes) in [("vaes512", "zmm", 64), ("vaes256", "ymm", 32)] {
+        for (tier, name, bytes) in [
+            ("vaes512", "zmm", 64),
+            ("vaes256", "ymm", 32),
+            ("aesni", "xmm", 16),
+            ("armv8", "q", 16),
+        ] {
             if let Some(yardstick) = Yardstick::of_tier(tier) {
                 assert_eq!((yardstick.name(), yardstick.bytes_per_call()), (name, 12 * bytes));
                 assert!(yardstick.time::<14>(1000) > Duration::ZERO);
