@@ -194,7 +194,11 @@ impl ExpandedKey {
                 Some(cache)
             }
             #[cfg(x86_64_kernels)]
-            Self::Aesni(_) => None,
+            Self::Aesni(key) => {
+                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
+                key.fill(&mut cache);
+                Some(cache)
+            }
             #[cfg(aarch64_kernels)]
             Self::Armv8(key) => {
                 let mut cache = Box::new(CounterCache::empty(pre_counter_block));
@@ -235,7 +239,7 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Vaes256(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
+            Self::Aesni(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             #[cfg(aarch64_kernels)]
             Self::Armv8(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
             Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
@@ -256,7 +260,7 @@ impl ExpandedKey {
             #[cfg(x86_64_kernels)]
             Self::Vaes256(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
+            Self::Aesni(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             #[cfg(aarch64_kernels)]
             Self::Armv8(key) => key.open(cache, pre_counter_block, associated_data, buffer),
             Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),

@@ -25,10 +25,12 @@ const EDGES: [(&str, &[&str]); 10] = [
 ];
 
 /// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
-const UNSAFE_BLOCKS: [(&str, usize); 9] = [
+const UNSAFE_BLOCKS: [(&str, usize); 11] = [
     ("src/arch/aarch64/armv8.rs", 4),
     ("src/arch/aarch64/memory.rs", 2),
-    ("src/arch/x86_64/aesni.rs", 3),
+    ("src/arch/x86_64/aesni.rs", 5),
+    ("src/arch/x86_64/aesni/ghash.rs", 1),
+    ("src/arch/x86_64/aesni/group.rs", 1),
     ("src/arch/x86_64/memory.rs", 8),
     ("src/arch/x86_64/vaes256.rs", 4),
     ("src/arch/x86_64/vaes256/ghash.rs", 1),

@@ -12,6 +12,7 @@ pub(crate) struct Features {
     pub(crate) pclmulqdq: bool,
     pub(crate) ssse3: bool,
     pub(crate) sse41: bool,
+    pub(crate) avx: bool,
     pub(crate) avx2: bool,
     pub(crate) vaes: bool,
     pub(crate) vpclmulqdq: bool,
@@ -48,6 +49,12 @@ impl Features {
         self.aes && self.pclmulqdq && self.ssse3 && self.sse41
     }
 
+    /// Whether the `aesni` kernel may use AVX.
+    #[cfg(any(x86_64_kernels, test))]
+    pub(crate) fn support_avx(self) -> bool {
+        self.avx
+    }
+
     /// Whether the `vaes256` kernel may run.
     pub(crate) fn support_vaes256(self) -> bool {
         self.support_aesni() && self.avx2 && self.vaes && self.vpclmulqdq
@@ -81,6 +88,7 @@ mod x86_64 {
     cpufeatures::new!(cpu_pclmulqdq, "pclmulqdq");
     cpufeatures::new!(cpu_ssse3, "ssse3");
     cpufeatures::new!(cpu_sse41, "sse4.1");
+    cpufeatures::new!(cpu_avx, "avx");
     cpufeatures::new!(cpu_avx2, "avx2");
     cpufeatures::new!(cpu_avx512f, "avx512f");
     cpufeatures::new!(cpu_avx512bw, "avx512bw");
@@ -99,6 +107,7 @@ mod x86_64 {
             pclmulqdq: cpu_pclmulqdq::get(),
             ssse3: cpu_ssse3::get(),
             sse41: cpu_sse41::get(),
+            avx: cpu_avx::get(),
             avx2: cpu_avx2::get(),
             avx512f: cpu_avx512f::get(),
             avx512bw: cpu_avx512bw::get(),

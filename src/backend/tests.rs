@@ -10,12 +10,13 @@ fn choose(features: Features) -> Tier {
 }
 
 /// What the named processor reports, from the vendors' and sandpile.org's CPUID tables.
-const PROCESSORS: [(&str, Features, Tier); 9] = {
+const PROCESSORS: [(&str, Features, Tier); 10] = {
     const NEHALEM: Features = Features {
         aes: false,
         pclmulqdq: false,
         ssse3: true,
         sse41: true,
+        avx: false,
         avx2: false,
         vaes: false,
         vpclmulqdq: false,
@@ -27,7 +28,8 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
         sha3: false,
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
-    const HASWELL: Features = Features { avx2: true, ..WESTMERE };
+    const SANDY_BRIDGE: Features = Features { avx: true, ..WESTMERE };
+    const HASWELL: Features = Features { avx2: true, ..SANDY_BRIDGE };
     const ZEN_3: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
     const ALDER_LAKE: Features = ZEN_3;
     const SKYLAKE_X: Features =
@@ -36,6 +38,7 @@ const PROCESSORS: [(&str, Features, Tier); 9] = {
     [
         ("Nehalem", NEHALEM, Tier::Software),
         ("Westmere", WESTMERE, Tier::Aesni),
+        ("Sandy Bridge", SANDY_BRIDGE, Tier::Aesni),
         ("Haswell", HASWELL, Tier::Aesni),
         ("Zen 3", ZEN_3, Tier::Vaes256),
         ("Alder Lake", ALDER_LAKE, Tier::Vaes256),
@@ -51,6 +54,8 @@ fn each_processor_gets_its_tier() {
     for (processor, features, tier) in PROCESSORS {
         assert_eq!(choose(features), tier, "{processor}");
         assert_eq!(Tier::supported_by(features).last(), Some(Tier::Software), "{processor}");
+        let before_avx = matches!(processor, "Nehalem" | "Westmere");
+        assert_eq!(features.support_avx(), !before_avx, "{processor}");
     }
 }
 
@@ -83,7 +88,7 @@ fn each_aarch64_processor_gets_its_tier() {
 #[test]
 fn a_tier_needs_each_of_its_features() {
     type Clear = fn(&mut Features);
-    let (_, ice_lake, _) = PROCESSORS[6];
+    let (_, ice_lake, _) = PROCESSORS[7];
     let for_vaes512: [Clear; 4] = [
         |f| f.avx512f = false,
         |f| f.avx512bw = false,

@@ -1,194 +1,279 @@
-//! The `aesni` tier: AES-NI and PCLMULQDQ on eight 128-bit blocks at a time.
+//! The `aesni` tier: AES-NI and PCLMULQDQ on eight 128-bit blocks at a time, with AVX where there is
+//! one and without.
 //!
 //! ```text
-//! absorb(bytes): hash ^= first block; hash = Σ block[i] · H^(n-i), n <= 8, reduced once a group
-//!
-//! counter = J0 + 1
-//! for each group of 8 blocks, then for what is left:
-//!     keystream[i] = AES(counter + i)          8 blocks in flight, a round at a time
-//!     output[i] = input[i] ^ keystream[i]
-//!     absorb(ciphertext)
-//! tag = AES(J0) ^ (hash ^ lengths) · H
+//! for each group of 2 x 8 blocks (see group.rs; each reads its text once):
+//!     states = AES rounds 1 and 2 of the counters, computed, or from the counter cache
+//!     rounds 3 to 13, between them GHASH of
+//!         sealing: the group before, so that AES never waits for it
+//!         opening: this group's ciphertext, which is there
+//!     output = last round of states, its key ^ text
+//! what is left and the block of lengths: see tail.rs
+//! tag = AES(J0) ^ hash
 //! ```
 //!
-//! NIST SP 800-38D, algorithms 4 and 5.
+//! NIST SP 800-38D, algorithms 4 and 5; `counter_cache.rs` for the cache.
 //!
-//! Constant-time: branches and indexes depend on lengths alone.
+//! The groups are compiled twice: for the first processors with AES-NI, and with AVX, whose
+//! instructions have a register of their own for the result and so need fewer copies.
+//!
+//! Constant-time: branches and indexes depend on lengths and counters alone.
 
-use core::arch::x86_64::{
-    __m128i, _mm_add_epi32, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_set_epi32,
-    _mm_setzero_si128, _mm_xor_si128,
-};
+mod cached;
+mod ghash;
+mod group;
+mod tail;
+
+use core::arch::x86_64::{__m128i, _mm_add_epi32, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
 
 use zeroize::Zeroize;
 
-use super::aes::{ROUND_KEYS, RoundKeys};
-use super::ghash::{Product, dot, fill_powers, hash_key, reverse_bytes, reversed_block};
-use super::memory::{load_128, store_128};
+use self::cached::{cached_groups, fill};
+use self::ghash::{HALF_SUMS, Hash, POWERS, half_sums};
+use self::group::{GROUP_LEN, IN_FLIGHT, Text, each_group};
+use self::tail::Tail;
+use super::aes::RoundKeys;
+use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
+use super::memory::{load_128, load_partial_128, store_128};
+use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 
-/// Blocks in flight.
-const GROUP: usize = 8;
-const GROUP_LEN: usize = GROUP * BLOCK_LEN;
+/// From this length on a table for one text pays for itself.
+const CACHE_FROM: usize = 16 * 1024;
 
-/// Proof that this processor has what the kernel needs.
+/// Const-generic argument of the groups: compiled with AVX.
+const AVX: bool = true;
+/// Const-generic argument of the groups: compiled without.
+const NO_AVX: bool = false;
+
+/// Proof that this processor has what the kernel needs, and whether it has AVX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(());
+pub(crate) struct Token {
+    avx: bool,
+}
 
 impl Token {
     pub(crate) fn detect() -> Option<Self> {
-        Features::detect().support_aesni().then_some(Self(()))
+        let features = Features::detect();
+        features.support_aesni().then_some(Self { avx: features.support_avx() })
     }
 }
 
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
-    /// H^8, H^7, …, H^1.
-    powers: [[u8; 16]; GROUP],
+    /// H^17, H^16, …, H^1.
+    powers: [[u8; 16]; POWERS],
+    /// The two halves of a power added up: H^16 and H^15, …, H^2 and H^1.
+    half_sums: [[u8; 16]; HALF_SUMS],
+    token: Token,
 }
 
 impl Key {
-    pub(crate) fn new(_: Token, key: &[u8; 32]) -> Self {
+    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Self {
         // SAFETY: the token says that `Features::support_aesni` holds.
-        unsafe { expand(key) }
+        unsafe { expand(token, key) }
+    }
+
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
+        unsafe { fill(self, cache) }
     }
 
     pub(crate) fn seal(
         &self,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { crypt::<SEAL>(self, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<SEAL>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 
     pub(crate) fn open(
         &self,
+        cache: Option<&CounterCache<2>>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
+    ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { crypt::<OPEN>(self, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 }
 
 impl Drop for Key {
     fn drop(&mut self) {
         self.powers.zeroize();
+        self.half_sums.zeroize();
     }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn expand(key: &[u8; 32]) -> Key {
+fn expand(token: Token, key: &[u8; 32]) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = [[0; 16]; GROUP];
+    let mut powers = [[0; 16]; POWERS];
     fill_powers(&mut powers, h);
-    Key { round_keys, powers }
+    let mut sums = [[0; 16]; HALF_SUMS];
+    let (_, of_a_group) = powers.as_rchunks();
+    for (sums, [first, second]) in sums.iter_mut().zip(of_a_group) {
+        store_128(sums, half_sums(load_128(first), load_128(second)));
+    }
+    Key { round_keys, powers, half_sums: sums, token }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
+    cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
-) -> [u8; 16] {
+) -> Result<[u8; 16], Fault> {
     let text_len = buffer.len();
-    let mut hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-
-    // Reversed, the counter is the lowest lane.
-    let j0 = reversed_block(pre_counter_block);
-    let mut counter = _mm_add_epi32(j0, _mm_set_epi32(0, 0, 0, 1));
-
-    let (groups, mut rest) = buffer.into_chunks::<aes::cipher::consts::U128>();
-    for mut group in groups {
-        let mut blocks = keystream(&key.round_keys, &mut counter);
-
-        let input: &[u8; GROUP_LEN] = group.get_in().as_ref();
-        let mut ciphertext = [_mm_setzero_si128(); GROUP];
-        for ((block, text), hashed) in
-            blocks.iter_mut().zip(input.as_chunks().0).zip(&mut ciphertext)
-        {
-            let text = load_128(text);
-            *block = _mm_xor_si128(*block, text);
-            *hashed = if DIRECTION == SEAL { *block } else { text };
-        }
-        let output: &mut [u8; GROUP_LEN] = group.get_out().as_mut();
-        for (bytes, block) in output.as_chunks_mut().0.iter_mut().zip(blocks) {
-            store_128(bytes, block);
-        }
-        hash = absorb(key, hash, &ciphertext);
-    }
-
-    // Fewer than eight blocks, in private memory: each byte of the caller's is read once.
-    let left = rest.len();
-    if left > 0 {
-        let blocks = keystream(&key.round_keys, &mut counter);
-
-        let mut text = [[0; 16]; GROUP];
-        text.as_flattened_mut()[..left].copy_from_slice(rest.get_in());
-        if DIRECTION == OPEN {
-            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
-        }
-        for (bytes, block) in text.iter_mut().zip(blocks) {
-            let output = _mm_xor_si128(load_128(bytes), block);
-            store_128(bytes, output);
-        }
-        if DIRECTION == SEAL {
-            hash = absorb_padded(key, hash, &text.as_flattened()[..left]);
-        }
-        rest.get_out().copy_from_slice(&text.as_flattened()[..left]);
-        text.zeroize();
-    }
-
+    let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
     let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let hash = _mm_xor_si128(hash, lengths);
-    let hash = reverse_bytes(dot(hash, load_128(&key.powers[GROUP - 1])));
+    let mut text = Text { hash, lengths, rest: buffer };
+    if text_len >= GROUP_LEN {
+        let cache = cache.filter(|cache| cache.serves(pre_counter_block));
+        text = if cache.is_none() && text_len >= CACHE_FROM {
+            long_groups::<DIRECTION>(key, pre_counter_block, text)?
+        } else {
+            groups::<DIRECTION>(key, cache, pre_counter_block, text)?
+        };
+    }
+    let left = text.rest.len();
+    let hash = if left == 0 && text_len > 0 {
+        text.hash
+    } else {
+        let counter = counter(pre_counter_block, (text_len - left) / BLOCK_LEN);
+        let mut tail = Tail::new(key, counter, text.hash, left);
+        tail.crypt::<DIRECTION>(text.rest);
+        tail.finish(text.lengths)
+    };
+
+    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
     let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(hash, key.round_keys.encrypt_block(reverse_bytes(j0))));
-    tag
+    store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
+    Ok(tag)
 }
 
-/// AES-256 of the next eight counter blocks, a round at a time.
-#[inline]
-#[target_feature(enable = "aes,ssse3")]
-fn keystream(round_keys: &RoundKeys, counter: &mut __m128i) -> [__m128i; GROUP] {
-    let one = _mm_set_epi32(0, 0, 0, 1);
-    let whitening = load_128(&round_keys.0[0]);
-    let mut blocks = [_mm_setzero_si128(); GROUP];
-    for block in &mut blocks {
-        *block = _mm_xor_si128(reverse_bytes(*counter), whitening);
-        *counter = _mm_add_epi32(*counter, one);
+/// With a cache for this text alone, on the stack: a function of its own, so that short texts do
+/// not pay for the room.
+#[inline(never)]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn long_groups<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    let mut cache = CounterCache::empty(pre_counter_block);
+    if !cache.serves(pre_counter_block) {
+        // Not a 96-bit nonce: the groups are not aligned with the table.
+        return groups::<DIRECTION>(key, None, pre_counter_block, text);
     }
-    for round_key in &round_keys.0[1..ROUND_KEYS - 1] {
-        let round_key = load_128(round_key);
-        for block in &mut blocks {
-            *block = _mm_aesenc_si128(*block, round_key);
+    fill(key, &mut cache);
+    groups::<DIRECTION>(key, Some(&cache), pre_counter_block, text)
+}
+
+/// All whole groups of a text.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn groups<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    cache: Option<&CounterCache<2>>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    if key.token.avx {
+        // SAFETY: the key's token says that `Features::support_avx` holds.
+        unsafe { groups_avx::<DIRECTION>(key, cache, pre_counter_block, text) }
+    } else {
+        groups_plain::<DIRECTION>(key, cache, pre_counter_block, text)
+    }
+}
+
+#[inline(never)]
+#[target_feature(enable = "avx,aes,pclmulqdq")]
+fn groups_avx<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    cache: Option<&CounterCache<2>>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    any_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, text)
+}
+
+#[inline(never)]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn groups_plain<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    cache: Option<&CounterCache<2>>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    any_groups::<DIRECTION, NO_AVX>(key, cache, pre_counter_block, text)
+}
+
+/// Groups with a cache or without.
+///
+/// `AVX` is not read: it gives each of the two functions above a body of its own, with one caller,
+/// into which the compiler puts it. There it takes on that function's features.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn any_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
+    key: &Key,
+    cache: Option<&CounterCache<2>>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    match cache {
+        Some(cache) => cached_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, text),
+        None => Ok(computed_groups::<DIRECTION, AVX>(key, pre_counter_block, text)),
+    }
+}
+
+/// Groups whose fourteen rounds are all computed.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn computed_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
+    key: &Key,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Text<'i, 'o> {
+    let mut counter = counter(pre_counter_block, 0);
+    let states = || {
+        let whitening = load_128(&key.round_keys.0[0]);
+        let mut states = [_mm_setzero_si128(); IN_FLIGHT];
+        for state in &mut states {
+            *state = _mm_xor_si128(reverse_bytes(counter), whitening);
+            counter = next(counter);
         }
-    }
-    let last = load_128(&round_keys.0[ROUND_KEYS - 1]);
-    for block in &mut blocks {
-        *block = _mm_aesenclast_si128(*block, last);
-    }
-    blocks
+        states
+    };
+    each_group::<DIRECTION, AVX, 0>(key, text, states)
 }
 
-/// GHASH of up to eight blocks onto `hash`: one reduction.
+/// The counter block `done` blocks after the first of the text, byte-reversed: the 32-bit counter is
+/// the lowest word.
 #[inline]
-#[target_feature(enable = "pclmulqdq,ssse3")]
-fn absorb(key: &Key, hash: __m128i, blocks: &[__m128i]) -> __m128i {
-    let mut product = Product::zero();
-    let mut carried = hash;
-    for (block, power) in blocks.iter().zip(&key.powers[GROUP - blocks.len()..]) {
-        product.add(_mm_xor_si128(reverse_bytes(*block), carried), load_128(power));
-        carried = _mm_setzero_si128();
-    }
-    product.reduce()
+#[target_feature(enable = "sse2")]
+fn counter(pre_counter_block: u128, done: usize) -> __m128i {
+    // Counters are 32 bits wide and wrap.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "as they do")]
+    let done = done as u32 as i32;
+    next(_mm_add_epi32(reversed_block(pre_counter_block), _mm_set_epi32(0, 0, 0, done)))
+}
+
+/// The counter block behind this one.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn next(counter: __m128i) -> __m128i {
+    _mm_add_epi32(counter, _mm_set_epi32(0, 0, 0, 1))
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
@@ -196,13 +281,14 @@ fn absorb(key: &Key, hash: __m128i, blocks: &[__m128i]) -> __m128i {
 #[target_feature(enable = "pclmulqdq,ssse3")]
 fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
     for group in bytes.chunks(GROUP_LEN) {
-        let mut padded = [[0; 16]; GROUP];
-        padded.as_flattened_mut()[..group.len()].copy_from_slice(group);
-        let mut blocks = [_mm_setzero_si128(); GROUP];
-        for (block, bytes) in blocks.iter_mut().zip(&padded) {
-            *block = load_128(bytes);
+        let mut sum = Hash::new(key, hash, group.len().div_ceil(BLOCK_LEN));
+        for block in group.chunks(BLOCK_LEN) {
+            sum.add(reverse_bytes(load_partial_128(block)));
         }
-        hash = absorb(key, hash, &blocks[..group.len().div_ceil(BLOCK_LEN)]);
+        hash = sum.reduce();
     }
     hash
 }
+
+#[cfg(test)]
+mod tests;

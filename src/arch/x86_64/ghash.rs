@@ -85,9 +85,9 @@ pub(super) fn fill_powers(powers: &mut [[u8; 16]], hash_key: __m128i) {
 /// A sum of products before its reduction, 256 bits in three overlapping parts.
 #[derive(Clone, Copy)]
 pub(super) struct Product {
-    low: __m128i,
-    middle: __m128i,
-    high: __m128i,
+    pub(super) low: __m128i,
+    pub(super) middle: __m128i,
+    pub(super) high: __m128i,
 }
 
 impl Product {

@@ -22,6 +22,38 @@ pub(super) fn store_128(bytes: &mut [u8; 16], vector: __m128i) {
     unsafe { _mm_storeu_si128(bytes.as_mut_ptr().cast(), vector) }
 }
 
+/// The first 16 bytes or, of a shorter slice, all of them with zeros behind.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn load_partial_128(bytes: &[u8]) -> __m128i {
+    if let Some(bytes) = bytes.first_chunk() {
+        return load_128(bytes);
+    }
+    let mut padded = [0; 16];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    let vector = load_128(&padded);
+    wipe(&mut padded);
+    vector
+}
+
+/// Writes the first 16 bytes or, of a shorter slice, as many as it holds; returns the vector with
+/// the bytes that were not written zeroed.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn store_partial_128(bytes: &mut [u8], vector: __m128i) -> __m128i {
+    if let Some(bytes) = bytes.first_chunk_mut() {
+        store_128(bytes, vector);
+        return vector;
+    }
+    let mut padded = [0; 16];
+    store_128(&mut padded, vector);
+    bytes.copy_from_slice(&padded[..bytes.len()]);
+    padded[bytes.len()..].fill(0);
+    let written = load_128(&padded);
+    wipe(&mut padded);
+    written
+}
+
 /// Thirty-two bytes as a vector.
 #[inline]
 #[target_feature(enable = "avx")]
@@ -72,7 +104,7 @@ pub(super) fn store_partial_256(bytes: &mut [u8], vector: __m256i) -> __m256i {
 
 /// Clears text and keystream in one store.
 #[inline]
-fn wipe(bytes: &mut [u8; 32]) {
+fn wipe<const LEN: usize>(bytes: &mut [u8; LEN]) {
     bytes.fill(0);
     zeroize::optimization_barrier(bytes);
 }

@@ -1,0 +1,56 @@
+//! Groups whose first two AES rounds come from a counter cache: see `counter_cache.rs`.
+
+use core::arch::x86_64::{_mm_aesenc_si128, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
+
+use super::Key;
+use super::group::{IN_FLIGHT, Text, each_group, load_blocks};
+use crate::arch::Fault;
+use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
+use crate::arch::x86_64::counter_cache::{Differences, after_round};
+use crate::arch::x86_64::memory::{load_128, store_128};
+
+/// Groups whose first two rounds come from the cache.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
+    key: &Key,
+    cache: &CounterCache<2>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    let mut differences = Differences::<2>::new(&key.round_keys, pre_counter_block);
+    let mut difference = differences.next();
+    let mut done = 0;
+    let states = || {
+        let mut states = load_blocks(cache.group(done));
+        let current = difference;
+        done += IN_FLIGHT;
+        if done % ENTRIES == 0 {
+            difference = differences.next();
+        }
+        for (number, state) in states.iter_mut().enumerate() {
+            // The last two counters of a run's last eight end in 0 and 1.
+            let of_next = number >= IN_FLIGHT - usize::from(FIRST_COUNTER);
+            *state = _mm_xor_si128(*state, if of_next { difference } else { current });
+        }
+        states
+    };
+    let text = each_group::<DIRECTION, AVX, 2>(key, text, states);
+    if cache.is_sound() { Ok(text) } else { Err(Fault) }
+}
+
+/// Fills a cache of two rounds.
+#[target_feature(enable = "aes,ssse3")]
+pub(super) fn fill(key: &Key, cache: &mut CounterCache<2>) {
+    let base = after_round::<0>(&key.round_keys, cache.base_block());
+    let first_key = load_128(&key.round_keys.0[1]);
+    // A round ends with the XOR of its key: here that subtracts T[0].
+    let first = _mm_aesenc_si128(_mm_aesenc_si128(base, first_key), _mm_setzero_si128());
+    let mut last_byte = FIRST_COUNTER;
+    for entry in cache.entries_mut() {
+        let block = _mm_set_epi32(i32::from_le_bytes([0, 0, 0, last_byte]), 0, 0, 0);
+        let state = _mm_aesenc_si128(_mm_xor_si128(base, block), first_key);
+        store_128(entry, _mm_aesenc_si128(state, first));
+        last_byte = last_byte.wrapping_add(1);
+    }
+}
