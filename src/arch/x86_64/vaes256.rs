@@ -4,9 +4,7 @@
 //! ```text
 //! for each group of 8 vectors (see group.rs; each reads its text once):
 //!     states = AES rounds 1 and 2 of the counters, computed, or from the counter cache
-//!     rounds 3 to 13, between them GHASH of
-//!         sealing: the group before, so that AES never waits for it
-//!         opening: this group's ciphertext, which is there
+//!     rounds 3 to 13, between them GHASH of the group before, so that AES never waits for it
 //!     output = last round of states, its key ^ text
 //! what is left and the block of lengths: see tail.rs
 //! tag = AES(J0) ^ hash
@@ -24,20 +22,21 @@ mod tail;
 use alloc::boxed::Box;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_setzero_si128, _mm_xor_si128, _mm256_add_epi32,
-    _mm256_broadcastsi128_si256, _mm256_set_epi32, _mm256_setzero_si256, _mm256_xor_si256,
-    _mm256_zextsi128_si256,
+    _mm256_broadcastsi128_si256, _mm256_set_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
+    _mm256_xor_si256, _mm256_zextsi128_si256,
 };
+use core::array;
 
 use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
 use self::ghash::{Product, reverse_lanes};
-use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
+use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, Text, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill_first_round;
 use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
-use super::memory::{load_256, load_partial_256, store_128};
+use super::memory::{load_128, load_256, load_partial_256, store_128};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
@@ -45,9 +44,9 @@ use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 const VECTOR_LEN: usize = 32;
 /// H^17 and below: a group's blocks, and the block of lengths behind the last ones.
 const POWERS: usize = GROUP_BLOCKS + 1;
-/// Entries behind H^1, so that a vector of powers may be read from any entry. They meet the zero
+/// Entries behind H^1, so that four vectors of powers may be read from any entry. They meet the zero
 /// blocks behind the text's last one.
-const PADDING: usize = 1;
+const PADDING: usize = 7;
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 16 * 1024;
 
@@ -66,6 +65,8 @@ pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^17, H^16, …, H^1, and padding.
     powers: [[u8; 16]; POWERS + PADDING],
+    /// Of H^16, H^14, …, H^2 the XOR of both halves: one for each vector of a group.
+    power_sums: [u64; GROUP],
     first_round: Box<CounterCache<1>>,
 }
 
@@ -108,19 +109,40 @@ impl Key {
         &mut self.first_round
     }
 
+    /// The powers for what starts `blocks_left` blocks before the end.
+    #[inline]
+    fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
+        let from = (POWERS - blocks_left) * BLOCK_LEN;
+        // The padding makes every slice long enough.
+        self.powers.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
+    }
+
     /// The powers for a vector that starts `blocks_left` blocks before the end.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn powers_for(&self, blocks_left: usize) -> __m256i {
-        let from = (POWERS - blocks_left) * BLOCK_LEN;
-        let bytes = &self.powers.as_flattened()[from..];
-        load_256(bytes.first_chunk().unwrap_or(&[0; VECTOR_LEN]))
+        load_256(self.powers_from(blocks_left))
+    }
+
+    /// H^16, H^14, …, H^2 in both lanes: one for each vector of a group whose lanes are hashed apart.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn power_of(&self, vector: usize) -> __m256i {
+        _mm256_broadcastsi128_si256(load_128(self.powers_from(2 * (GROUP - vector))))
+    }
+
+    /// The XOR of that power's halves.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn power_sum_of(&self, vector: usize) -> __m256i {
+        _mm256_set1_epi64x(self.power_sums[vector].cast_signed())
     }
 }
 
 impl Drop for Key {
     fn drop(&mut self) {
         self.powers.zeroize();
+        self.power_sums.zeroize();
     }
 }
 
@@ -130,9 +152,15 @@ fn expand(key: &[u8; 32]) -> Key {
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = [[0; 16]; POWERS + PADDING];
     fill_powers(&mut powers[..POWERS], h);
+    let power_sums = array::from_fn(|vector| half_sum(&powers[2 * vector + 1]));
     let mut first_round = Box::new(CounterCache::empty(0));
     fill_first_round(&round_keys, &mut first_round);
-    Key { round_keys, powers, first_round }
+    Key { round_keys, powers, power_sums, first_round }
+}
+
+/// The XOR of both halves.
+fn half_sum(block: &[u8; BLOCK_LEN]) -> u64 {
+    block.as_chunks().0.iter().fold(0, |sum, half| sum ^ u64::from_le_bytes(*half))
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
@@ -144,24 +172,36 @@ fn crypt<const DIRECTION: bool>(
     buffer: InOutBuf<'_, '_, u8>,
 ) -> Result<[u8; 16], Fault> {
     let text_len = buffer.len();
-    let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-    let (hash, rest) = if text_len < GROUP_LEN {
-        (hash, buffer)
-    } else {
-        groups::<DIRECTION>(key, cache, pre_counter_block, hash, buffer)?
-    };
-
-    let left = rest.len();
-    let counter = counters(pre_counter_block, (text_len - left) / BLOCK_LEN);
-    let mut tail = Tail::new(key, counter, hash, left);
-    tail.crypt::<DIRECTION>(rest);
     let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let hash = reverse_bytes(tail.finish(lengths));
+    let blocks = associated_data.len().div_ceil(BLOCK_LEN) + text_len.div_ceil(BLOCK_LEN) + 1;
+    let (tail, rest) = if text_len < GROUP_LEN && blocks <= POWERS {
+        let mut tail = Tail::new(key, blocks, lengths);
+        tail.absorb_padded(associated_data);
+        (tail, buffer)
+    } else {
+        let hash = absorb_padded(key, associated_data);
+        let text = Text { hash, lengths, rest: buffer };
+        let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
+        if text.rest.is_empty() && text_len > 0 {
+            return Ok(tag(key, pre_counter_block, text.hash));
+        }
+        let mut tail = Tail::new(key, text.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
+        tail.carry(text.hash);
+        (tail, text.rest)
+    };
+    let done = (text_len - rest.len()) / BLOCK_LEN;
+    let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
+    Ok(tag(key, pre_counter_block, hash))
+}
 
+/// The hash under AES(J0).
+#[inline]
+#[target_feature(enable = "aes,ssse3")]
+fn tag(key: &Key, pre_counter_block: u128, hash: __m128i) -> [u8; 16] {
     let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
     let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(hash, mask));
-    Ok(tag)
+    store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
+    tag
 }
 
 /// The counters of two blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
@@ -186,24 +226,25 @@ fn next_vector(counter: __m256i) -> __m256i {
     _mm256_add_epi32(counter, two)
 }
 
-/// All whole groups of a text; returns the hash and what is left.
-#[inline]
+/// All whole groups of a text.
+#[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
-    if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
-        shared_cache::<DIRECTION>(key, cache, pre_counter_block, hash, buffer)
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    if text.rest.len() < GROUP_LEN {
+        Ok(text)
+    } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
+        shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
     } else if !key.first_round.serves(pre_counter_block) {
-        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, hash, buffer))
-    } else if buffer.len() >= CACHE_FROM {
-        own_cache::<DIRECTION>(key, pre_counter_block, hash, buffer)
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
+    } else if text.rest.len() >= CACHE_FROM {
+        own_cache::<DIRECTION>(key, pre_counter_block, text)
     } else {
-        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, hash, buffer)
+        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
     }
 }
 
@@ -213,9 +254,8 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 fn plain_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: u128,
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> (__m128i, InOutBuf<'i, 'o, u8>) {
+    text: Text<'i, 'o>,
+) -> Text<'i, 'o> {
     let whitening = round_key(key, 0);
     let mut counter = counters(pre_counter_block, 0);
     let states = || {
@@ -226,13 +266,14 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 0>(key, hash, buffer, states)
+    each_group::<DIRECTION, 0>(key, text, states)
 }
 
-/// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+/// GHASH of any number of bytes, the last block filled up with zeros.
 #[inline]
 #[target_feature(enable = "avx2,vpclmulqdq")]
-fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
+fn absorb_padded(key: &Key, bytes: &[u8]) -> __m128i {
+    let mut hash = _mm_setzero_si128();
     for group in bytes.chunks(GROUP_LEN) {
         let mut product = Product::zero();
         let mut carried = _mm256_zextsi128_si256(hash);

@@ -1,18 +1,18 @@
 //! Groups whose first AES round or two come from a counter cache: see `counter_cache.rs`.
 
 use core::arch::x86_64::{
-    __m128i, _mm_aesenc_si128, _mm_setzero_si128, _mm256_aesenc_epi128,
-    _mm256_broadcastsi128_si256, _mm256_setzero_si256, _mm256_xor_si256,
+    _mm_aesenc_si128, _mm_setzero_si128, _mm256_aesenc_epi128, _mm256_broadcastsi128_si256,
+    _mm256_setzero_si256, _mm256_xor_si256,
 };
 
 use super::Key;
 use super::ghash::xor_lanes;
-use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group};
+use super::group::{GROUP, GROUP_BLOCKS, Text, each_group, load_group};
+use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_256, store_256};
-use crate::arch::{Fault, InOutBuf};
 
 /// With a cache of two rounds that other texts use as well.
 #[inline]
@@ -21,11 +21,10 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     pre_counter_block: u128,
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
-    let outcome = cached_groups::<DIRECTION, 2>(key, cache, pre_counter_block, hash, buffer)?;
-    if cache.is_sound() { Ok(outcome) } else { Err(Fault) }
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    let text = cached_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text)?;
+    if cache.is_sound() { Ok(text) } else { Err(Fault) }
 }
 
 /// With a cache of two rounds for this text alone, on the stack: a function of its own, so that
@@ -35,12 +34,11 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
 pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: u128,
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, &mut cache);
-    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, hash, buffer)
+    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, text)
 }
 
 /// Groups whose first `ROUNDS` rounds come from the cache.
@@ -50,9 +48,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
-    hash: __m128i,
-    buffer: InOutBuf<'i, 'o, u8>,
-) -> Result<(__m128i, InOutBuf<'i, 'o, u8>), Fault> {
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
     let mut differences = Differences::<ROUNDS>::new(&key.round_keys, pre_counter_block);
     let mut difference = _mm256_broadcastsi128_si256(differences.next());
     let mut done = 0;
@@ -81,9 +78,9 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
         }
         states
     };
-    let outcome = each_group::<DIRECTION, ROUNDS>(key, hash, buffer, states);
+    let text = each_group::<DIRECTION, ROUNDS>(key, text, states);
     sound &= ROUNDS != 1 || CounterCache::<1>::is_sound(number(xor_lanes(used)));
-    if sound { Ok(outcome) } else { Err(Fault) }
+    if sound { Ok(text) } else { Err(Fault) }
 }
 
 /// Fills a cache of two rounds from that of one. A flipped bit in that one would be seen in this.

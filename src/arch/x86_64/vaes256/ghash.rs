@@ -1,12 +1,19 @@
 //! GHASH on two lanes: two sums of products side by side. See the tier-independent part,
 //! `x86_64/ghash.rs`, for the arithmetic.
+//!
+//! ```text
+//! product (Karatsuba): low = a0 · b0   high = a1 · b1   middle = (a0 + a1) · (b0 + b1)
+//! fold:                middle += low + high;  middle += swap(low) ^ low[0] · (x^63 + x^62 + x^57)
+//! fold:                result = high ^ swap(middle) ^ middle[0] · (x^63 + x^62 + x^57)
+//! ```
+//!
+//! Three multiplications and not four: on processors without AVX-512 they are dear.
 
 use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_set_epi8, _mm_xor_si128, _mm256_broadcastsi128_si256,
-    _mm256_bslli_epi128, _mm256_bsrli_epi128, _mm256_castsi256_si128, _mm256_clmulepi64_epi128,
-    _mm256_extracti128_si256, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_shuffle_epi32, _mm256_xor_si256,
+    _mm256_castsi256_si128, _mm256_clmulepi64_epi128, _mm256_extracti128_si256, _mm256_set1_epi64x,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_xor_si256,
 };
 
 use crate::arch::x86_64::ghash::REDUCTION;
@@ -24,6 +31,13 @@ pub(super) fn reverse_lanes(vector: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn xor3(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
     _mm256_xor_si256(a, _mm256_xor_si256(b, c))
+}
+
+/// In both halves of each lane the XOR of its halves: Karatsuba's operands.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn half_sums(blocks: __m256i) -> __m256i {
+    _mm256_xor_si256(blocks, _mm256_shuffle_epi32::<0x4e>(blocks))
 }
 
 /// Two sums of products before their reduction.
@@ -45,13 +59,26 @@ impl Product {
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn add(&mut self, blocks: __m256i, powers: __m256i) {
-        self.low = _mm256_xor_si256(self.low, _mm256_clmulepi64_epi128::<0x00>(blocks, powers));
-        self.high = _mm256_xor_si256(self.high, _mm256_clmulepi64_epi128::<0x11>(blocks, powers));
-        self.middle = xor3(
-            self.middle,
-            _mm256_clmulepi64_epi128::<0x01>(blocks, powers),
-            _mm256_clmulepi64_epi128::<0x10>(blocks, powers),
-        );
+        self.add_with_sums(blocks, half_sums(blocks), powers, half_sums(powers));
+    }
+
+    /// The same, where the XOR of each block's and each power's halves is there: in the low half of
+    /// its lane.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn add_with_sums(
+        &mut self,
+        blocks: __m256i,
+        block_sums: __m256i,
+        powers: __m256i,
+        power_sums: __m256i,
+    ) {
+        let low = _mm256_clmulepi64_epi128::<0x00>(blocks, powers);
+        let high = _mm256_clmulepi64_epi128::<0x11>(blocks, powers);
+        let middle = _mm256_clmulepi64_epi128::<0x00>(block_sums, power_sums);
+        self.low = _mm256_xor_si256(self.low, low);
+        self.high = _mm256_xor_si256(self.high, high);
+        self.middle = _mm256_xor_si256(self.middle, middle);
     }
 
     /// Keeps the sums up to date in their three registers: the compiler would add up later, and store
@@ -76,49 +103,45 @@ impl Product {
         }
     }
 
-    /// The first of three steps to [`Lanes::sum`], which a kernel spreads over its AES rounds.
+    /// The first of two steps to the sums modulo the polynomial, which a kernel spreads over its AES
+    /// rounds.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn fold(self) -> Folded {
-        let low = _mm256_xor_si256(self.low, _mm256_bslli_epi128::<8>(self.middle));
-        let high = _mm256_xor_si256(self.high, _mm256_bsrli_epi128::<8>(self.middle));
-        let multiple = _mm256_clmulepi64_epi128::<0x00>(low, _mm256_set1_epi64x(REDUCTION));
-        Folded { low: _mm256_xor_si256(_mm256_shuffle_epi32::<0x4e>(low), multiple), high }
+        let Self { low, middle, high } = self;
+        let middle = xor3(middle, low, high);
+        Folded { middle: xor3(middle, _mm256_shuffle_epi32::<0x4e>(low), multiple(low)), high }
     }
 
     /// Both sums modulo the polynomial, added up.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn reduce(self) -> __m128i {
-        self.fold().fold().sum()
+        xor_lanes(self.fold().fold())
     }
 }
 
 /// A product whose lowest 64 bits are cleared.
 pub(super) struct Folded {
-    low: __m256i,
+    middle: __m256i,
     high: __m256i,
 }
 
 impl Folded {
-    /// Clears the next 64 bits.
+    /// Clears the next 64 bits: both sums modulo the polynomial.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn fold(self) -> Lanes {
-        let multiple = _mm256_clmulepi64_epi128::<0x00>(self.low, _mm256_set1_epi64x(REDUCTION));
-        Lanes(xor3(self.high, _mm256_shuffle_epi32::<0x4e>(self.low), multiple))
+    pub(super) fn fold(self) -> __m256i {
+        let Self { middle, high } = self;
+        xor3(high, _mm256_shuffle_epi32::<0x4e>(middle), multiple(middle))
     }
 }
 
-/// Two reduced sums.
-pub(super) struct Lanes(__m256i);
-
-impl Lanes {
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(super) fn sum(self) -> __m128i {
-        xor_lanes(self.0)
-    }
+/// The multiple of the polynomial that clears the low 64 bits, without those.
+#[inline]
+#[target_feature(enable = "avx2,vpclmulqdq")]
+fn multiple(low: __m256i) -> __m256i {
+    _mm256_clmulepi64_epi128::<0x00>(low, _mm256_set1_epi64x(REDUCTION))
 }
 
 /// The XOR of both blocks.

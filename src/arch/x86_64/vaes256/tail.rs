@@ -1,103 +1,165 @@
-//! The end of a text: fewer than 16 blocks, the last one perhaps partial, and the block of lengths.
+//! The end of a text, or all of a short one: fewer than 16 blocks, the last perhaps partial.
 //!
 //! ```text
-//! hash = Σ block[i] · H^(n-i)   over what is left and the block of lengths, n in all: one reduction
+//! hash = Σ block[i] · H^(n-i)   over associated data or the hash so far, what is left and the block
+//!                               of lengths, n in all: one reduction
 //! ```
+//!
+//! No port is the limit here, but the number of instructions and the time from the nonce to the tag:
+//! what need not wait for the ciphertext is multiplied before it, all loads are plain but the last.
 
 use core::arch::x86_64::{
     __m128i, __m256i, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_setzero_si256,
     _mm256_xor_si256, _mm256_zextsi128_si256,
 };
+use core::hint::black_box;
 
 use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
 use crate::arch::x86_64::aes::ROUND_KEYS;
-use crate::arch::x86_64::memory::{load_partial_256, store_partial_256};
+use crate::arch::x86_64::memory::{load_256, load_partial_256, store_256, store_partial_256};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
+
+/// Vectors in flight.
+const MOST: usize = 4;
+const MOST_LEN: usize = MOST * VECTOR_LEN;
+
+/// Const-generic argument: no vector is partial.
+const WHOLE: bool = true;
+/// Const-generic argument: the last vector may be partial.
+const PARTIAL: bool = false;
 
 /// What goes from vector to vector.
 pub(super) struct Tail<'k> {
     key: &'k Key,
-    counter: __m256i,
     product: Product,
-    /// The hash so far, until it is added to the next block.
-    carried: __m256i,
     /// Blocks to come, that of lengths included.
     blocks_left: usize,
 }
 
 impl<'k> Tail<'k> {
-    /// A tail of `length` bytes behind `hash`.
+    /// A tail of `blocks` blocks, of which the last is that of lengths (byte-reversed).
     #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(super) fn new(key: &'k Key, counter: __m256i, hash: __m128i, length: usize) -> Self {
-        let carried = _mm256_zextsi128_si256(hash);
-        let blocks_left = length.div_ceil(BLOCK_LEN) + 1;
-        Self { key, counter, product: Product::zero(), carried, blocks_left }
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn new(key: &'k Key, blocks: usize, lengths: __m128i) -> Self {
+        let mut product = Product::zero();
+        product.add(_mm256_zextsi128_si256(lengths), key.powers_for(1));
+        Self { key, product, blocks_left: blocks }
     }
 
-    /// Encrypts or decrypts `text`, as many vectors at once as it has.
+    /// Starts from the hash of what came before.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn carry(&mut self, hash: __m128i) {
+        self.product.add(_mm256_zextsi128_si256(hash), self.key.powers_for(self.blocks_left));
+    }
+
+    /// Hashes `bytes`, the last block filled up with zeros.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn absorb_padded(&mut self, bytes: &[u8]) {
+        for vector in bytes.chunks(VECTOR_LEN) {
+            let blocks = reverse_lanes(load_partial_256(vector));
+            self.product.add(blocks, self.key.powers_for(self.blocks_left));
+            self.blocks_left -= vector.len().div_ceil(BLOCK_LEN);
+        }
+    }
+
+    /// Encrypts or decrypts `text`, whose first counters are `counter`; returns the hash of all.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
-    pub(super) fn crypt<const DIRECTION: bool>(&mut self, mut text: InOutBuf<'_, '_, u8>) {
-        while !text.is_empty() {
-            let vectors = text.len().div_ceil(VECTOR_LEN).min(8);
-            let length = text.len().min(vectors * VECTOR_LEN);
-            let (front, rest) = text.split_at(length);
-            match vectors {
-                1 => self.vectors::<DIRECTION, 1>(front),
-                2 => self.vectors::<DIRECTION, 2>(front),
-                3 | 4 => self.vectors::<DIRECTION, 4>(front),
-                _ => self.vectors::<DIRECTION, 8>(front),
-            }
+    pub(super) fn finish<const DIRECTION: bool>(
+        mut self,
+        mut counter: __m256i,
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> __m128i {
+        if text.len() > MOST_LEN {
+            let (front, rest) = text.split_at(MOST_LEN);
+            counter = self.crypt::<DIRECTION, WHOLE, MOST>(counter, front);
             text = rest;
         }
+        match text.len().div_ceil(VECTOR_LEN) {
+            0 => {}
+            1 => _ = self.crypt::<DIRECTION, PARTIAL, 1>(counter, text),
+            2 => _ = self.crypt::<DIRECTION, PARTIAL, 2>(counter, text),
+            3 => _ = self.crypt::<DIRECTION, PARTIAL, 3>(counter, text),
+            _ => _ = self.crypt::<DIRECTION, PARTIAL, MOST>(counter, text),
+        }
+        self.product.reduce()
     }
 
-    /// Up to `N` vectors, all in flight.
+    /// Encrypts or decrypts `N` vectors; returns the next counters.
     #[inline]
     #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
-    fn vectors<const DIRECTION: bool, const N: usize>(&mut self, mut text: InOutBuf<'_, '_, u8>) {
-        let whitening = round_key(self.key, 0);
+    fn crypt<const DIRECTION: bool, const WHOLE: bool, const N: usize>(
+        &mut self,
+        mut counter: __m256i,
+        mut text: InOutBuf<'_, '_, u8>,
+    ) -> __m256i {
+        // Else the compiler loads the round keys for all numbers of vectors, before the choice.
+        let key = black_box(self.key);
+        let whitening = round_key(key, 0);
         let mut states = [_mm256_setzero_si256(); N];
         for state in &mut states {
-            *state = _mm256_xor_si256(reverse_lanes(self.counter), whitening);
-            self.counter = next_vector(self.counter);
+            *state = _mm256_xor_si256(reverse_lanes(counter), whitening);
+            counter = next_vector(counter);
         }
         for round in 1..ROUND_KEYS - 1 {
-            let round_key = round_key(self.key, round);
+            let round_key = round_key(key, round);
             for state in &mut states {
                 *state = _mm256_aesenc_epi128(*state, round_key);
             }
         }
-        let last = round_key(self.key, ROUND_KEYS - 1);
-        for (vector, state) in states.into_iter().enumerate() {
-            // Of the last vectors some may have no text at all.
-            let at = (vector * VECTOR_LEN).min(text.len());
-            let input = load_partial_256(&text.get_in()[at..]);
-            let output = _mm256_aesenclast_epi128(state, _mm256_xor_si256(last, input));
-            let written = store_partial_256(&mut text.get_out()[at..], output);
-            self.absorb(if DIRECTION == SEAL { written } else { input });
+        let last = round_key(key, ROUND_KEYS - 1);
+        let input = load::<WHOLE, N>(text.get_in());
+        let mut output = input;
+        for (output, state) in output.iter_mut().zip(states) {
+            *output = _mm256_aesenclast_epi128(state, _mm256_xor_si256(last, *output));
+        }
+        store::<WHOLE, N>(text.get_out(), &mut output);
+        self.absorb(if DIRECTION == SEAL { &output } else { &input });
+        self.blocks_left -= text.len().div_ceil(BLOCK_LEN);
+        counter
+    }
+
+    /// Hashes up to four vectors; what is behind the text is zero.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    fn absorb(&mut self, ciphertext: &[__m256i]) {
+        let powers: &[u8; MOST_LEN] = self.key.powers_from(self.blocks_left);
+        for (vector, powers) in ciphertext.iter().zip(powers.as_chunks().0) {
+            self.product.add(reverse_lanes(*vector), load_256(powers));
         }
     }
+}
 
-    /// Adds up to two blocks to the hash; those behind the text are zero.
-    #[inline]
-    #[target_feature(enable = "avx2,vpclmulqdq")]
-    fn absorb(&mut self, ciphertext: __m256i) {
-        let blocks = _mm256_xor_si256(reverse_lanes(ciphertext), self.carried);
-        self.product.add(blocks, self.key.powers_for(self.blocks_left));
-        self.carried = _mm256_setzero_si256();
-        self.blocks_left = self.blocks_left.saturating_sub(2).max(1);
+/// `N` vectors, of which the last may be partial.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load<const WHOLE: bool, const N: usize>(text: &[u8]) -> [__m256i; N] {
+    let mut vectors = [_mm256_setzero_si256(); N];
+    let whole = if WHOLE { N } else { N - 1 };
+    let (whole, last) = text.split_at(whole * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter_mut().zip(whole.as_chunks().0) {
+        *vector = load_256(bytes);
     }
+    if !WHOLE {
+        vectors[N - 1] = load_partial_256(last);
+    }
+    vectors
+}
 
-    /// The hash of all, the block of lengths, byte-reversed, included.
-    #[inline]
-    #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn finish(mut self, lengths: __m128i) -> __m128i {
-        let lengths = _mm256_xor_si256(_mm256_zextsi128_si256(lengths), self.carried);
-        self.product.add(lengths, self.key.powers_for(1));
-        self.product.reduce()
+/// The same way back. What was not written of the last vector is cleared.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store<const WHOLE: bool, const N: usize>(text: &mut [u8], vectors: &mut [__m256i; N]) {
+    let whole = if WHOLE { N } else { N - 1 };
+    let (whole, last) = text.split_at_mut(whole * VECTOR_LEN);
+    for (vector, bytes) in vectors.iter().zip(whole.as_chunks_mut().0) {
+        store_256(bytes, *vector);
+    }
+    if !WHOLE {
+        vectors[N - 1] = store_partial_256(last, vectors[N - 1]);
     }
 }
