@@ -13,6 +13,7 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg(x86_64_kernels)");
     println!("cargo:rustc-check-cfg=cfg(aarch64_kernels)");
     println!("cargo:rustc-check-cfg=cfg(strongroom_software_only)");
+    println!("cargo:rustc-check-cfg=cfg(fuzzing)"); // cargo-fuzz sets it
 
     let software_only = env::var_os("CARGO_CFG_STRONGROOM_SOFTWARE_ONLY").is_some();
     let arch = env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

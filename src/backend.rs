@@ -210,7 +210,7 @@ impl ExpandedKey {
     }
 
     /// The key's own cache of first rounds, where the tier has one.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         match self {
             #[cfg(x86_64_kernels)]

@@ -17,6 +17,9 @@ mod arch;
 pub mod backend;
 pub mod document;
 pub mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gcm;
 mod parallel;
 mod random;

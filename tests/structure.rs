@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The imports between the engine's modules, all of them: from each module to those below it.
-const EDGES: [(&str, &[&str]); 10] = [
+const EDGES: [(&str, &[&str]); 11] = [
+    ("fuzzing", &["arch", "backend", "document", "error", "wrap"]),
     ("document", &["backend", "error", "gcm", "parallel", "random", "secret", "wrap"]),
     ("parallel", &["error"]),
     ("wrap", &["error", "rsa", "secret"]),
@@ -42,6 +43,17 @@ const UNSAFE_BLOCKS_CAP: usize = 40;
 
 /// The same of the add-ons: the bench runs instructions that no library offers a loop of.
 const UNSAFE_BLOCKS_OF_ADD_ONS: [(&str, usize); 1] = [("crates/compare/src/yardstick.rs", 6)];
+
+/// Files that have something for the fuzz targets alone: functions and a module more, never another
+/// behaviour, so that what is fuzzed is what is used.
+const COMPILED_FOR_FUZZING: [&str; 6] = [
+    "src/arch/counter_cache.rs",
+    "src/arch/x86_64/vaes256.rs",
+    "src/arch/x86_64/vaes512.rs",
+    "src/backend.rs",
+    "src/document/data_key.rs",
+    "src/lib.rs",
+];
 
 /// Lines of a file of code; tests and tables may be longer.
 const FILE_LENGTH_CAP: usize = 600;
@@ -191,6 +203,23 @@ fn length_complaints(sources: &Sources) -> Vec<String> {
         .collect()
 }
 
+/// Code for the fuzz targets where none is known, and a module of theirs that others see.
+fn fuzzing_complaints(sources: &Sources, known: &[&str]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in sources {
+        let name = path.display().to_string();
+        let is_known = known.contains(&name.as_str());
+        if is_known != text.contains("fuzzing)") {
+            complaints.push(format!("{name}: code for fuzzing alone, or none any more"));
+        }
+        let modules = text.matches("mod fuzzing;").count();
+        if modules != text.matches("#[cfg(fuzzing)]\n#[doc(hidden)]\npub mod fuzzing;").count() {
+            complaints.push(format!("{name}: the module is for fuzzing alone"));
+        }
+    }
+    complaints
+}
+
 /// Files that no `mod` names, and folders in the style this project does not use.
 fn orphan_complaints(sources: &Sources) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -262,6 +291,9 @@ fn unsafe_code_stays_where_it_is_known() {
     assert_eq!(unsafe_complaints(&sources("src"), &UNSAFE_BLOCKS), Vec::<String>::new());
     let add_ons = unsafe_complaints(&sources("crates"), &UNSAFE_BLOCKS_OF_ADD_ONS);
     assert_eq!(add_ons, Vec::<String>::new());
+    for folder in ["fuzz/src", "fuzz/targets"] {
+        assert_eq!(unsafe_complaints(&sources(folder), &[]), Vec::<String>::new());
+    }
     let blocks: usize = UNSAFE_BLOCKS.iter().map(|(_, blocks)| blocks).sum();
     assert!(blocks <= UNSAFE_BLOCKS_CAP);
 
@@ -275,13 +307,16 @@ fn unsafe_code_stays_where_it_is_known() {
 fn files_are_short() {
     assert_eq!(length_complaints(&sources("src")), Vec::<String>::new());
     assert_eq!(length_complaints(&sources("crates")), Vec::<String>::new());
+    for folder in ["fuzz/src", "fuzz/targets"] {
+        assert_eq!(length_complaints(&sources(folder)), Vec::<String>::new());
+    }
     assert_eq!(length_complaints(&one("src/a.rs", &"\n".repeat(FILE_LENGTH_CAP + 1))).len(), 1);
     assert_eq!(length_complaints(&one("src/a.rs", &"\n".repeat(FILE_LENGTH_CAP))).len(), 0);
 }
 
 #[test]
 fn every_file_is_named_by_a_module() {
-    let mut crates = vec!["src".to_owned()];
+    let mut crates = vec!["src".to_owned(), "fuzz/src".to_owned()];
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         crates.push(format!("crates/{name}/src"));
@@ -297,6 +332,25 @@ fn every_file_is_named_by_a_module() {
     orphan.insert("src/behind.rs".into(), String::new());
     orphan.insert("src/gcm/mod.rs".into(), String::new());
     assert_eq!(orphan_complaints(&orphan).len(), 3);
+}
+
+#[test]
+fn what_is_fuzzed_is_what_is_used() {
+    let complaints = fuzzing_complaints(&sources("src"), &COMPILED_FOR_FUZZING);
+    assert_eq!(complaints, Vec::<String>::new());
+
+    for (text, known, complaints) in [
+        ("#[cfg(any(test, fuzzing))]\nfn f() {}", true, 0),
+        ("#[cfg(not(fuzzing))]\nfn f() {}", false, 1),
+        ("fn f() {}", true, 1),
+        ("#[cfg(fuzzing)]\n#[doc(hidden)]\npub mod fuzzing;", true, 0),
+        ("#[cfg(fuzzing)]\npub mod fuzzing;", true, 1),
+        ("pub mod fuzzing;", false, 1),
+    ] {
+        let known: &[&str] = if known { &["src/a.rs"] } else { &[] };
+        let found = fuzzing_complaints(&one("src/a.rs", text), known);
+        assert_eq!(found.len(), complaints, "{text}: {found:?}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
     }
 
     /// Flips a bit, as failing memory would.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn flip(&mut self, bit: usize) {
         self.entries.as_flattened_mut()[bit / 8] ^= 1 << (bit % 8);
     }

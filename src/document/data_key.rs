@@ -82,8 +82,8 @@ impl DataKey {
         self.key.expose()
     }
 
-    /// A chosen key, for the format's worked examples.
-    #[cfg(test)]
+    /// A chosen key, for the format's worked examples and for findings that can be repeated.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn fixed(layer: u8, key: &[u8; 32]) -> Self {
         Self { layer, key: Secret::copy_from(key) }
     }

@@ -104,7 +104,7 @@ impl Key {
         unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn first_round_mut(&mut self) -> &mut CounterCache<1> {
         &mut self.first_round
     }

@@ -1,0 +1,103 @@
+//! Doors for the fuzz targets in `fuzz/` to what the public interface keeps shut. They are compiled
+//! under `--cfg fuzzing` alone, which cargo-fuzz sets; nothing here is promised to anybody.
+
+use alloc::boxed::Box;
+
+use crate::arch::counter_cache::{CounterCache, ENTRIES};
+use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
+use crate::backend::{Backend, ExpandedKey};
+use crate::document::{DataKey, PlaintextLen, SealOptions, Sealer};
+use crate::error::Error;
+use crate::wrap::WrappingKey;
+
+/// Bits of a counter cache.
+const BITS: usize = ENTRIES * BLOCK_LEN * 8;
+
+/// A kernel below the nonce: any pre-counter block, as a big-endian number, and a cache that texts
+/// share or none.
+pub struct Kernel {
+    key: ExpandedKey,
+    cache: Option<Box<CounterCache<2>>>,
+}
+
+impl Kernel {
+    /// Without a cache that texts share. The kernel may make one for each long text.
+    #[must_use]
+    pub fn new(key: &[u8; 32], backend: Backend) -> Self {
+        Self { key: backend.expand(key), cache: None }
+    }
+
+    /// With a cache for pre-counter blocks that agree with this one in bytes 0, 5 and 10; `None`
+    /// where the tier has no use for one.
+    #[must_use]
+    pub fn with_cache(key: &[u8; 32], backend: Backend, pre_counter_block: u128) -> Option<Self> {
+        let key = backend.expand(key);
+        let cache = Some(key.counter_cache(pre_counter_block)?);
+        Some(Self { key, cache })
+    }
+
+    /// Flips a bit of the shared cache, as failing memory would. Whether there is one.
+    pub fn flip_shared_cache(&mut self, bit: u16) -> bool {
+        self.cache.as_mut().map(|cache| cache.flip(usize::from(bit) % BITS)).is_some()
+    }
+
+    /// The same of the key's own cache of first rounds.
+    pub fn flip_first_rounds(&mut self, bit: u16) -> bool {
+        self.key.first_round_mut().map(|cache| cache.flip(usize::from(bit) % BITS)).is_some()
+    }
+
+    /// Encrypts `buffer`; returns the tag.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Fault`] where a bit of the cache has flipped.
+    pub fn seal(
+        &self,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; 16], Error> {
+        let cache = self.cache.as_deref();
+        self.key
+            .seal(cache, pre_counter_block, associated_data, buffer)
+            .map_err(|Fault| Error::Fault)
+    }
+
+    /// Decrypts `buffer`; returns the tag that the ciphertext should have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kernel::seal`].
+    pub fn open(
+        &self,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; 16], Error> {
+        let cache = self.cache.as_deref();
+        self.key
+            .open(cache, pre_counter_block, associated_data, buffer)
+            .map_err(|Fault| Error::Fault)
+    }
+}
+
+impl core::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Kernel").field("backend", &self.key.name()).finish_non_exhaustive()
+    }
+}
+
+/// [`Sealer::new`] with a chosen data key and salt, so that a finding can be repeated.
+///
+/// # Errors
+///
+/// Those of [`Sealer::new`].
+pub fn sealer(
+    data_key: &[u8; 32],
+    salt: [u8; 32],
+    plaintext_len: PlaintextLen,
+    keys: &[WrappingKey],
+    options: &SealOptions,
+) -> Result<Sealer, Error> {
+    Sealer::with_data_key(&DataKey::fixed(1, data_key), salt, plaintext_len, keys, options)
+}
