@@ -48,7 +48,7 @@ const POWERS: usize = GROUP_BLOCKS + 1;
 /// blocks behind the text's last one.
 const PADDING: usize = 7;
 /// From this length on a table for one text pays for itself.
-const CACHE_FROM: usize = 16 * 1024;
+const CACHE_FROM: usize = 32 * 1024;
 
 /// Proof that this processor has what the kernel needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
