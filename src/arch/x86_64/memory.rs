@@ -1,10 +1,13 @@
 //! Loads and stores: the only pointers of the x86_64 tiers.
 
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512i, __mmask64, _mm_loadu_si128, _mm_storeu_si128, _mm256_loadu_si256,
-    _mm256_storeu_si256, _mm512_loadu_si512, _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8,
-    _mm512_storeu_si512,
+    __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
+    _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
+    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
 };
+
+use aes::cipher::array::{Array, ArraySize};
+use aes::cipher::inout::InOut;
 
 /// Sixteen bytes as a vector, the first byte lowest.
 #[inline]
@@ -151,4 +154,35 @@ pub(super) fn store_partial_512(bytes: &mut [u8], vector: __m512i) -> __m512i {
     // has no bit at or past the slice's length.
     unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), mask, vector) }
     core::arch::x86_64::_mm512_maskz_mov_epi8(mask, vector)
+}
+
+/// How far ahead of its use memory is asked for, in bytes.
+const AHEAD: usize = 16 * 1024;
+
+/// Asks for the memory behind a group of text, where it comes from and where it goes to. Left to
+/// itself the processor asks ahead within a page only, and has to begin anew in each.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn prefetch_behind<Len: ArraySize>(text: &mut InOut<'_, '_, Array<u8, Len>>) {
+    let input = text.get_in().as_ptr();
+    prefetch(text.get_in());
+    let output = text.get_out();
+    if output.as_ptr() != input {
+        prefetch(output);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "sse")]
+fn prefetch(bytes: &[u8]) {
+    if cfg!(miri) {
+        return; // an interpreter has no caches
+    }
+    for line in bytes.chunks(64) {
+        #[allow(unused_unsafe, reason = "a safe function in newer compilers")]
+        // SAFETY: a prefetch reads nothing and never faults, wherever it points.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(AHEAD).cast());
+        }
+    }
 }

@@ -46,7 +46,7 @@ use aes::cipher::inout::InOut;
 use super::ghash::{Product, half_sums, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
-use crate::arch::x86_64::memory::{load_128, load_256, store_256};
+use crate::arch::x86_64::memory::{load_128, load_256, prefetch_behind, store_256};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 
 /// Vectors in flight.
@@ -128,8 +128,9 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         rounds::<DONE>(key, &mut states);
         last_round::<DIRECTION>(key, states, group, &mut waiting);
         let mut carried = _mm256_zextsi128_si256(hash);
-        for group in groups {
+        for mut group in groups {
             let key = black_box(key);
+            prefetch_behind(&mut group);
             let ciphertext = black_box(&waiting);
             let mut states = next_states();
             carried = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, carried);
