@@ -46,7 +46,7 @@ use aes::cipher::inout::InOut;
 use super::ghash::{Product, half_sums, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
-use crate::arch::x86_64::memory::{load_128, load_256, prefetch_behind, store_256};
+use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 
 /// Vectors in flight.
@@ -119,6 +119,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     mut next_states: impl FnMut() -> Vectors,
 ) -> Text<'i, 'o> {
     let Text { mut hash, lengths, rest } = text;
+    let ask_ahead = rest.len() >= PREFETCH_FROM;
     let (groups, rest) = rest.into_chunks::<U256>();
     let mut groups = groups.into_iter();
     let lengths_are_next = rest.is_empty();
@@ -130,7 +131,9 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         let mut carried = _mm256_zextsi128_si256(hash);
         for mut group in groups {
             let key = black_box(key);
-            prefetch_behind(&mut group);
+            if ask_ahead {
+                prefetch_behind(&mut group);
+            }
             let ciphertext = black_box(&waiting);
             let mut states = next_states();
             carried = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, carried);

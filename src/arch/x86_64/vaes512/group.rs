@@ -21,7 +21,7 @@ use super::Key;
 use super::ghash::{Product, reverse_lanes};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
-use crate::arch::x86_64::memory::{load_128, load_512, prefetch_behind, store_512};
+use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_512, prefetch_behind, store_512};
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN};
 
 /// Vectors in flight.
@@ -62,13 +62,16 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     mut next_states: impl FnMut() -> Vectors,
 ) -> Text<'i, 'o> {
     let Text { mut hash, lengths, rest } = text;
+    let ask_ahead = rest.len() >= PREFETCH_FROM;
     let (groups, rest) = rest.into_chunks::<aes::cipher::consts::U512>();
     let mut groups = groups.into_iter();
     let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = black_box(key);
-            prefetch_behind(&mut group);
+            if ask_ahead {
+                prefetch_behind(&mut group);
+            }
             let ciphertext = load_group(group.get_in().as_ref());
             let mut states = next_states();
             hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &ciphertext, hash);
@@ -86,7 +89,9 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         let mut previous = states;
         for mut group in groups {
             let key = black_box(key);
-            prefetch_behind(&mut group);
+            if ask_ahead {
+                prefetch_behind(&mut group);
+            }
             let mut states = next_states();
             hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &previous, hash);
             xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
