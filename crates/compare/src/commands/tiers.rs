@@ -44,8 +44,8 @@ pub(super) fn run(args: &TiersArgs) -> Result<()> {
     report.notes.push(if is_software() {
         "The software tier and aes-gcm both run portable software code.".to_owned()
     } else {
-        "The software tier (hw) and aes-gcm both run RustCrypto's hardware code in this build. For software \
-         against software build without RUSTFLAGS."
+        "In this build aes-gcm runs RustCrypto's hardware code, and the software tier (hw) that of the aes \
+         crate, beside its own software GHASH. For software against software build without RUSTFLAGS."
             .to_owned()
     });
     report.print_head()?;

@@ -12,7 +12,7 @@ pub(crate) struct Strongroom {
 
 impl Strongroom {
     pub(crate) fn new(backend: Backend) -> Self {
-        // The last tier stands on RustCrypto's crates, and is portable where they are.
+        // The last tier stands on RustCrypto's `aes`, and is portable where that is.
         let code = match backend.name() {
             "software" if !is_software() => " (hw)",
             _ => "",
