@@ -108,7 +108,8 @@ impl Aes256Gcm {
     /// # Errors
     ///
     /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`], and
-    /// [`Error::Argument`] where the two lengths differ; `ciphertext` is as it was.
+    /// [`Error::Argument`] where the two lengths differ; `ciphertext` is as it was. [`Error::Fault`]
+    /// where the machine computed wrongly; `ciphertext` is zeroed then.
     ///
     /// # Security
     ///
@@ -129,8 +130,8 @@ impl Aes256Gcm {
     /// # Errors
     ///
     /// [`Error::Authentication`] where the tag does not hold: `text` is zeroed then, so that no
-    /// unverified plaintext is left. [`Error::Length`] above [`MAX_TEXT_LEN`] or
-    /// [`MAX_ASSOCIATED_DATA_LEN`].
+    /// unverified plaintext is left. [`Error::Fault`] where the machine computed wrongly; `text` is
+    /// zeroed as well. [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`].
     #[inline]
     pub fn open_in_place(
         &self,
@@ -146,7 +147,8 @@ impl Aes256Gcm {
     ///
     /// # Errors
     ///
-    /// [`Error::Authentication`] where the tag does not hold: `plaintext` is zeroed then.
+    /// [`Error::Authentication`] where the tag does not hold, [`Error::Fault`] where the machine
+    /// computed wrongly: `plaintext` is zeroed then.
     /// [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`], and
     /// [`Error::Argument`] where the two lengths differ.
     #[inline]

@@ -89,7 +89,11 @@ impl Key {
         });
 
         hash = self.hash_key.absorb_padded(hash, &lengths.to_be_bytes());
-        (u128::from_be_bytes(mask.into()) ^ hash).to_be_bytes()
+        let tag = (u128::from_be_bytes(mask.into()) ^ hash).to_be_bytes();
+        // Either of them and the tag, which is public, give away the hash key.
+        mask.as_mut_slice().zeroize();
+        hash.zeroize();
+        tag
     }
 }
 

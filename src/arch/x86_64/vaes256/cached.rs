@@ -68,7 +68,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
             // The last vector's two counters end in 0 and 1.
             last = difference;
             if ROUNDS == 1 {
-                sound &= CounterCache::<1>::is_sound(number(xor_lanes(used)));
+                sound &= CounterCache::<1>::is_sound_in_all(number(xor_lanes(used)));
                 used = _mm256_setzero_si256();
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
             // Of the last vector's four counters two end in 254 and 255, two in 0 and 1.
             last = _mm512_mask_blend_epi64(0xf0, current, difference);
             if ROUNDS == 1 {
-                sound &= CounterCache::<1>::is_sound(number(xor_lanes(used)));
+                sound &= CounterCache::<1>::is_sound_in_all(number(xor_lanes(used)));
                 used = _mm512_setzero_si512();
             }
         }
