@@ -183,27 +183,19 @@ impl ExpandedKey {
         match self {
             #[cfg(x86_64_kernels)]
             Self::Vaes512(key) => {
-                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
-                key.fill(&mut cache);
-                Some(cache)
+                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
             }
             #[cfg(x86_64_kernels)]
             Self::Vaes256(key) => {
-                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
-                key.fill(&mut cache);
-                Some(cache)
+                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
             }
             #[cfg(x86_64_kernels)]
             Self::Aesni(key) => {
-                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
-                key.fill(&mut cache);
-                Some(cache)
+                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
             }
             #[cfg(aarch64_kernels)]
             Self::Armv8(key) => {
-                let mut cache = Box::new(CounterCache::empty(pre_counter_block));
-                key.fill(&mut cache);
-                Some(cache)
+                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
             }
             Self::Software(_) => None,
         }

@@ -25,6 +25,8 @@
 //! A flipped bit in it would spoil what is sealed and opened with it while every tag holds: see
 //! `is_sound`, which is asked after each text.
 
+use alloc::boxed::Box;
+
 use super::BLOCK_LEN;
 
 /// Entries of a table: as many as values of the counter's last byte.
@@ -108,6 +110,13 @@ impl CounterCache<1> {
 }
 
 impl CounterCache<2> {
+    /// A table for such pre-counter blocks, filled by a kernel.
+    pub(crate) fn filled(pre_counter_block: u128, fill: impl FnOnce(&mut Self)) -> Box<Self> {
+        let mut cache = Box::new(Self::empty(pre_counter_block));
+        fill(&mut cache);
+        cache
+    }
+
     /// Whether the sum of all entries is what it must be. No single flipped bit escapes; an even
     /// number of them at one position of their entries does.
     ///

@@ -5,5 +5,6 @@ pub(crate) mod aesni;
 mod counter_cache;
 mod ghash;
 mod memory;
+mod text;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;

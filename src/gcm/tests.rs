@@ -363,6 +363,27 @@ fn a_flipped_bit_in_the_first_rounds_is_noticed() {
     assert_eq!((flips, unused), (15 * 1024 * tiers, 1024 * tiers));
 }
 
+/// An entry that became another one is a word that MixColumns can make: only the sum over a whole run
+/// of 256 blocks tells it.
+#[test]
+fn a_repeated_entry_of_the_first_rounds_is_noticed_in_a_whole_run() {
+    let (key, nonce) = key_and_nonce(7);
+    let mut repeated = 0;
+    for backend in Backend::available() {
+        for len in [4 * 1024, 9 * 1024, 40 * 1024] {
+            let mut cipher = Aes256Gcm::with_backend(&key, backend);
+            let Some(first_rounds) = cipher.key.first_round_mut() else { continue };
+            first_rounds.entries_mut()[9] = first_rounds.entries()[77];
+            let mut buffer = noise(8, len);
+            let outcome = cipher.seal_in_place(&nonce, b"", &mut buffer);
+            assert!(matches!(outcome, Err(Error::Fault)), "{backend:?} {len}: {outcome:?}");
+            assert!(buffer.iter().all(|byte| *byte == 0));
+            repeated += 1;
+        }
+    }
+    assert_eq!(repeated, 3 * available_of(&["vaes512", "vaes256"]));
+}
+
 /// Memory that fails under the cache: every byte of it, a bit in each. Nothing that it touched is
 /// given out.
 #[test]

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! for each group of 2 x 8 blocks (see group.rs; each reads its text once):
-//!     states = AES rounds 1 and 2 of the counters, computed, or from the counter cache
-//!     rounds 3 to 13, between them GHASH of
+//!     states = AES rounds 1 and 2 of the counters, from a counter cache, or neither
+//!     the rounds from there to the 13th, between them GHASH of
 //!         sealing: the group before, so that AES never waits for it
 //!         opening: this group's ciphertext, which is there
 //!     output = last round of states, its key ^ text
@@ -30,12 +30,13 @@ use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill};
 use self::ghash::{HALF_SUMS, Hash, POWERS, half_sums};
-use self::group::{GROUP_LEN, IN_FLIGHT, Text, each_group};
+use self::group::{GROUP_LEN, IN_FLIGHT, each_group};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
 use super::memory::{load_128, load_partial_128, store_128};
-use crate::arch::counter_cache::CounterCache;
+use super::text::{Text, tag};
+use crate::arch::counter_cache::{CounterCache, starts_aligned};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
 
@@ -140,7 +141,7 @@ fn crypt<const DIRECTION: bool>(
     let mut text = Text { hash, lengths, rest: buffer };
     if text_len >= GROUP_LEN {
         let cache = cache.filter(|cache| cache.serves(pre_counter_block));
-        text = if cache.is_none() && text_len >= CACHE_FROM {
+        text = if cache.is_none() && text_len >= CACHE_FROM && starts_aligned(pre_counter_block) {
             long_groups::<DIRECTION>(key, pre_counter_block, text)?
         } else {
             groups::<DIRECTION>(key, cache, pre_counter_block, text)?
@@ -156,10 +157,7 @@ fn crypt<const DIRECTION: bool>(
         tail.finish(text.lengths)
     };
 
-    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
-    let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
-    Ok(tag)
+    Ok(tag(&key.round_keys, pre_counter_block, hash))
 }
 
 /// With a cache for this text alone, on the stack: a function of its own, so that short texts do
@@ -172,10 +170,6 @@ fn long_groups<'i, 'o, const DIRECTION: bool>(
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
-    if !cache.serves(pre_counter_block) {
-        // Not a 96-bit nonce: the groups are not aligned with the table.
-        return groups::<DIRECTION>(key, None, pre_counter_block, text);
-    }
     fill(key, &mut cache);
     groups::<DIRECTION>(key, Some(&cache), pre_counter_block, text)
 }

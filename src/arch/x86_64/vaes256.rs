@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! for each group of 8 vectors (see group.rs; each reads its text once):
-//!     states = AES rounds 1 and 2 of the counters, computed, or from the counter cache
-//!     rounds 3 to 13, between them GHASH of the group before, so that AES never waits for it
+//!     states = AES round 1 of the counters or rounds 1 and 2, from a counter cache, or neither
+//!     the rounds from there to the 13th, between them GHASH of the group before, so that AES never waits for it
 //!     output = last round of states, its key ^ text
 //! what is left and the block of lengths: see tail.rs
 //! tag = AES(J0) ^ hash
@@ -21,9 +21,9 @@ mod tail;
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{
-    __m128i, __m256i, _mm_setzero_si128, _mm_xor_si128, _mm256_add_epi32,
-    _mm256_broadcastsi128_si256, _mm256_set_epi32, _mm256_set1_epi64x, _mm256_setzero_si256,
-    _mm256_xor_si256, _mm256_zextsi128_si256,
+    __m128i, __m256i, _mm_setzero_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
+    _mm256_set_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_xor_si256,
+    _mm256_zextsi128_si256,
 };
 use core::array;
 
@@ -31,12 +31,13 @@ use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
 use self::ghash::{Product, reverse_lanes};
-use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, Text, each_group, round_key};
+use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill_first_round;
-use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
-use super::memory::{load_128, load_256, load_partial_256, store_128};
+use super::ghash::{fill_powers, hash_key, reversed_block};
+use super::memory::{load_128, load_256, load_partial_256};
+use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
@@ -183,7 +184,7 @@ fn crypt<const DIRECTION: bool>(
         let text = Text { hash, lengths, rest: buffer };
         let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
         if text.rest.is_empty() && text_len > 0 {
-            return Ok(tag(key, pre_counter_block, text.hash));
+            return Ok(tag(&key.round_keys, pre_counter_block, text.hash));
         }
         let mut tail = Tail::new(key, text.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
         tail.carry(text.hash);
@@ -191,17 +192,7 @@ fn crypt<const DIRECTION: bool>(
     };
     let done = (text_len - rest.len()) / BLOCK_LEN;
     let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
-    Ok(tag(key, pre_counter_block, hash))
-}
-
-/// The hash under AES(J0).
-#[inline]
-#[target_feature(enable = "aes,ssse3")]
-fn tag(key: &Key, pre_counter_block: u128, hash: __m128i) -> [u8; 16] {
-    let mask = key.round_keys.encrypt_block(reverse_bytes(reversed_block(pre_counter_block)));
-    let mut tag = [0; 16];
-    store_128(&mut tag, _mm_xor_si128(reverse_bytes(hash), mask));
-    tag
+    Ok(tag(&key.round_keys, pre_counter_block, hash))
 }
 
 /// The counters of two blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit

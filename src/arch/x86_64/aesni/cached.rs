@@ -3,11 +3,12 @@
 use core::arch::x86_64::{_mm_aesenc_si128, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
 
 use super::Key;
-use super::group::{IN_FLIGHT, Text, each_group, load_blocks};
+use super::group::{IN_FLIGHT, each_group, load_blocks};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::memory::{load_128, store_128};
+use crate::arch::x86_64::text::Text;
 
 /// Groups whose first two rounds come from the cache.
 #[inline]

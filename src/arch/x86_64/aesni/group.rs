@@ -28,7 +28,8 @@ use super::ghash::{Hash, POWERS, PairProduct};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::{dot, reverse_bytes};
 use crate::arch::x86_64::memory::{load_128, store_128};
-use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL};
+use crate::arch::x86_64::text::Text;
+use crate::arch::{BLOCK_LEN, OPEN, SEAL};
 
 /// Blocks in flight.
 pub(super) const IN_FLIGHT: usize = 8;
@@ -38,16 +39,6 @@ pub(super) const GROUP: usize = 2 * IN_FLIGHT;
 pub(super) const GROUP_LEN: usize = GROUP * BLOCK_LEN;
 
 pub(super) type Blocks = [__m128i; IN_FLIGHT];
-
-/// A text on its way.
-pub(super) struct Text<'i, 'o> {
-    /// GHASH of associated data and of the text so far.
-    pub(super) hash: __m128i,
-    /// The block of lengths, byte-reversed.
-    pub(super) lengths: __m128i,
-    /// What is still to be encrypted or decrypted.
-    pub(super) rest: InOutBuf<'i, 'o, u8>,
-}
 
 /// A group's text, read and written once.
 type GroupText<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;

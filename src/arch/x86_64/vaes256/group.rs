@@ -47,7 +47,8 @@ use super::ghash::{Product, half_sums, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
-use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
+use crate::arch::x86_64::text::Text;
+use crate::arch::{BLOCK_LEN, SEAL};
 
 /// Vectors in flight.
 pub(super) const GROUP: usize = 8;
@@ -58,16 +59,6 @@ const HALF_BLOCK: usize = BLOCK_LEN / 2;
 
 pub(super) type Vectors = [__m256i; GROUP];
 type Group<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
-
-/// A text on its way.
-pub(super) struct Text<'i, 'o> {
-    /// GHASH of associated data and of the text so far.
-    pub(super) hash: __m128i,
-    /// The block of lengths, byte-reversed.
-    pub(super) lengths: __m128i,
-    /// What is still to be encrypted or decrypted.
-    pub(super) rest: InOutBuf<'i, 'o, u8>,
-}
 
 /// Ciphertext on its way to GHASH, its blocks byte-reversed; and half a block that a vector may read
 /// behind them.

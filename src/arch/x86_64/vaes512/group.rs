@@ -1,7 +1,7 @@
 //! Eight vectors, 32 blocks: their AES rounds, with GHASH of eight other vectors between them.
 //!
 //! ```text
-//! round       1 (or 3)   2 …            8 …       9 …      10 …            last
+//! round     1 (2, 3)     2 …            8 …       9 …      10 …            last
 //! AES      8 x aesenc   8 x aesenc   …                                     8 x aesenclast
 //! GHASH    vector 0     vector 1     …  vector 7  fold     fold    sum
 //! ```
@@ -22,7 +22,8 @@ use super::ghash::{Product, reverse_lanes};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_512, prefetch_behind, store_512};
-use crate::arch::{BLOCK_LEN, InOutBuf, OPEN};
+use crate::arch::x86_64::text::Text;
+use crate::arch::{BLOCK_LEN, OPEN};
 
 /// Vectors in flight.
 pub(super) const GROUP: usize = 8;
@@ -30,16 +31,6 @@ pub(super) const GROUP_BLOCKS: usize = 4 * GROUP;
 pub(super) const GROUP_LEN: usize = GROUP_BLOCKS * BLOCK_LEN;
 
 pub(super) type Vectors = [__m512i; GROUP];
-
-/// A text on its way.
-pub(super) struct Text<'i, 'o> {
-    /// GHASH of associated data and of the text so far.
-    pub(super) hash: __m128i,
-    /// The block of lengths, byte-reversed.
-    pub(super) lengths: __m128i,
-    /// What is still to be encrypted or decrypted.
-    pub(super) rest: InOutBuf<'i, 'o, u8>,
-}
 
 /// Round key `round` in all four lanes.
 #[inline]
