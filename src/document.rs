@@ -12,6 +12,8 @@
 //! vault is remote, [`Header::recipients`] say what to unwrap and [`Header::unlock`] takes the
 //! result.
 
+#[cfg(feature = "std")]
+mod batch;
 mod chunk;
 mod context;
 mod data_key;
@@ -20,28 +22,48 @@ mod file;
 mod geometry;
 mod header;
 mod key_schedule;
+mod layers;
+mod layout;
+mod many;
 mod opener;
+mod policy;
 #[cfg(feature = "std")]
 mod positioned;
 mod prologue;
+mod range;
+#[cfg(feature = "std")]
+mod reader;
 mod recipient;
+mod rewrap;
 #[cfg(feature = "std")]
 mod run;
 mod sealer;
 mod slot;
 #[cfg(feature = "std")]
 mod stream;
+mod unlock;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "std")]
+pub use batch::{Batch, BatchOpener, BatchSealer};
 pub use context::Context;
 pub use data_key::DataKey;
 pub use geometry::Slots;
 pub use header::{Header, SlotState};
+pub use layers::Layers;
+pub use layout::Layout;
+pub use many::{open_many, rewrap_batch, seal_many};
 pub use opener::{OpenOptions, Opener};
+pub use policy::OpenPolicy;
 #[cfg(feature = "std")]
-pub use positioned::{ReadAt, WriteAt};
+pub use positioned::{Durable, ReadAt, WriteAt};
+#[cfg(feature = "std")]
+pub use reader::Reader;
 pub use recipient::Recipient;
+pub use rewrap::Rewrap;
+#[cfg(feature = "std")]
+pub use rewrap::destroy_header;
 #[cfg(feature = "std")]
 pub use run::{Run, Totals};
 pub use sealer::{SealOptions, Sealer};
@@ -49,7 +71,7 @@ pub use sealer::{SealOptions, Sealer};
 pub use crate::parallel::ChunkLen;
 
 use crate::error::Error;
-use crate::wrap::{UnwrappingKey, WrappingKey};
+use crate::wrap::UnwrappingKey;
 
 /// Length of a plaintext, if it is known before sealing begins.
 ///
@@ -94,9 +116,9 @@ pub enum PlaintextLen {
 /// assert_eq!(opened, b"a contract");
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-pub fn seal(
+pub fn seal<'k>(
     plaintext: &[u8],
-    keys: &[WrappingKey],
+    keys: impl Into<Layers<'k>>,
     options: &SealOptions,
 ) -> Result<Vec<u8>, Error> {
     let plaintext_len = PlaintextLen::Known(plaintext.len() as u64);

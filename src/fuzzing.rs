@@ -99,5 +99,6 @@ pub fn sealer(
     keys: &[WrappingKey],
     options: &SealOptions,
 ) -> Result<Sealer, Error> {
-    Sealer::with_data_key(&DataKey::fixed(1, data_key), salt, plaintext_len, keys, options)
+    let data_keys = [DataKey::fixed(1, data_key)];
+    Sealer::with_data_keys(&data_keys, salt, plaintext_len, keys.into(), options)
 }

@@ -1,10 +1,12 @@
 //! Layer 3: a text cut into chunks, and the chunks spread over rayon's current thread pool.
 
+#[cfg(feature = "std")]
+mod overlap;
 mod plan;
 mod run;
 
-pub use plan::ChunkLen;
 #[cfg(feature = "std")]
-pub(crate) use plan::TAG_LEN;
-pub(crate) use plan::{Chunk, ChunkCounter, ChunkPlan, ChunkSpan};
+pub(crate) use overlap::overlap;
+pub use plan::ChunkLen;
+pub(crate) use plan::{Chunk, ChunkCounter, ChunkPlan, ChunkSpan, TAG_LEN};
 pub(crate) use run::{for_each, workers};

@@ -27,6 +27,7 @@
 //! # Ok::<(), strongroom::Error>(())
 //! ```
 
+mod batch;
 mod entropy;
 mod oaep;
 mod pem;
@@ -38,6 +39,7 @@ mod rules;
 #[cfg(feature = "std")]
 mod tests;
 
+pub use batch::unwrap_batch;
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;
 

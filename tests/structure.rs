@@ -367,7 +367,7 @@ fn the_engine_depends_on_what_is_written_down() {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)
         .args(["tree", "--package", "strongroom", "--edges", "normal,build", "--target", "all"])
-        .args(["--prefix", "none", "--format", "{lib}", "--locked", "--offline"])
+        .args(["--prefix", "none", "--format", "{lib}", "--locked"])
         .current_dir(root())
         .output()
         .unwrap();

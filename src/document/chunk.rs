@@ -2,39 +2,68 @@
 //!
 //! ```text
 //! nonce  = six zero bytes || index (u32) || zero byte || 1 if last, else 0
-//! record = ciphertext || 16-byte tag               no associated data
+//! sealed = ciphertext || 16-byte tag               no associated data
+//! record = the chunk sealed under the inner layer's key, that sealed under the outer one's
 //! ```
 //!
-//! A chunk's key is its document's alone, and [`Chunk`] exists once for each index: no nonce is
+//! A chunk's keys are its document's alone, and [`Chunk`] exists once for each index: no nonce is
 //! used twice. Bytes 0, 5 and 10 of the nonce never change within a document, on purpose: what
 //! counter-mode caching precomputes depends on the key and these three.
+//!
+//! Both layers are done chunk by chunk: the second finds the chunk in the cache.
+
+use alloc::vec::Vec;
 
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
-use crate::parallel::{Chunk, ChunkSpan};
+use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
 use crate::secret::Secret;
 
 /// Seals and opens the chunks of one document.
-pub(crate) struct ChunkCipher(Aes256Gcm);
+pub(crate) struct ChunkCipher {
+    inner: Aes256Gcm,
+    /// Of a document of two layers.
+    outer: Option<Aes256Gcm>,
+}
 
 impl ChunkCipher {
-    pub(crate) fn new(chunk_key: &Secret<32>, backend: Backend) -> Self {
-        Self(Aes256Gcm::with_counter_cache(chunk_key.expose(), backend, &nonce(0, false)))
+    /// For the chunk keys of all layers, the inner one first.
+    pub(crate) fn new(chunk_keys: &[Secret<32>], backend: Backend) -> Result<Self, Error> {
+        let cipher = |key: &Secret<32>| {
+            Aes256Gcm::with_counter_cache(key.expose(), backend, &nonce(0, false))
+        };
+        match chunk_keys {
+            [inner] => Ok(Self { inner: cipher(inner), outer: None }),
+            [inner, outer] => Ok(Self { inner: cipher(inner), outer: Some(cipher(outer)) }),
+            _ => Err(Error::Argument { what: "layers", reason: "there are one or two" }),
+        }
     }
 
-    /// Seals the text at the start of `record` in place; its last 16 bytes become the tag.
+    /// Number of layers, 1 or 2.
+    pub(crate) fn layers(&self) -> u8 {
+        1 + u8::from(self.outer.is_some())
+    }
+
+    /// Bytes that a record is longer than its chunk.
+    pub(crate) fn overhead(&self) -> usize {
+        TAG_LEN * usize::from(self.layers())
+    }
+
+    /// Seals the text at the start of `record` in place; the bytes behind it become the tags.
     #[cfg(feature = "std")]
     #[allow(clippy::needless_pass_by_value, reason = "sealing consumes the chunk")]
     pub(crate) fn seal_in_place(&self, chunk: Chunk, record: &mut [u8]) -> Result<(), Error> {
-        let Some((text, tag)) = record.split_last_chunk_mut() else {
+        let nonce = nonce(chunk.index(), chunk.is_last());
+        let Some(outer) = &self.outer else { return seal_in_place(&self.inner, &nonce, record) };
+        let Some((inner, _)) = record.split_last_chunk_mut::<TAG_LEN>() else {
             return Err(record_too_short());
         };
-        *tag = self.0.seal_in_place(&nonce(chunk.index(), chunk.is_last()), &[], text)?;
-        Ok(())
+        seal_in_place(&self.inner, &nonce, inner)?;
+        seal_in_place(outer, &nonce, record)
     }
 
-    /// Seals `text` into `record`, which is 16 bytes longer.
+    /// Seals `text` into `record`, which is longer by the overhead.
     #[allow(clippy::needless_pass_by_value, reason = "sealing consumes the chunk")]
     pub(crate) fn seal_into(
         &self,
@@ -42,14 +71,18 @@ impl ChunkCipher {
         text: &[u8],
         record: &mut [u8],
     ) -> Result<(), Error> {
-        let Some((body, tag)) = record.split_last_chunk_mut() else {
+        let nonce = nonce(chunk.index(), chunk.is_last());
+        let Some(outer) = &self.outer else {
+            return seal_into(&self.inner, &nonce, text, record);
+        };
+        let Some((inner, _)) = record.split_last_chunk_mut::<TAG_LEN>() else {
             return Err(record_too_short());
         };
-        *tag = self.0.seal_into(&nonce(chunk.index(), chunk.is_last()), &[], text, body)?;
-        Ok(())
+        seal_into(&self.inner, &nonce, text, inner)?;
+        seal_in_place(outer, &nonce, record)
     }
 
-    /// Opens a record in place and returns its text; zeros where the tag does not hold.
+    /// Opens a record in place and returns its text; zeros where a tag does not hold.
     #[cfg(feature = "std")]
     pub(crate) fn open_in_place<'r>(
         &self,
@@ -57,23 +90,72 @@ impl ChunkCipher {
         last: bool,
         record: &'r mut [u8],
     ) -> Result<&'r mut [u8], Error> {
-        let Some((text, tag)) = record.split_last_chunk_mut() else {
-            return Err(record_too_short());
+        let nonce = nonce(index, last);
+        let record = match &self.outer {
+            Some(outer) => open_in_place(outer, &nonce, record)?,
+            None => record,
         };
-        self.0.open_in_place(&nonce(index, last), &[], text, tag)?;
-        Ok(text)
+        open_in_place(&self.inner, &nonce, record)
     }
 
-    /// Opens a record into `text`, which is 16 bytes shorter; zeros where the tag does not hold.
+    /// Opens a record into `text`, which is shorter by the overhead; zeros where a tag does not
+    /// hold. Between two layers the chunk, still sealed, passes through `between`.
     pub(crate) fn open_into(
         &self,
         span: ChunkSpan,
         record: &[u8],
         text: &mut [u8],
+        between: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let Some((body, tag)) = record.split_last_chunk() else { return Err(record_too_short()) };
-        self.0.open_into(&nonce(span.index, span.last), &[], body, text, tag)
+        let nonce = nonce(span.index, span.last);
+        let record = match &self.outer {
+            Some(outer) => {
+                between.resize(record.len().saturating_sub(TAG_LEN), 0);
+                open_into(outer, &nonce, record, between)?;
+                between
+            }
+            None => record,
+        };
+        open_into(&self.inner, &nonce, record, text)
     }
+}
+
+fn seal_in_place(key: &Aes256Gcm, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), Error> {
+    let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
+    *tag = key.seal_in_place(nonce, &[], text)?;
+    Ok(())
+}
+
+fn seal_into(
+    key: &Aes256Gcm,
+    nonce: &[u8; 12],
+    text: &[u8],
+    sealed: &mut [u8],
+) -> Result<(), Error> {
+    let (body, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
+    *tag = key.seal_into(nonce, &[], text, body)?;
+    Ok(())
+}
+
+#[cfg(feature = "std")]
+fn open_in_place<'r>(
+    key: &Aes256Gcm,
+    nonce: &[u8; 12],
+    sealed: &'r mut [u8],
+) -> Result<&'r mut [u8], Error> {
+    let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
+    key.open_in_place(nonce, &[], text, tag)?;
+    Ok(text)
+}
+
+fn open_into(
+    key: &Aes256Gcm,
+    nonce: &[u8; 12],
+    sealed: &[u8],
+    text: &mut [u8],
+) -> Result<(), Error> {
+    let (body, tag) = sealed.split_last_chunk().ok_or_else(record_too_short)?;
+    key.open_into(nonce, &[], body, text, tag)
 }
 
 fn nonce(index: u32, last: bool) -> [u8; 12] {
@@ -82,7 +164,7 @@ fn nonce(index: u32, last: bool) -> [u8; 12] {
 }
 
 fn record_too_short() -> Error {
-    Error::Argument { what: "record", reason: "it must be 16 bytes longer than its chunk" }
+    Error::Argument { what: "record", reason: "it must be 16 bytes a layer longer than its chunk" }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) const PAYLOAD_LEN: usize = 40;
 /// let remote = UnwrappingKey::aes(id, Secret::copy_from(&key));
 /// let payload = remote.unwrap(header.recipients()[0].wrapped())?;
 /// let data_key = DataKey::from_payload(1, &payload)?;
-/// let opener = header.unlock(&data_key, &OpenOptions::default())?;
+/// let opener = header.unlock(&[data_key], &OpenOptions::default())?;
 /// assert_eq!(opener.open_slice(&sealed)?, b"text");
 /// # Ok::<(), strongroom::Error>(())
 /// ```

@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
-use super::opener::Opener;
+use super::layout::Layout;
+use super::opener::{Opener, Placement};
 use super::positioned::{Discard, ReadAt, WriteAt};
-use super::sealer::{LAYER, Sealer};
+use super::sealer::{Parts, Sealer};
 use super::{PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, for_each, workers};
@@ -53,17 +54,17 @@ impl Sealer {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let (header, chunk_len, plaintext_len, cipher) = self.into_parts();
+        let Parts { leading, chunk_len, plaintext_len, cipher } = self.into_parts();
         let PlaintextLen::Known(expected) = plaintext_len else {
             let reason = "a file's length is known: announce it";
             return Err(Error::Argument { what: "plaintext length", reason });
         };
         check_input_len(input, expected)?;
 
-        let plan = ChunkPlan::new(chunk_len, LAYER, expected)?;
-        let sealed_len = header.len() as u64 + plan.body_len();
+        let plan = ChunkPlan::new(chunk_len, cipher.layers(), expected)?;
+        let sealed_len = leading.len() as u64 + plan.body_len();
         output.set_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
-        output.write_all_at(&header, 0).map_err(Error::io(WRITING_SEALED))?;
+        output.write_all_at(&leading, 0).map_err(Error::io(WRITING_SEALED))?;
         let mut counter = ChunkCounter::default();
         let jobs = plan.spans().map(|span| (counter.take(span.last), span));
         for_each_record(&plan, run, jobs, |record, (chunk, span)| {
@@ -74,9 +75,9 @@ impl Sealer {
             let record = &mut record[..span.record_len];
             cipher.seal_in_place(chunk?, record)?;
             output
-                .write_all_at(record, header.len() as u64 + span.record_offset)
+                .write_all_at(record, leading.len() as u64 + span.record_offset)
                 .map_err(Error::io(WRITING_SEALED))?;
-            run.report(span.plaintext_len);
+            run.report(span.plaintext_len as u64);
             Ok(())
         })?;
         check_input_len(input, expected)?;
@@ -99,19 +100,16 @@ impl Opener {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let sealed_len = sealed.byte_len().map_err(Error::io(READING))?;
-        let plan = self.plan(sealed_len)?;
-        if self.plaintext_len == PlaintextLen::Stream {
-            self.check_last_chunk(sealed, sealed_len, &plan)?;
-        }
+        let layout = self.checked_layout(sealed)?;
+        let plan = layout.plan();
         output.set_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
         for_each_record(&plan, run, plan.spans(), |record, span| {
-            let text = self.open_record(sealed, sealed_len, span, record)?;
+            let text = self.open_record(sealed, &layout, span, record)?;
             output.write_all_at(text, span.plaintext_offset).map_err(Error::io(WRITING))?;
-            run.report(span.plaintext_len);
+            run.report(span.plaintext_len as u64);
             Ok(())
         })?;
-        Ok(Totals { plaintext_len: plan.plaintext_len(), sealed_len })
+        Ok(Totals { plaintext_len: plan.plaintext_len(), sealed_len: layout.sealed_len() })
     }
 
     /// Authenticates all of `sealed`, a whole document, and writes nothing.
@@ -127,31 +125,35 @@ impl Opener {
         self.open_file(sealed, &Discard, run)
     }
 
-    /// A stream's length is known from the file's alone: its last chunk vouches for it.
-    fn check_last_chunk(
-        &self,
-        sealed: &(impl ReadAt + ?Sized),
-        sealed_len: u64,
-        plan: &ChunkPlan,
-    ) -> Result<(), Error> {
-        let last = u32::try_from(plan.chunks() - 1).ok().and_then(|index| plan.span(index));
-        let last = last.ok_or(Error::Authentication)?;
-        let mut record = Zeroizing::new(vec![0; last.record_len]);
-        self.open_record(sealed, sealed_len, last, &mut record)?;
-        Ok(())
+    /// The layout of `sealed`, as far as it can be trusted before its chunks are read: a stream's
+    /// length follows from the file's alone, so its last chunk must vouch for it.
+    pub(super) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
+        let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
+        if self.placement() == Placement::Detached {
+            let mut leading = vec![0; self.leading()];
+            sealed.read_exact_at(&mut leading, 0).map_err(Error::io(READING))?;
+            self.check_leading(&leading)?;
+        }
+        if self.plaintext_len() == PlaintextLen::Stream {
+            let last = layout.plan().last().ok_or(Error::Authentication)?;
+            let mut record = Zeroizing::new(vec![0; last.record_len]);
+            self.open_record(sealed, &layout, last, &mut record)?;
+        }
+        Ok(layout)
     }
 
-    fn open_record<'r>(
+    /// Reads a chunk's record and opens it.
+    pub(super) fn open_record<'r>(
         &self,
         sealed: &(impl ReadAt + ?Sized),
-        sealed_len: u64,
+        layout: &Layout,
         span: ChunkSpan,
         record: &'r mut [u8],
     ) -> Result<&'r mut [u8], Error> {
         let record = &mut record[..span.record_len];
         sealed
-            .read_exact_at(record, self.header_len as u64 + span.record_offset)
-            .map_err(input_error(READING, sealed_len))?;
+            .read_exact_at(record, layout.leading() + span.record_offset)
+            .map_err(input_error(READING, layout.sealed_len()))?;
         self.cipher.open_in_place(span.index, span.last, record)
     }
 }

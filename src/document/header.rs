@@ -6,17 +6,13 @@ use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq;
 
-use super::data_key::DataKey;
 use super::geometry::{Geometry, PREFIX_LEN, Slots};
-use super::key_schedule::{BoundKeys, KeySchedule};
-use super::opener::{OpenOptions, Opener};
+use super::key_schedule::{BoundKeys, HeaderKey};
 use super::prologue::{CORE_LEN, Core, PROLOGUE_LEN};
 use super::recipient::Recipient;
-use super::sealer::LAYER;
 use super::slot::{Slot, parts};
 use super::{ChunkLen, PlaintextLen};
 use crate::error::Error;
-use crate::wrap::UnwrappingKey;
 
 /// What became of one of a header's slots.
 ///
@@ -44,7 +40,8 @@ pub enum SlotState {
     Damaged,
 }
 
-/// A document's header, parsed but not authenticated: [`Header::unlock`] does that.
+/// A document's header, parsed but not authenticated: [`Header::unlock`] does that, and
+/// [`Header::rewrap`].
 ///
 /// # Example
 ///
@@ -60,7 +57,7 @@ pub enum SlotState {
 /// assert_eq!(header.len(), 2560);
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     prefix: [u8; PREFIX_LEN],
     core: Core,
@@ -173,74 +170,27 @@ impl Header {
         &self.slot_states
     }
 
-    /// Authenticates the header with its data key and gives what opens the body.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Authentication`] where key, context or header do not belong together;
-    /// [`Error::Expired`] where the document's time is up; [`Error::Format`] for a document of two
-    /// layers, which this version cannot open yet.
-    pub fn unlock(&self, data_key: &DataKey, options: &OpenOptions) -> Result<Opener, Error> {
-        if self.core.layers != 1 {
-            return Err(Error::format(10, "it has two layers, which cannot be opened yet"));
-        }
-        if data_key.layer() != LAYER {
-            return Err(Error::Authentication);
-        }
-        let schedule = KeySchedule::new(&self.core.salt, data_key)?;
-        let keys = schedule.bind(&self.core.encode())?;
-        // In this order: a key that is not committed to is not used for anything else.
+    /// The first 128 bytes of the document. They never change, and a detached body begins with them.
+    #[must_use]
+    pub fn prologue(&self) -> &[u8; PROLOGUE_LEN] {
+        self.prefix.first_chunk().unwrap_or(&[0; PROLOGUE_LEN])
+    }
+
+    /// The salt, the bytes that are bound into every key, and the context's tag.
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Refuses data keys that are not this document's, and a slot that was not written with them.
+    pub(crate) fn check_keys(&self, keys: &BoundKeys) -> Result<(), Error> {
+        // In this order: keys that are not committed to are not used for anything else.
         check(&keys.commitment, &self.commitment)?;
         let slot = parts(&self.slot_bytes).ok_or(Error::Authentication)?;
-        check(&keys.slot_mac(&self.prefix, slot.authenticated)?, slot.mac)?;
-        check(&schedule.context_tag(&options.context.encode())?, &self.core.context_tag)?;
-        if let Some(expires_at) = self.expires_at()
-            && options.now()? >= expires_at
-        {
-            return Err(Error::Expired { expires_at });
-        }
-        Ok(Opener::new(self, &keys, options))
-    }
-
-    /// Unwraps the data key with one of `keys`, then does as [`Header::unlock`].
-    ///
-    /// A recipient and a key belong together where id and algorithm are the same. An id in a
-    /// header is only matched with the keys given here.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoKey`] where no key belongs to a recipient, and those of [`Header::unlock`].
-    pub fn unlock_with(
-        &self,
-        keys: &[UnwrappingKey],
-        options: &OpenOptions,
-    ) -> Result<Opener, Error> {
-        let mut outcome = Err(self.no_key());
-        for recipient in self.recipients() {
-            for key in keys {
-                if Some(key.algorithm()) != recipient.algorithm() || key.id() != recipient.key_id()
-                {
-                    continue;
-                }
-                outcome = key
-                    .unwrap(recipient.wrapped())
-                    .and_then(|payload| DataKey::from_payload(recipient.layer(), &payload))
-                    .and_then(|data_key| self.unlock(&data_key, options));
-                // Another recipient may hold where this one does not; nothing else is tried again.
-                if !matches!(outcome, Err(Error::Authentication)) {
-                    return outcome;
-                }
-            }
-        }
-        outcome
-    }
-
-    /// [`Error::NoKey`] for this document: it names the ids that would do.
-    #[must_use]
-    pub fn no_key(&self) -> Error {
-        let ids: Vec<&str> =
-            self.recipients().iter().map(|recipient| recipient.key_id().as_str()).collect();
-        Error::NoKey { wrapped_with: ids.join(", ") }
+        check(&keys.header_key.slot_mac(&self.prefix, slot.authenticated)?, slot.mac)
     }
 
     /// The bytes of a new header.
@@ -250,24 +200,31 @@ impl Header {
         slots: Slots,
         recipients: Vec<Recipient>,
     ) -> Result<Vec<u8>, Error> {
+        let mut prologue = core.encode().to_vec();
+        prologue.extend(keys.commitment);
+        let geometry = Geometry::holding(slots, Recipient::encoded_len_of(&recipients))?;
         let mut slot = Slot { generation: 1, recipients };
-        let geometry = Geometry::holding(slots, encoded_len(&slot.recipients))?;
-        let mut bytes = core.encode().to_vec();
-        bytes.extend(keys.commitment);
-        bytes.extend(geometry.encode());
-        let slot = slot
-            .encode(core.layers, geometry.slot_len(), |content| keys.slot_mac(&bytes, content))?;
-        for range in geometry.slot_ranges() {
-            bytes.resize(range.start, 0);
-            bytes.extend_from_slice(&slot);
-        }
-        Ok(bytes)
+        Self::assemble(prologue, geometry, core.layers, &keys.header_key, &mut slot)
     }
-}
 
-/// Length of the recipients' encoding in bytes.
-fn encoded_len(recipients: &[Recipient]) -> usize {
-    recipients.iter().map(Recipient::encoded_len).sum()
+    /// A header's bytes: prologue, geometry, and the slot in all its places.
+    pub(crate) fn assemble(
+        prologue: Vec<u8>,
+        geometry: Geometry,
+        layers: u8,
+        header_key: &HeaderKey,
+        slot: &mut Slot,
+    ) -> Result<Vec<u8>, Error> {
+        let mut header = prologue;
+        header.extend(geometry.encode());
+        let slot = slot
+            .encode(layers, geometry.slot_len(), |content| header_key.slot_mac(&header, content))?;
+        for range in geometry.slot_ranges() {
+            header.resize(range.start, 0);
+            header.extend_from_slice(&slot);
+        }
+        Ok(header)
+    }
 }
 
 /// Chooses the slot of the highest generation among the whole ones.
@@ -325,6 +282,7 @@ fn newest_slot(
     Ok((newest, newest_bytes, states))
 }
 
-fn check(computed: &[u8; 32], found: &[u8; 32]) -> Result<(), Error> {
+/// In constant time.
+pub(super) fn check(computed: &[u8; 32], found: &[u8; 32]) -> Result<(), Error> {
     if bool::from(computed.ct_eq(found)) { Ok(()) } else { Err(Error::Authentication) }
 }

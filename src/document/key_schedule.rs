@@ -1,20 +1,22 @@
-//! From the data key to every key and tag of a document (HKDF-SHA-256, RFC 5869).
+//! From the data keys to every key and tag of a document (HKDF-SHA-256, RFC 5869).
 //!
 //! ```text
-//! PRK        = HKDF-Extract(salt, data key)
-//! chunk key  = HKDF-Expand(PRK, "strongroom/1 chunk key" || layer || SHA-256(core), 32)
+//! PRK_l      = HKDF-Extract(salt, data key l)
+//! PRK        = HKDF-Extract(salt, data key 1 || data key 2), or PRK_1 where there is one layer
+//! chunk key l = HKDF-Expand(PRK_l, "strongroom/1 chunk key" || l || SHA-256(core), 32)
 //! commitment = HKDF-Expand(PRK, "strongroom/1 commit"    || SHA-256(core), 32)
 //! header key = HKDF-Expand(PRK, "strongroom/1 header"    || SHA-256(core), 32)
 //! context key = HKDF-Expand(PRK, "strongroom/1 context", 32)
 //! ```
 //!
-//! The commitment makes the ciphertext open under one key only, which AES-GCM alone does not
-//! promise. The core, the context tag in it included, is bound into the chunk key: a changed
+//! The commitment makes the ciphertext open under one set of keys only, which AES-GCM alone does not
+//! promise. The core, the context tag in it included, is bound into every chunk key: a changed
 //! length, expiry or context fails on any single chunk.
-
 //!
 //! Every output is one hash long, so that both steps are one HMAC each. The `hkdf` crate is what
 //! the tests compare with: it leaves its outputs on the stack.
+
+use alloc::vec::Vec;
 
 use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
@@ -26,51 +28,64 @@ use super::slot::MAC_LEN;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// The pseudo-random key of one document.
+/// The pseudo-random keys of one document.
 pub(crate) struct KeySchedule {
     prk: Secret<32>,
-    layer: u8,
+    /// `PRK_1` and `PRK_2`; with one layer `prk` is all there is.
+    layer_prks: Vec<Secret<32>>,
 }
 
 impl KeySchedule {
-    pub(crate) fn new(salt: &[u8; 32], data_key: &DataKey) -> Result<Self, Error> {
+    /// For the data keys of all layers, in order.
+    pub(crate) fn new(salt: &[u8; 32], data_keys: &[DataKey]) -> Result<Self, Error> {
         // HKDF-Extract is HMAC(salt, input).
-        let prk = Secret::fill_with(|prk| hmac(salt, &[data_key.expose()], prk))?;
-        Ok(Self { prk, layer: data_key.layer() })
+        let extract = |keys: &[&[u8]]| Secret::fill_with(|prk| hmac(salt, keys, prk));
+        let all: Vec<&[u8]> = data_keys.iter().map(|key| &key.expose()[..]).collect();
+        let layer_prks = match all.as_slice() {
+            [_] => Vec::new(),
+            layers => layers.iter().map(|key| extract(&[key])).collect::<Result<_, _>>()?,
+        };
+        Ok(Self { prk: extract(&all)?, layer_prks })
     }
 
     /// HMAC-SHA-256 of the encoded context under the context key.
     pub(crate) fn context_tag(&self, context: &[u8]) -> Result<[u8; 32], Error> {
         let mut tag = [0; 32];
-        hmac(self.expand(&[b"strongroom/1 context"])?.expose(), &[context], &mut tag)?;
+        hmac(expand(&self.prk, &[b"strongroom/1 context"])?.expose(), &[context], &mut tag)?;
         Ok(tag)
     }
 
     /// The keys that depend on the core.
     pub(crate) fn bind(&self, core: &[u8; CORE_LEN]) -> Result<BoundKeys, Error> {
         let core = Sha256::digest(core);
+        let chunk_key = |(layer, prk): (u8, &Secret<32>)| {
+            expand(prk, &[b"strongroom/1 chunk key", &[layer], &core])
+        };
+        let chunk_keys = if self.layer_prks.is_empty() {
+            [chunk_key((1, &self.prk))?].into()
+        } else {
+            (1..).zip(&self.layer_prks).map(chunk_key).collect::<Result<_, _>>()?
+        };
         Ok(BoundKeys {
-            chunk_key: self.expand(&[b"strongroom/1 chunk key", &[self.layer], &core])?,
-            commitment: *self.expand(&[b"strongroom/1 commit", &core])?.expose(),
-            header_key: self.expand(&[b"strongroom/1 header", &core])?,
+            chunk_keys,
+            commitment: *expand(&self.prk, &[b"strongroom/1 commit", &core])?.expose(),
+            header_key: HeaderKey(expand(&self.prk, &[b"strongroom/1 header", &core])?),
         })
-    }
-
-    /// The first 32 bytes of HKDF-Expand: HMAC(PRK, info || 1).
-    fn expand(&self, info: &[&[u8]]) -> Result<Secret<32>, Error> {
-        let parts = [info, &[&[1]]].concat();
-        Secret::fill_with(|key| hmac(self.prk.expose(), &parts, key))
     }
 }
 
 /// The keys of one document with its core bound in.
 pub(crate) struct BoundKeys {
-    pub(crate) chunk_key: Secret<32>,
+    /// One a layer, the inner one first.
+    pub(crate) chunk_keys: Vec<Secret<32>>,
     pub(crate) commitment: [u8; 32],
-    pub(crate) header_key: Secret<32>,
+    pub(crate) header_key: HeaderKey,
 }
 
-impl BoundKeys {
+/// What authenticates a header's slots.
+pub(crate) struct HeaderKey(Secret<32>);
+
+impl HeaderKey {
     /// HMAC-SHA-256 of prologue, geometry and a slot's content.
     pub(crate) fn slot_mac(
         &self,
@@ -78,9 +93,15 @@ impl BoundKeys {
         content: &[u8],
     ) -> Result<[u8; MAC_LEN], Error> {
         let mut mac = [0; MAC_LEN];
-        hmac(self.header_key.expose(), &[prologue_and_geometry, content], &mut mac)?;
+        hmac(self.0.expose(), &[prologue_and_geometry, content], &mut mac)?;
         Ok(mac)
     }
+}
+
+/// The first 32 bytes of HKDF-Expand: HMAC(PRK, info || 1).
+fn expand(prk: &Secret<32>, info: &[&[u8]]) -> Result<Secret<32>, Error> {
+    let parts = [info, &[&[1]]].concat();
+    Secret::fill_with(|key| hmac(prk.expose(), &parts, key))
 }
 
 /// HMAC-SHA-256 (RFC 2104) of the parts in a row, written where it belongs.
@@ -98,25 +119,37 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) -> Result<(), Error
 mod tests {
     use super::*;
 
+    /// Both numbers of layers against the `hkdf` crate, label by label.
     #[test]
     fn keys_are_what_hkdf_gives() {
-        let (salt, data_key, core) = ([3; 32], DataKey::fixed(1, &[4; 32]), [5; CORE_LEN]);
-        let hkdf = hkdf::Hkdf::<Sha256>::new(Some(&salt), data_key.expose());
-        let expand = |info: &[&[u8]]| {
-            let mut key = [0; 32];
-            hkdf.expand_multi_info(info, &mut key).unwrap();
-            key
-        };
-        let schedule = KeySchedule::new(&salt, &data_key).unwrap();
-        let keys = schedule.bind(&core).unwrap();
-        let core = Sha256::digest(core);
-        assert_eq!(keys.chunk_key.expose(), &expand(&[b"strongroom/1 chunk key\x01", &core]));
-        assert_eq!(keys.commitment, expand(&[b"strongroom/1 commit", &core]));
-        assert_eq!(keys.header_key.expose(), &expand(&[b"strongroom/1 header", &core]));
+        let (salt, core) = ([3; 32], [5; CORE_LEN]);
+        let data_keys = [DataKey::fixed(1, &[4; 32]), DataKey::fixed(2, &[6; 32])];
+        for layers in 1..=2 {
+            let data_keys = &data_keys[..layers];
+            let inputs: Vec<&[u8]> = data_keys.iter().map(|key| &key.expose()[..]).collect();
+            let hkdf = |input: &[u8]| hkdf::Hkdf::<Sha256>::new(Some(&salt), input);
+            let expand = |hkdf: &hkdf::Hkdf<Sha256>, info: &[&[u8]]| {
+                let mut key = [0; 32];
+                hkdf.expand_multi_info(info, &mut key).unwrap();
+                key
+            };
+            let prk = hkdf(&inputs.concat());
+            let schedule = KeySchedule::new(&salt, data_keys).unwrap();
+            let keys = schedule.bind(&core).unwrap();
+            let core = Sha256::digest(core);
+            assert_eq!(keys.chunk_keys.len(), layers);
+            for (layer, (found, input)) in (1..).zip(keys.chunk_keys.iter().zip(&inputs)) {
+                let label = [b"strongroom/1 chunk key", &[layer][..], &core];
+                assert_eq!(found.expose(), &expand(&hkdf(input), &label));
+            }
+            assert_eq!(keys.commitment, expand(&prk, &[b"strongroom/1 commit", &core]));
+            assert_eq!(keys.header_key.0.expose(), &expand(&prk, &[b"strongroom/1 header", &core]));
 
-        let mut mac = Hmac::<Sha256>::new_from_slice(&expand(&[b"strongroom/1 context"])).unwrap();
-        mac.update(b"context");
-        let tag: [u8; 32] = mac.finalize().into_bytes().into();
-        assert_eq!(schedule.context_tag(b"context").unwrap(), tag);
+            let context_key = expand(&prk, &[b"strongroom/1 context"]);
+            let mut mac = Hmac::<Sha256>::new_from_slice(&context_key).unwrap();
+            mac.update(b"context");
+            let tag: [u8; 32] = mac.finalize().into_bytes().into();
+            assert_eq!(schedule.context_tag(b"context").unwrap(), tag);
+        }
     }
 }

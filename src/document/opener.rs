@@ -8,11 +8,14 @@ use super::chunk::ChunkCipher;
 use super::context::Context;
 use super::header::Header;
 use super::key_schedule::BoundKeys;
-use super::sealer::{LAYER, too_long_for_memory};
+use super::layout::Layout;
+use super::policy::OpenPolicy;
+use super::prologue::PROLOGUE_LEN;
+use super::sealer::too_long_for_memory;
 use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::parallel::{ChunkPlan, for_each, workers};
+use crate::parallel::{for_each, workers};
 
 /// How a document is opened.
 ///
@@ -33,6 +36,8 @@ pub struct OpenOptions {
     /// The time in seconds since the Unix epoch, for documents that expire; `None` asks the system
     /// clock.
     pub now: Option<u64>,
+    /// What the document must be like; any by default.
+    pub policy: OpenPolicy,
     /// The implementation of AES-256-GCM; the fastest by default.
     pub backend: Backend,
 }
@@ -71,20 +76,103 @@ impl OpenOptions {
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 pub struct Opener {
-    pub(super) header_len: usize,
-    pub(super) chunk_len: ChunkLen,
-    pub(super) plaintext_len: PlaintextLen,
+    prologue: [u8; PROLOGUE_LEN],
+    placement: Placement,
+    chunk_len: ChunkLen,
+    plaintext_len: PlaintextLen,
     pub(super) cipher: ChunkCipher,
 }
 
+/// Where the header is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// Before the body; its length in bytes.
+    Attached(usize),
+    /// Elsewhere: the body follows a copy of the prologue.
+    Detached,
+}
+
 impl Opener {
-    pub(crate) fn new(header: &Header, keys: &BoundKeys, options: &OpenOptions) -> Self {
-        Self {
-            header_len: header.len(),
+    pub(crate) fn new(
+        header: &Header,
+        keys: &BoundKeys,
+        options: &OpenOptions,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            prologue: *header.prologue(),
+            placement: Placement::Attached(header.len()),
             chunk_len: header.chunk_len(),
             plaintext_len: header.plaintext_len(),
-            cipher: ChunkCipher::new(&keys.chunk_key, options.backend),
+            cipher: ChunkCipher::new(&keys.chunk_keys, options.backend)?,
+        })
+    }
+
+    /// For a document whose header is kept apart: what is opened then begins with the 128 bytes of the
+    /// prologue, which must be this header's.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::document::{Header, OpenOptions, PlaintextLen, SealOptions, Sealer};
+    /// use strongroom::secret::Secret;
+    /// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+    ///
+    /// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
+    /// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
+    /// let length = PlaintextLen::Known(4);
+    /// let sealer = Sealer::new(length, &[wrapping], &SealOptions::default())?.detached();
+    /// let header = sealer.header().to_vec();
+    /// let body = sealer.seal_slice(b"text")?;
+    /// assert_eq!(body.len(), 128 + 4 + 16);
+    ///
+    /// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
+    /// let opener = Header::parse(&header)?.unlock_with(&[key], &OpenOptions::default())?;
+    /// assert_eq!(opener.detached().open_slice(&body)?, b"text");
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { placement: Placement::Detached, ..self }
+    }
+
+    /// Where everything is in a sealed document of `sealed_len` bytes (with its header, or with the
+    /// prologue where the header is detached).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where no document with this header has that length.
+    pub fn layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+        let (chunk_len, layers) = (self.chunk_len, self.cipher.layers());
+        Layout::new(self.leading(), chunk_len, layers, self.plaintext_len, sealed_len)
+    }
+
+    /// Bytes before the body.
+    pub(super) fn leading(&self) -> usize {
+        match self.placement {
+            Placement::Attached(header_len) => header_len,
+            Placement::Detached => PROLOGUE_LEN,
         }
+    }
+
+    pub(super) fn chunk_len(&self) -> ChunkLen {
+        self.chunk_len
+    }
+
+    pub(super) fn plaintext_len(&self) -> PlaintextLen {
+        self.plaintext_len
+    }
+
+    pub(super) fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// Refuses the body of another document, if that can be told from `leading`, the bytes before it.
+    pub(super) fn check_leading(&self, leading: &[u8]) -> Result<(), Error> {
+        if self.placement == Placement::Detached && leading != self.prologue {
+            let reason = "it does not begin as the body that belongs to the detached header";
+            return Err(Error::format(0, reason));
+        }
+        Ok(())
     }
 
     /// Opens `sealed`, a whole document in memory; several chunks at once. Nobody may change it
@@ -95,8 +183,8 @@ impl Opener {
     /// [`Error::Format`] where the body has not the length that the header asks for, and
     /// [`Error::Authentication`] where a chunk was changed.
     pub fn open_slice(&self, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let plan = self.plan(sealed.len() as u64)?;
-        let length = usize::try_from(plan.plaintext_len()).map_err(|_| too_long_for_memory())?;
+        let layout = self.layout(sealed.len() as u64)?;
+        let length = usize::try_from(layout.plaintext_len()).map_err(|_| too_long_for_memory())?;
         let mut plaintext = alloc::vec![0; length];
         self.open_into(sealed, &mut plaintext)?;
         Ok(plaintext)
@@ -109,12 +197,13 @@ impl Opener {
     /// As [`Opener::open_slice`], and [`Error::Argument`] where `plaintext` has another length. On
     /// every error of a chunk `plaintext` is zeroed, the chunks that hold included.
     pub fn open_into(&self, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), Error> {
-        let plan = self.plan(sealed.len() as u64)?;
+        let plan = self.layout(sealed.len() as u64)?.plan();
+        let (leading, mut records) = sealed.split_at(self.leading().min(sealed.len()));
+        self.check_leading(leading)?;
         if plaintext.len() as u64 != plan.plaintext_len() {
             let reason = "it must have exactly the length of the plaintext";
             return Err(Error::Argument { what: "output buffer", reason });
         }
-        let mut records = sealed.get(self.header_len..).unwrap_or_default();
         let mut texts = &mut *plaintext;
         let jobs = plan.spans().map(|span| {
             let record = records.split_off(..span.record_len).unwrap_or_default();
@@ -123,40 +212,13 @@ impl Opener {
         });
         // Nothing is buffered: the memory is the caller's.
         let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
-        let opened = for_each(
-            workers,
-            jobs,
-            || (),
-            |(), (span, record, text)| self.cipher.open_into(span, record, text),
-        );
+        let opened = for_each(workers, jobs, Vec::new, |between, (span, record, text)| {
+            self.cipher.open_into(span, record, text, between)
+        });
         if opened.is_err() {
             plaintext.zeroize();
         }
         opened
-    }
-
-    /// The plan of a document of `sealed_len` bytes, header included.
-    pub(crate) fn plan(&self, sealed_len: u64) -> Result<ChunkPlan, Error> {
-        let body_len = sealed_len.saturating_sub(self.header_len as u64);
-        match self.plaintext_len {
-            PlaintextLen::Known(bytes) => {
-                let plan = ChunkPlan::new(self.chunk_len, LAYER, bytes)?;
-                let expected = plan.body_len();
-                match body_len.cmp(&expected) {
-                    core::cmp::Ordering::Equal => Ok(plan),
-                    core::cmp::Ordering::Less => Err(Error::Format {
-                        offset: sealed_len,
-                        reason: "it ends before its last byte: it was truncated",
-                    }),
-                    core::cmp::Ordering::Greater => Err(Error::Format {
-                        offset: expected.saturating_add(self.header_len as u64),
-                        reason: "it goes on after its last byte: something was appended",
-                    }),
-                }
-            }
-            PlaintextLen::Stream => ChunkPlan::from_body_len(self.chunk_len, LAYER, body_len)
-                .map_err(|reason| Error::Format { offset: sealed_len, reason }),
-        }
     }
 }
 

@@ -70,6 +70,35 @@ pub trait WriteAt: Sync {
     }
 }
 
+/// A file that is changed in place: read, written, and made durable.
+///
+/// # Example
+///
+/// ```no_run
+/// use std::fs::File;
+/// use strongroom::document::{Durable, WriteAt};
+///
+/// let file = File::options().read(true).write(true).open("contract.sealed")?;
+/// file.write_all_at(b"bytes", 512)?;
+/// file.sync()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Durable: ReadAt + WriteAt {
+    /// Returns when all that was written before is on the disk and survives a loss of power.
+    ///
+    /// # Errors
+    ///
+    /// What the file returns; nothing written since the last success can then be relied on.
+    fn sync(&self) -> io::Result<()>;
+}
+
+#[cfg(unix)]
+impl Durable for File {
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
 #[cfg(unix)]
 impl ReadAt for File {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -104,6 +133,16 @@ impl ReadAt for [u8] {
 
     fn byte_len(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
+    }
+}
+
+impl<S: ReadAt + ?Sized> ReadAt for &S {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        (**self).byte_len()
     }
 }
 

@@ -13,8 +13,9 @@
 
 use alloc::vec::Vec;
 
+use super::data_key::DataKey;
 use crate::error::Error;
-use crate::wrap::{Algorithm, KeyId};
+use crate::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
 /// Greatest number of recipients a layer.
 pub(crate) const MAX_A_LAYER: usize = 8;
@@ -50,6 +51,16 @@ impl Recipient {
         Self { layer, algorithm_code: algorithm.code(), key_id, wrapped }
     }
 
+    /// A data key wrapped with each of `keys`.
+    pub(crate) fn wrap_for(data_key: &DataKey, keys: &[WrappingKey]) -> Result<Vec<Self>, Error> {
+        let payload = data_key.payload();
+        let wrapped = keys.iter().map(|key| {
+            let wrapped = key.wrap(payload.expose())?;
+            Ok(Self::new(data_key.layer(), key.algorithm(), key.id().clone(), wrapped))
+        });
+        wrapped.collect()
+    }
+
     /// 1 for the inner layer (the service's), 2 for the outer one (the customer's).
     #[must_use]
     pub fn layer(&self) -> u8 {
@@ -74,9 +85,23 @@ impl Recipient {
         &self.wrapped
     }
 
-    /// Length of the encoding in bytes.
-    pub(crate) fn encoded_len(&self) -> usize {
-        6_usize.saturating_add(self.key_id.as_str().len()).saturating_add(self.wrapped.len())
+    /// Whether `key` unwraps it, by id and algorithm.
+    pub(crate) fn is_for(&self, key: &UnwrappingKey) -> bool {
+        self.algorithm() == Some(key.algorithm()) && self.key_id() == key.id()
+    }
+
+    /// Length of a list's encoding in bytes.
+    pub(crate) fn encoded_len_of(list: &[Self]) -> usize {
+        let one = |recipient: &Self| {
+            let fields = [recipient.key_id.as_str().len(), recipient.wrapped.len()];
+            fields.into_iter().fold(6, usize::saturating_add)
+        };
+        list.iter().map(one).fold(0, usize::saturating_add)
+    }
+
+    /// Whether a header has room for one of the two only.
+    pub(crate) fn replaces(&self, other: &Self) -> bool {
+        self.order() == other.order()
     }
 
     /// What recipients are sorted by, and what no two of a document share.

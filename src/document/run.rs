@@ -26,9 +26,9 @@ pub struct Run<'p> {
 }
 
 impl Run<'_> {
-    pub(super) fn report(&self, bytes: usize) {
+    pub(super) fn report(&self, bytes: u64) {
         if let Some(progress) = self.progress {
-            progress(bytes as u64);
+            progress(bytes);
         }
     }
 }

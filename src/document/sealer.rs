@@ -8,16 +8,13 @@ use super::data_key::DataKey;
 use super::geometry::Slots;
 use super::header::Header;
 use super::key_schedule::KeySchedule;
-use super::prologue::Core;
+use super::layers::Layers;
+use super::prologue::{Core, PROLOGUE_LEN};
 use super::recipient::Recipient;
 use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
-use crate::wrap::WrappingKey;
-
-/// The only layer of a document of one layer.
-pub(crate) const LAYER: u8 = 1;
 
 /// How a document is sealed.
 ///
@@ -48,9 +45,13 @@ pub struct SealOptions {
 ///
 /// # Security
 ///
-/// The data key and the salt come from the operating system's random number generator, anew for
+/// The data keys and the salt come from the operating system's random number generator, anew for
 /// each `Sealer`; within a document each chunk index is used once, by type. The caller guarantees
 /// nothing.
+///
+/// Sealing that was interrupted starts again with a new `Sealer`, by rule: what was read the second
+/// time may differ from what was sealed the first time, and two texts under one key and nonce would
+/// give both away.
 ///
 /// # Example
 ///
@@ -68,58 +69,60 @@ pub struct SealOptions {
 /// ```
 pub struct Sealer {
     header: Vec<u8>,
+    /// Bytes of the header that the sealed text begins with: all, or the prologue.
+    leading: usize,
     chunk_len: ChunkLen,
     plaintext_len: PlaintextLen,
     cipher: ChunkCipher,
 }
 
 impl Sealer {
-    /// Makes a data key, wraps it with each of `keys`, and the header with it.
+    /// Makes a data key for each layer, wraps it with that layer's keys, and the header with it.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] without a key, with more than 8, or with one twice; [`Error::Length`]
-    /// for a text above 2^44 bytes or 2^32 chunks; [`Error::Random`]; what a key's `wrap` returns.
-    pub fn new(
+    /// [`Error::Argument`] for a layer without a key, with more than 8, or with one twice;
+    /// [`Error::Length`] for a text above 2^44 bytes or 2^32 chunks; [`Error::Random`]; what a key's
+    /// `wrap` returns.
+    pub fn new<'k>(
         plaintext_len: PlaintextLen,
-        keys: &[WrappingKey],
+        keys: impl Into<Layers<'k>>,
         options: &SealOptions,
     ) -> Result<Self, Error> {
+        let keys = keys.into();
         let mut salt = [0; 32];
         crate::random::fill(&mut salt)?;
-        Self::with_data_key(&DataKey::generate(LAYER)?, salt, plaintext_len, keys, options)
+        let data_keys = keys
+            .each()
+            .map(|(layer, _)| DataKey::generate(layer))
+            .collect::<Result<Vec<_>, _>>()?;
+        Self::with_data_keys(&data_keys, salt, plaintext_len, keys, options)
     }
 
-    pub(crate) fn with_data_key(
-        data_key: &DataKey,
+    /// `data_keys`: one a layer, in order.
+    pub(crate) fn with_data_keys(
+        data_keys: &[DataKey],
         salt: [u8; 32],
         plaintext_len: PlaintextLen,
-        keys: &[WrappingKey],
+        keys: Layers<'_>,
         options: &SealOptions,
     ) -> Result<Self, Error> {
         if let PlaintextLen::Known(bytes) = plaintext_len {
-            ChunkPlan::new(options.chunk_len, LAYER, bytes)?;
+            ChunkPlan::new(options.chunk_len, keys.count(), bytes)?;
         }
-        if keys.is_empty() {
-            let reason = "at least one is needed, or nobody could open the document";
-            return Err(Error::Argument { what: "recipients", reason });
-        }
+        keys.check()?;
         if options.expires_at == Some(0) {
             let reason = "0 stands for never; leave it out";
             return Err(Error::Argument { what: "expires_at", reason });
         }
-        let payload = data_key.payload();
-        let recipients = keys
-            .iter()
-            .map(|key| {
-                let wrapped = key.wrap(payload.expose())?;
-                Ok(Recipient::new(LAYER, key.algorithm(), key.id().clone(), wrapped))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
+        let mut recipients = Vec::new();
+        for (data_key, (_, keys)) in data_keys.iter().zip(keys.each()) {
+            recipients.extend(Recipient::wrap_for(data_key, keys)?);
+        }
 
-        let schedule = KeySchedule::new(&salt, data_key)?;
+        let schedule = KeySchedule::new(&salt, data_keys)?;
         let core = Core {
-            layers: LAYER,
+            layers: keys.count(),
             chunk_len: options.chunk_len,
             plaintext_len,
             expires_at: options.expires_at.unwrap_or(0),
@@ -127,26 +130,37 @@ impl Sealer {
             context_tag: schedule.context_tag(&options.context.encode())?,
         };
         let keys = schedule.bind(&core.encode())?;
+        let header = Header::encode(&core, &keys, options.slots, recipients)?;
         Ok(Self {
-            header: Header::encode(&core, &keys, options.slots, recipients)?,
+            leading: header.len(),
+            header,
             chunk_len: options.chunk_len,
             plaintext_len,
-            cipher: ChunkCipher::new(&keys.chunk_key, options.backend),
+            cipher: ChunkCipher::new(&keys.chunk_keys, options.backend)?,
         })
     }
 
-    /// The header's bytes: the document begins with them.
+    /// Leaves the header out of what is sealed, but for its first 128 bytes: [`Sealer::header`] is to
+    /// be kept apart, and [`Opener::detached`](super::Opener::detached) brings the two together.
+    /// Without its header a document cannot be opened by anyone.
+    #[must_use]
+    pub fn detached(self) -> Self {
+        Self { leading: PROLOGUE_LEN, ..self }
+    }
+
+    /// The header's bytes: the document begins with them, if the header is not detached.
     #[must_use]
     pub fn header(&self) -> &[u8] {
         &self.header
     }
 
-    /// Length of the sealed document in bytes, where the plaintext's is known.
+    /// Length of the sealed document in bytes, without a detached header, where the plaintext's is
+    /// known.
     #[must_use]
     pub fn sealed_len(&self) -> Option<u64> {
         let PlaintextLen::Known(bytes) = self.plaintext_len else { return None };
-        let plan = ChunkPlan::new(self.chunk_len, LAYER, bytes).ok()?;
-        Some(self.header.len() as u64 + plan.body_len())
+        let plan = ChunkPlan::new(self.chunk_len, self.cipher.layers(), bytes).ok()?;
+        Some((self.leading as u64).saturating_add(plan.body_len()))
     }
 
     /// Seals a text in memory; several chunks at once on the current thread pool.
@@ -157,7 +171,7 @@ impl Sealer {
     /// [`Error::Length`] where the sealed document does not fit into memory.
     pub fn seal_slice(self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let plan = self.plan_for(plaintext)?;
-        let sealed_len = self.header.len() as u64 + plan.body_len();
+        let sealed_len = self.leading as u64 + plan.body_len();
         let sealed_len = usize::try_from(sealed_len).map_err(|_| too_long_for_memory())?;
         let mut sealed = alloc::vec![0; sealed_len];
         self.seal_into(plaintext, &mut sealed)?;
@@ -171,13 +185,13 @@ impl Sealer {
     /// [`Error::Argument`] where one of the lengths is not as it must be; `sealed` is as it was.
     pub fn seal_into(self, plaintext: &[u8], sealed: &mut [u8]) -> Result<(), Error> {
         let plan = self.plan_for(plaintext)?;
-        let Some((header, body)) = sealed.split_at_mut_checked(self.header.len()) else {
+        let Some((leading, body)) = sealed.split_at_mut_checked(self.leading) else {
             return Err(wrong_output_length());
         };
         if body.len() as u64 != plan.body_len() {
             return Err(wrong_output_length());
         }
-        header.copy_from_slice(&self.header);
+        leading.copy_from_slice(&self.header[..self.leading]);
 
         let cipher = &self.cipher;
         let mut counter = ChunkCounter::default();
@@ -205,15 +219,31 @@ impl Sealer {
                 what: "plaintext",
                 reason: "it must have the length that was announced",
             }),
-            _ => ChunkPlan::new(self.chunk_len, LAYER, plaintext_len),
+            _ => ChunkPlan::new(self.chunk_len, self.cipher.layers(), plaintext_len),
         }
     }
 
     /// The parts that the input and output modules work with.
     #[cfg(feature = "std")]
-    pub(crate) fn into_parts(self) -> (Vec<u8>, ChunkLen, PlaintextLen, ChunkCipher) {
-        (self.header, self.chunk_len, self.plaintext_len, self.cipher)
+    pub(crate) fn into_parts(mut self) -> Parts {
+        self.header.truncate(self.leading);
+        Parts {
+            leading: self.header,
+            chunk_len: self.chunk_len,
+            plaintext_len: self.plaintext_len,
+            cipher: self.cipher,
+        }
     }
+}
+
+/// What remains of a [`Sealer`] when sealing begins.
+#[cfg(feature = "std")]
+pub(crate) struct Parts {
+    /// What the sealed text begins with.
+    pub(crate) leading: Vec<u8>,
+    pub(crate) chunk_len: ChunkLen,
+    pub(crate) plaintext_len: PlaintextLen,
+    pub(crate) cipher: ChunkCipher,
 }
 
 impl core::fmt::Debug for Sealer {

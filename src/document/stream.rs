@@ -1,18 +1,17 @@
-//! Documents through readers and writers: batches of chunks, sealed or opened in parallel,
-//! written in order.
+//! Documents through readers and writers: one batch of chunks is sealed or opened on the thread pool
+//! while the one before is written and the one behind is read.
 
 use std::io::{self, Read, Write};
 
-use zeroize::Zeroizing;
-
+use super::batch::Batch;
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
-use super::opener::Opener;
+use super::opener::{Opener, Placement};
 use super::positioned::Discard;
-use super::sealer::{LAYER, Sealer};
-use super::{PlaintextLen, Run, Totals};
+use super::sealer::Sealer;
+use super::{Run, Totals};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkLen, ChunkPlan, TAG_LEN, for_each, workers};
+use crate::parallel::overlap;
 
 impl Header {
     /// Reads the header from the start of a document; the reader is left at its body.
@@ -46,44 +45,22 @@ impl Sealer {
         output: &mut impl Write,
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let (header, chunk_len, announced, cipher) = self.into_parts();
-        output.write_all(&header).map_err(Error::io("writing the header"))?;
-        let mut totals = Totals { plaintext_len: 0, sealed_len: header.len() as u64 };
-
-        let mut counter = ChunkCounter::default();
-        let mut batch = Batch::new(chunk_len, run);
-        let (text_len, workers) = (batch.record_len - TAG_LEN, batch.workers);
-        let mut input = Lookahead::new(input);
-        loop {
-            let ended = batch.read(&mut input, text_len, "reading the input")?;
-            totals.plaintext_len += batch.bytes_read();
-            // Before a byte more is written than was announced, or than could be opened again.
-            check_text_len(announced, chunk_len, totals.plaintext_len, ended)?;
-            let jobs = batch.records(ended).map(|record| {
-                (counter.take(record.last), &mut record.buffer[..record.filled + TAG_LEN])
-            });
-            for_each(
-                workers,
-                jobs,
-                || (),
-                |(), (chunk, record)| cipher.seal_in_place(chunk?, record),
-            )?;
-            for record in batch.records(ended) {
-                let sealed = &record.buffer[..record.filled + TAG_LEN];
-                output.write_all(sealed).map_err(Error::io("writing the sealed document"))?;
-                totals.sealed_len += sealed.len() as u64;
-                run.report(record.filled);
-            }
-            if ended {
-                output.flush().map_err(Error::io("writing the sealed document"))?;
-                return Ok(totals);
-            }
-        }
+        let (leading, mut batches) = self.into_batches(run);
+        output.write_all(&leading).map_err(Error::io(WRITING_SEALED))?;
+        let ways = Ways { reading: "reading the input", writing: WRITING_SEALED };
+        let spare = [batches.batch(), batches.batch(), batches.batch()];
+        pipeline(spare, input, output, &ways, |batch, ended| {
+            batches.seal(batch, ended)?;
+            run.report(batch.input_len());
+            Ok(())
+        })?;
+        Ok(batches.totals())
     }
 }
 
 impl Opener {
-    /// Opens the body that `sealed` gives next, after [`Header::read`], into `output`.
+    /// Opens the body that `sealed` gives next, after [`Header::read`], into `output`. Of a detached
+    /// document `sealed` begins with the prologue.
     ///
     /// A chunk is written when it is verified, which is before a truncation further on can be
     /// known: whoever reads `output` must discard all of it after an error.
@@ -99,38 +76,16 @@ impl Opener {
         output: &mut impl Write,
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let mut totals = Totals { plaintext_len: 0, sealed_len: self.header_len as u64 };
-        let mut index = 0_u64;
-        let mut batch = Batch::new(self.chunk_len, run);
-        let (record_len, workers) = (batch.record_len, batch.workers);
-        let mut sealed = Lookahead::new(sealed);
-        loop {
-            let ended = batch.read(&mut sealed, record_len, "reading the sealed document")?;
-            totals.sealed_len += batch.bytes_read();
-            self.check_sealed_len(totals.sealed_len, ended)?;
-            let jobs = (index..).zip(batch.records(ended));
-            for_each(
-                workers,
-                jobs,
-                || (),
-                |(), (index, record)| {
-                    let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
-                    let sealed = &mut record.buffer[..record.filled];
-                    self.cipher.open_in_place(index, record.last, sealed).map(|_| ())
-                },
-            )?;
-            for record in batch.records(ended) {
-                let text = &record.buffer[..record.filled - TAG_LEN];
-                output.write_all(text).map_err(Error::io("writing the plaintext"))?;
-                totals.plaintext_len += text.len() as u64;
-                run.report(text.len());
-                index += 1;
-            }
-            if ended {
-                output.flush().map_err(Error::io("writing the plaintext"))?;
-                return Ok(totals);
-            }
-        }
+        self.read_leading(sealed)?;
+        let mut batches = self.into_batches(run);
+        let ways = Ways { reading: READING_SEALED, writing: "writing the plaintext" };
+        let spare = [batches.batch(), batches.batch(), batches.batch()];
+        pipeline(spare, sealed, output, &ways, |batch, ended| {
+            batches.open(batch, ended)?;
+            run.report(batch.outputs().map(|text| text.len() as u64).sum());
+            Ok(())
+        })?;
+        Ok(batches.totals())
     }
 
     /// Authenticates the body that `sealed` gives next and writes nothing.
@@ -142,117 +97,93 @@ impl Opener {
         self.open_stream(sealed, &mut Discard, run)
     }
 
-    /// Compares what was read so far with what the header asks for: a cut or a longer document is
-    /// called so before its last chunk fails to open.
-    fn check_sealed_len(&self, read: u64, ended: bool) -> Result<(), Error> {
-        match self.plan(read) {
-            // Until the end every length is too short, and full records are a stream's length.
-            Err(_) if !ended && self.is_shorter_than_announced(read) => Ok(()),
-            Ok(_) if !ended && self.plaintext_len != PlaintextLen::Stream => {
-                let reason = "it goes on after its last byte: something was appended";
-                Err(Error::Format { offset: read, reason })
+    /// Reads what a detached body begins with.
+    pub(super) fn read_leading(&self, sealed: &mut impl Read) -> Result<(), Error> {
+        if self.placement() != Placement::Detached {
+            return Ok(()); // the header, which was read before
+        }
+        let mut leading = vec![0; self.leading()];
+        let filled = fill(sealed, &mut leading).map_err(Error::io(READING_SEALED))?;
+        self.check_leading(&leading[..filled])
+    }
+}
+
+pub(super) const READING_SEALED: &str = "reading the sealed document";
+pub(super) const WRITING_SEALED: &str = "writing the sealed document";
+
+/// What reading and writing are called in errors.
+struct Ways {
+    reading: &'static str,
+    writing: &'static str,
+}
+
+/// Moves all of `input` through `compute` to `output`, three batches at once.
+///
+/// ```text
+///            read   compute  write
+/// step n     n+1      n       n-1
+/// ```
+///
+/// A batch is computed when it is known whether another follows: the last one ends the document.
+fn pipeline(
+    spare: [Batch; super::batch::IN_FLIGHT],
+    input: &mut impl Read,
+    output: &mut impl Write,
+    ways: &Ways,
+    mut compute: impl FnMut(&mut Batch, bool) -> Result<(), Error> + Send,
+) -> Result<(), Error> {
+    let [mut current, mut next, mut done] = spare;
+    let mut ended = !read_to_full(input, &mut current).map_err(Error::io(ways.reading))?;
+    loop {
+        next.clear();
+        ended = ended || !read_some(input, &mut next).map_err(Error::io(ways.reading))?;
+        let (computed, (written, read)) = overlap(
+            || compute(&mut current, ended),
+            || {
+                let written = write(output, &done);
+                let more = !ended && written.is_ok();
+                (written, if more { read_to_full(input, &mut next) } else { Ok(false) })
+            },
+        );
+        // In the order of the bytes that they are about.
+        written.map_err(Error::io(ways.writing))?;
+        computed?;
+        if ended {
+            write(output, &current).map_err(Error::io(ways.writing))?;
+            return output.flush().map_err(Error::io(ways.writing));
+        }
+        ended = !read.map_err(Error::io(ways.reading))?;
+        // The written batch is the next to be read into.
+        (done, current, next) = (current, next, done);
+    }
+}
+
+fn write(output: &mut impl Write, batch: &Batch) -> io::Result<()> {
+    batch.outputs().try_for_each(|bytes| output.write_all(bytes))
+}
+
+/// Reads until the batch is full; returns false where the input has ended before.
+pub(super) fn read_to_full(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
+    while batch.unfilled().is_some() {
+        if !read_some(input, batch)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads once; returns false where the input has ended.
+pub(super) fn read_some(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
+    let Some(place) = batch.unfilled() else { return Ok(true) };
+    loop {
+        match input.read(place) {
+            Ok(count) => {
+                batch.advance(count);
+                return Ok(count > 0);
             }
-            outcome => outcome.map(|_| ()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
-    }
-
-    fn is_shorter_than_announced(&self, read: u64) -> bool {
-        let PlaintextLen::Known(bytes) = self.plaintext_len else { return false };
-        ChunkPlan::new(self.chunk_len, LAYER, bytes)
-            .is_ok_and(|plan| read < (self.header_len as u64).saturating_add(plan.body_len()))
-    }
-}
-
-/// As many records as the memory allows and the workers need.
-struct Batch {
-    /// One for each record, made when it is first needed: a short text needs one.
-    buffers: Vec<Zeroizing<Vec<u8>>>,
-    capacity: usize,
-    record_len: usize,
-    /// Bytes read into each record's buffer in this round.
-    filled: Vec<usize>,
-    workers: usize,
-}
-
-/// One record of a batch.
-struct Record<'b> {
-    buffer: &'b mut [u8],
-    filled: usize,
-    last: bool,
-}
-
-impl Batch {
-    fn new(chunk_len: ChunkLen, run: &Run<'_>) -> Self {
-        let record_len = (1 << chunk_len.log2()) + TAG_LEN;
-        let workers = workers(u64::MAX, u64::MAX, record_len, run.memory);
-        // Two a worker even out chunks that take longer than others.
-        let capacity = (2 * workers).min(run.memory / record_len).max(1);
-        Self { buffers: Vec::new(), capacity, record_len, filled: Vec::new(), workers }
-    }
-
-    /// Reads `length` bytes into each record, fewer into the last one. Returns whether the input
-    /// has ended: then, and only then, the last of the records is the document's last.
-    fn read(
-        &mut self,
-        input: &mut Lookahead<'_, impl Read>,
-        length: usize,
-        doing: &'static str,
-    ) -> Result<bool, Error> {
-        self.filled.clear();
-        for number in 0..self.capacity {
-            if number == self.buffers.len() {
-                self.buffers.push(Zeroizing::new(vec![0; self.record_len]));
-            }
-            let buffer = &mut self.buffers[number][..length];
-            let (filled, ended) = input.fill(buffer).map_err(Error::io(doing))?;
-            self.filled.push(filled);
-            if ended {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.filled.iter().map(|filled| *filled as u64).sum()
-    }
-
-    fn records(&mut self, ended: bool) -> impl Iterator<Item = Record<'_>> + Send {
-        let count = self.filled.len();
-        let records = self.buffers.iter_mut().zip(&self.filled).enumerate();
-        records.map(move |(number, (buffer, filled))| Record {
-            buffer,
-            filled: *filled,
-            last: ended && number + 1 == count,
-        })
-    }
-}
-
-/// A reader that knows whether more follows: it reads one byte ahead.
-struct Lookahead<'r, R> {
-    reader: &'r mut R,
-    next: Option<u8>,
-}
-
-impl<'r, R: Read> Lookahead<'r, R> {
-    fn new(reader: &'r mut R) -> Self {
-        Self { reader, next: None }
-    }
-
-    /// Fills `buffer` as far as the reader goes; returns the count, and whether it has ended.
-    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<(usize, bool)> {
-        let taken = usize::from(self.next.is_some());
-        if let (Some(next), Some(first)) = (self.next.take(), buffer.first_mut()) {
-            *first = next;
-        }
-        let filled = taken + fill(self.reader, &mut buffer[taken..])?;
-        if filled < buffer.len() {
-            return Ok((filled, true));
-        }
-        let mut next = [0];
-        let more = fill(self.reader, &mut next)? == 1;
-        self.next = more.then_some(next[0]);
-        Ok((filled, !more))
     }
 }
 
@@ -268,50 +199,4 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// Whether a text of `read` bytes so far may go on, or end here.
-fn check_text_len(
-    announced: PlaintextLen,
-    chunk_len: ChunkLen,
-    read: u64,
-    ended: bool,
-) -> Result<(), Error> {
-    match announced {
-        PlaintextLen::Known(expected) if read > expected || (ended && read < expected) => {
-            Err(Error::InputChanged { expected })
-        }
-        _ => ChunkPlan::new(chunk_len, LAYER, read).map(|_| ()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn batches_stay_within_the_budget() {
-        for (log2, memory) in [(12, 1 << 16), (20, 5 << 20), (20, 64 << 20), (24, 64 << 20)] {
-            let chunk_len = ChunkLen::new(1 << log2).unwrap();
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap();
-            let run = Run { memory, ..Run::default() };
-            let batch = pool.install(|| Batch::new(chunk_len, &run));
-            assert!(batch.capacity > 1 && batch.workers > 1);
-            assert!(batch.capacity * batch.record_len <= memory);
-            assert!(batch.workers <= batch.capacity);
-            assert!(batch.buffers.is_empty(), "nothing is allocated before it is needed");
-        }
-        let batch = Batch::new(ChunkLen::default(), &Run { memory: 0, ..Run::default() });
-        assert_eq!((batch.capacity, batch.workers), (1, 1));
-    }
-
-    #[test]
-    fn a_text_that_could_not_be_opened_again_is_not_sealed() {
-        let most = 1 << 44;
-        let check =
-            |read, ended| check_text_len(PlaintextLen::Stream, ChunkLen::default(), read, ended);
-        assert!(check(most, true).is_ok());
-        assert!(matches!(check(most + 1, false), Err(Error::Length { .. })));
-        assert!(matches!(check(most + 1, true), Err(Error::Length { .. })));
-    }
 }

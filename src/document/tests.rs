@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::secret::Secret;
-use crate::wrap::KeyId;
+use crate::wrap::{KeyId, WrappingKey};
 
 mod examples;
 
@@ -66,7 +66,7 @@ fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Erro
     let unlock = |header: Header| header.unlock_with(&keys, options);
 
     let in_memory = Header::parse(sealed).and_then(unlock).and_then(|opener| {
-        let length = opener.plan(sealed.len() as u64)?.plaintext_len();
+        let length = opener.layout(sealed.len() as u64)?.plaintext_len();
         let mut buffer = vec![0xee; usize::try_from(length).unwrap()];
         match opener.open_into(sealed, &mut buffer) {
             Ok(()) => Ok(buffer),
@@ -432,17 +432,18 @@ fn wrong_keys_are_refused() {
 /// A header that is authentic in all but its commitment: what a second key could be made to open.
 #[test]
 fn a_key_that_is_not_committed_to_is_refused() {
-    let (data_key, salt) = (DataKey::fixed(1, &[5; 32]), [6; 32]);
+    let (data_keys, salt) = ([DataKey::fixed(1, &[5; 32])], [6; 32]);
     let length = PlaintextLen::Known(10);
     let keys = [wrapping("vault/k/1", &KEK)];
     let options = seal_options(Slots::One);
-    let sealer = Sealer::with_data_key(&data_key, salt, length, &keys, &options).unwrap();
+    let sealer =
+        Sealer::with_data_keys(&data_keys, salt, length, (&keys).into(), &options).unwrap();
     let original = sealer.seal_slice(&text(10)).unwrap();
-    let bound = key_schedule::KeySchedule::new(&salt, &data_key)
+    let bound = key_schedule::KeySchedule::new(&salt, &data_keys)
         .and_then(|schedule| schedule.bind(original[..96].try_into().unwrap()))
         .unwrap();
     let authenticated = |mut sealed: Vec<u8>| {
-        let mac = bound.slot_mac(&sealed[..136], &sealed[136..480]).unwrap();
+        let mac = bound.header_key.slot_mac(&sealed[..136], &sealed[136..480]).unwrap();
         sealed[480..512].copy_from_slice(&mac);
         sealed
     };
@@ -455,11 +456,11 @@ fn a_key_that_is_not_committed_to_is_refused() {
     }
 
     let header = Header::parse(&original).unwrap();
-    for other in [DataKey::fixed(1, &[7; 32]), DataKey::fixed(2, &[5; 32])] {
-        let refused = header.unlock(&other, &open_options());
-        assert!(matches!(refused, Err(Error::Authentication)), "{other:?}");
-    }
-    assert!(header.unlock(&data_key, &open_options()).is_ok());
+    let refused = header.unlock(&[DataKey::fixed(1, &[7; 32])], &open_options());
+    assert!(matches!(refused, Err(Error::Authentication)));
+    let refused = header.unlock(&[DataKey::fixed(2, &[5; 32])], &open_options());
+    assert!(matches!(refused, Err(Error::Argument { what: "data keys", .. })));
+    assert!(header.unlock(&data_keys, &open_options()).is_ok());
 }
 
 #[test]

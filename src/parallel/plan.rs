@@ -214,6 +214,20 @@ impl ChunkPlan {
         })
     }
 
+    /// The chunk that holds the plaintext's byte at `offset`; `None` past the end.
+    pub(crate) fn chunk_at(&self, offset: u64) -> Option<ChunkSpan> {
+        if offset >= self.plaintext_len {
+            return None;
+        }
+        let index = offset.checked_div(self.chunk_len.bytes())?;
+        self.span(u32::try_from(index).ok()?)
+    }
+
+    /// The last chunk.
+    pub(crate) fn last(&self) -> Option<ChunkSpan> {
+        self.span(u32::try_from(self.chunks.saturating_sub(1)).ok()?)
+    }
+
     /// Every chunk's span, in order.
     pub(crate) fn spans(self) -> impl Iterator<Item = ChunkSpan> + Send {
         (0..=u32::MAX).map_while(move |index| self.span(index))

@@ -161,6 +161,21 @@ impl UnwrappingKey {
             Unwrapping::Aes(key) => a256kw::unwrap(key, wrapped),
         }
     }
+
+    /// The payload of each of `wrapped`, in their order; RSA spreads them over the current thread
+    /// pool.
+    ///
+    /// # Errors
+    ///
+    /// Each result has those of [`UnwrappingKey::unwrap`].
+    #[must_use]
+    pub fn unwrap_batch(&self, wrapped: &[&[u8]]) -> Vec<Result<SecretVec, Error>> {
+        match &self.kind {
+            #[cfg(feature = "rsa")]
+            Unwrapping::Rsa(key) => rsa::unwrap_batch(key, wrapped),
+            Unwrapping::Aes(_) => wrapped.iter().map(|wrapped| self.unwrap(wrapped)).collect(),
+        }
+    }
 }
 
 impl fmt::Debug for UnwrappingKey {

@@ -1,7 +1,7 @@
 //! Loads and stores: the only pointers of the x86_64 tiers.
 
 use core::arch::x86_64::{
-    __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
+    __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch,
     _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
     _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
 };
@@ -160,7 +160,7 @@ pub(super) fn store_partial_512(bytes: &mut [u8], vector: __m512i) -> __m512i {
 /// the core's own cache, where asking costs up to a tenth.
 pub(super) const PREFETCH_FROM: usize = 512 * 1024;
 /// How far ahead of its use memory is asked for, in bytes.
-const AHEAD: usize = 16 * 1024;
+const AHEAD: usize = 2 * 1024;
 
 /// Asks for the memory behind a group of text, where it comes from and where it goes to. Left to
 /// itself the processor asks ahead within a page only, and has to begin anew in each.
@@ -185,7 +185,7 @@ fn prefetch(bytes: &[u8]) {
         #[allow(unused_unsafe, reason = "a safe function in newer compilers")]
         // SAFETY: a prefetch reads nothing and never faults, wherever it points.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T1>(line.as_ptr().wrapping_add(AHEAD).cast());
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().wrapping_add(AHEAD).cast());
         }
     }
 }

@@ -6,26 +6,23 @@ use super::*;
 
 /// The two documents, with every random value fixed.
 fn examples() -> [(&'static str, Vec<u8>); 2] {
-    let data_key = DataKey::fixed(1, &core::array::from_fn(|i| u8::try_from(i).unwrap()));
+    let data_keys = [DataKey::fixed(1, &core::array::from_fn(|i| u8::try_from(i).unwrap()))];
     let salt = core::array::from_fn(|i| u8::try_from(0x80 + i).unwrap());
     let key =
         wrapping("vault/example/1", &core::array::from_fn(|i| u8::try_from(0x40 + i).unwrap()));
 
     let one_slot = SealOptions { slots: Slots::One, ..SealOptions::default() };
-    let known = Sealer::with_data_key(
-        &data_key,
-        salt,
-        PlaintextLen::Known(5),
-        core::slice::from_ref(&key),
-        &one_slot,
-    );
+    let keys = [key];
+    let known = PlaintextLen::Known(5);
+    let known = Sealer::with_data_keys(&data_keys, salt, known, (&keys).into(), &one_slot);
     let two_slots = SealOptions {
         chunk_len: ChunkLen::new(4096).unwrap(),
         context: context(&[("tenant", "7"), ("file", "a.txt")]),
         expires_at: Some(4_102_444_800),
         ..SealOptions::default()
     };
-    let stream = Sealer::with_data_key(&data_key, salt, PlaintextLen::Stream, &[key], &two_slots);
+    let stream = PlaintextLen::Stream;
+    let stream = Sealer::with_data_keys(&data_keys, salt, stream, (&keys).into(), &two_slots);
     [
         ("Example 1", known.unwrap().seal_slice(b"hello").unwrap()),
         ("Example 2", stream.unwrap().seal_slice(&[b'x'; 4100]).unwrap()),

@@ -41,7 +41,7 @@ pub(super) fn check(
     let name = sealed.name();
     let source = Source { file: sealed.file(), name: &name };
     let header = Header::read_at(&source).map_err(failed)?;
-    let options = OpenOptions { context: context.clone(), now: None, backend };
+    let options = OpenOptions { context: context.clone(), backend, ..OpenOptions::default() };
     let opener = unlock(&header, vault, &name, &options).map_err(|failure| match failure {
         Failure::Document { .. } => differs(),
         failure => failure,

@@ -29,7 +29,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let output = Output::create(&place, &input, args.force.existing(), PLAINTEXT_MODE)?;
     let workers = Workers::new(&args.run)?;
     let vault = Location::find(args.vault.directory)?.open()?;
-    let options = OpenOptions { context, now: None, backend: workers.backend() };
+    let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let opener = unlock(&header, &vault, input.name(), &options)?;
 
     let (file, name) = output.parts();

@@ -1,9 +1,8 @@
 //! From a document's header and a vault to something that opens the document.
 
 use strongroom::Error;
-use strongroom::document::{
-    DataKey, Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState,
-};
+use strongroom::document::{Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState};
+use strongroom::secret::SecretVec;
 use strongroom_keys::local_vault::LocalKeyId;
 use strongroom_keys::{LocalVault, VaultError};
 
@@ -58,50 +57,43 @@ pub(super) fn unlock(
     name: &str,
     options: &OpenOptions,
 ) -> Result<Opener, Failure> {
-    let mut refusal = None;
-    for recipient in header.recipients() {
-        let ours = LocalKeyId::parse(recipient.key_id()).is_ok_and(|id| id.vault() == vault.id());
-        if !ours {
-            continue;
-        }
-        let document = |source| Failure::Document { name: name.to_owned(), source };
-        let unlocked = data_key(recipient, vault, document)
-            .and_then(|key| header.unlock(&key, options).map_err(document));
-        match unlocked {
-            Ok(opener) => return Ok(opener),
-            // Another recipient may do.
-            Err(failure) => refusal = refusal.or(Some(failure)),
-        }
-    }
-    Err(refusal.unwrap_or_else(|| {
-        let ids: Vec<_> =
-            header.recipients().iter().map(|recipient| recipient.key_id().as_str()).collect();
-        Failure::NoKey {
+    let document = |source| Failure::Document { name: name.to_owned(), source };
+    header.unlock_by(options, |recipient| unwrap(recipient, vault)).map_err(|refusal| match refusal
+    {
+        Refusal::Vault(error) => error.into(),
+        Refusal::Engine(Error::NoKey { wrapped_with }) => Failure::NoKey {
             name: name.to_owned(),
             vault: vault.path().to_owned(),
             id: vault.id().to_string(),
-            wrapped_with: ids.join(", "),
-        }
-    }))
+            wrapped_with,
+        },
+        Refusal::Engine(error) => document(error),
+    })
 }
 
-fn data_key(
-    recipient: &Recipient,
-    vault: &LocalVault,
-    document: impl Fn(Error) -> Failure,
-) -> Result<DataKey, Failure> {
-    let Some(algorithm) = recipient.algorithm() else {
-        return Err(document(Error::Key {
-            key: recipient.key_id().as_str().to_owned(),
-            reason: "it wraps with an algorithm that this version does not know; use a newer one",
-        }));
-    };
-    let payload = match vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped()) {
+/// Why a recipient's key does not open a document.
+enum Refusal {
+    Engine(Error),
+    Vault(VaultError),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Engine(error)
+    }
+}
+
+/// What the vault makes of a recipient; `None` for one that is not its own.
+fn unwrap(recipient: &Recipient, vault: &LocalVault) -> Option<Result<SecretVec, Refusal>> {
+    let id = LocalKeyId::parse(recipient.key_id()).ok()?;
+    let algorithm = recipient.algorithm()?;
+    if id.vault() != vault.id() {
+        return None;
+    }
+    let unwrapped = vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped());
+    Some(unwrapped.map_err(|error| match error {
         // A wrapped key that was changed, as anything else that was changed.
-        Err(VaultError::Key { source: source @ Error::Authentication, .. }) => {
-            return Err(document(source));
-        }
-        unwrapped => unwrapped?,
-    };
-    DataKey::from_payload(recipient.layer(), &payload).map_err(document)
+        VaultError::Key { source: source @ Error::Authentication, .. } => Refusal::Engine(source),
+        error => Refusal::Vault(error),
+    }))
 }

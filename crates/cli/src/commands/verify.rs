@@ -23,7 +23,7 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let header = read_header(&input)?;
     let workers = Workers::new(&args.run)?;
     let vault = Location::find(args.vault.directory)?.open()?;
-    let options = OpenOptions { context, now: None, backend: workers.backend() };
+    let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let opener = unlock(&header, &vault, input.name(), &options)?;
 
     let mut source = Source { file: input.file(), name: input.name() };

@@ -1,0 +1,170 @@
+//! Many small documents in one call, spread over the current thread pool.
+
+use alloc::vec::Vec;
+
+use super::header::Header;
+use super::layers::Layers;
+use super::opener::OpenOptions;
+use super::rewrap::Rewrap;
+use super::sealer::{SealOptions, Sealer};
+use super::{PlaintextLen, policy::OpenPolicy};
+use crate::error::Error;
+use crate::parallel::{for_each, workers};
+use crate::secret::SecretVec;
+use crate::wrap::UnwrappingKey;
+
+/// Seals each text with its own options, for the same keys. The results are in the order of the texts,
+/// and one that fails does not disturb the others.
+///
+/// # Errors
+///
+/// Each result has those of [`document::seal`](super::seal).
+///
+/// # Security
+///
+/// As [`Sealer`]: every document has its own data key and salt.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{OpenOptions, SealOptions, Slots, open_many, seal_many};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+///
+/// let (id, key) = (KeyId::new("resource/7/service/1")?, [7; 32]);
+/// let wrapping = [WrappingKey::aes(id.clone(), Secret::copy_from(&key))];
+/// let options = SealOptions { slots: Slots::One, ..SealOptions::default() };
+/// let sealed = seal_many(&[(b"one", &options), (b"two", &options)], &wrapping);
+/// let sealed = sealed.into_iter().collect::<Result<Vec<_>, _>>()?;
+///
+/// let unwrapping = [UnwrappingKey::aes(id, Secret::copy_from(&key))];
+/// let options = OpenOptions::default();
+/// let opened = open_many(&[(&sealed[0], &options), (&sealed[1], &options)], &unwrapping);
+/// assert_eq!(opened[1].as_deref().ok(), Some(&b"two"[..]));
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+pub fn seal_many<'k>(
+    texts: &[(&[u8], &SealOptions)],
+    keys: impl Into<Layers<'k>>,
+) -> Vec<Result<Vec<u8>, Error>> {
+    let keys = keys.into();
+    each(
+        texts,
+        |(text, _)| text.len(),
+        |(text, options)| {
+            let plaintext_len = PlaintextLen::Known(text.len() as u64);
+            Sealer::new(plaintext_len, keys, options)?.seal_slice(text)
+        },
+    )
+}
+
+/// Opens each document with its own options and one of `keys`. The results are in the order of the
+/// documents, and one that fails does not disturb the others.
+///
+/// # Errors
+///
+/// Each result has those of [`document::open`](super::open).
+///
+/// # Example
+///
+/// See [`seal_many`].
+#[must_use]
+pub fn open_many(
+    documents: &[(&[u8], &OpenOptions)],
+    keys: &[UnwrappingKey],
+) -> Vec<Result<Vec<u8>, Error>> {
+    each(
+        documents,
+        |(sealed, _)| sealed.len(),
+        |(sealed, options)| super::open(sealed, keys, options),
+    )
+}
+
+/// Does as [`Header::rewrap_with`] for many headers: the unwrapping, which is nearly all of the work
+/// under an RSA key, is one batch a key.
+///
+/// # Errors
+///
+/// Each result has those of [`Header::rewrap_with`].
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{self, Header, OpenPolicy, SealOptions, rewrap_batch};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+///
+/// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
+/// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
+/// let sealed = document::seal(b"text", &[wrapping], &SealOptions::default())?;
+/// let headers = vec![Header::parse(&sealed)?; 3];
+///
+/// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
+/// let rewraps = rewrap_batch(headers, &[key], &OpenPolicy::default());
+/// assert!(rewraps.iter().all(Result::is_ok));
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[must_use]
+pub fn rewrap_batch(
+    headers: Vec<Header>,
+    keys: &[UnwrappingKey],
+    policy: &OpenPolicy,
+) -> Vec<Result<Rewrap, Error>> {
+    let mut unwrapped: Vec<Vec<Option<Result<SecretVec, Error>>>> =
+        headers.iter().map(|header| header.recipients().iter().map(|_| None).collect()).collect();
+    for key in keys {
+        let is_for_key = |(_, recipient): &(_, &super::Recipient)| {
+            recipient.is_for(key) && policy.permits(recipient)
+        };
+        let (places, wrapped): (Vec<_>, Vec<_>) = headers
+            .iter()
+            .enumerate()
+            .flat_map(|(header, parsed)| {
+                let recipients = parsed.recipients().iter().enumerate().filter(is_for_key);
+                recipients.map(move |(recipient, found)| ((header, recipient), found.wrapped()))
+            })
+            .unzip();
+        for ((header, recipient), payload) in places.into_iter().zip(key.unwrap_batch(&wrapped)) {
+            let place = unwrapped.get_mut(header).and_then(|places| places.get_mut(recipient));
+            if let Some(place) = place.filter(|place| !matches!(place, Some(Ok(_)))) {
+                *place = Some(payload);
+            }
+        }
+    }
+    let pairs = headers.into_iter().zip(unwrapped);
+    pairs
+        .map(|(header, mut unwrapped)| {
+            let recipients = header.recipients().to_vec();
+            header.rewrap_by(policy, |asked| {
+                let place = recipients.iter().position(|recipient| recipient == asked)?;
+                unwrapped.get_mut(place)?.take()
+            })
+        })
+        .collect()
+}
+
+/// `work` on each item, results in order.
+fn each<I: Sync, T: Send>(
+    items: &[I],
+    bytes: impl Fn(&I) -> usize,
+    work: impl Fn(&I) -> Result<T, Error> + Sync,
+) -> Vec<Result<T, Error>> {
+    let mut results: Vec<Option<Result<T, Error>>> = items.iter().map(|_| None).collect();
+    let bytes = items.iter().map(|item| bytes(item).saturating_add(HEADER_WORK) as u64).sum();
+    let workers = workers(bytes, items.len() as u64, 0, usize::MAX);
+    // The results carry the errors, and the run itself has none.
+    let run = for_each(
+        workers,
+        items.iter().zip(&mut results),
+        || (),
+        |(), (item, result)| {
+            *result = Some(work(item));
+            Ok(())
+        },
+    );
+    debug_assert!(run.is_ok());
+    results.into_iter().map(|result| result.unwrap_or(Err(Error::Fault))).collect()
+}
+
+/// What deriving a document's keys and its header cost, in bytes of chunk work.
+const HEADER_WORK: usize = 32 * 1024;
