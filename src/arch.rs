@@ -1,7 +1,8 @@
 //! Layer 0: one kernel a processor tier, and all of the crate's `unsafe` code.
 //!
-//! Every tier is a `Key` (the expanded form its kernel wants) with the same two operations,
-//! `seal` and `open`. Neither checks lengths nor compares tags: that is layer 2's work.
+//! Every tier is a `Key` (the expanded form its kernel wants) with the same operations, `seal` and
+//! `open`. Neither checks lengths nor compares tags: that is layer 2's work. `ghash` is the hash of
+//! both by itself, for ciphertext whose plaintext is not wanted.
 //!
 //! - `pre_counter_block` is J0 of NIST SP 800-38D as a big-endian number, which can stay in
 //!   registers: the first block of text is encrypted under `inc32(J0)`, and the 32-bit counter wraps

@@ -259,6 +259,21 @@ impl ExpandedKey {
         }
     }
 
+    /// GHASH of `bytes`, the last block filled up with zeros, onto `hash`; see [`crate::arch`].
+    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        match self {
+            #[cfg(x86_64_kernels)]
+            Self::Vaes512(key) => key.ghash(hash, bytes),
+            #[cfg(x86_64_kernels)]
+            Self::Vaes256(key) => key.ghash(hash, bytes),
+            #[cfg(x86_64_kernels)]
+            Self::Aesni(key) => key.ghash(hash, bytes),
+            #[cfg(aarch64_kernels)]
+            Self::Armv8(key) => key.ghash(hash, bytes),
+            Self::Software(key) => key.ghash(hash, bytes),
+        }
+    }
+
     /// The tier that the key was expanded for.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "aead")]
 mod aead;
+mod window;
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -16,6 +17,8 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::{Fault, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
+
+pub(crate) use window::Verifier;
 
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;

@@ -69,6 +69,11 @@ impl Key {
         self.crypt(OPEN, pre_counter_block, associated_data, buffer)
     }
 
+    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        self.hash_key.absorb_padded(hash, bytes)
+    }
+
     fn crypt(
         &self,
         direction: bool,

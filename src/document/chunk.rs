@@ -14,9 +14,11 @@
 
 use alloc::vec::Vec;
 
+use zeroize::Zeroizing;
+
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::gcm::Aes256Gcm;
+use crate::gcm::{Aes256Gcm, Verifier};
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
 use crate::secret::Secret;
 
@@ -96,6 +98,36 @@ impl ChunkCipher {
             None => record,
         };
         open_in_place(&self.inner, &nonce, record)
+    }
+
+    /// Verifies a chunk's record that comes in pieces, to decrypt a part of it: where there is one
+    /// layer. Of two the inner one is found by decrypting all of the outer.
+    pub(crate) fn verifier(&self, span: ChunkSpan) -> Option<Verifier<'_>> {
+        let nonce = nonce(span.index, span.last);
+        self.outer.is_none().then(|| Verifier::new(&self.inner, &nonce))
+    }
+
+    /// Opens a part of a chunk into `part`, which is to begin `offset` bytes after the chunk does. The
+    /// whole record is authenticated, and no more than the part decrypted, where there is one layer.
+    pub(crate) fn open_part(
+        &self,
+        span: ChunkSpan,
+        record: &[u8],
+        offset: usize,
+        part: &mut [u8],
+    ) -> Result<(), Error> {
+        let end = offset.saturating_add(part.len());
+        if let Some(mut verifier) = self.verifier(span) {
+            let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
+            verifier.absorb(body);
+            let verified = verifier.verify(tag)?;
+            part.copy_from_slice(body.get(offset..end).ok_or_else(record_too_short)?);
+            return verified.decrypt(offset, part);
+        }
+        let mut text = Zeroizing::new(alloc::vec![0; span.plaintext_len]);
+        self.open_into(span, record, &mut text, &mut Vec::new())?;
+        part.copy_from_slice(text.get(offset..end).ok_or_else(record_too_short)?);
+        Ok(())
     }
 
     /// Opens a record into `text`, which is shorter by the overhead; zeros where a tag does not

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! range of the plaintext -> chunks that hold it -> their records: one piece of the sealed document
-//!                        -> each chunk opened whole, for a tag covers all of it -> the range's bytes
+//!                        -> each chunk authenticated whole -> the range's bytes
 //! ```
 //!
 //! Each chunk authenticates length, context and its own place, so that a range needs nothing else.
@@ -11,12 +11,13 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::layout::Layout;
 use super::opener::Opener;
+use super::sealer::too_long_for_memory;
 use crate::error::Error;
-use crate::parallel::ChunkSpan;
+use crate::parallel::{ChunkSpan, for_each, workers};
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
@@ -40,21 +41,29 @@ impl Opener {
             let reason = "it must have exactly the length of the sealed range";
             return Err(Error::Argument { what: "sealed bytes", reason });
         }
-        let mut text = Vec::new();
-        let Some((first, last)) = layout.spans(&plaintext)? else { return Ok(text) };
-        let mut records = sealed;
-        // One chunk's text at a time, so that the result is as long as the range and no longer.
-        let mut chunk = Zeroizing::new(Vec::new());
-        let mut between = Vec::new();
-        for index in first.index..=last.index {
-            let span = layout.plan().span(index).ok_or(Error::Authentication)?;
-            let record = records.split_off(..span.record_len).unwrap_or_default();
-            chunk.resize(span.plaintext_len, 0);
-            if let Err(error) = self.cipher.open_into(span, record, &mut chunk, &mut between) {
-                text.zeroize();
-                return Err(error);
+        let Some((first, last)) = layout.spans(&plaintext)? else { return Ok(Vec::new()) };
+        let length = usize::try_from(plaintext.end.saturating_sub(plaintext.start))
+            .map_err(|_| too_long_for_memory())?;
+        let mut text = alloc::vec![0; length];
+        let (mut records, mut parts) = (sealed, &mut text[..]);
+        let jobs = (first.index..=last.index).map_while(|index| {
+            let span = layout.plan().span(index)?;
+            let within = within(span, &plaintext);
+            let record = records.split_off(..span.record_len)?;
+            Some((span, record, within.start, parts.split_off_mut(..within.len())?))
+        });
+        let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
+        let workers = workers(sealed.len() as u64, chunks, 0, usize::MAX);
+        let opened = for_each(workers, jobs, Vec::new, |between, (span, record, from, part)| {
+            if part.len() == span.plaintext_len {
+                self.cipher.open_into(span, record, part, between)
+            } else {
+                self.cipher.open_part(span, record, from, part)
             }
-            text.extend_from_slice(chunk.get(within(span, &plaintext)).unwrap_or_default());
+        });
+        if let Err(error) = opened {
+            text.zeroize();
+            return Err(error);
         }
         Ok(text)
     }

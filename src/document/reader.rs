@@ -1,20 +1,23 @@
 //! A sealed document that is read like a plain one: at offsets by many threads, or in a row.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
 use super::Run;
+use super::file::read_record;
 use super::layout::Layout;
 use super::opener::Opener;
 use super::positioned::ReadAt;
 use super::range::within;
 use crate::error::Error;
-use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::gcm::Verifier;
+use crate::parallel::{ChunkSpan, TAG_LEN, for_each, workers};
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
-/// asked for is read once and opened.
+/// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
+/// part is decrypted.
 ///
 /// [`Reader::read_at`] takes `&self`: one reader serves many threads. [`Read`] and [`Seek`] keep a
 /// position and the chunk that it is in.
@@ -45,9 +48,11 @@ use crate::parallel::{ChunkSpan, for_each, workers};
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 pub struct Reader<S> {
-    opener: Arc<Opener>,
+    opener: Opener,
     source: S,
     layout: Layout,
+    /// Buffers for whole records that wait for the next to be opened.
+    spare: Mutex<Vec<Zeroizing<Vec<u8>>>>,
     position: u64,
     /// The chunk that sequential reading is in.
     current: Option<Current>,
@@ -68,7 +73,8 @@ impl Opener {
     /// [`Error::Authentication`] where a stream's last chunk does not hold, [`Error::Io`].
     pub fn into_reader<S: ReadAt>(self, source: S) -> Result<Reader<S>, Error> {
         let layout = self.checked_layout(&source)?;
-        Ok(Reader { opener: Arc::new(self), source, layout, position: 0, current: None })
+        let spare = Mutex::default();
+        Ok(Reader { opener: self, source, layout, spare, position: 0, current: None })
     }
 }
 
@@ -136,8 +142,8 @@ impl<S: ReadAt> Reader<S> {
         let opened = for_each(
             workers,
             jobs.into_iter(),
-            || Zeroizing::new(vec![0; record_len]),
-            |record, job| self.read_chunk(record, job),
+            || Loan { home: &self.spare, buffer: None },
+            |buffer, job| self.read_chunk(buffer, job),
         );
         if opened.is_err() {
             for (_, buffer) in ranges {
@@ -147,11 +153,47 @@ impl<S: ReadAt> Reader<S> {
         opened
     }
 
-    fn read_chunk(&self, record: &mut [u8], job: ChunkJob<'_>) -> Result<(), Error> {
+    fn read_chunk(&self, buffer: &mut Loan<'_>, mut job: ChunkJob<'_>) -> Result<(), Error> {
+        let wanted: usize = job.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        if wanted <= job.span.plaintext_len / 2
+            && let Some(verifier) = self.opener.cipher.verifier(job.span)
+        {
+            return self.read_windows(verifier, &mut job);
+        }
+        let record = buffer.of_len(job.span.record_len);
         let text = self.opener.open_record(&self.source, &self.layout, job.span, record)?;
         for (start, piece) in job.pieces {
             let end = start + piece.len();
             piece.copy_from_slice(&text[start..end]);
+        }
+        Ok(())
+    }
+
+    /// Hashes the record as it comes, keeps of its ciphertext what is wanted, and decrypts that when
+    /// the tag holds.
+    fn read_windows(
+        &self,
+        mut verifier: Verifier<'_>,
+        job: &mut ChunkJob<'_>,
+    ) -> Result<(), Error> {
+        let ChunkSpan { plaintext_len, record_len, .. } = job.span;
+        let mut tag = [0; TAG_LEN];
+        let piece_len = self.source.piece_len().min(record_len.next_multiple_of(TAG_LEN));
+        let mut buffer = vec![0; (piece_len / TAG_LEN).max(1) * TAG_LEN];
+        let mut at = 0;
+        while at < record_len {
+            let piece = &mut buffer[..piece_len.min(record_len - at)];
+            read_record(&self.source, &self.layout, job.span, at, piece)?;
+            verifier.absorb(&piece[..plaintext_len.saturating_sub(at).min(piece.len())]);
+            for (start, window) in &mut job.pieces {
+                copy_overlap(piece, at, window, *start);
+            }
+            copy_overlap(piece, at, &mut tag, plaintext_len);
+            at += piece.len();
+        }
+        let verified = verifier.verify(&tag)?;
+        for (start, window) in &mut job.pieces {
+            verified.decrypt(*start, window)?;
         }
         Ok(())
     }
@@ -175,6 +217,42 @@ impl<S: ReadAt> Reader<S> {
 struct ChunkJob<'b> {
     span: ChunkSpan,
     pieces: Vec<(usize, &'b mut [u8])>,
+}
+
+/// Copies what `source`, which stands at byte `source_at`, and `target` at `target_at` share.
+fn copy_overlap(source: &[u8], source_at: usize, target: &mut [u8], target_at: usize) {
+    let start = source_at.max(target_at);
+    let end = (source_at + source.len()).min(target_at + target.len());
+    if start < end {
+        target[start - target_at..end - target_at]
+            .copy_from_slice(&source[start - source_at..end - source_at]);
+    }
+}
+
+/// A buffer that goes back to the others when its worker is done: making one of a megabyte takes
+/// longer than opening the chunk.
+struct Loan<'r> {
+    home: &'r Mutex<Vec<Zeroizing<Vec<u8>>>>,
+    buffer: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Loan<'_> {
+    fn of_len(&mut self, length: usize) -> &mut [u8] {
+        let lend = || self.home.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let buffer = self.buffer.get_or_insert_with(|| lend().unwrap_or_default());
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        &mut buffer[..length]
+    }
+}
+
+impl Drop for Loan<'_> {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.home.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        }
+    }
 }
 
 impl<S: ReadAt> Read for Reader<S> {

@@ -96,6 +96,12 @@ impl Key {
         self.crypt::<OPEN>(cache, pre_counter_block, associated_data, buffer)
     }
 
+    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        // SAFETY: a `Key` is made from a token only: `Features::support_armv8` holds.
+        unsafe { ghash(self, hash, bytes) }
+    }
+
     #[inline]
     fn crypt<const DIRECTION: bool>(
         &self,
@@ -300,6 +306,14 @@ fn absorb_padded(key: &Key, mut hash: uint8x16_t, bytes: &[u8]) -> uint8x16_t {
         hash = absorb(key, hash, &padded[..group.len().div_ceil(BLOCK_LEN)]);
     }
     hash
+}
+
+#[target_feature(enable = "neon,aes")]
+fn ghash(key: &Key, hash: u128, bytes: &[u8]) -> u128 {
+    let hash = absorb_padded(key, reverse_bits(load(&hash.to_be_bytes())), bytes);
+    let mut out = [0; 16];
+    store(&mut out, reverse_bits(hash));
+    u128::from_be_bytes(out)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use self::ghash::{HALF_SUMS, Hash, POWERS, half_sums};
 use self::group::{GROUP_LEN, IN_FLIGHT, each_group};
 use self::tail::Tail;
 use super::aes::RoundKeys;
-use super::ghash::{fill_powers, hash_key, reverse_bytes, reversed_block};
+use super::ghash::{fill_powers, hash_key, number, reverse_bytes, reversed_block};
 use super::memory::{load_128, load_partial_128, store_128};
 use super::text::{Text, tag};
 use crate::arch::counter_cache::{CounterCache, starts_aligned};
@@ -103,6 +103,12 @@ impl Key {
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
         unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
+    }
+
+    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
+        unsafe { ghash(self, hash, bytes) }
     }
 }
 
@@ -282,6 +288,11 @@ fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
         hash = sum.reduce();
     }
     hash
+}
+
+#[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
+fn ghash(key: &Key, hash: u128, bytes: &[u8]) -> u128 {
+    number(absorb_padded(key, reversed_block(hash), bytes))
 }
 
 #[cfg(test)]

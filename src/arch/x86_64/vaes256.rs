@@ -35,7 +35,7 @@ use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill_first_round;
-use super::ghash::{fill_powers, hash_key, reversed_block};
+use super::ghash::{fill_powers, hash_key, number, reversed_block};
 use super::memory::{load_128, load_256, load_partial_256};
 use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
@@ -103,6 +103,12 @@ impl Key {
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
         unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
+    }
+
+    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
+        unsafe { ghash(self, hash, bytes) }
     }
 
     #[cfg(any(test, fuzzing))]
@@ -180,7 +186,7 @@ fn crypt<const DIRECTION: bool>(
         tail.absorb_padded(associated_data);
         (tail, buffer)
     } else {
-        let hash = absorb_padded(key, associated_data);
+        let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
         let text = Text { hash, lengths, rest: buffer };
         let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
         if text.rest.is_empty() && text_len > 0 {
@@ -260,22 +266,43 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
     each_group::<DIRECTION, 0>(key, text, states)
 }
 
-/// GHASH of any number of bytes, the last block filled up with zeros.
+/// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
 #[inline]
 #[target_feature(enable = "avx2,vpclmulqdq")]
-fn absorb_padded(key: &Key, bytes: &[u8]) -> __m128i {
-    let mut hash = _mm_setzero_si128();
-    for group in bytes.chunks(GROUP_LEN) {
-        let mut product = Product::zero();
-        let mut carried = _mm256_zextsi128_si256(hash);
-        let mut blocks_left = group.len().div_ceil(BLOCK_LEN);
-        for vector in group.chunks(VECTOR_LEN) {
-            let blocks = reverse_lanes(load_partial_256(vector));
-            product.add(_mm256_xor_si256(blocks, carried), key.powers_for(blocks_left));
-            carried = _mm256_setzero_si256();
-            blocks_left = blocks_left.saturating_sub(2);
-        }
-        hash = product.reduce();
+fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
+    let (groups, rest) = bytes.as_chunks::<GROUP_LEN>();
+    for group in groups {
+        let vectors = group.as_chunks().0.iter().map(|vector| load_256(vector));
+        hash = absorb_group(key, hash, GROUP_BLOCKS, vectors);
+    }
+    if !rest.is_empty() {
+        let vectors = rest.chunks(VECTOR_LEN).map(|vector| load_partial_256(vector));
+        hash = absorb_group(key, hash, rest.len().div_ceil(BLOCK_LEN), vectors);
     }
     hash
+}
+
+/// GHASH of so many blocks, at most a group, onto `hash`.
+#[inline]
+#[target_feature(enable = "avx2,vpclmulqdq")]
+fn absorb_group(
+    key: &Key,
+    hash: __m128i,
+    mut blocks_left: usize,
+    vectors: impl Iterator<Item = __m256i>,
+) -> __m128i {
+    let mut product = Product::zero();
+    let mut carried = _mm256_zextsi128_si256(hash);
+    for vector in vectors {
+        let blocks = _mm256_xor_si256(reverse_lanes(vector), carried);
+        product.add(blocks, key.powers_for(blocks_left));
+        carried = _mm256_setzero_si256();
+        blocks_left = blocks_left.saturating_sub(2);
+    }
+    product.reduce()
+}
+
+#[target_feature(enable = "aes,pclmulqdq,avx2,vpclmulqdq")]
+fn ghash(key: &Key, hash: u128, bytes: &[u8]) -> u128 {
+    number(absorb_padded(key, reversed_block(hash), bytes))
 }
