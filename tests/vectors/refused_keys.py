@@ -59,6 +59,13 @@ def keys():
             two.sealed,
             keys=at_hand,
         )
+    recipients = [(1, cases.RSA), (1, cases.AES), (2, cases.CUSTOMER)]
+    document = small("no-key-first-is-damaged", recipients=recipients, slots=1, layers=2)
+    first, *others = document.recipients
+    damaged = replace(first, wrapped=flipped(first.wrapped, 255))
+    file = with_every_slot(document, document.slot(recipients=[damaged, *others]))
+    description = "only the second recipient of layer 1 unwraps, no key of layer 2"
+    refuses(document.seed, description, "no_key", file, keys=["rsa", "aes"])
     crossed = small(
         "no-key-of-other-layer", layers=2, recipients=[(1, cases.SERVICE), (2, cases.CUSTOMER)]
     )
@@ -341,6 +348,14 @@ def expiries():
     refuses(one.seed, "a stream with one slot, expired", "expired", one.sealed, now=8)
     two = two_layers("expired-two-layers", expires_at=7)
     refuses(two.seed, "two layers, expired", "expired", two.sealed, keys=BOTH, now=8)
+    both = [(1, cases.RSA), (1, cases.AES)]
+    document = small("expired-first-is-damaged", recipients=both, slots=1, expires_at=7)
+    first, second = document.recipients
+    slot = document.slot(recipients=[replace(first, wrapped=flipped(first.wrapped, 255)), second])
+    description = "expired; of two recipients that match, only the second unwraps"
+    file, at_hand = with_every_slot(document, slot), ["rsa", "aes"]
+    refuses(document.seed, description, "expired", file, now=8, keys=at_hand)
+
     document = small("expired-and-cut", expires_at=7)
     refuses(
         document.seed,
