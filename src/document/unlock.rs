@@ -64,8 +64,8 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`Error::NoKey`] where for some layer it knows no recipient; where all that it knows fail, the
-    /// first failure; those of [`Header::unlock`].
+    /// [`Error::NoKey`] where for some layer it knows no recipient; where none that it knows unwraps,
+    /// the first failure; those of [`Header::unlock`].
     pub fn unlock_by<E: From<Error>>(
         &self,
         options: &OpenOptions,
@@ -104,23 +104,27 @@ impl Header {
             return attempt(found).map_err(E::from);
         };
         let of_layer = || self.recipients().iter().filter(|recipient| recipient.layer() == layer);
-        let mut failed = None;
+        // Where one recipient unwraps, what fails after that is the document's answer.
+        let (mut not_unwrapped, mut failed) = (None, None);
         for recipient in of_layer().filter(|recipient| policy.permits(recipient)) {
             let Some(unwrapped) = unwrap(recipient) else { continue };
-            let outcome = unwrapped
-                .and_then(|payload| DataKey::from_payload(layer, &payload).map_err(E::from))
-                .and_then(|data_key| {
-                    found.push(data_key);
-                    let outcome = self.search(found, policy, unwrap, attempt);
-                    found.pop();
-                    outcome
-                });
+            let data_key = unwrapped
+                .and_then(|payload| DataKey::from_payload(layer, &payload).map_err(E::from));
+            match data_key {
+                Ok(data_key) => found.push(data_key),
+                Err(error) => {
+                    not_unwrapped = not_unwrapped.or(Some(error));
+                    continue;
+                }
+            }
+            let outcome = self.search(found, policy, unwrap, attempt);
+            found.pop();
             match outcome {
                 Ok(success) => return Ok(success),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        Err(failed.unwrap_or_else(|| {
+        Err(failed.or(not_unwrapped).unwrap_or_else(|| {
             let ids: Vec<&str> = of_layer().map(|recipient| recipient.key_id().as_str()).collect();
             E::from(Error::NoKey { wrapped_with: ids.join(", ") })
         }))
