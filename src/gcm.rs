@@ -18,8 +18,6 @@ use crate::arch::{Fault, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
 
-pub(crate) use window::Verifier;
-
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;
 /// Length of a nonce in bytes.

@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::gcm::{Aes256Gcm, Verifier};
+use crate::gcm::Aes256Gcm;
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
 use crate::secret::Secret;
 
@@ -100,34 +100,35 @@ impl ChunkCipher {
         open_in_place(&self.inner, &nonce, record)
     }
 
-    /// Verifies a chunk's record that comes in pieces, to decrypt a part of it: where there is one
-    /// layer. Of two the inner one is found by decrypting all of the outer.
-    pub(crate) fn verifier(&self, span: ChunkSpan) -> Option<Verifier<'_>> {
-        let nonce = nonce(span.index, span.last);
-        self.outer.is_none().then(|| Verifier::new(&self.inner, &nonce))
+    /// Whether less than all of a chunk is decrypted for so many bytes of it: where there is one layer.
+    /// Of two the inner one is found by decrypting all of the outer.
+    pub(crate) fn opens_parts(&self, span: ChunkSpan, wanted: usize) -> bool {
+        self.outer.is_none() && wanted <= span.plaintext_len / 2
     }
 
-    /// Opens a part of a chunk into `part`, which is to begin `offset` bytes after the chunk does. The
-    /// whole record is authenticated, and no more than the part decrypted, where there is one layer.
-    pub(crate) fn open_part(
+    /// Opens parts of a chunk, each with the offset in bytes at which it begins. The whole record is
+    /// authenticated, and where [`ChunkCipher::opens_parts`] no more than the parts decrypted.
+    pub(crate) fn open_parts<'p>(
         &self,
         span: ChunkSpan,
         record: &[u8],
-        offset: usize,
-        part: &mut [u8],
+        parts: impl IntoIterator<Item = (usize, &'p mut [u8])>,
     ) -> Result<(), Error> {
-        let end = offset.saturating_add(part.len());
-        if let Some(mut verifier) = self.verifier(span) {
+        let copy = |from: &[u8], offset: usize, part: &mut [u8]| {
+            let from = from.get(offset..offset.saturating_add(part.len()));
+            from.map(|from| part.copy_from_slice(from)).ok_or_else(record_too_short)
+        };
+        if self.outer.is_none() {
             let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
-            verifier.absorb(body);
-            let verified = verifier.verify(tag)?;
-            part.copy_from_slice(body.get(offset..end).ok_or_else(record_too_short)?);
-            return verified.decrypt(offset, part);
+            let verified = self.inner.verify(&nonce(span.index, span.last), body, tag)?;
+            return parts.into_iter().try_for_each(|(offset, part)| {
+                copy(body, offset, part)?;
+                verified.decrypt(offset, part)
+            });
         }
         let mut text = Zeroizing::new(alloc::vec![0; span.plaintext_len]);
         self.open_into(span, record, &mut text, &mut Vec::new())?;
-        part.copy_from_slice(text.get(offset..end).ok_or_else(record_too_short)?);
-        Ok(())
+        parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
 
     /// Opens a record into `text`, which is shorter by the overhead; zeros where a tag does not

@@ -151,21 +151,21 @@ impl Opener {
         record: &'r mut [u8],
     ) -> Result<&'r mut [u8], Error> {
         let record = &mut record[..span.record_len];
-        read_record(sealed, layout, span, 0, record)?;
+        read_record(sealed, layout, span, record)?;
         self.cipher.open_in_place(span.index, span.last, record)
     }
 }
 
-/// Reads a piece of a chunk's record, `from` bytes behind the record's start.
+/// Reads a chunk's record.
 pub(super) fn read_record(
     sealed: &(impl ReadAt + ?Sized),
     layout: &Layout,
     span: ChunkSpan,
-    from: usize,
-    piece: &mut [u8],
+    record: &mut [u8],
 ) -> Result<(), Error> {
-    let offset = layout.leading() + span.record_offset + from as u64;
-    sealed.read_exact_at(piece, offset).map_err(input_error(READING, layout.sealed_len()))
+    sealed
+        .read_exact_at(record, layout.leading() + span.record_offset)
+        .map_err(input_error(READING, layout.sealed_len()))
 }
 
 const READING: &str = "reading the sealed document";

@@ -29,13 +29,6 @@ pub trait ReadAt: Sync {
     ///
     /// What the source returns.
     fn byte_len(&self) -> io::Result<u64>;
-
-    /// The most bytes that are worth asking for at once. Where a request costs much, all that is
-    /// wanted: the default. A file says 64 KiB: its requests cost little, and what comes in short
-    /// pieces is still in the core's own cache when it is used.
-    fn piece_len(&self) -> usize {
-        usize::MAX
-    }
 }
 
 /// A destination that is written at offsets, by several threads at once.
@@ -115,10 +108,6 @@ impl ReadAt for File {
     fn byte_len(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
     }
-
-    fn piece_len(&self) -> usize {
-        64 * 1024
-    }
 }
 
 #[cfg(unix)]
@@ -145,10 +134,6 @@ impl ReadAt for [u8] {
     fn byte_len(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }
-
-    fn piece_len(&self) -> usize {
-        64 * 1024
-    }
 }
 
 impl<S: ReadAt + ?Sized> ReadAt for &S {
@@ -158,10 +143,6 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
 
     fn byte_len(&self) -> io::Result<u64> {
         (**self).byte_len()
-    }
-
-    fn piece_len(&self) -> usize {
-        (**self).piece_len()
     }
 }
 

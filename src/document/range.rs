@@ -58,7 +58,7 @@ impl Opener {
             if part.len() == span.plaintext_len {
                 self.cipher.open_into(span, record, part, between)
             } else {
-                self.cipher.open_part(span, record, from, part)
+                self.cipher.open_parts(span, record, [(from, part)])
             }
         });
         if let Err(error) = opened {

@@ -12,8 +12,7 @@ use super::opener::Opener;
 use super::positioned::ReadAt;
 use super::range::within;
 use crate::error::Error;
-use crate::gcm::Verifier;
-use crate::parallel::{ChunkSpan, TAG_LEN, for_each, workers};
+use crate::parallel::{ChunkSpan, for_each, workers};
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
 /// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
@@ -153,47 +152,17 @@ impl<S: ReadAt> Reader<S> {
         opened
     }
 
-    fn read_chunk(&self, buffer: &mut Loan<'_>, mut job: ChunkJob<'_>) -> Result<(), Error> {
-        let wanted: usize = job.pieces.iter().map(|(_, piece)| piece.len()).sum();
-        if wanted <= job.span.plaintext_len / 2
-            && let Some(verifier) = self.opener.cipher.verifier(job.span)
-        {
-            return self.read_windows(verifier, &mut job);
-        }
+    fn read_chunk(&self, buffer: &mut Loan<'_>, job: ChunkJob<'_>) -> Result<(), Error> {
         let record = buffer.of_len(job.span.record_len);
+        let wanted: usize = job.pieces.iter().map(|(_, piece)| piece.len()).sum();
+        if self.opener.cipher.opens_parts(job.span, wanted) {
+            read_record(&self.source, &self.layout, job.span, record)?;
+            return self.opener.cipher.open_parts(job.span, record, job.pieces);
+        }
         let text = self.opener.open_record(&self.source, &self.layout, job.span, record)?;
         for (start, piece) in job.pieces {
             let end = start + piece.len();
             piece.copy_from_slice(&text[start..end]);
-        }
-        Ok(())
-    }
-
-    /// Hashes the record as it comes, keeps of its ciphertext what is wanted, and decrypts that when
-    /// the tag holds.
-    fn read_windows(
-        &self,
-        mut verifier: Verifier<'_>,
-        job: &mut ChunkJob<'_>,
-    ) -> Result<(), Error> {
-        let ChunkSpan { plaintext_len, record_len, .. } = job.span;
-        let mut tag = [0; TAG_LEN];
-        let piece_len = self.source.piece_len().min(record_len.next_multiple_of(TAG_LEN));
-        let mut buffer = vec![0; (piece_len / TAG_LEN).max(1) * TAG_LEN];
-        let mut at = 0;
-        while at < record_len {
-            let piece = &mut buffer[..piece_len.min(record_len - at)];
-            read_record(&self.source, &self.layout, job.span, at, piece)?;
-            verifier.absorb(&piece[..plaintext_len.saturating_sub(at).min(piece.len())]);
-            for (start, window) in &mut job.pieces {
-                copy_overlap(piece, at, window, *start);
-            }
-            copy_overlap(piece, at, &mut tag, plaintext_len);
-            at += piece.len();
-        }
-        let verified = verifier.verify(&tag)?;
-        for (start, window) in &mut job.pieces {
-            verified.decrypt(*start, window)?;
         }
         Ok(())
     }
@@ -217,16 +186,6 @@ impl<S: ReadAt> Reader<S> {
 struct ChunkJob<'b> {
     span: ChunkSpan,
     pieces: Vec<(usize, &'b mut [u8])>,
-}
-
-/// Copies what `source`, which stands at byte `source_at`, and `target` at `target_at` share.
-fn copy_overlap(source: &[u8], source_at: usize, target: &mut [u8], target_at: usize) {
-    let start = source_at.max(target_at);
-    let end = (source_at + source.len()).min(target_at + target.len());
-    if start < end {
-        target[start - target_at..end - target_at]
-            .copy_from_slice(&source[start - source_at..end - source_at]);
-    }
 }
 
 /// A buffer that goes back to the others when its worker is done: making one of a megabyte takes

@@ -263,22 +263,23 @@ fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
     hash
 }
 
-/// GHASH of so many blocks, at most a group, onto `hash`.
+/// GHASH of so many blocks, at most a group, onto `hash`: it comes in last, for it is the last to be
+/// known.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
 fn absorb_group(
     key: &Key,
     hash: __m128i,
-    mut blocks_left: usize,
-    vectors: impl Iterator<Item = __m512i>,
+    blocks: usize,
+    vectors: impl ExactSizeIterator<Item = __m512i> + DoubleEndedIterator,
 ) -> __m128i {
     let mut product = Product::zero();
-    let mut carried = _mm512_zextsi128_si512(hash);
-    for vector in vectors {
-        let blocks = _mm512_xor_si512(reverse_lanes(vector), carried);
-        product.add(blocks, key.powers_for(blocks_left));
-        carried = _mm512_setzero_si512();
-        blocks_left = blocks_left.saturating_sub(4);
+    for (number, vector) in vectors.enumerate().rev() {
+        let vector = match number {
+            0 => _mm512_xor_si512(reverse_lanes(vector), _mm512_zextsi128_si512(hash)),
+            _ => reverse_lanes(vector),
+        };
+        product.add(vector, key.powers_for(blocks - 4 * number));
     }
     product.reduce()
 }
