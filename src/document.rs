@@ -4,14 +4,27 @@
 //! wrapped for one or more recipients; whoever unwraps it opens the body.
 //!
 //! ```text
-//! seal:  bytes -> plan -> chunks -> kernel -> records        Sealer
-//! open:  header -> unwrap -> unlock -> records -> kernel -> bytes        Header, Opener
+//! seal:    bytes -> plan -> chunks -> kernel -> records                 Sealer
+//! open:    header -> unwrap -> unlock -> records -> kernel -> bytes     Header, Opener
+//! read:    range -> records -> kernel -> the range's bytes              Layout, Reader
+//! rewrap:  header -> unwrap -> other recipients -> header               Rewrap
 //! ```
+//!
+//! | the text is | to seal | to open |
+//! |---|---|---|
+//! | in memory | [`seal`], [`Sealer::seal_into`] | [`open`], [`Opener::open_into`] |
+//! | many short ones | [`seal_many`] | [`open_many`] |
+//! | a file | [`Sealer::seal_file`] | [`Opener::open_file`] |
+//! | a pipe | [`Sealer::seal_stream`], [`Sealer::into_writer`] | [`Opener::open_stream`], [`Opener::into_stream_reader`] |
+//! | wanted in part | | [`Opener::into_reader`], [`Opener::open_range`] |
+//! | behind input and output of your own | [`Sealer::into_batches`] | [`Opener::into_batches`] |
 //!
 //! The engine never calls a vault: a key at hand is used by [`Header::unlock_with`]; where the
 //! vault is remote, [`Header::recipients`] say what to unwrap and [`Header::unlock`] takes the
 //! result.
 
+#[cfg(feature = "std")]
+mod adapters;
 #[cfg(feature = "std")]
 mod batch;
 mod chunk;
@@ -45,6 +58,8 @@ mod unlock;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "std")]
+pub use adapters::{SealWriter, StreamReader};
 #[cfg(feature = "std")]
 pub use batch::{Batch, BatchOpener, BatchSealer};
 pub use context::Context;

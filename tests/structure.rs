@@ -27,16 +27,16 @@ const EDGES: [(&str, &[&str]); 11] = [
 
 /// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
 const UNSAFE_BLOCKS: [(&str, usize); 11] = [
-    ("src/arch/aarch64/armv8.rs", 4),
+    ("src/arch/aarch64/armv8.rs", 5),
     ("src/arch/aarch64/memory.rs", 2),
-    ("src/arch/x86_64/aesni.rs", 5),
+    ("src/arch/x86_64/aesni.rs", 6),
     ("src/arch/x86_64/aesni/ghash.rs", 1),
     ("src/arch/x86_64/aesni/group.rs", 1),
     ("src/arch/x86_64/memory.rs", 9),
-    ("src/arch/x86_64/vaes256.rs", 4),
+    ("src/arch/x86_64/vaes256.rs", 5),
     ("src/arch/x86_64/vaes256/ghash.rs", 1),
     ("src/arch/x86_64/vaes256/group.rs", 1),
-    ("src/arch/x86_64/vaes512.rs", 4),
+    ("src/arch/x86_64/vaes512.rs", 5),
     ("src/arch/x86_64/vaes512/group.rs", 1),
 ];
 const UNSAFE_BLOCKS_CAP: usize = 40;

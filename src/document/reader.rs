@@ -94,7 +94,9 @@ impl<S: ReadAt> Reader<S> {
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
         let left = self.layout.plaintext_len().saturating_sub(offset);
         let count = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        self.read_ranges(&mut [(offset, &mut buffer[..count])])?;
+        if count > 0 {
+            self.read_ranges(&mut [(offset, &mut buffer[..count])])?;
+        }
         Ok(count)
     }
 
@@ -251,7 +253,7 @@ impl<S: ReadAt> Seek for Reader<S> {
 }
 
 /// The operating system's own errors as they were, the engine's inside one of `InvalidData`.
-fn into_io(error: Error) -> io::Error {
+pub(super) fn into_io(error: Error) -> io::Error {
     match error {
         Error::Io { source, .. } => source,
         error => io::Error::new(io::ErrorKind::InvalidData, error),

@@ -3,6 +3,7 @@
 //! Each case says which error it must give; none may ever give other bytes, and the buffer of the
 //! caller must hold no plaintext afterwards.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
@@ -58,7 +59,7 @@ fn sealed(plaintext_len: PlaintextLen, len: usize, slots: Slots) -> Vec<u8> {
     Sealer::new(plaintext_len, &keys, &seal_options(slots)).unwrap().seal_slice(&text(len)).unwrap()
 }
 
-/// Opens on every path (memory, file, stream), which must agree; checks that buffers hold nothing
+/// Opens on every path (memory, file, stream, reader, ranges), which must agree; checks that buffers hold nothing
 /// after an error and that no wrong byte is ever given out.
 fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Error> {
     let keys = [unwrapping("vault/k/1", &KEK)];
@@ -90,12 +91,43 @@ fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Erro
         .and_then(unlock)
         .and_then(|opener| opener.open_stream(&mut stream, &mut streamed, &Run::default()));
     assert_eq!(streamed, original[..streamed.len()], "a wrong chunk was streamed");
+    let mut pulled = Vec::new();
+    let mut stream = sealed;
+    let in_pull = Header::read(&mut stream)
+        .and_then(unlock)
+        .and_then(|opener| opener.into_stream_reader(stream, &Run::default()))
+        .and_then(|mut reader| {
+            let read = reader.read_to_end(&mut pulled).map_err(engine_error);
+            // An error stays.
+            assert_eq!(reader.read(&mut [0; 10]).is_err(), read.is_err());
+            read
+        });
+    assert_eq!(pulled, original[..pulled.len()], "a wrong chunk was read");
+    // Longer than half a chunk and shorter: whole chunks and parts of them.
+    let in_ranges = [3000, 700].map(|step| {
+        let reader = Header::read_at(sealed).and_then(unlock)?.into_reader(sealed)?;
+        let length = usize::try_from(reader.layout().plaintext_len()).unwrap();
+        let mut text = vec![0xee; length];
+        for (number, part) in text.chunks_mut(step).enumerate() {
+            let offset = number * step;
+            reader.read_exact_at(part, offset as u64).inspect_err(|_| {
+                assert!(part.iter().all(|byte| *byte == 0), "plaintext left in a part");
+            })?;
+            assert_eq!(*part, original[offset..offset + part.len()], "a wrong part was read");
+        }
+        Ok(text)
+    });
 
     match &in_memory {
         Ok(plaintext) => {
             assert_eq!(in_file.unwrap().plaintext_len, plaintext.len() as u64);
             assert_eq!(in_stream.unwrap().sealed_len, sealed.len() as u64);
             assert_eq!(streamed, *plaintext);
+            assert_eq!(in_pull.unwrap(), plaintext.len());
+            assert_eq!(pulled, *plaintext);
+            for in_ranges in in_ranges {
+                assert_eq!(in_ranges.unwrap(), *plaintext);
+            }
         }
         Err(error) => {
             // A stream meets a bad chunk before it can know of a bad length.
@@ -105,9 +137,18 @@ fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Erro
             };
             assert_eq!(kind(&in_file.unwrap_err()), kind(error), "file: {error}");
             assert_eq!(kind(&in_stream.unwrap_err()), kind(error), "stream: {error}");
+            assert_eq!(kind(&in_pull.unwrap_err()), kind(error), "pull: {error}");
+            for in_ranges in in_ranges {
+                assert_eq!(kind(&in_ranges.unwrap_err()), kind(error), "ranges: {error}");
+            }
         }
     }
     in_memory
+}
+
+/// The engine's error inside one of `std::io`.
+fn engine_error(error: std::io::Error) -> Error {
+    *error.into_inner().unwrap().downcast::<Error>().unwrap()
 }
 
 /// What was written, and where.

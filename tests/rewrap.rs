@@ -1,0 +1,429 @@
+//! Rewrapping: who opens a document before and after, and what a crash leaves at every moment.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
+
+use std::io;
+use std::sync::Mutex;
+
+use strongroom::Error;
+use strongroom::document::{
+    self, ChunkLen, Durable, Header, Layers, OpenOptions, OpenPolicy, ReadAt, Rewrap, SealOptions,
+    SlotState, Slots, WriteAt, destroy_header, rewrap_batch,
+};
+use strongroom::rsa::PrivateKey;
+use strongroom::secret::Secret;
+use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+
+const OLD: &str = "vault/documents/1";
+const NEW: &str = "vault/documents/2";
+const SECTOR: usize = 512;
+const TEXT: &[u8] = b"what the document says";
+
+fn id(name: &str) -> KeyId {
+    KeyId::new(name).unwrap()
+}
+
+/// A key that follows from its name.
+fn material(name: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    for (place, byte) in key.iter_mut().zip(name.bytes().cycle()) {
+        *place = byte;
+    }
+    key
+}
+
+fn wrapping(name: &str) -> WrappingKey {
+    WrappingKey::aes(id(name), Secret::copy_from(&material(name)))
+}
+
+fn unwrapping(name: &str) -> UnwrappingKey {
+    UnwrappingKey::aes(id(name), Secret::copy_from(&material(name)))
+}
+
+fn options(slots: Slots) -> SealOptions {
+    let chunk_len = ChunkLen::new(4096).unwrap();
+    SealOptions { slots, chunk_len, ..SealOptions::default() }
+}
+
+fn sealed(slots: Slots) -> Vec<u8> {
+    document::seal(TEXT, &[wrapping(OLD)], &options(slots)).unwrap()
+}
+
+fn opens(sealed: &[u8], key: &str) -> bool {
+    match document::open(sealed, &[unwrapping(key)], &OpenOptions::default()) {
+        Ok(text) => {
+            assert_eq!(text, TEXT, "other plaintext");
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+fn rewrap(sealed: &[u8], from: &str, to: &str) -> Rewrap {
+    let header = Header::parse(sealed).unwrap();
+    let mut rewrap = header.rewrap_with(&[unwrapping(from)], &OpenPolicy::default()).unwrap();
+    rewrap.replace(1, &[wrapping(to)]).unwrap();
+    rewrap
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Write(usize, Vec<u8>),
+    Sync,
+}
+
+/// A file in memory that records what is done to it, and fails from some event on.
+struct Recorder {
+    bytes: Mutex<Vec<u8>>,
+    events: Mutex<Vec<Event>>,
+    fails_at: usize,
+}
+
+impl Recorder {
+    fn new(bytes: &[u8]) -> Self {
+        Self { bytes: Mutex::new(bytes.to_vec()), events: Mutex::default(), fails_at: usize::MAX }
+    }
+
+    fn record(&self, event: Event) -> io::Result<()> {
+        let mut events = self.events.lock().unwrap();
+        if events.len() >= self.fails_at {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        events.push(event);
+        Ok(())
+    }
+
+    fn into_parts(self) -> (Vec<u8>, Vec<Event>) {
+        (self.bytes.into_inner().unwrap(), self.events.into_inner().unwrap())
+    }
+}
+
+impl ReadAt for Recorder {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.bytes.lock().unwrap().read_exact_at(buffer, offset)
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        self.bytes.lock().unwrap().byte_len()
+    }
+}
+
+impl WriteAt for Recorder {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = usize::try_from(offset).unwrap();
+        self.record(Event::Write(offset, bytes.to_vec()))?;
+        self.bytes.lock().unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl Durable for Recorder {
+    fn sync(&self) -> io::Result<()> {
+        self.record(Event::Sync)
+    }
+}
+
+/// A write's pieces that the disk writes by themselves: it tears at sectors.
+fn sectors(offset: usize, bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
+    let mut pieces = Vec::new();
+    let (mut at, mut rest) = (offset, bytes);
+    while !rest.is_empty() {
+        let length = (SECTOR - at % SECTOR).min(rest.len());
+        let (piece, behind) = rest.split_at(length);
+        pieces.push((at, piece.to_vec()));
+        (at, rest) = (at + length, behind);
+    }
+    pieces
+}
+
+/// Calls `visit` with what the disk may hold after a loss of power at every moment of `events`: each
+/// write cut after every byte; of all that was not made durable each sector kept or lost.
+fn after_each_crash(initial: &[u8], events: &[Event], mut visit: impl FnMut(&[u8])) {
+    let mut durable = initial.to_vec();
+    let mut pending: Vec<(usize, Vec<u8>)> = Vec::new();
+    for event in events {
+        match event {
+            Event::Sync => {
+                for (at, piece) in pending.drain(..) {
+                    durable[at..at + piece.len()].copy_from_slice(&piece);
+                }
+            }
+            Event::Write(offset, bytes) => {
+                for cut in 0..=bytes.len() {
+                    let mut pieces = pending.clone();
+                    pieces.extend(sectors(*offset, &bytes[..cut]));
+                    assert!(pieces.len() < 12, "too many to try all");
+                    // What is written later may be on the disk before what was written earlier.
+                    for kept in 0..1_u32 << pieces.len() {
+                        let mut disk = durable.clone();
+                        for (number, (at, piece)) in pieces.iter().enumerate() {
+                            if kept & 1 << number != 0 {
+                                disk[*at..at + piece.len()].copy_from_slice(piece);
+                            }
+                        }
+                        visit(&disk);
+                    }
+                }
+                pending.extend(sectors(*offset, bytes));
+            }
+        }
+    }
+    // What was never made durable may be lost after the call has returned.
+    visit(&durable);
+}
+
+/// How many crashes leave a document that the old or the new key opens, and how many one that neither
+/// does.
+fn count(initial: &[u8], events: &[Event]) -> (usize, usize, usize) {
+    let (mut old, mut new, mut lost) = (0, 0, 0);
+    let mut seen = std::collections::HashMap::new();
+    after_each_crash(initial, events, |disk| {
+        // Most crashes leave what others left, too.
+        let (by_old, by_new) =
+            *seen.entry(disk.to_vec()).or_insert_with(|| (opens(disk, OLD), opens(disk, NEW)));
+        old += usize::from(by_old);
+        new += usize::from(by_new);
+        lost += usize::from(!by_old && !by_new);
+    });
+    (old, new, lost)
+}
+
+fn events_of(initial: &[u8]) -> Vec<Event> {
+    let file = Recorder::new(initial);
+    rewrap(initial, OLD, NEW).write_in_place(&file).unwrap();
+    let (after, events) = file.into_parts();
+    assert!(opens(&after, NEW) && !opens(&after, OLD));
+    events
+}
+
+/// The documents that a rewrap may meet: both slots current, either damaged, either out of date.
+fn beginnings() -> Vec<Vec<u8>> {
+    let whole = sealed(Slots::Two);
+    let mut beginnings = vec![whole.clone()];
+    for slot in [SECTOR, 3 * SECTOR] {
+        let mut damaged = whole.clone();
+        damaged[slot + 100] ^= 1;
+        beginnings.push(damaged);
+        // Rewrapped to the same key, and interrupted before the second slot.
+        let newer = rewrap(&whole, OLD, OLD).to_header().unwrap();
+        let mut stale = newer.clone();
+        stale.extend(&whole[newer.len()..]);
+        stale[slot..slot + 2 * SECTOR].copy_from_slice(&whole[slot..slot + 2 * SECTOR]);
+        let states = Header::parse(&stale).unwrap().slots().to_vec();
+        assert!(states.contains(&SlotState::Stale) && states.contains(&SlotState::Current));
+        beginnings.push(stale);
+    }
+    beginnings
+}
+
+#[test]
+fn after_every_crash_the_old_or_the_new_key_opens() {
+    let mut crashes = 0;
+    for initial in beginnings() {
+        let (old, new, lost) = count(&initial, &events_of(&initial));
+        assert_eq!(lost, 0);
+        // The harness has seen both: crashes before the first slot was whole, and after.
+        assert!(old > 500 && new > 500, "{old} {new}");
+        crashes += old + new;
+    }
+    assert!(crashes > 20_000, "{crashes}");
+}
+
+/// The harness notices what would lose documents.
+#[test]
+fn planted_mistakes_are_caught() {
+    let initial = sealed(Slots::Two);
+    let events = events_of(&initial);
+    assert!(matches!(events[..], [Event::Write(..), Event::Sync, Event::Write(..), Event::Sync]));
+    let (lost_in, lost_in_good) = {
+        let without_first_sync: Vec<_> = [&events[..1], &events[2..]].concat();
+        (count(&initial, &without_first_sync).2, count(&initial, &events).2)
+    };
+    assert!(lost_in > 0, "a missing fsync was not noticed");
+    assert_eq!(lost_in_good, 0);
+
+    // Without the last one nothing is lost; the rewrap is just not certain yet.
+    assert_eq!(count(&initial, &events[..3]).2, 0);
+
+    // One slot, rewritten where it stands.
+    let one_slot = sealed(Slots::One);
+    let header = rewrap(&one_slot, OLD, NEW).to_header().unwrap();
+    let single = [Event::Write(0, header), Event::Sync];
+    assert!(count(&one_slot, &single).2 > 0, "a single slot's rewriting was not noticed");
+
+    // Both slots in one write.
+    let header = rewrap(&initial, OLD, NEW).to_header().unwrap();
+    let both = [Event::Write(SECTOR, header[SECTOR..].to_vec()), Event::Sync];
+    assert!(count(&initial, &both).2 > 0, "both slots at once were not noticed");
+
+    // The slot in use first, where the other one is damaged.
+    let mut damaged = initial.clone();
+    damaged[SECTOR + 100] ^= 1;
+    let mut events = events_of(&damaged);
+    events.rotate_left(2);
+    assert!(count(&damaged, &events).2 > 0, "the only whole slot was overwritten unnoticed");
+}
+
+#[test]
+fn a_disk_that_fails_leaves_the_old_or_the_new_key() {
+    let initial = sealed(Slots::Two);
+    for fails_at in 0..4 {
+        let file = Recorder { fails_at, ..Recorder::new(&initial) };
+        let failed = rewrap(&initial, OLD, NEW).write_in_place(&file);
+        assert!(matches!(failed, Err(Error::Io { .. })), "{fails_at}");
+        let (bytes, _) = file.into_parts();
+        assert!(opens(&bytes, OLD) != opens(&bytes, NEW), "{fails_at}");
+        // Trying again is all it takes.
+        let file = Recorder::new(&bytes);
+        let from = if opens(&bytes, OLD) { OLD } else { NEW };
+        rewrap(&bytes, from, NEW).write_in_place(&file).unwrap();
+        let (bytes, _) = file.into_parts();
+        assert!(opens(&bytes, NEW));
+        assert!(Header::parse(&bytes).unwrap().slots().iter().all(|s| *s == SlotState::Current));
+    }
+}
+
+#[test]
+fn only_a_header_of_two_slots_that_fit_is_rewritten_in_place() {
+    let refused = |initial: &[u8], rewrap: &Rewrap| {
+        let file = Recorder::new(initial);
+        let refused = rewrap.write_in_place(&file);
+        assert!(matches!(refused, Err(Error::Argument { what: "header", .. })), "{refused:?}");
+        assert!(file.into_parts().1.is_empty(), "something was written");
+    };
+    let one = sealed(Slots::One);
+    refused(&one, &rewrap(&one, OLD, NEW));
+
+    let two = sealed(Slots::Two);
+    let mut large = rewrap(&two, OLD, NEW);
+    let rsa = PrivateKey::generate().unwrap();
+    for number in 0..7 {
+        large
+            .add(1, &WrappingKey::rsa(id(&format!("vault/rsa/{number}")), rsa.public_key()))
+            .unwrap();
+    }
+    assert!(!large.fits());
+    refused(&two, &large);
+    // The body moves behind the larger header, and opens as before.
+    let mut moved = large.to_header().unwrap();
+    moved.extend(&two[Header::parse(&two).unwrap().len()..]);
+    assert!(opens(&moved, NEW));
+    let rsa = UnwrappingKey::rsa(id("vault/rsa/6"), rsa);
+    assert_eq!(document::open(&moved, &[rsa], &OpenOptions::default()).unwrap(), TEXT);
+
+    // Another rewrap has come before.
+    let changed = rewrap(&two, OLD, NEW).to_header().unwrap();
+    let mut file = two.clone();
+    file[..changed.len()].copy_from_slice(&changed);
+    refused(&file, &rewrap(&two, OLD, NEW));
+}
+
+#[test]
+fn recipients_come_and_go() {
+    let sealed = sealed(Slots::One);
+    let header = Header::parse(&sealed).unwrap();
+    let mut rewrap =
+        header.clone().rewrap_with(&[unwrapping(OLD)], &OpenPolicy::default()).unwrap();
+    let ids = |rewrap: &Rewrap| -> Vec<String> {
+        rewrap.recipients().iter().map(|r| r.key_id().as_str().to_owned()).collect()
+    };
+    rewrap.add(1, &wrapping(NEW)).unwrap();
+    rewrap.add(1, &wrapping(NEW)).unwrap();
+    assert_eq!(ids(&rewrap), [OLD, NEW]);
+    let with = |rewrap: &Rewrap| {
+        let mut document = rewrap.to_header().unwrap();
+        document.extend(&sealed[header.len()..]);
+        document
+    };
+    assert!(opens(&with(&rewrap), OLD) && opens(&with(&rewrap), NEW));
+    assert_eq!(Header::parse(&with(&rewrap)).unwrap().generation(), 2);
+
+    assert!(rewrap.remove(1, &id(OLD)).unwrap());
+    assert!(!rewrap.remove(1, &id(OLD)).unwrap());
+    assert!(!opens(&with(&rewrap), OLD) && opens(&with(&rewrap), NEW));
+    assert!(matches!(rewrap.remove(1, &id(NEW)), Err(Error::Argument { .. })));
+    assert!(matches!(rewrap.replace(1, &[]), Err(Error::Argument { .. })));
+    assert!(matches!(rewrap.add(2, &wrapping(NEW)), Err(Error::Argument { what: "layer", .. })));
+    assert_eq!(ids(&rewrap), [NEW]);
+
+    for number in 0..8 {
+        rewrap.add(1, &wrapping(&format!("vault/more/{number}"))).unwrap();
+    }
+    assert!(rewrap.to_header().is_err(), "nine in a layer");
+}
+
+/// Of two layers each is rewrapped by itself, and both keys are needed to do so.
+#[test]
+fn layers_are_rewrapped_by_themselves() {
+    let (service, customer, other) = ("service/1", "customer/1", "customer/2");
+    let layers = Layers::Two { service: &[wrapping(service)], customer: &[wrapping(customer)] };
+    let sealed = document::seal(TEXT, layers, &options(Slots::One)).unwrap();
+    let header = Header::parse(&sealed).unwrap();
+    let policy = OpenPolicy { least_layers: 2, ..OpenPolicy::default() };
+    for name in [service, customer] {
+        let refused = header.clone().rewrap_with(&[unwrapping(name)], &policy);
+        let Err(Error::NoKey { wrapped_with }) = refused else { panic!("{refused:?}") };
+        assert_eq!(wrapped_with, if name == service { customer } else { service });
+    }
+    let keys = [unwrapping(service), unwrapping(customer)];
+    let mut rewrap = header.clone().rewrap_with(&keys, &policy).unwrap();
+    rewrap.replace(2, &[wrapping(other)]).unwrap();
+    let mut document = rewrap.to_header().unwrap();
+    document.extend(&sealed[header.len()..]);
+    let open = |names: [&str; 2]| {
+        document::open(&document, &names.map(unwrapping), &OpenOptions::default())
+    };
+    assert_eq!(open([service, other]).unwrap(), TEXT);
+    assert!(matches!(open([service, customer]), Err(Error::NoKey { .. })));
+
+    // One layer is too few for the policy, whatever its header says.
+    let one = Header::parse(&self::sealed(Slots::One)).unwrap();
+    let refused = one.rewrap_with(&[unwrapping(OLD)], &policy);
+    assert!(matches!(refused, Err(Error::Format { offset: 10, .. })), "{refused:?}");
+}
+
+/// Thousands of headers: those that no key fits, or that were changed, do not disturb the others.
+#[test]
+fn a_batch_answers_for_each_header() {
+    let rsa = PrivateKey::generate().unwrap();
+    let keys = [unwrapping(OLD), UnwrappingKey::rsa(id("vault/rsa/1"), rsa)];
+    let public = PrivateKey::generate().unwrap().public_key();
+    let mut headers = Vec::new();
+    for number in 0..300 {
+        let wrapping = match number % 3 {
+            0 => wrapping(OLD),
+            1 => wrapping(NEW),
+            _ => WrappingKey::rsa(id("vault/rsa/1"), public.clone()),
+        };
+        let sealed = document::seal(TEXT, &[wrapping], &options(Slots::One)).unwrap();
+        headers.push(Header::parse(&sealed).unwrap());
+    }
+    let results = rewrap_batch(headers, &keys, &OpenPolicy::default());
+    let (mut good, mut no_key, mut other_key) = (0, 0, 0);
+    for (number, result) in results.iter().enumerate() {
+        match (number % 3, result) {
+            (0, Ok(_)) => good += 1,
+            (1, Err(Error::NoKey { .. })) => no_key += 1,
+            // The same id, but another key.
+            (2, Err(Error::Authentication)) => other_key += 1,
+            (_, other) => panic!("{number}: {other:?}"),
+        }
+    }
+    assert_eq!((good, no_key, other_key), (100, 100, 100));
+}
+
+#[test]
+fn a_destroyed_header_opens_nothing() {
+    let initial = sealed(Slots::Two);
+    let file = Recorder::new(&initial);
+    destroy_header(&file).unwrap();
+    let (bytes, events) = file.into_parts();
+    assert!(matches!(events[..], [Event::Write(0, _), Event::Sync]));
+    assert!(bytes[..2560].iter().all(|byte| *byte == 0));
+    assert_eq!(bytes[2560..], initial[2560..]);
+    assert!(!opens(&bytes, OLD));
+
+    let file = Recorder::new(b"no document at all, and not to be overwritten");
+    assert!(matches!(destroy_header(&file), Err(Error::Format { offset: 0, .. })));
+    assert!(file.into_parts().1.is_empty());
+}
