@@ -185,11 +185,13 @@ def nonce(index, last):
 
 
 def patched(data, patches):
-    """`data` with other bytes at some offsets."""
-    data = bytearray(data)
+    """`data` with other bytes at some offsets; a negative one counts from the end."""
+    result = bytearray(data)
     for offset, replacement in patches.items():
-        data[offset : offset + len(replacement)] = replacement
-    return bytes(data)
+        start = range(len(data))[offset]
+        result[start : start + len(replacement)] = replacement
+    assert len(result) == len(data), "a patch runs past the end"
+    return bytes(result)
 
 
 class Document:
