@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MAGIC = bytes.fromhex("9353524D0D0A1A0A")
 UNIT = 512
-SLOT_OVERHEAD = 8 + 16 + 32  # generation, checksum, HMAC
+SLOT_OVERHEAD = 8 + 32 + 16  # generation, HMAC, checksum
 RSA_OAEP_256, A256KW = 1, 2
 
 
@@ -180,6 +180,10 @@ def expand(key, info):
     return hmac.digest(key, info + b"\x01", "sha256")
 
 
+def mac_of(slot):
+    return slot[-48:-16]
+
+
 def nonce(index, last):
     return bytes(6) + struct.pack(">I", index) + bytes([0, last])
 
@@ -265,8 +269,8 @@ class Document:
         content = struct.pack(">Q", generation) + recipients + fill
         assert len(content) <= self.slot_len - 48, "the slot is too small: give a size"
         content = content.ljust(self.slot_len - 48, b"\x00")
-        content += hashlib.sha256(content).digest()[:16] if checksum is None else checksum
-        return content + (self.mac(content) if mac is None else mac)
+        content += self.mac(content) if mac is None else mac
+        return content + (hashlib.sha256(content).digest()[:16] if checksum is None else checksum)
 
     def mac(self, content):
         return hmac.digest(self.header_key, self.prologue + self.geometry + content, "sha256")
