@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::{
-    self, ChunkLen, Context, Header, OpenOptions, PlaintextLen, Run, SealOptions, Sealer, Slots,
+    self, ChunkLen, Context, Header, OpenOptions, OpenPolicy, PlaintextLen, Run, SealOptions,
+    Sealer, SlotState, Slots,
 };
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
@@ -232,6 +233,32 @@ fn longer_files_are_overwritten_to_their_end() {
     let opener = header.unlock_with(&unwrapping(), &OpenOptions::default()).unwrap();
     opener.open_file(&output, &opened, &Run::default()).unwrap();
     assert_eq!(contents(&opened), plaintext);
+}
+
+/// Every byte of either slot, one at a time. Writing the header anew mends the file.
+#[test]
+fn damage_to_one_of_two_slots_is_mended_and_reported() {
+    let mut mended = 0;
+    let original = document::seal(b"text", &wrapping(), &SealOptions::default()).unwrap();
+    for offset in 512..2560 {
+        let mut damaged = original.clone();
+        damaged[offset] ^= 0x80 >> (offset % 8);
+        let header = Header::parse(&damaged).unwrap();
+        let first = [SlotState::Damaged, SlotState::Current];
+        let second = [SlotState::Current, SlotState::Damaged];
+        assert_eq!(header.slots(), if offset < 1536 { first } else { second }, "byte {offset}");
+        let opened = open_everywhere(&damaged, &OpenOptions::default(), &Run::default());
+        assert_eq!(opened.unwrap(), b"text", "byte {offset}");
+
+        let file = temporary(&damaged);
+        let rewrap = header.rewrap_with(&unwrapping(), &OpenPolicy::default()).unwrap();
+        rewrap.write_in_place(&file).unwrap();
+        let header = Header::read_at(&file).unwrap();
+        assert_eq!(header.slots(), [SlotState::Current; 2], "byte {offset}");
+        assert_eq!(header.recipients(), Header::parse(&original).unwrap().recipients());
+        mended += 1;
+    }
+    assert_eq!(mended, 2048);
 }
 
 /// Eight recipients with long ids need larger slots; any one of them opens.

@@ -86,7 +86,8 @@ fn unlock(
         prk.expand_multi_info(&[label, info], &mut key).expect("32 bytes are not too many");
         key
     };
-    let (authenticated, mac) = header.slot.split_at(header.slot.len() - 32);
+    let (authenticated, end) = header.slot.split_at(header.slot.len() - 48);
+    let (mac, _checksum) = end.split_at(32);
     let holds = expand(b"strongroom/1 commit", &core_hash) == header.commitment
         && hmac(&expand(b"strongroom/1 header", &core_hash), &[&sealed[..136], authenticated])
             == mac
@@ -173,12 +174,12 @@ pub fn parse(sealed: &[u8]) -> Option<Header> {
     let mut slots = Vec::new();
     for start in starts {
         let slot = &header[start..start + slot_len];
-        let (content, end) = slot.split_at(slot.len() - 48);
-        if Sha256::digest(content)[..16] != end[..16] {
+        let (checked, checksum) = slot.split_at(slot.len() - 16);
+        if Sha256::digest(checked)[..16] != *checksum {
             slots.push(None);
             continue;
         }
-        let (generation, recipients) = parse_slot(layers, content)?;
+        let (generation, recipients) = parse_slot(layers, &slot[..slot.len() - 48])?;
         if whole.iter().any(|(other, _, bytes)| *other == generation && *bytes != slot) {
             return None;
         }
@@ -201,7 +202,7 @@ pub fn parse(sealed: &[u8]) -> Option<Header> {
     })
 }
 
-/// Generation and recipients of a whole slot; `content` ends before the checksum.
+/// Generation and recipients of a whole slot; `content` ends before the HMAC.
 fn parse_slot(layers: u8, content: &[u8]) -> Option<(u64, Vec<Recipient>)> {
     let mut rest = Fields(content);
     let generation = u64::from_be_bytes(rest.take()?);

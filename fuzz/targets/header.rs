@@ -148,7 +148,7 @@ impl Fields<'_> {
             change.apply(&mut header);
         }
         for start in starts {
-            let end = start + unit - 48;
+            let end = start + unit - 16;
             let checksum = Sha256::digest(&header[start..end]);
             header[end..end + 16].copy_from_slice(&checksum[..16]);
         }

@@ -235,8 +235,8 @@ impl Case<'_> {
             Damage::Slots(slots) => *bytes.get_mut(128)? = slots % 4,
             Damage::Checksum(number) => {
                 let slot = bytes.get_mut(self.slot(number))?;
-                let (content, end) = slot.split_at_mut(slot.len() - 48);
-                end[..16].copy_from_slice(&Sha256::digest(content)[..16]);
+                let (checked, checksum) = slot.split_at_mut(slot.len() - 16);
+                checksum.copy_from_slice(&Sha256::digest(checked)[..16]);
             }
         }
         Some(())

@@ -36,7 +36,7 @@ pub enum SlotState {
     Current,
     /// It holds an older generation: rotation was interrupted before it was copied.
     Stale,
-    /// Its checksum does not hold. The other slot serves.
+    /// Its checksum, which covers all of it, does not hold. The other slot serves.
     Damaged,
 }
 
@@ -229,8 +229,9 @@ impl Header {
 
 /// Chooses the slot of the highest generation among the whole ones.
 ///
-/// A wrong HMAC in that slot is an error later, never a reason to take the other one: falling
-/// back would let an attacker choose between two sets of recipients.
+/// A wrong HMAC in that slot is an error later, never a reason to take the other one: the checksum
+/// covers the HMAC, so that this is no damage but a slot that somebody made, and falling back would let
+/// them choose between two sets of recipients.
 fn newest_slot(
     header: &[u8],
     layers: u8,

@@ -11,6 +11,7 @@ use crate::secret::Secret;
 use crate::wrap::{KeyId, WrappingKey};
 
 mod examples;
+mod slots;
 
 const KEK: [u8; 32] = [0x11; 32];
 const OTHER_KEK: [u8; 32] = [0x22; 32];
@@ -162,6 +163,12 @@ impl WriteAt for Recorder {
     }
 }
 
+/// Makes a slot's checksum hold again, as whoever changes a slot on purpose would.
+fn renew_checksum(slot: &mut [u8]) {
+    let (checked, checksum) = slot.split_at_mut(slot.len() - 16);
+    checksum.copy_from_slice(&<sha2::Sha256 as sha2::Digest>::digest(checked)[..16]);
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Expected {
     Authentication,
@@ -226,37 +233,9 @@ fn every_flipped_byte_is_refused_or_mended_and_reported() {
             }
         }
     }
-    // Everything but the HMAC of one slot, which its checksum does not cover: see below.
-    assert_eq!(mended, 3 * 2 * (1024 - 32));
+    // Every byte of either slot.
+    assert_eq!(mended, 3 * 2048);
     assert_eq!(refused, 3 * ((512 + 316) + (2560 + 316)) - mended);
-}
-
-/// The checksum does not cover the HMAC: a slot whole by its checksum with a wrong HMAC is an
-/// error, even while the other slot would hold.
-#[test]
-fn a_wrong_hmac_is_never_a_reason_to_fall_back() {
-    let original = sealed(PlaintextLen::Known(300), 300, Slots::Two);
-    for offset in [1536 - 32, 1536 - 1, 2560 - 32, 2560 - 1] {
-        let mut changed = original.clone();
-        changed[offset] ^= 1;
-        // Same generation, different bytes.
-        assert_refused(&changed, &open_options(), &Expected::Format, "one HMAC");
-    }
-    let mut changed = original.clone();
-    changed[1536 - 1] ^= 1;
-    changed[2560 - 1] ^= 1;
-    assert_refused(&changed, &open_options(), &Expected::Authentication, "both HMACs");
-}
-
-#[test]
-fn damage_to_both_slots_is_an_error() {
-    let original = sealed(PlaintextLen::Known(300), 300, Slots::Two);
-    for (first, second) in [(512, 1536), (600, 2000), (1500, 2520)] {
-        let mut changed = original.clone();
-        changed[first] ^= 1;
-        changed[second] ^= 1;
-        assert_refused(&changed, &open_options(), &Expected::Format, "both slots");
-    }
 }
 
 #[test]
@@ -404,7 +383,7 @@ fn a_stream_reader_names_what_follows_the_end() {
 #[test]
 fn stripped_and_swapped_recipients_are_refused() {
     let original = sealed(PlaintextLen::Known(10), 10, Slots::One);
-    let range = 136..512 - 48;
+    let range = 136..512;
     let recipients = Header::parse(&original).unwrap().recipients().to_vec();
     assert_eq!(recipients.len(), 2);
 
@@ -412,11 +391,10 @@ fn stripped_and_swapped_recipients_are_refused() {
     let rewrite = |list: &mut [Recipient]| {
         let mut slot = 1_u64.to_be_bytes().to_vec();
         recipient::encode_list(1, list, &mut slot).unwrap();
-        slot.resize(range.len(), 0);
+        slot.resize(range.len() - 48, 0);
         let mut changed = original.clone();
-        changed[range.clone()].copy_from_slice(&slot);
-        let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot);
-        changed[range.end..range.end + 16].copy_from_slice(&checksum[..16]);
+        changed[range.clone()][..slot.len()].copy_from_slice(&slot);
+        renew_checksum(&mut changed[range.clone()]);
         changed
     };
     assert_eq!(rewrite(&mut recipients.clone()), original, "the rewriting itself is faithful");
@@ -484,8 +462,9 @@ fn a_key_that_is_not_committed_to_is_refused() {
         .and_then(|schedule| schedule.bind(original[..96].try_into().unwrap()))
         .unwrap();
     let authenticated = |mut sealed: Vec<u8>| {
-        let mac = bound.header_key.slot_mac(&sealed[..136], &sealed[136..480]).unwrap();
-        sealed[480..512].copy_from_slice(&mac);
+        let mac = bound.header_key.slot_mac(&sealed[..136], &sealed[136..464]).unwrap();
+        sealed[464..496].copy_from_slice(&mac);
+        renew_checksum(&mut sealed[136..512]);
         sealed
     };
     assert_eq!(authenticated(original.clone()), original, "the rewriting itself is faithful");
@@ -622,25 +601,4 @@ fn every_document_has_its_own_keys() {
     assert_ne!(id(&one), id(&other));
     assert_ne!(one[32..64], other[32..64]);
     assert_ne!(one[512..], other[512..]);
-}
-
-#[test]
-fn an_unfinished_rotation_opens_with_the_newest_slot() {
-    let original = sealed(PlaintextLen::Known(10), 10, Slots::Two);
-    // A slot of generation 0 or of garbage with a good checksum is refused, not skipped.
-    let mut changed = original.clone();
-    let slot = &mut changed[512..1536];
-    slot[..8].fill(0);
-    let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot[..1024 - 48]);
-    slot[1024 - 48..1024 - 32].copy_from_slice(&checksum[..16]);
-    assert_refused(&changed, &open_options(), &Expected::Format, "generation 0");
-
-    // A higher generation that the data key did not authenticate is an error.
-    let mut changed = original;
-    let slot = &mut changed[512..1536];
-    slot[7] = 2;
-    let checksum = <sha2::Sha256 as sha2::Digest>::digest(&slot[..1024 - 48]);
-    slot[1024 - 48..1024 - 32].copy_from_slice(&checksum[..16]);
-    assert_eq!(Header::parse(&changed).unwrap().slots(), [SlotState::Current, SlotState::Stale]);
-    assert_refused(&changed, &open_options(), &Expected::Authentication, "forged generation");
 }

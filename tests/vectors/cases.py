@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 
-from writer import AesKey, Document, RsaKey, derive, patched, prime
+from writer import AesKey, Document, RsaKey, derive, mac_of, patched, prime
 
 
 def aes(key_id, label=None):
@@ -105,6 +105,11 @@ def small(seed, **how):
 def two_layers(seed, content=None, **how):
     content = text(100) if content is None else content
     return Document(seed, content, TWO_LAYERS, layers=2, **how)
+
+
+def with_wrong_mac(document, generation=1, offset=-1):
+    """A slot of `document` whose HMAC has one bit flipped, under a right checksum."""
+    return document.slot(generation, mac=flipped(mac_of(document.slot(generation)), offset))
 
 
 def with_slots(document, *slots):

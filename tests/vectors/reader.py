@@ -90,7 +90,7 @@ def is_possible(plaintext_len, chunk_len):
 
 def choose_slot(slots, layers):
     """The whole slot of the highest generation, and its recipients."""
-    whole = {slot for slot in slots if hashlib.sha256(slot[:-48]).digest()[:16] == slot[-48:-32]}
+    whole = {slot for slot in slots if hashlib.sha256(slot[:-16]).digest()[:16] == slot[-16:]}
     demand(whole, "no slot is whole")
     recipients = {slot: parse_recipients(slot[8:-48], layers) for slot in whole}
     generations = [slot[:8] for slot in whole]  # big-endian: in the order of their bytes
@@ -167,8 +167,8 @@ def unlock(header, keys, context, now):
     commitment = expand(prk, "strongroom/1 commit", core_hash)
     authentic(commitment, header.prefix[CORE_LEN:PROLOGUE_LEN], "commitment")
     header_key = expand(prk, "strongroom/1 header", core_hash)
-    mac = hmac.digest(header_key, header.prefix + header.slot[:-32], "sha256")
-    authentic(mac, header.slot[-32:], "HMAC of the slot")
+    mac = hmac.digest(header_key, header.prefix + header.slot[:-48], "sha256")
+    authentic(mac, header.slot[-48:-16], "HMAC of the slot")
     tag = hmac.digest(expand(prk, "strongroom/1 context"), encode_context(context), "sha256")
     authentic(tag, core[64:], "context tag")
     demand(header.expires_at == 0 or now < header.expires_at, "its time is up", "expired")

@@ -1,6 +1,16 @@
 """Bodies, detached halves and other files that are refused."""
 
-from cases import BOTH, ONE_LAYER, TWO_LAYERS, flipped, refuses, small, text, two_layers
+from cases import (
+    BOTH,
+    ONE_LAYER,
+    TWO_LAYERS,
+    flipped,
+    refuses,
+    small,
+    text,
+    two_layers,
+    with_wrong_mac,
+)
 from writer import Document
 
 # The body
@@ -464,7 +474,7 @@ def detached():
         )
     document = small("detached-mac")
     body = document.detached_body
-    document.slots = [flipped(document.slots[0], -1)] * 2
+    document.slots = [with_wrong_mac(document)] * 2
     apart("mac", "the HMAC of both slots is wrong", "authentication", document.header, body)
     apart("no-key", "no key at hand", "no_key", known.header, known.detached_body, ["aes-2"])
     two = two_layers("detached-two", text(4097))

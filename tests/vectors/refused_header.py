@@ -1,12 +1,22 @@
 """Headers that are refused: prologue, geometry, slots and recipients."""
 
+import hashlib
 import hmac
 import struct
 from dataclasses import replace
 
 import cases
-from cases import aes, flipped, refuses, small, two_layers, with_every_slot, with_slots
-from writer import Recipient, patched
+from cases import (
+    aes,
+    flipped,
+    refuses,
+    small,
+    two_layers,
+    with_every_slot,
+    with_slots,
+    with_wrong_mac,
+)
+from writer import Recipient, mac_of, patched
 
 UNIT = 512
 
@@ -133,7 +143,7 @@ def changed_geometry():
     )
 
     document = small("slot-widened", slots=1)
-    mac = document.slots[0][-32:]
+    mac = mac_of(document.slots[0])
     document.geometry, document.slot_len = b"\x01\x02" + bytes(6), document.slot_len + UNIT
     document.slots = [document.slot(mac=mac)]
     refuses(
@@ -156,12 +166,25 @@ def slots():
         "format",
         with_slots(document, flipped(first, 9), flipped(first, -49)),
     )
+    refuses(
+        "both-slots-damaged-mac",
+        "a byte of each slot's HMAC is damaged: neither checksum holds",
+        "format",
+        with_slots(document, flipped(first, -48), flipped(first, -17)),
+    )
     one = small("one-slot-damaged", slots=1)
     refuses(
         one.seed,
         "the only slot's checksum is wrong",
         "format",
-        with_slots(one, flipped(one.slots[0], -33)),
+        with_slots(one, flipped(one.slots[0], -1)),
+    )
+    one = small("one-slot-damaged-mac", slots=1)
+    refuses(
+        one.seed,
+        "a byte of the only slot's HMAC is damaged: its checksum does not hold",
+        "format",
+        with_slots(one, flipped(one.slots[0], -17)),
     )
     zero, first, second = (document.slot(generation) for generation in (0, 1, 2))
     refuses(
@@ -177,40 +200,46 @@ def slots():
         "mac-of-one-of-two",
         "slots of one generation differ in the HMAC",
         "format",
-        with_slots(document, first, flipped(first, -1)),
+        with_slots(document, first, with_wrong_mac(document)),
+    )
+    refuses(
+        "mac-of-first-of-two",
+        "slots of one generation differ in the HMAC, the first one's is wrong",
+        "format",
+        with_slots(document, with_wrong_mac(document), first),
     )
     refuses(
         "mac-of-both",
         "the HMAC of both slots is wrong",
         "authentication",
-        with_every_slot(document, flipped(first, -1)),
+        with_every_slot(document, with_wrong_mac(document)),
     )
     refuses(
         "mac-first-byte",
         "the first byte of both slots' HMAC is wrong",
         "authentication",
-        with_every_slot(document, flipped(first, -32)),
+        with_every_slot(document, with_wrong_mac(document, offset=0)),
     )
     refuses(
         "newest-slot-mac",
         "the newer slot's HMAC is wrong: the older one must not serve",
         "authentication",
-        with_slots(document, first, flipped(second, -1)),
+        with_slots(document, first, with_wrong_mac(document, 2)),
     )
     refuses(
         "newest-first-slot-mac",
         "the newer, first slot's HMAC is wrong",
         "authentication",
-        with_slots(document, flipped(second, -20), first),
+        with_slots(document, with_wrong_mac(document, 2, 12), first),
     )
     one = small("one-slot-mac", slots=1)
     refuses(
         one.seed,
         "the only slot's HMAC is wrong",
         "authentication",
-        with_slots(one, flipped(one.slots[0], -1)),
+        with_slots(one, with_wrong_mac(one)),
     )
-    raised = document.slot(9, mac=first[-32:])
+    raised = document.slot(9, mac=mac_of(first))
     refuses(
         "generation-raised",
         "a generation raised without the key",
@@ -226,7 +255,7 @@ def slots():
         "format",
         with_slots(two, two.slot(), fewer),
     )
-    mac = two.slot()[-32:]
+    mac = mac_of(two.slot())
     removed = two.slot(recipients=two.recipients[:1], mac=mac)
     refuses(
         "recipient-removed",
@@ -257,19 +286,41 @@ def slots():
         with_slots(document, bad, second),
     )
 
-    content = first[:-32]
-    for name, covered in (
-        ("prologue", document.geometry + content),
-        ("geometry", document.prologue + content),
-        ("checksum", document.prologue + document.geometry + content[:-16]),
+    content = first[:-48]
+    checksum = hashlib.sha256(content).digest()[:16]
+    for name, description, covered in (
+        ("without-prologue", "leaves out the prologue", document.geometry + content),
+        ("without-geometry", "leaves out the geometry", document.prologue + content),
+        (
+            "without-generation",
+            "leaves out the generation",
+            document.prologue + document.geometry + content[8:],
+        ),
+        (
+            "with-checksum",
+            "covers a checksum as well",
+            document.prologue + document.geometry + content + checksum,
+        ),
     ):
-        slot = content + hmac.digest(document.header_key, covered, "sha256")
+        mac = hmac.digest(document.header_key, covered, "sha256")
         refuses(
-            f"mac-without-{name}",
-            f"the HMAC leaves out: {name}",
+            f"mac-{name}",
+            f"the HMAC {description}",
             "authentication",
-            with_every_slot(document, slot),
+            with_every_slot(document, document.slot(mac=mac)),
         )
+    refuses(
+        "checksum-without-mac",
+        "both checksums leave out the HMAC",
+        "format",
+        with_every_slot(document, document.slot(checksum=checksum)),
+    )
+    refuses(
+        "checksum-before-mac",
+        "both slots have the checksum before an HMAC that covers it",
+        "format",
+        with_every_slot(document, content + checksum + document.mac(content + checksum)),
+    )
 
 
 def recipients():
@@ -372,7 +423,7 @@ def recipients():
     )
     list_of("not-zero-behind", "a byte behind the list's end", [good], fill=b"\x00\x01")
     fill = bytes(room - len(encoded) - 1) + b"\x80"
-    list_of("not-zero-at-end", "the last byte before the checksum", [good], fill=fill)
+    list_of("not-zero-at-end", "the last byte before the HMAC", [good], fill=fill)
 
 
 PARTS = (sealed_fields, changed_fields, changed_geometry, slots, recipients)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import cases
 from cases import BOTH, TWO_LAYERS, flipped, refuses, small, two_layers, with_every_slot, with_slots
-from writer import Recipient, derive, encode_context, oaep, patched, sorted_context
+from writer import Recipient, derive, encode_context, mac_of, oaep, patched, sorted_context
 
 
 def keys():
@@ -231,7 +231,7 @@ def data_keys():
     )
 
     mine, other = small("data-keys-mine"), small("data-keys-other")
-    slot = mine.slot(recipients=other.recipients, mac=mine.slots[0][-32:])
+    slot = mine.slot(recipients=other.recipients, mac=mac_of(mine.slots[0]))
     refuses(
         "recipient-swapped-in",
         "a recipient from another document under the same key",

@@ -141,7 +141,7 @@ def recipients():
         keys=["rsa-aes-id"],
     )
     fill = [(1, aes("x" * (320 - 2 * 54 - len(cases.AES.key_id)))), *ONE_LAYER]
-    seal("slot-is-full", "recipients up to the checksum, no zero between", 100, fill, slots=1)
+    seal("slot-is-full", "recipients up to the HMAC, no zero between", 100, fill, slots=1)
 
     for algorithm, length in ((0, 48), (3, 384), (4, 512), (5, 1120), (6, 1600), (7, 0), (255, 1)):
         unknown = Recipient(1, algorithm, b"vault/unknown/1", bytes(length))
@@ -247,7 +247,15 @@ def slots():
     two("damaged-second-slot", "a recipient in the second slot is damaged", damage(1, 40))
     two("damaged-generation", "the first slot's generation is damaged", damage(0, 0))
     two("damaged-zeros", "a zero behind the second slot's recipients is damaged", damage(1, -49))
-    two("damaged-checksum", "the first slot's checksum is damaged", damage(0, -48))
+    for which, index in (("first", 0), ("second", 1)):
+        for part, byte, offset in (
+            ("mac", "the first byte of the HMAC", -48),
+            ("mac-end", "the last byte of the HMAC", -17),
+            ("checksum", "the first byte of the checksum", -16),
+            ("checksum-end", "the last byte of the checksum", -1),
+        ):
+            name = f"damaged-{part}-of-{which}"
+            two(name, f"{byte} is damaged in the {which} slot", damage(index, offset))
     two("zeroed-slot", "the first slot is all zero", replace(slot0=lambda d: bytes(d.slot_len)))
     two("overwritten-slot", "the second slot is noise", replace(slot1=lambda d: text(d.slot_len)))
 
@@ -281,6 +289,14 @@ def slots():
         ]
 
     two("newest-damaged", "the newer slot is damaged, the older one serves", newest_damaged)
+
+    def newest_damaged_mac(document):
+        newer = bytearray(document.slot(2, only_rsa(document)))
+        newer[-40] ^= 1
+        document.slots = [document.slot(1), bytes(newer)]
+
+    description = "the newer slot's HMAC is damaged, the older slot serves"
+    two("newest-damaged-mac", description, newest_damaged_mac)
     one = Document("one-slot-generation-7", text(100), ONE_LAYER, slots=1)
     one.slots = [one.slot(7)]
     opens("one-slot-generation-7", "one slot, rewritten six times", one)

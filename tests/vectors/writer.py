@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MAGIC = bytes.fromhex("9353524D0D0A1A0A")
 UNIT = 512
-SLOT_OVERHEAD = 8 + 16 + 32  # generation, checksum, HMAC
+SLOT_OVERHEAD = 8 + 32 + 16  # generation, HMAC, checksum
 RSA_OAEP_256, A256KW = 1, 2
 
 
@@ -180,16 +180,22 @@ def expand(key, info):
     return hmac.digest(key, info + b"\x01", "sha256")
 
 
+def mac_of(slot):
+    return slot[-48:-16]
+
+
 def nonce(index, last):
     return bytes(6) + struct.pack(">I", index) + bytes([0, last])
 
 
 def patched(data, patches):
-    """`data` with other bytes at some offsets."""
-    data = bytearray(data)
+    """`data` with other bytes at some offsets; a negative one counts from the end."""
+    result = bytearray(data)
     for offset, replacement in patches.items():
-        data[offset : offset + len(replacement)] = replacement
-    return bytes(data)
+        start = range(len(data))[offset]
+        result[start : start + len(replacement)] = replacement
+    assert len(result) == len(data), "a patch runs past the end"
+    return bytes(result)
 
 
 class Document:
@@ -263,8 +269,8 @@ class Document:
         content = struct.pack(">Q", generation) + recipients + fill
         assert len(content) <= self.slot_len - 48, "the slot is too small: give a size"
         content = content.ljust(self.slot_len - 48, b"\x00")
-        content += hashlib.sha256(content).digest()[:16] if checksum is None else checksum
-        return content + (self.mac(content) if mac is None else mac)
+        content += self.mac(content) if mac is None else mac
+        return content + (hashlib.sha256(content).digest()[:16] if checksum is None else checksum)
 
     def mac(self, content):
         return hmac.digest(self.header_key, self.prologue + self.geometry + content, "sha256")
