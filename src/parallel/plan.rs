@@ -236,7 +236,104 @@ impl ChunkPlan {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Lengths near what decides: nothing, a chunk's boundary, the greatest of all, and the sum's end.
+    fn lengths() -> impl Strategy<Value = u64> {
+        let near =
+            |edge: u64| (0..40_u64).prop_map(move |by| edge.saturating_add(by).saturating_sub(20));
+        prop_oneof![
+            0..100_000_u64,
+            0..=MAX_PLAINTEXT_LEN,
+            (12..64_u32, 1..=4096_u64)
+                .prop_flat_map(move |(log2, times)| { near(times.saturating_mul(1 << log2)) }),
+            near(MAX_PLAINTEXT_LEN),
+            near(MAX_PLAINTEXT_LEN + (32 << 32)),
+            near(u64::MAX),
+            any::<u64>(),
+        ]
+    }
+
+    /// The same by arithmetic that cannot overflow, of one chunk at a time.
+    struct Model {
+        chunk: u128,
+        tags: u128,
+        text: u128,
+    }
+
+    impl Model {
+        fn chunks(&self) -> u128 {
+            if self.text == 0 {
+                1
+            } else {
+                self.text / self.chunk + u128::from(self.text % self.chunk > 0)
+            }
+        }
+
+        fn body(&self) -> u128 {
+            self.text + self.chunks() * self.tags
+        }
+
+        fn is_within_limits(&self) -> bool {
+            self.text <= 1 << 44 && self.chunks() <= 1 << 32
+        }
+
+        fn text_of(&self, index: u128) -> u128 {
+            if index + 1 < self.chunks() { self.chunk } else { self.text - index * self.chunk }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn agrees_with_arithmetic_that_cannot_overflow(
+            log2 in 12..=24_u8,
+            layers in 1..=2_u8,
+            length in lengths(),
+            place in any::<prop::sample::Index>(),
+        ) {
+            let chunk_len = ChunkLen::from_log2(log2).unwrap();
+            let (chunk, tags) = (1_u128 << log2, 16 * u128::from(layers));
+            let model = Model { chunk, tags, text: length.into() };
+            let plan = ChunkPlan::new(chunk_len, layers, length);
+            prop_assert_eq!(plan.is_ok(), model.is_within_limits());
+            if let Ok(plan) = plan {
+                prop_assert_eq!(u128::from(plan.chunks()), model.chunks());
+                prop_assert_eq!(u128::from(plan.body_len()), model.body());
+                prop_assert_eq!(ChunkPlan::from_body_len(chunk_len, layers, plan.body_len()), Ok(plan));
+
+                let last = u32::try_from(model.chunks() - 1).unwrap();
+                let any = u32::try_from(place.index(usize::MAX) as u128 % model.chunks()).unwrap();
+                for index in [0, any, last.saturating_sub(1), last] {
+                    let span = plan.span(index).unwrap();
+                    let number = u128::from(index);
+                    prop_assert_eq!(u128::from(span.plaintext_offset), number * chunk);
+                    prop_assert_eq!(span.plaintext_len as u128, model.text_of(number));
+                    prop_assert_eq!(u128::from(span.record_offset), number * (chunk + tags));
+                    prop_assert_eq!(span.record_len as u128, model.text_of(number) + tags);
+                    prop_assert_eq!(span.last, index == last);
+                    let (from, len) = (span.plaintext_offset, span.plaintext_len as u64);
+                    for offset in [from, from + len / 2, from + len.saturating_sub(1)] {
+                        prop_assert_eq!(plan.chunk_at(offset), (len > 0).then_some(span));
+                    }
+                }
+                prop_assert_eq!(last.checked_add(1).and_then(|past| plan.span(past)), None);
+                prop_assert_eq!(plan.last().map(|span| span.index), Some(last));
+                prop_assert_eq!(plan.chunk_at(length), None);
+            }
+
+            // The same number as a body's length: there is a plan if and only if some text has that body.
+            let records = model.text.div_ceil(chunk + tags).max(1);
+            let text = model.text.checked_sub(records * tags);
+            let back = text.map(|text| Model { chunk, tags, text });
+            let expected = back.filter(|back| back.is_within_limits() && back.body() == model.text);
+            let plan = ChunkPlan::from_body_len(chunk_len, layers, length).ok();
+            prop_assert_eq!(plan.map(|plan| u128::from(plan.plaintext_len())), expected.map(|plan| plan.text));
+        }
+    }
 
     fn chunk_len() -> ChunkLen {
         ChunkLen::new(4096).unwrap()
