@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use strongroom::Error;
-use strongroom_keys::VaultError;
+use strongroom_keys::local_vault::LocalVaultError;
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub(crate) enum Failure {
     Check { name: String, backend: &'static str },
     /// The vault refused.
     #[error(transparent)]
-    Vault(VaultError),
+    Vault(LocalVaultError),
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -89,7 +89,7 @@ pub(crate) enum Failure {
     NoVault { path: PathBuf, next: String },
     /// The vault has no key of the name.
     #[error("{source}; create it with: strongroom vault create {name} --vault {}", vault.display())]
-    NoSuchKey { name: String, vault: PathBuf, source: Box<VaultError> },
+    NoSuchKey { name: String, vault: PathBuf, source: Box<LocalVaultError> },
     /// There is no place for the default vault.
     #[error("there is no home directory for a vault; name one with --vault")]
     NoHome,
@@ -118,10 +118,10 @@ impl Failure {
     }
 }
 
-impl From<VaultError> for Failure {
-    fn from(error: VaultError) -> Self {
+impl From<LocalVaultError> for Failure {
+    fn from(error: LocalVaultError) -> Self {
         match error {
-            VaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            LocalVaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
             error => Self::Vault(error),
         }
     }

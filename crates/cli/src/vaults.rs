@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 use strongroom::wrap::WrappingKey;
-use strongroom_keys::{LocalVault, VaultError};
+use strongroom_keys::LocalVault;
+use strongroom_keys::local_vault::LocalVaultError;
 
 use crate::failure::Failure;
 
@@ -44,7 +45,7 @@ impl Location {
     /// [`Failure::NoVault`] when it is not; [`Failure::Vault`] when it cannot be used.
     pub(crate) fn open(&self) -> Result<LocalVault, Failure> {
         match LocalVault::open(&self.path) {
-            Err(VaultError::Missing { path }) => {
+            Err(LocalVaultError::Missing { path }) => {
                 let next = if self.named {
                     format!(
                         "check the path, or make a new vault with: strongroom vault init --vault {}",
@@ -64,11 +65,13 @@ impl Location {
     /// one.
     fn open_or_init(&self) -> Result<LocalVault, Failure> {
         match LocalVault::open(&self.path) {
-            Err(VaultError::Missing { .. }) if !self.named => match LocalVault::init(&self.path) {
-                // Another first run was quicker.
-                Err(VaultError::AlreadyInitialised { .. }) => self.open(),
-                made => Ok(made?),
-            },
+            Err(LocalVaultError::Missing { .. }) if !self.named => {
+                match LocalVault::init(&self.path) {
+                    // Another first run was quicker.
+                    Err(LocalVaultError::AlreadyInitialised { .. }) => self.open(),
+                    made => Ok(made?),
+                }
+            }
             _ => self.open(),
         }
     }
@@ -101,7 +104,7 @@ pub(crate) fn sealing_key(
                 vault.path().display()
             )),
             // Another first run was quicker.
-            Err(VaultError::KeyExists { .. }) => {}
+            Err(LocalVaultError::KeyExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -114,9 +117,9 @@ fn wrapping_key(vault: &LocalVault, name: &str) -> Result<WrappingKey, Failure> 
 }
 
 /// Adds the command that creates a missing key.
-pub(crate) fn missing_key(vault: &LocalVault, error: VaultError) -> Failure {
+pub(crate) fn missing_key(vault: &LocalVault, error: LocalVaultError) -> Failure {
     match error {
-        VaultError::KeyMissing { ref name, .. } => Failure::NoSuchKey {
+        LocalVaultError::KeyMissing { ref name, .. } => Failure::NoSuchKey {
             name: name.clone(),
             vault: vault.path().to_owned(),
             source: Box::new(error),

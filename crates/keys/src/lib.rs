@@ -21,8 +21,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod error;
+pub mod audit;
+pub mod clock;
 pub mod local_vault;
+pub mod vault;
 
-pub use error::VaultError;
 pub use local_vault::LocalVault;
+pub use vault::{Vault, VaultError};

@@ -10,6 +10,7 @@
 //! only ever added. Writers hold the lock of the vault's directory; readers need none, because a
 //! file appears whole or not at all.
 
+mod error;
 mod files;
 mod id;
 
@@ -23,9 +24,9 @@ use strongroom::rsa::PrivateKey;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
+pub use self::error::LocalVaultError;
 use self::files::{DIRECTORY_MODE, Published};
 pub use self::id::{KeyName, LocalKeyId, VaultId};
-use crate::error::VaultError;
 
 /// The file that makes a directory a vault.
 const MANIFEST: &str = "vault.json";
@@ -79,35 +80,35 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::AlreadyInitialised`] or [`VaultError::NotEmpty`] when something is there;
-    /// [`VaultError::Io`] when the directory cannot be written.
-    pub fn init(path: &Path) -> Result<Self, VaultError> {
+    /// [`LocalVaultError::AlreadyInitialised`] or [`LocalVaultError::NotEmpty`] when something is there;
+    /// [`LocalVaultError::Io`] when the directory cannot be written.
+    pub fn init(path: &Path) -> Result<Self, LocalVaultError> {
         files::make_parents(path)?;
         files::make_directory(path)?;
         let _lock = files::lock_directory(path)?;
         if path.join(MANIFEST).exists() {
-            return Err(VaultError::AlreadyInitialised { path: path.to_owned() });
+            return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
         }
         files::sweep(path)?;
         let keys = path.join("keys");
         if files::entries(path)?.iter().any(|entry| *entry != keys)
             || !files::entries(&keys)?.is_empty()
         {
-            return Err(VaultError::NotEmpty { path: path.to_owned() });
+            return Err(LocalVaultError::NotEmpty { path: path.to_owned() });
         }
         fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
-            .map_err(VaultError::io("make private", path))?;
+            .map_err(LocalVaultError::io("make private", path))?;
         files::make_directory(&keys)?;
 
         // The manifest comes last: a directory that has it is a whole vault.
         let id = VaultId::generate()?;
         let manifest = Manifest { format: FORMAT, id: id.as_str().to_owned() };
         let manifest = serde_json::to_vec(&manifest)
-            .map_err(|error| VaultError::io("write", &path.join(MANIFEST))(error.into()))?;
+            .map_err(|error| LocalVaultError::io("write", &path.join(MANIFEST))(error.into()))?;
         match files::publish(path, MANIFEST, &manifest)? {
             Published::Yes => {}
             Published::NameTaken => {
-                return Err(VaultError::AlreadyInitialised { path: path.to_owned() });
+                return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
             }
         }
         files::sync_directory(files::parent(path))?;
@@ -118,14 +119,14 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Missing`] when there is none; [`VaultError::Exposed`] when others can reach
-    /// it; [`VaultError::Damaged`], [`VaultError::Format`] or [`VaultError::Io`] when it cannot be
+    /// [`LocalVaultError::Missing`] when there is none; [`LocalVaultError::Exposed`] when others can reach
+    /// it; [`LocalVaultError::Damaged`], [`LocalVaultError::Format`] or [`LocalVaultError::Io`] when it cannot be
     /// read.
-    pub fn open(path: &Path) -> Result<Self, VaultError> {
-        let missing = || VaultError::Missing { path: path.to_owned() };
+    pub fn open(path: &Path) -> Result<Self, LocalVaultError> {
+        let missing = || LocalVaultError::Missing { path: path.to_owned() };
         let metadata = match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
-            metadata => metadata.map_err(VaultError::io("read", path))?,
+            metadata => metadata.map_err(LocalVaultError::io("read", path))?,
         };
         if !metadata.is_dir() {
             return Err(missing());
@@ -138,11 +139,11 @@ impl LocalVault {
         files::require_private(path, &metadata, DIRECTORY_MODE)?;
         let text = files::read_private(&file)?.ok_or_else(missing)?;
 
-        let damaged = |reason| VaultError::Damaged { path: file.clone(), reason };
+        let damaged = |reason| LocalVaultError::Damaged { path: file.clone(), reason };
         let manifest: Manifest =
             serde_json::from_str(&text).map_err(|_| damaged("it is not the vault's JSON"))?;
         if manifest.format != FORMAT {
-            return Err(VaultError::Format { path: path.to_owned(), found: manifest.format });
+            return Err(LocalVaultError::Format { path: path.to_owned(), found: manifest.format });
         }
         let id = VaultId::parse(&manifest.id)
             .ok_or_else(|| damaged("its id is not 16 lower-case hexadecimal digits"))?;
@@ -165,13 +166,15 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Name`] or [`VaultError::KeyExists`] when the name will not do;
-    /// [`VaultError::Random`], [`VaultError::Key`] or [`VaultError::Io`] when the key cannot be
+    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyExists`] when the name will not do;
+    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be
     /// made or kept.
-    pub fn create(&self, name: &str) -> Result<LocalKeyId, VaultError> {
+    pub fn create(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
         let name = KeyName::new(name)?;
-        let exists =
-            || VaultError::KeyExists { vault: self.path.clone(), name: name.as_str().to_owned() };
+        let exists = || LocalVaultError::KeyExists {
+            vault: self.path.clone(),
+            name: name.as_str().to_owned(),
+        };
         if !self.versions(&name)?.is_empty() {
             return Err(exists());
         }
@@ -197,11 +200,11 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Name`] or [`VaultError::KeyMissing`] when there is no such key;
-    /// [`VaultError::Contended`] when other processes took every version tried;
-    /// [`VaultError::Random`], [`VaultError::Key`] or [`VaultError::Io`] when the key cannot be
+    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyMissing`] when there is no such key;
+    /// [`LocalVaultError::Contended`] when other processes took every version tried;
+    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be
     /// made or kept.
-    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, VaultError> {
+    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
         let name = KeyName::new(name)?;
         self.newest(&name)?;
         let pem = generate_pem(&name)?;
@@ -209,7 +212,7 @@ impl LocalVault {
         let _lock = files::lock_directory(&self.path)?;
         let directory = self.directory(&name);
         files::sweep(&directory)?;
-        let contended = || VaultError::Contended { name: name.as_str().to_owned() };
+        let contended = || LocalVaultError::Contended { name: name.as_str().to_owned() };
         for _ in 0..PUBLISH_ATTEMPTS {
             let next = self.newest(&name)?.checked_add(1).ok_or_else(contended)?;
             match files::publish(&directory, &file_of(next), pem.expose())? {
@@ -224,8 +227,8 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Io`] when the vault cannot be read.
-    pub fn list(&self) -> Result<Vec<KeyEntry>, VaultError> {
+    /// [`LocalVaultError::Io`] when the vault cannot be read.
+    pub fn list(&self) -> Result<Vec<KeyEntry>, LocalVaultError> {
         let mut keys = Vec::new();
         for name in self.names()? {
             let versions = self.versions(&name)?.into_iter().map(|version| {
@@ -243,9 +246,9 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Name`] or [`VaultError::KeyMissing`] when there is no such key;
-    /// [`VaultError::Exposed`], [`VaultError::Key`] or [`VaultError::Io`] when it cannot be used.
-    pub fn wrapping_key(&self, name: &str) -> Result<WrappingKey, VaultError> {
+    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyMissing`] when there is no such key;
+    /// [`LocalVaultError::Exposed`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when it cannot be used.
+    pub fn wrapping_key(&self, name: &str) -> Result<WrappingKey, LocalVaultError> {
         let name = KeyName::new(name)?;
         let version = self.newest(&name)?;
         let id = LocalKeyId::new(self.id.clone(), name, version);
@@ -257,20 +260,20 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// [`VaultError::ForeignId`] or [`VaultError::OtherVault`] when the key is not one of this
-    /// vault; [`VaultError::VersionMissing`] when it is gone; [`VaultError::Algorithm`] when it
-    /// does another algorithm; [`VaultError::Exposed`] or [`VaultError::Io`] when it cannot be
-    /// read; [`VaultError::Key`] when `wrapped` does not belong to it, which says no more on
+    /// [`LocalVaultError::ForeignId`] or [`LocalVaultError::OtherVault`] when the key is not one of this
+    /// vault; [`LocalVaultError::VersionMissing`] when it is gone; [`LocalVaultError::Algorithm`] when it
+    /// does another algorithm; [`LocalVaultError::Exposed`] or [`LocalVaultError::Io`] when it cannot be
+    /// read; [`LocalVaultError::Key`] when `wrapped` does not belong to it, which says no more on
     /// purpose.
     pub fn unwrap(
         &self,
         id: &KeyId,
         algorithm: Algorithm,
         wrapped: &[u8],
-    ) -> Result<SecretVec, VaultError> {
+    ) -> Result<SecretVec, LocalVaultError> {
         let local = LocalKeyId::parse(id)?;
         if *local.vault() != self.id {
-            return Err(VaultError::OtherVault {
+            return Err(LocalVaultError::OtherVault {
                 vault: self.path.clone(),
                 id: local.to_string(),
                 wanted: local.vault().to_string(),
@@ -278,24 +281,24 @@ impl LocalVault {
             });
         }
         if algorithm != Algorithm::RsaOaep256 {
-            return Err(VaultError::Algorithm {
+            return Err(LocalVaultError::Algorithm {
                 id: local.to_string(),
                 algorithm: algorithm.name(),
             });
         }
         UnwrappingKey::rsa(id.clone(), self.private_key(&local)?)
             .unwrap(wrapped)
-            .map_err(|source| VaultError::Key { key: local.to_string(), source })
+            .map_err(|source| LocalVaultError::Key { key: local.to_string(), source })
     }
 
-    fn private_key(&self, id: &LocalKeyId) -> Result<PrivateKey, VaultError> {
+    fn private_key(&self, id: &LocalKeyId) -> Result<PrivateKey, LocalVaultError> {
         let file = self.file(id);
-        let pem = files::read_private(&file)?.ok_or_else(|| VaultError::VersionMissing {
+        let pem = files::read_private(&file)?.ok_or_else(|| LocalVaultError::VersionMissing {
             vault: self.path.clone(),
             id: id.to_string(),
         })?;
         PrivateKey::from_pkcs8_pem(&pem)
-            .map_err(|source| VaultError::Key { key: file.display().to_string(), source })
+            .map_err(|source| LocalVaultError::Key { key: file.display().to_string(), source })
     }
 
     /// The directory of the key `name`.
@@ -309,7 +312,7 @@ impl LocalVault {
 
     /// The names that have a version, sorted. A directory without one is what a crash left of
     /// `create`, and is no key.
-    fn names(&self) -> Result<Vec<KeyName>, VaultError> {
+    fn names(&self) -> Result<Vec<KeyName>, LocalVaultError> {
         let mut names = Vec::new();
         for entry in files::entries(&self.path.join("keys"))? {
             let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
@@ -324,7 +327,7 @@ impl LocalVault {
     }
 
     /// The versions of `name`, oldest first.
-    fn versions(&self, name: &KeyName) -> Result<Vec<u32>, VaultError> {
+    fn versions(&self, name: &KeyName) -> Result<Vec<u32>, LocalVaultError> {
         let mut versions: Vec<u32> = files::entries(&self.directory(name))?
             .iter()
             .filter_map(|path| files::file_name(path)?.strip_suffix(".pem"))
@@ -334,11 +337,11 @@ impl LocalVault {
         Ok(versions)
     }
 
-    fn newest(&self, name: &KeyName) -> Result<u32, VaultError> {
+    fn newest(&self, name: &KeyName) -> Result<u32, LocalVaultError> {
         if let Some(&version) = self.versions(name)?.last() {
             return Ok(version);
         }
-        Err(VaultError::KeyMissing {
+        Err(LocalVaultError::KeyMissing {
             vault: self.path.clone(),
             name: name.as_str().to_owned(),
             existing: self.names()?.iter().map(|name| name.as_str().to_owned()).collect(),
@@ -351,13 +354,14 @@ fn file_of(version: u32) -> String {
     format!("{version}.pem")
 }
 
-fn engine_id(id: &LocalKeyId) -> Result<KeyId, VaultError> {
-    KeyId::new(&id.to_string()).map_err(|source| VaultError::Key { key: id.to_string(), source })
+fn engine_id(id: &LocalKeyId) -> Result<KeyId, LocalVaultError> {
+    KeyId::new(&id.to_string())
+        .map_err(|source| LocalVaultError::Key { key: id.to_string(), source })
 }
 
 /// A fresh private key for `name`, as the file's contents.
-fn generate_pem(name: &KeyName) -> Result<SecretVec, VaultError> {
+fn generate_pem(name: &KeyName) -> Result<SecretVec, LocalVaultError> {
     PrivateKey::generate()
         .and_then(|key| key.to_pkcs8_pem())
-        .map_err(|source| VaultError::Key { key: name.to_string(), source })
+        .map_err(|source| LocalVaultError::Key { key: name.to_string(), source })
 }

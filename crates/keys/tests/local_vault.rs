@@ -11,8 +11,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use strongroom::wrap::{Algorithm, KeyId};
+use strongroom_keys::LocalVault;
 use strongroom_keys::local_vault::LocalKeyId;
-use strongroom_keys::{LocalVault, VaultError};
+use strongroom_keys::local_vault::LocalVaultError;
 use tempfile::TempDir;
 
 /// Names the vault to the copies of this test program that act as other processes.
@@ -90,9 +91,9 @@ fn a_key_wraps_rotates_and_unwraps_with_each_version() {
     assert_eq!(vault.unwrap(&second_id, oaep, &second_wrapped).unwrap().expose(), b"sealed after");
 
     let error = vault.unwrap(&second_id, oaep, &first_wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::Key { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::Key { .. }), "{error}");
     let error = vault.unwrap(&first_id, Algorithm::A256Kw, &first_wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::Algorithm { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::Algorithm { .. }), "{error}");
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn as_another_process_rotate() {
 fn of_many_who_create_a_vault_or_a_key_one_succeeds() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deep/er/vault");
-    let outcomes = |work: &(dyn Fn() -> Result<(), VaultError> + Sync)| {
+    let outcomes = |work: &(dyn Fn() -> Result<(), LocalVaultError> + Sync)| {
         thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -174,14 +175,14 @@ fn of_many_who_create_a_vault_or_a_key_one_succeeds() {
     let made = outcomes(&|| LocalVault::init(&path).map(drop));
     assert_eq!(made.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     for error in made.into_iter().filter_map(Result::err) {
-        assert!(matches!(error, VaultError::AlreadyInitialised { .. }), "{error}");
+        assert!(matches!(error, LocalVaultError::AlreadyInitialised { .. }), "{error}");
     }
 
     let vault = LocalVault::open(&path).unwrap();
     let made = outcomes(&|| vault.create("one").map(drop));
     assert_eq!(made.iter().filter(|outcome| outcome.is_ok()).count(), 1);
     for error in made.into_iter().filter_map(Result::err) {
-        assert!(matches!(error, VaultError::KeyExists { .. }), "{error}");
+        assert!(matches!(error, LocalVaultError::KeyExists { .. }), "{error}");
     }
     assert_eq!(versions(&vault, "one"), [1]);
 }
@@ -231,7 +232,7 @@ fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
     for exposed in [0o640, 0o604, 0o660, 0o620] {
         set_mode(&pem, exposed);
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
-        assert!(matches!(error, VaultError::Exposed { .. }), "{error}");
+        assert!(matches!(error, LocalVaultError::Exposed { .. }), "{error}");
         assert!(error.to_string().contains(&format!("chmod 600 {}", pem.display())), "{error}");
         assert!(vault.wrapping_key("one").is_err());
     }
@@ -241,7 +242,7 @@ fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
     for exposed in [0o750, 0o705, 0o711, 0o777] {
         set_mode(vault.path(), exposed);
         let error = LocalVault::open(vault.path()).unwrap_err();
-        assert!(matches!(error, VaultError::Exposed { .. }), "{error}");
+        assert!(matches!(error, LocalVaultError::Exposed { .. }), "{error}");
         let next = format!("chmod 700 {}", vault.path().display());
         assert!(error.to_string().contains(&next), "{error}");
     }
@@ -259,13 +260,13 @@ fn only_ids_of_this_vault_are_tried() {
     let oaep = Algorithm::RsaOaep256;
 
     let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::OtherVault { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::OtherVault { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(other.id().as_str()) && text.contains(vault.id().as_str()), "{text}");
 
     let gone = KeyId::new(&format!("local/{}/one/9", vault.id())).unwrap();
     let error = vault.unwrap(&gone, oaep, &wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::VersionMissing { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
 
     // A private key that lies where a path trick would find it must not be found.
     let own = fs::read(vault.path().join("keys/one/1.pem")).unwrap();
@@ -274,10 +275,10 @@ fn only_ids_of_this_vault_are_tried() {
     for name in ["..", ".", "one/..", "one/../one", "%2e%2e", "one//", "a\\b"] {
         let id = KeyId::new(&format!("local/{}/{name}/1", vault.id())).unwrap();
         let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
-        assert!(matches!(error, VaultError::ForeignId { .. }), "{error}");
+        assert!(matches!(error, LocalVaultError::ForeignId { .. }), "{error}");
     }
     let id = KeyId::new("https://contoso.vault.azure.net/keys/one/1").unwrap();
-    assert!(matches!(vault.unwrap(&id, oaep, &wrapped), Err(VaultError::ForeignId { .. })));
+    assert!(matches!(vault.unwrap(&id, oaep, &wrapped), Err(LocalVaultError::ForeignId { .. })));
     assert!(LocalKeyId::parse(&id).is_err());
 }
 
@@ -295,27 +296,30 @@ fn a_mistyped_name_lists_what_there_is() {
     assert!(error.ends_with("has no key \"invoice\"; it has: default, invoices"), "{error}");
 
     for name in ["", "..", "../invoices", "/etc/passwd", "a.b", ".strongroom-tmp-1", "a\0b"] {
-        assert!(matches!(vault.create(name), Err(VaultError::Name { .. })), "{name:?}");
-        assert!(matches!(vault.rotate(name), Err(VaultError::Name { .. })), "{name:?}");
-        assert!(matches!(vault.wrapping_key(name), Err(VaultError::Name { .. })), "{name:?}");
+        assert!(matches!(vault.create(name), Err(LocalVaultError::Name { .. })), "{name:?}");
+        assert!(matches!(vault.rotate(name), Err(LocalVaultError::Name { .. })), "{name:?}");
+        assert!(matches!(vault.wrapping_key(name), Err(LocalVaultError::Name { .. })), "{name:?}");
     }
     let error = vault.create("default").unwrap_err();
-    assert!(matches!(error, VaultError::KeyExists { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::KeyExists { .. }), "{error}");
 }
 
 #[test]
 fn a_directory_that_is_no_vault_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("documents");
-    assert!(matches!(LocalVault::open(&path), Err(VaultError::Missing { .. })));
+    assert!(matches!(LocalVault::open(&path), Err(LocalVaultError::Missing { .. })));
     fs::create_dir(&path).unwrap();
-    assert!(matches!(LocalVault::open(&path), Err(VaultError::Missing { .. })));
+    assert!(matches!(LocalVault::open(&path), Err(LocalVaultError::Missing { .. })));
     fs::write(path.join("thesis.pdf"), b"%PDF").unwrap();
     set_mode(&path, 0o755);
-    assert!(matches!(LocalVault::init(&path), Err(VaultError::NotEmpty { .. })));
+    assert!(matches!(LocalVault::init(&path), Err(LocalVaultError::NotEmpty { .. })));
     assert_eq!(mode(&path), 0o755);
     assert_eq!(tree(&path), BTreeSet::from([PathBuf::from("thesis.pdf")]));
-    assert!(matches!(LocalVault::open(&path.join("thesis.pdf")), Err(VaultError::Missing { .. })));
+    assert!(matches!(
+        LocalVault::open(&path.join("thesis.pdf")),
+        Err(LocalVaultError::Missing { .. })
+    ));
 }
 
 #[test]
@@ -335,18 +339,21 @@ fn damage_is_named_with_its_file() {
     set_mode(&pem, 0o700);
     assert!(matches!(
         vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped),
-        Err(VaultError::Damaged { .. })
+        Err(LocalVaultError::Damaged { .. })
     ));
 
     let manifest = vault.path().join("vault.json");
     for contents in ["", "{}", "{\"format\":1,\"id\":\"../../etc\"}", "[1]"] {
         fs::write(&manifest, contents).unwrap();
         let error = LocalVault::open(vault.path()).unwrap_err();
-        assert!(matches!(error, VaultError::Damaged { .. }), "{contents}: {error}");
+        assert!(matches!(error, LocalVaultError::Damaged { .. }), "{contents}: {error}");
         assert!(error.to_string().contains("vault.json"), "{error}");
     }
     fs::write(&manifest, "{\"format\":2,\"id\":\"0123456789abcdef\"}").unwrap();
-    assert!(matches!(LocalVault::open(vault.path()), Err(VaultError::Format { found: 2, .. })));
+    assert!(matches!(
+        LocalVault::open(vault.path()),
+        Err(LocalVaultError::Format { found: 2, .. })
+    ));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState};
 use strongroom::secret::SecretVec;
+use strongroom_keys::LocalVault;
 use strongroom_keys::local_vault::LocalKeyId;
-use strongroom_keys::{LocalVault, VaultError};
+use strongroom_keys::local_vault::LocalVaultError;
 
 use crate::failure::Failure;
 use crate::input::Input;
@@ -74,7 +75,7 @@ pub(super) fn unlock(
 /// Why a recipient's key does not open a document.
 enum Refusal {
     Engine(Error),
-    Vault(VaultError),
+    Vault(LocalVaultError),
 }
 
 impl From<Error> for Refusal {
@@ -93,7 +94,9 @@ fn unwrap(recipient: &Recipient, vault: &LocalVault) -> Option<Result<SecretVec,
     let unwrapped = vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped());
     Some(unwrapped.map_err(|error| match error {
         // A wrapped key that was changed, as anything else that was changed.
-        VaultError::Key { source: source @ Error::Authentication, .. } => Refusal::Engine(source),
+        LocalVaultError::Key { source: source @ Error::Authentication, .. } => {
+            Refusal::Engine(source)
+        }
         error => Refusal::Vault(error),
     }))
 }

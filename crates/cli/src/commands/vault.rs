@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
+use strongroom_keys::LocalVault;
+use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::local_vault::{KeyEntry, LocalKeyId};
-use strongroom_keys::{LocalVault, VaultError};
 
 use crate::args::{JsonOption, KeyArgs, VaultCommand};
 use crate::failure::Failure;
@@ -54,7 +55,7 @@ fn init(location: &Location, json: JsonOption) -> Result<(), Failure> {
 fn change(
     args: KeyArgs,
     operation: &'static str,
-    work: impl FnOnce(&LocalVault, &str) -> Result<LocalKeyId, VaultError>,
+    work: impl FnOnce(&LocalVault, &str) -> Result<LocalKeyId, LocalVaultError>,
 ) -> Result<(), Failure> {
     let vault = Location::find(args.vault.directory)?.open()?;
     let id = work(&vault, &args.name).map_err(|error| missing_key(&vault, error))?.to_string();

@@ -13,8 +13,8 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use super::error::LocalVaultError;
 use super::id::random_hex;
-use crate::error::VaultError;
 
 /// How the names of unpublished files begin. No key's name and no version begins with a dot.
 pub(super) const TEMPORARY: &str = ".strongroom-tmp-";
@@ -32,10 +32,10 @@ const OTHERS: u32 = 0o077;
 const LONGEST: u64 = 64 * 1024;
 
 /// Makes the directory `path`, private. One that is there already is left as it is.
-pub(super) fn make_directory(path: &Path) -> Result<(), VaultError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), LocalVaultError> {
     match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(VaultError::io("create the directory", path)(error))
+            Err(LocalVaultError::io("create the directory", path)(error))
         }
         _ => Ok(()),
     }
@@ -43,13 +43,13 @@ pub(super) fn make_directory(path: &Path) -> Result<(), VaultError> {
 
 /// Makes the missing parents of `path`, with the usual mode, durably: a key must
 /// not vanish in a crash because a directory above it was never written.
-pub(super) fn make_parents(path: &Path) -> Result<(), VaultError> {
+pub(super) fn make_parents(path: &Path) -> Result<(), LocalVaultError> {
     let parent = parent(path);
     if !parent.exists() {
         make_parents(parent)?;
         match fs::create_dir(parent) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(VaultError::io("create the directory", parent)(error));
+                return Err(LocalVaultError::io("create the directory", parent)(error));
             }
             _ => sync_directory(self::parent(parent))?,
         }
@@ -66,16 +66,16 @@ pub(super) fn parent(path: &Path) -> &Path {
 }
 
 /// Makes the entries of the directory `path` durable.
-pub(super) fn sync_directory(path: &Path) -> Result<(), VaultError> {
+pub(super) fn sync_directory(path: &Path) -> Result<(), LocalVaultError> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
-        .map_err(VaultError::io("sync the directory", path))
+        .map_err(LocalVaultError::io("sync the directory", path))
 }
 
 /// The lock of the directory `path`, held until the file is dropped; waits for it.
-pub(super) fn lock_directory(path: &Path) -> Result<File, VaultError> {
-    let directory = File::open(path).map_err(VaultError::io("open", path))?;
-    directory.lock().map_err(VaultError::io("lock", path))?;
+pub(super) fn lock_directory(path: &Path) -> Result<File, LocalVaultError> {
+    let directory = File::open(path).map_err(LocalVaultError::io("open", path))?;
+    directory.lock().map_err(LocalVaultError::io("lock", path))?;
     Ok(directory)
 }
 
@@ -84,23 +84,23 @@ pub(super) fn require_private(
     path: &Path,
     metadata: &fs::Metadata,
     wanted: u32,
-) -> Result<(), VaultError> {
+) -> Result<(), LocalVaultError> {
     let mode = metadata.permissions().mode() & 0o777;
     if mode & OTHERS == 0 {
         Ok(())
     } else {
-        Err(VaultError::Exposed { path: path.to_owned(), mode, wanted })
+        Err(LocalVaultError::Exposed { path: path.to_owned(), mode, wanted })
     }
 }
 
 /// The text of a private file, wiped when it is dropped; `None` when there is no such file.
-pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, VaultError> {
-    let damaged = |reason| VaultError::Damaged { path: path.to_owned(), reason };
+pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, LocalVaultError> {
+    let damaged = |reason| LocalVaultError::Damaged { path: path.to_owned(), reason };
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        opened => opened.map_err(VaultError::io("read", path))?,
+        opened => opened.map_err(LocalVaultError::io("read", path))?,
     };
-    let metadata = file.metadata().map_err(VaultError::io("read", path))?;
+    let metadata = file.metadata().map_err(LocalVaultError::io("read", path))?;
     require_private(path, &metadata, FILE_MODE)?;
     if !metadata.is_file() {
         return Err(damaged("it is not a file"));
@@ -108,16 +108,16 @@ pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, Vau
     let length = usize::try_from(metadata.len().min(LONGEST)).unwrap_or(usize::MAX);
     // Allocated once at its final size: a vector that grows leaves copies behind.
     let mut bytes = Zeroizing::new(vec![0; length]);
-    file.read_exact(&mut bytes).map_err(VaultError::io("read", path))?;
+    file.read_exact(&mut bytes).map_err(LocalVaultError::io("read", path))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
 /// When the file `path` was written.
-pub(super) fn modified(path: &Path) -> Result<SystemTime, VaultError> {
+pub(super) fn modified(path: &Path) -> Result<SystemTime, LocalVaultError> {
     fs::metadata(path)
         .and_then(|metadata| metadata.modified())
-        .map_err(VaultError::io("read", path))
+        .map_err(LocalVaultError::io("read", path))
 }
 
 /// Whether a file got its name.
@@ -134,14 +134,14 @@ pub(super) fn publish(
     directory: &Path,
     name: &str,
     contents: &[u8],
-) -> Result<Published, VaultError> {
+) -> Result<Published, LocalVaultError> {
     let temporary = directory.join(format!("{TEMPORARY}{}", random_hex()?));
     let result = write_private(&temporary, contents).and_then(|()| {
         let target = directory.join(name);
         match fs::hard_link(&temporary, &target) {
             Ok(()) => Ok(Published::Yes),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::NameTaken),
-            Err(error) => Err(VaultError::io("name", &target)(error)),
+            Err(error) => Err(LocalVaultError::io("name", &target)(error)),
         }
     });
     // Best effort: what stays is swept by the next writer.
@@ -151,20 +151,20 @@ pub(super) fn publish(
     Ok(published)
 }
 
-fn write_private(path: &Path, contents: &[u8]) -> Result<(), VaultError> {
+fn write_private(path: &Path, contents: &[u8]) -> Result<(), LocalVaultError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(FILE_MODE)
         .open(path)
         .and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()))
-        .map_err(VaultError::io("write", path))
+        .map_err(LocalVaultError::io("write", path))
 }
 
 /// Removes from `directory` what crashed writers left. The caller holds the vault's lock.
-pub(super) fn sweep(directory: &Path) -> Result<(), VaultError> {
+pub(super) fn sweep(directory: &Path) -> Result<(), LocalVaultError> {
     for path in entries(directory)?.into_iter().filter(|path| is_temporary(path)) {
-        fs::remove_file(&path).map_err(VaultError::io("remove", &path))?;
+        fs::remove_file(&path).map_err(LocalVaultError::io("remove", &path))?;
     }
     Ok(())
 }
@@ -175,14 +175,14 @@ pub(super) fn is_temporary(path: &Path) -> bool {
 }
 
 /// The paths in `directory`; none when it is not there.
-pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, VaultError> {
+pub(super) fn entries(directory: &Path) -> Result<Vec<PathBuf>, LocalVaultError> {
     let list = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        list => list.map_err(VaultError::io("list", directory))?,
+        list => list.map_err(LocalVaultError::io("list", directory))?,
     };
     list.map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()
-        .map_err(VaultError::io("list", directory))
+        .map_err(LocalVaultError::io("list", directory))
 }
 
 /// The last part of `path`, when it is UTF-8.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use strongroom::wrap::KeyId;
 
-use crate::error::VaultError;
+use super::error::LocalVaultError;
 
 /// A key's name: 1 to 127 ASCII letters, digits and hyphens, as in Azure Key Vault. No such name
 /// is a path with a separator, a parent directory or a hidden file.
@@ -19,13 +19,13 @@ impl KeyName {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Name`] when it is empty, too long or has another character.
-    pub fn new(name: &str) -> Result<Self, VaultError> {
+    /// [`LocalVaultError::Name`] when it is empty, too long or has another character.
+    pub fn new(name: &str) -> Result<Self, LocalVaultError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if (1..=127).contains(&name.len()) && name.bytes().all(allowed) {
             Ok(Self(name.to_owned()))
         } else {
-            Err(VaultError::Name { name: name.to_owned() })
+            Err(LocalVaultError::Name { name: name.to_owned() })
         }
     }
 
@@ -49,7 +49,7 @@ pub struct VaultId(String);
 
 impl VaultId {
     /// A fresh id.
-    pub(crate) fn generate() -> Result<Self, VaultError> {
+    pub(crate) fn generate() -> Result<Self, LocalVaultError> {
         random_hex().map(Self)
     }
 
@@ -74,8 +74,8 @@ impl fmt::Display for VaultId {
 }
 
 /// 16 random hexadecimal digits.
-pub(crate) fn random_hex() -> Result<String, VaultError> {
-    let number = getrandom::u64().map_err(|_| VaultError::Random)?;
+pub(crate) fn random_hex() -> Result<String, LocalVaultError> {
+    let number = getrandom::u64().map_err(|_| LocalVaultError::Random)?;
     Ok(format!("{number:016x}"))
 }
 
@@ -108,9 +108,10 @@ impl LocalKeyId {
     ///
     /// # Errors
     ///
-    /// [`VaultError::ForeignId`] when it is not the id of a key in a local vault.
-    pub fn parse(id: &KeyId) -> Result<Self, VaultError> {
-        Self::parts(id.as_str()).ok_or_else(|| VaultError::ForeignId { id: id.as_str().to_owned() })
+    /// [`LocalVaultError::ForeignId`] when it is not the id of a key in a local vault.
+    pub fn parse(id: &KeyId) -> Result<Self, LocalVaultError> {
+        Self::parts(id.as_str())
+            .ok_or_else(|| LocalVaultError::ForeignId { id: id.as_str().to_owned() })
     }
 
     fn parts(id: &str) -> Option<Self> {
@@ -164,7 +165,7 @@ mod tests {
         let long = "x".repeat(128);
         for name in ["", ".", "..", "a/b", "../x", "a.b", "a b", "a\0", "ä", "a\n", "/etc", &long]
         {
-            assert!(matches!(KeyName::new(name), Err(VaultError::Name { .. })), "{name:?}");
+            assert!(matches!(KeyName::new(name), Err(LocalVaultError::Name { .. })), "{name:?}");
         }
     }
 
@@ -191,7 +192,10 @@ mod tests {
             "https://example.vault.azure.net/keys/a/1",
         ] {
             let id = KeyId::new(text).unwrap();
-            assert!(matches!(LocalKeyId::parse(&id), Err(VaultError::ForeignId { .. })), "{text}");
+            assert!(
+                matches!(LocalKeyId::parse(&id), Err(LocalVaultError::ForeignId { .. })),
+                "{text}"
+            );
         }
     }
 }

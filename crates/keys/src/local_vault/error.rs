@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// A message names files, keys and ids, and never key material.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum VaultError {
+pub enum LocalVaultError {
     /// The directory is no vault, or is not there.
     #[error("there is no vault at {}; initialise one there or name another directory", path.display())]
     Missing {
@@ -146,7 +146,7 @@ pub enum VaultError {
     },
 }
 
-impl VaultError {
+impl LocalVaultError {
     /// Wraps what the operating system said while `doing` something to `path`.
     pub(crate) fn io(
         doing: &'static str,
