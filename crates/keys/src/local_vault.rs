@@ -1,90 +1,127 @@
-//! A vault in a directory: versioned RSA-2048 keys in files that only their owner can read.
+//! A vault in a directory: versioned RSA-2048 and AES-256 keys in files that only their owner can read.
 //!
 //! ```text
-//! vault.json            {"format":1,"id":"0123456789abcdef"}
-//! keys/NAME/1.pem       the private key of the first version, PKCS#8 in PEM
-//! keys/NAME/2.pem       and of the second, after a rotation
+//! vault.json                 its id, purge protection, retention, place, the passphrase's lock
+//! identities.json            who may do what, once somebody was granted something
+//! keys/NAME/attributes.json  the versions of a key: kind, enabled, dates, operations; whether deleted
+//! keys/NAME/1.pem            an RSA key, PKCS#8 in PEM;    1.aes: an AES key in hexadecimal;
+//!                            1.sealed: either, in a vault with a passphrase
+//! keys/NAME/1.pub.pem        its public half, by which wrapping never reads the private one
 //! ```
 //!
-//! Directories have mode 0700 and files 0600; a vault that others can read is refused. Versions are
-//! only ever added. Writers hold the lock of the vault's directory; readers need none, because a
-//! file appears whole or not at all.
+//! It keeps the rules of Azure Key Vault. A disabled version neither wraps nor unwraps; outside of its
+//! dates a version unwraps and does not wrap. A deleted key can be recovered, and its name is not free
+//! before it is purged, which purge protection allows only after the retention time. Identities have the
+//! permissions get, wrapKey and unwrapKey, for every key or for single ones; who opens the directory
+//! itself is the owner, who may do everything.
+//!
+//! # Several processes
+//!
+//! Writers hold the lock of the vault's directory, so it must be on a file system that has locks.
+//! Readers need none: a file appears whole or not at all, private keys never change, and each change is
+//! the one step in which a file or directory gets its name.
+//!
+//! # Security
+//!
+//! Directories have mode 0700 and files 0600; what others can read is refused, and so is a symbolic
+//! link. Without a passphrase these bits are all that protects the keys, and the files carry checks
+//! against accidents. With a passphrase (Argon2id) private keys are sealed, each bound to its id, and
+//! everything else is authenticated; who can write into the directory can still put an older file in a
+//! newer one's place, or remove it.
+//!
+//! A key whose directory was removed by hand looks as one that never was; a vault that is not there, or
+//! whose files are damaged, never does.
 
+mod asked;
+mod attributes;
+mod backup;
+mod disk;
+mod document;
 mod error;
 mod files;
 mod id;
+mod identities;
+mod keyring;
+mod lifecycle;
+mod listing;
+mod manifest;
+mod options;
+mod service;
+mod settings;
+mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use strongroom::rsa::PrivateKey;
-use strongroom::secret::SecretVec;
-use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
+use strongroom::secret::{Secret, SecretVec};
+use strongroom::wrap::{Algorithm, KeyId, WrappingKey};
 
+use self::asked::Caller;
 pub use self::error::LocalVaultError;
 use self::files::{DIRECTORY_MODE, Published};
-pub use self::id::{KeyName, LocalKeyId, VaultId};
+pub use self::id::{LocalKeyId, VaultId};
+pub use self::identities::Grants;
+use self::keyring::{Keyring, PassphraseLock};
+pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
+use self::manifest::{MANIFEST, Manifest};
+pub use self::options::{InitOptions, KeyKind, KeyOptions, OpenOptions, PassphraseCost, Versions};
+pub use self::service::IdentityVault;
+pub use self::settings::VaultSettings;
+use self::store::Store;
+pub use crate::vault::KeyName;
 
-/// The file that makes a directory a vault.
-const MANIFEST: &str = "vault.json";
-
-/// The format version that this crate writes and reads.
-const FORMAT: u32 = 1;
-
-/// How often a version is tried that another process takes first. Under the lock that never
-/// happens; a file system without locks may let it.
-const PUBLISH_ATTEMPTS: u32 = 64;
-
-/// What `vault.json` holds.
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    id: String,
-}
-
-/// A directory with versioned RSA-2048 keys.
+/// A directory with versioned keys, opened by its owner.
 ///
-/// Every operation reads the directory anew, so that processes may share a vault.
-#[derive(Debug)]
-pub struct LocalVault {
-    path: PathBuf,
-    id: VaultId,
-}
-
-/// A key of a vault with all its versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyEntry {
-    /// The key's name.
-    pub name: KeyName,
-    /// Its versions, oldest first; never empty.
-    pub versions: Vec<KeyVersion>,
-}
-
-/// One version of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyVersion {
-    /// Its versioned id.
-    pub id: LocalKeyId,
-    /// What it wraps with.
-    pub algorithm: Algorithm,
-    /// When it was made, by the file's time.
-    pub created: SystemTime,
-}
+/// Every operation reads the directory anew, so that processes may share a vault. The methods here
+/// block; as a [`Vault`](crate::Vault) it works on threads of its own.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// vault.create("invoices")?;
+/// vault.delete("invoices")?;
+/// assert!(vault.wrapping_key("invoices").is_err());
+/// vault.recover("invoices")?;
+/// assert!(vault.wrapping_key("invoices").is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LocalVault(Arc<Store>);
 
 impl LocalVault {
-    /// Makes the directory `path` a vault without keys. The directory may be missing (its parents
-    /// are made, too) or empty; it gets mode 0700.
+    /// Makes the directory `path` a vault without keys, as [`InitOptions::default`] has it. The
+    /// directory may be missing (its parents are made, too) or empty; it gets mode 0700.
     ///
     /// # Errors
     ///
     /// [`LocalVaultError::AlreadyInitialised`] or [`LocalVaultError::NotEmpty`] when something is there;
     /// [`LocalVaultError::Io`] when the directory cannot be written.
     pub fn init(path: &Path) -> Result<Self, LocalVaultError> {
+        Self::init_with(path, InitOptions::default())
+    }
+
+    /// Makes the directory `path` a vault as `options` have it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::init`]; [`LocalVaultError::Setting`] where an option cannot be.
+    pub fn init_with(path: &Path, options: InitOptions) -> Result<Self, LocalVaultError> {
+        let InitOptions { retention_days, purge_protection, place, passphrase, cost, clock } =
+            options;
+        if !(7..=90).contains(&retention_days) {
+            let (what, reason) = ("the retention time", "give 7 to 90 days");
+            return Err(LocalVaultError::Setting { what, reason });
+        }
         files::make_parents(path)?;
-        files::make_directory(path)?;
+        disk::create_directory(path)?;
         let _lock = files::lock_directory(path)?;
         if path.join(MANIFEST).exists() {
             return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
@@ -98,162 +135,137 @@ impl LocalVault {
         }
         fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
             .map_err(LocalVaultError::io("make private", path))?;
-        files::make_directory(&keys)?;
+        disk::create_directory(&keys)?;
 
         // The manifest comes last: a directory that has it is a whole vault.
         let id = VaultId::generate()?;
-        let manifest = Manifest { format: FORMAT, id: id.as_str().to_owned() };
-        let manifest = serde_json::to_vec(&manifest)
-            .map_err(|error| LocalVaultError::io("write", &path.join(MANIFEST))(error.into()))?;
-        match files::publish(path, MANIFEST, &manifest)? {
+        let mut manifest = Manifest::new(&id, retention_days, purge_protection, place.clone());
+        let keyring = match passphrase {
+            None => Keyring::open(),
+            Some(passphrase) => {
+                let vault_key = Secret::generate().map_err(|_| LocalVaultError::Random)?;
+                let lock = PassphraseLock::new(&id, &vault_key, &passphrase, cost)?;
+                manifest.passphrase = Some(lock);
+                Keyring::sealed(vault_key)
+            }
+        };
+        let contents = manifest.encode(&id, &keyring)?;
+        match files::publish(path, MANIFEST, &contents)? {
             Published::Yes => {}
             Published::NameTaken => {
                 return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
             }
         }
-        files::sync_directory(files::parent(path))?;
-        Ok(Self { path: path.to_owned(), id })
+        disk::sync_directory(files::parent(path))?;
+        let prefix = id.key_prefix();
+        Ok(Self(Arc::new(Store { path: path.to_owned(), id, prefix, place, keyring, clock })))
     }
 
-    /// Opens the vault in the directory `path`.
+    /// Opens the vault in the directory `path`, which has no passphrase.
     ///
     /// # Errors
     ///
     /// [`LocalVaultError::Missing`] when there is none; [`LocalVaultError::Exposed`] when others can reach
-    /// it; [`LocalVaultError::Damaged`], [`LocalVaultError::Format`] or [`LocalVaultError::Io`] when it cannot be
-    /// read.
+    /// it; [`LocalVaultError::PassphraseNeeded`]; [`LocalVaultError::Damaged`],
+    /// [`LocalVaultError::Format`] or [`LocalVaultError::Io`] when it cannot be read.
     pub fn open(path: &Path) -> Result<Self, LocalVaultError> {
+        Self::open_with(path, OpenOptions::default())
+    }
+
+    /// Opens the vault in the directory `path`. With a passphrase it takes as long, and as much memory,
+    /// as trying one is meant to.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::open`]; [`LocalVaultError::PassphraseWrong`],
+    /// [`LocalVaultError::NoPassphrase`] where one was given and the vault has none,
+    /// [`LocalVaultError::Memory`].
+    pub fn open_with(path: &Path, options: OpenOptions) -> Result<Self, LocalVaultError> {
         let missing = || LocalVaultError::Missing { path: path.to_owned() };
         let metadata = match fs::metadata(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(missing()),
             metadata => metadata.map_err(LocalVaultError::io("read", path))?,
         };
-        if !metadata.is_dir() {
-            return Err(missing());
-        }
-        let file = path.join(MANIFEST);
         // Before the permissions: a directory that is no vault at all is called just that.
-        if matches!(file.try_exists(), Ok(false)) {
+        if !metadata.is_dir() || matches!(path.join(MANIFEST).try_exists(), Ok(false)) {
             return Err(missing());
         }
         files::require_private(path, &metadata, DIRECTORY_MODE)?;
-        let text = files::read_private(&file)?.ok_or_else(missing)?;
-
-        let damaged = |reason| LocalVaultError::Damaged { path: file.clone(), reason };
-        let manifest: Manifest =
-            serde_json::from_str(&text).map_err(|_| damaged("it is not the vault's JSON"))?;
-        if manifest.format != FORMAT {
-            return Err(LocalVaultError::Format { path: path.to_owned(), found: manifest.format });
-        }
-        let id = VaultId::parse(&manifest.id)
-            .ok_or_else(|| damaged("its id is not 16 lower-case hexadecimal digits"))?;
-        Ok(Self { path: path.to_owned(), id })
+        let (mut manifest, id) = Manifest::read(path)?.ok_or_else(missing)?;
+        let keyring = manifest.unlock(path, &id, options.passphrase.as_ref())?;
+        Ok(Self(Arc::new(Store {
+            path: path.to_owned(),
+            prefix: id.key_prefix(),
+            id,
+            place: manifest.place,
+            keyring,
+            clock: options.clock,
+        })))
     }
 
     /// The vault's directory, as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     /// The vault's id.
     #[must_use]
     pub fn id(&self) -> &VaultId {
-        &self.id
+        &self.0.id
     }
 
-    /// Creates the key `name` with a fresh RSA-2048 key as version 1, and returns its id.
+    /// The vault as `identity` may use it. That there is no such identity shows when it asks.
     ///
-    /// # Errors
+    /// # Example
     ///
-    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyExists`] when the name will not do;
-    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be
-    /// made or kept.
-    pub fn create(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
-        let name = KeyName::new(name)?;
-        let exists = || LocalVaultError::KeyExists {
-            vault: self.path.clone(),
-            name: name.as_str().to_owned(),
-        };
-        if !self.versions(&name)?.is_empty() {
-            return Err(exists());
-        }
-        let pem = generate_pem(&name)?;
-
-        let _lock = files::lock_directory(&self.path)?;
-        let directory = self.directory(&name);
-        files::make_directory(&directory)?;
-        files::sync_directory(&self.path.join("keys"))?;
-        files::sweep(&directory)?;
-        // Others may have been here while the key was drawn.
-        if !self.versions(&name)?.is_empty() {
-            return Err(exists());
-        }
-        match files::publish(&directory, "1.pem", pem.expose())? {
-            Published::Yes => Ok(LocalKeyId::new(self.id.clone(), name, 1)),
-            Published::NameTaken => Err(exists()),
-        }
+    /// ```
+    /// use strongroom_keys::vault::{KeyName, Operation, Operations, Vault};
+    /// use strongroom_keys::{LocalVault, VaultError};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let billing = vault.as_identity("billing");
+    /// let name = KeyName::new("invoices")?;
+    /// assert!(futures_lite::future::block_on(billing.newest(&name)).is_err());
+    ///
+    /// vault.grant("billing", None, Operations::from(Operation::ALL))?;
+    /// assert!(futures_lite::future::block_on(billing.newest(&name)).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn as_identity(&self, identity: &str) -> IdentityVault {
+        IdentityVault::new(Arc::clone(&self.0), Caller::Identity(identity.to_owned()))
     }
 
-    /// Adds the next version, a fresh RSA-2048 key, to the key `name`, and returns its id. Older
-    /// versions stay: documents that they wrapped still need them.
-    ///
-    /// # Errors
-    ///
-    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyMissing`] when there is no such key;
-    /// [`LocalVaultError::Contended`] when other processes took every version tried;
-    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be
-    /// made or kept.
-    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
-        let name = KeyName::new(name)?;
-        self.newest(&name)?;
-        let pem = generate_pem(&name)?;
-
-        let _lock = files::lock_directory(&self.path)?;
-        let directory = self.directory(&name);
-        files::sweep(&directory)?;
-        let contended = || LocalVaultError::Contended { name: name.as_str().to_owned() };
-        for _ in 0..PUBLISH_ATTEMPTS {
-            let next = self.newest(&name)?.checked_add(1).ok_or_else(contended)?;
-            match files::publish(&directory, &file_of(next), pem.expose())? {
-                Published::Yes => return Ok(LocalKeyId::new(self.id.clone(), name, next)),
-                Published::NameTaken => {}
-            }
-        }
-        Err(contended())
-    }
-
-    /// Every key with its versions, by name.
-    ///
-    /// # Errors
-    ///
-    /// [`LocalVaultError::Io`] when the vault cannot be read.
-    pub fn list(&self) -> Result<Vec<KeyEntry>, LocalVaultError> {
-        let mut keys = Vec::new();
-        for name in self.names()? {
-            let versions = self.versions(&name)?.into_iter().map(|version| {
-                let id = LocalKeyId::new(self.id.clone(), name.clone(), version);
-                let created = files::modified(&self.file(&id))?;
-                Ok(KeyVersion { id, algorithm: Algorithm::RsaOaep256, created })
-            });
-            keys.push(KeyEntry { versions: versions.collect::<Result<_, _>>()?, name });
-        }
-        Ok(keys)
-    }
-
-    /// The newest version of the key `name`, to wrap with. It holds the public key only and its
+    /// The newest version of the RSA key `name`, to wrap with. It holds the public key only and its
     /// versioned id, by which [`LocalVault::unwrap`] finds the private one.
     ///
     /// # Errors
     ///
-    /// [`LocalVaultError::Name`] or [`LocalVaultError::KeyMissing`] when there is no such key;
-    /// [`LocalVaultError::Exposed`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when it cannot be used.
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
+    /// there is no such key; [`LocalVaultError::KeyDisabled`], [`LocalVaultError::NotYetValid`],
+    /// [`LocalVaultError::Expired`] or [`LocalVaultError::Operation`] when it may not wrap;
+    /// [`LocalVaultError::NoPublicKey`] of an AES key; [`LocalVaultError::Exposed`],
+    /// [`LocalVaultError::Damaged`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when it cannot be
+    /// used.
     pub fn wrapping_key(&self, name: &str) -> Result<WrappingKey, LocalVaultError> {
-        let name = KeyName::new(name)?;
-        let version = self.newest(&name)?;
-        let id = LocalKeyId::new(self.id.clone(), name, version);
-        let key = self.private_key(&id)?;
-        Ok(WrappingKey::rsa(engine_id(&id)?, key.public_key()))
+        self.0.wrapping_key(&id::key_name(name)?)
+    }
+
+    /// Wraps `payload` with `algorithm` under the key `id`, inside the vault: the way of AES keys.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::unwrap`] and [`LocalVault::wrapping_key`].
+    pub fn wrap(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        self.0.wrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, payload)
     }
 
     /// What `wrapped` holds, wrapped with `algorithm` under the key `id`.
@@ -261,107 +273,55 @@ impl LocalVault {
     /// # Errors
     ///
     /// [`LocalVaultError::ForeignId`] or [`LocalVaultError::OtherVault`] when the key is not one of this
-    /// vault; [`LocalVaultError::VersionMissing`] when it is gone; [`LocalVaultError::Algorithm`] when it
-    /// does another algorithm; [`LocalVaultError::Exposed`] or [`LocalVaultError::Io`] when it cannot be
-    /// read; [`LocalVaultError::Key`] when `wrapped` does not belong to it, which says no more on
-    /// purpose.
+    /// vault; [`LocalVaultError::KeyMissing`], [`LocalVaultError::KeyDeleted`] or
+    /// [`LocalVaultError::VersionMissing`] when it is gone; [`LocalVaultError::KeyDisabled`] or
+    /// [`LocalVaultError::Operation`] when it may not unwrap; [`LocalVaultError::Algorithm`] when it does
+    /// another algorithm; [`LocalVaultError::Exposed`], [`LocalVaultError::Damaged`] or
+    /// [`LocalVaultError::Io`] when it cannot be read; [`LocalVaultError::Key`] when `wrapped` does not
+    /// belong to it, which says no more on purpose.
     pub fn unwrap(
         &self,
         id: &KeyId,
         algorithm: Algorithm,
         wrapped: &[u8],
     ) -> Result<SecretVec, LocalVaultError> {
-        let local = LocalKeyId::parse(id)?;
-        if *local.vault() != self.id {
-            return Err(LocalVaultError::OtherVault {
-                vault: self.path.clone(),
-                id: local.to_string(),
-                wanted: local.vault().to_string(),
-                found: self.id.to_string(),
-            });
-        }
-        if algorithm != Algorithm::RsaOaep256 {
-            return Err(LocalVaultError::Algorithm {
-                id: local.to_string(),
-                algorithm: algorithm.name(),
-            });
-        }
-        UnwrappingKey::rsa(id.clone(), self.private_key(&local)?)
-            .unwrap(wrapped)
-            .map_err(|source| LocalVaultError::Key { key: local.to_string(), source })
-    }
-
-    fn private_key(&self, id: &LocalKeyId) -> Result<PrivateKey, LocalVaultError> {
-        let file = self.file(id);
-        let pem = files::read_private(&file)?.ok_or_else(|| LocalVaultError::VersionMissing {
-            vault: self.path.clone(),
-            id: id.to_string(),
-        })?;
-        PrivateKey::from_pkcs8_pem(&pem)
-            .map_err(|source| LocalVaultError::Key { key: file.display().to_string(), source })
-    }
-
-    /// The directory of the key `name`.
-    fn directory(&self, name: &KeyName) -> PathBuf {
-        self.path.join("keys").join(name.as_str())
-    }
-
-    fn file(&self, id: &LocalKeyId) -> PathBuf {
-        self.directory(id.name()).join(file_of(id.version()))
-    }
-
-    /// The names that have a version, sorted. A directory without one is what a crash left of
-    /// `create`, and is no key.
-    fn names(&self) -> Result<Vec<KeyName>, LocalVaultError> {
-        let mut names = Vec::new();
-        for entry in files::entries(&self.path.join("keys"))? {
-            let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
-            if let Some(name) = name.filter(|_| entry.is_dir())
-                && !self.versions(&name)?.is_empty()
-            {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
-
-    /// The versions of `name`, oldest first.
-    fn versions(&self, name: &KeyName) -> Result<Vec<u32>, LocalVaultError> {
-        let mut versions: Vec<u32> = files::entries(&self.directory(name))?
-            .iter()
-            .filter_map(|path| files::file_name(path)?.strip_suffix(".pem"))
-            .filter_map(id::parse_version)
-            .collect();
-        versions.sort_unstable();
-        Ok(versions)
-    }
-
-    fn newest(&self, name: &KeyName) -> Result<u32, LocalVaultError> {
-        if let Some(&version) = self.versions(name)?.last() {
-            return Ok(version);
-        }
-        Err(LocalVaultError::KeyMissing {
-            vault: self.path.clone(),
-            name: name.as_str().to_owned(),
-            existing: self.names()?.iter().map(|name| name.as_str().to_owned()).collect(),
+        let mut one = self.unwrap_batch(id, algorithm, &[wrapped])?;
+        one.pop().unwrap_or_else(|| {
+            let source = strongroom::Error::Authentication;
+            Err(LocalVaultError::Key { key: id.to_string(), source })
         })
     }
-}
 
-/// The name of the file that holds `version`.
-fn file_of(version: u32) -> String {
-    format!("{version}.pem")
-}
-
-fn engine_id(id: &LocalKeyId) -> Result<KeyId, LocalVaultError> {
-    KeyId::new(&id.to_string())
-        .map_err(|source| LocalVaultError::Key { key: id.to_string(), source })
-}
-
-/// A fresh private key for `name`, as the file's contents.
-fn generate_pem(name: &KeyName) -> Result<SecretVec, LocalVaultError> {
-    PrivateKey::generate()
-        .and_then(|key| key.to_pkcs8_pem())
-        .map_err(|source| LocalVaultError::Key { key: name.to_string(), source })
+    /// What each of `wrapped` holds, in their order, as [`LocalVault::unwrap`] does for one: the key
+    /// is read once, and the work is spread over the current thread pool.
+    ///
+    /// # Errors
+    ///
+    /// Where the key cannot be used, that of [`LocalVault::unwrap`] for all of them. Each result has
+    /// [`LocalVaultError::Key`] where its wrapped key does not belong to this one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_keys::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let key = vault.wrapping_key("invoices")?;
+    /// let (one, two) = (key.wrap(b"one")?, key.wrap(b"two")?);
+    ///
+    /// let secrets = vault.unwrap_batch(key.id(), key.algorithm(), &[&one, &[0; 256], &two])?;
+    /// assert_eq!(secrets[2].as_ref().unwrap().expose(), b"two");
+    /// assert!(secrets[1].is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unwrap_batch(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
+        self.0.unwrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, wrapped)
+    }
 }

@@ -12,8 +12,8 @@ use std::thread;
 
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalKeyId;
-use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::local_vault::{KeyKind, KeyOptions, LocalKeyId, LocalVaultError};
+use strongroom_keys::vault::{Operation, Operations};
 use tempfile::TempDir;
 
 /// Names the vault to the copies of this test program that act as other processes.
@@ -103,10 +103,29 @@ fn the_directory_holds_what_is_documented_and_nothing_else() {
     vault.create("a-key").unwrap();
     vault.rotate("b-key").unwrap();
 
-    let expected = ["vault.json", "keys", "keys/a-key", "keys/a-key/1.pem", "keys/b-key"];
-    let expected = expected.iter().chain(&["keys/b-key/1.pem", "keys/b-key/2.pem"]);
+    vault.create_with("c-key", KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() }).unwrap();
+    vault.grant("billing", None, Operations::from(Operation::ALL)).unwrap();
+
+    let expected = [
+        "identities.json",
+        "keys",
+        "keys/a-key",
+        "keys/a-key/1.pem",
+        "keys/a-key/1.pub.pem",
+        "keys/a-key/attributes.json",
+        "keys/b-key",
+        "keys/b-key/1.pem",
+        "keys/b-key/1.pub.pem",
+        "keys/b-key/2.pem",
+        "keys/b-key/2.pub.pem",
+        "keys/b-key/attributes.json",
+        "keys/c-key",
+        "keys/c-key/1.aes",
+        "keys/c-key/attributes.json",
+        "vault.json",
+    ];
     let found = tree(vault.path());
-    assert_eq!(found, expected.map(PathBuf::from).collect());
+    assert_eq!(found, expected.iter().map(PathBuf::from).collect());
     assert_eq!(mode(vault.path()), 0o700);
     for path in found {
         let path = vault.path().join(path);
@@ -115,10 +134,11 @@ fn the_directory_holds_what_is_documented_and_nothing_else() {
 
     let keys = vault.list().unwrap();
     let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
-    assert_eq!(names, ["a-key", "b-key"]);
+    assert_eq!(names, ["a-key", "b-key", "c-key"]);
     assert_eq!(versions(&vault, "b-key"), [1, 2]);
     for version in keys.iter().flat_map(|key| &key.versions) {
-        assert_eq!(version.algorithm, Algorithm::RsaOaep256);
+        let aes = version.id.name().as_str() == "c-key";
+        assert_eq!(version.algorithm, if aes { Algorithm::A256Kw } else { Algorithm::RsaOaep256 });
         assert!(version.created.elapsed().unwrap().as_secs() < 600);
     }
 }
@@ -211,7 +231,7 @@ fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     vault.create("half").unwrap();
     assert_eq!(
         tree(&vault.path().join("keys/half")).into_iter().collect::<Vec<_>>(),
-        [PathBuf::from("1.pem")]
+        ["1.pem", "1.pub.pem", "attributes.json"].map(PathBuf::from)
     );
 
     // A vault whose making was cut short is made now.
@@ -234,7 +254,8 @@ fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
         assert!(matches!(error, LocalVaultError::Exposed { .. }), "{error}");
         assert!(error.to_string().contains(&format!("chmod 600 {}", pem.display())), "{error}");
-        assert!(vault.wrapping_key("one").is_err());
+        // Wrapping does not touch the private key.
+        vault.wrapping_key("one").unwrap();
     }
     set_mode(&pem, 0o400);
     vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap();
@@ -349,10 +370,10 @@ fn damage_is_named_with_its_file() {
         assert!(matches!(error, LocalVaultError::Damaged { .. }), "{contents}: {error}");
         assert!(error.to_string().contains("vault.json"), "{error}");
     }
-    fs::write(&manifest, "{\"format\":2,\"id\":\"0123456789abcdef\"}").unwrap();
+    fs::write(&manifest, "{\"format\":3,\"id\":\"0123456789abcdef\"}").unwrap();
     assert!(matches!(
         LocalVault::open(vault.path()),
-        Err(LocalVaultError::Format { found: 2, .. })
+        Err(LocalVaultError::Format { found: 3, .. })
     ));
 }
 

@@ -6,6 +6,18 @@ use std::path::PathBuf;
 /// Why a vault did not do what it was asked, and the next step.
 ///
 /// A message names files, keys and ids, and never key material.
+///
+/// # Example
+///
+/// ```
+/// use std::path::Path;
+///
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::LocalVaultError;
+///
+/// let error = LocalVault::open(Path::new("/no/such/vault")).unwrap_err();
+/// assert!(matches!(error, LocalVaultError::Missing { .. }));
+/// ```
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum LocalVaultError {
@@ -49,7 +61,7 @@ pub enum LocalVaultError {
         reason: &'static str,
     },
     /// The vault was made by a version of this crate that is not known here.
-    #[error("the vault {} has format {found}, this version knows format 1; use a newer version", path.display())]
+    #[error("the vault {} has format {found}, this version knows the formats 1 and 2; use a newer version", path.display())]
     Format {
         /// The directory.
         path: PathBuf,
@@ -110,15 +122,149 @@ pub enum LocalVaultError {
         found: String,
     },
     /// The key does not do this algorithm.
-    #[error("the key {id} unwraps RSA-OAEP-256, and {algorithm} was asked of it")]
+    #[error("the key {id} does not do {algorithm}; use the algorithm of its kind")]
     Algorithm {
         /// The versioned id.
         id: String,
         /// The JOSE name of the algorithm that was asked for.
         algorithm: &'static str,
     },
-    /// Other processes published every version that this one tried to publish.
-    #[error("other processes keep adding versions to the key {name:?}; try again")]
+    /// The key of this name is deleted and not purged.
+    #[error(
+        "the key {name:?} of the vault {} is deleted; recover it, or purge it to have its name again (purge protection allows it from {purge_from} on, in seconds since 1970)",
+        vault.display()
+    )]
+    KeyDeleted {
+        /// The vault's directory.
+        vault: PathBuf,
+        /// The key's name.
+        name: String,
+        /// Seconds since 1970.
+        purge_from: u64,
+    },
+    /// The key is not deleted, so it can be neither recovered nor purged.
+    #[error("the key {name:?} is not deleted; delete it first to purge it")]
+    NotDeleted {
+        /// The key's name.
+        name: String,
+    },
+    /// Purge protection keeps the deleted key.
+    #[error(
+        "purge protection keeps the deleted key {name:?} until {purge_from} (seconds since 1970); recover it, or purge it then"
+    )]
+    PurgeProtected {
+        /// The key's name.
+        name: String,
+        /// Seconds since 1970.
+        purge_from: u64,
+    },
+    /// The version is disabled.
+    #[error("the key {id} is disabled; enable it first")]
+    KeyDisabled {
+        /// The versioned id.
+        id: String,
+    },
+    /// The version does not wrap yet. It unwraps.
+    #[error(
+        "the key {id} wraps from {not_before} on (seconds since 1970); wait, or change its not-before date"
+    )]
+    NotYetValid {
+        /// The versioned id.
+        id: String,
+        /// Seconds since 1970.
+        not_before: u64,
+    },
+    /// The version wraps no more. It unwraps.
+    #[error("the key {id} expired at {expires} (seconds since 1970); rotate it")]
+    Expired {
+        /// The versioned id.
+        id: String,
+        /// Seconds since 1970.
+        expires: u64,
+    },
+    /// The version is not meant for this.
+    #[error(
+        "the key {id} must not be used for {operation}; use one that has it among its operations"
+    )]
+    Operation {
+        /// The versioned id.
+        id: String,
+        /// What was asked of it.
+        operation: &'static str,
+    },
+    /// The key has no public half.
+    #[error("the key {id} is an AES key, which wraps inside its vault only; use an RSA key")]
+    NoPublicKey {
+        /// The versioned id.
+        id: String,
+    },
+    /// The identity is disabled or not known.
+    #[error("the vault {} does not know the identity {identity:?}, or it is disabled there; grant it something, or enable it", vault.display())]
+    Identity {
+        /// The vault's directory.
+        vault: PathBuf,
+        /// The identity.
+        identity: String,
+    },
+    /// The identity is known and may not do this.
+    #[error(
+        "the identity {identity:?} lacks the permission {operation} on the key {key}; grant it"
+    )]
+    Permission {
+        /// The identity.
+        identity: String,
+        /// The versioned id, or the name where there is no version.
+        key: String,
+        /// What it lacks.
+        operation: &'static str,
+    },
+    /// The vault has a passphrase, and none was given.
+    #[error("the vault {} has a passphrase; give it", path.display())]
+    PassphraseNeeded {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Another passphrase is the vault's, or its parameters were changed.
+    #[error("the passphrase does not open {}: it is another one, or the file was changed; give the vault's passphrase", path.display())]
+    PassphraseWrong {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A passphrase was given, and the vault has none: it is not the vault that was meant.
+    #[error("the vault {} has no passphrase: check that it is the right one, and open it without", path.display())]
+    NoPassphrase {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A setting that cannot be.
+    #[error("{what}: {reason}")]
+    Setting {
+        /// Which.
+        what: &'static str,
+        /// What it can be.
+        reason: &'static str,
+    },
+    /// The key has as many versions as a key can have.
+    #[error("the key {name:?} has as many versions as a key can have; create another key")]
+    TooManyVersions {
+        /// The key's name.
+        name: String,
+    },
+    /// The bytes are no backup of a key of this vault.
+    #[error("this is no backup that the vault {} can restore: {reason}", vault.display())]
+    Backup {
+        /// The vault's directory.
+        vault: PathBuf,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// There is not enough memory for the passphrase's cost.
+    #[error("there is not enough memory to try the passphrase; free some and try again")]
+    Memory,
+    /// Another process published the version that this one tried to publish, without the vault's lock.
+    #[error(
+        "another process adds versions to the key {name:?} without the vault's lock; keep the vault on a file system with locks, and try again"
+    )]
     Contended {
         /// The key's name.
         name: String,

@@ -1,18 +1,22 @@
 //! Private, durable files: how a vault reads and writes without losing or showing a key.
 //!
-//! A file is written under a temporary name in its own directory, synced, and published by a hard
-//! link, which fails where the name is taken: a key is never replaced. What a crash leaves behind
-//! begins with [`TEMPORARY`], is ignored by every reader and swept by the next writer, which
-//! holds the vault's lock, so that it cannot be another writer's live file.
+//! A file is written under a temporary name in its own directory, synced, and then named: by a hard
+//! link where nothing may be replaced (a key never is), by a rename where it replaces its older self.
+//! A whole key is made in a temporary directory that is renamed. What a crash leaves behind begins
+//! with [`TEMPORARY`], is ignored by every reader and swept by the next writer, which holds the
+//! vault's lock, so that it cannot be another writer's live file.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::disk;
 use super::error::LocalVaultError;
 use super::id::random_hex;
 
@@ -23,23 +27,13 @@ pub(super) const TEMPORARY: &str = ".strongroom-tmp-";
 pub(super) const DIRECTORY_MODE: u32 = 0o700;
 
 /// The permission bits of a vault's files.
-const FILE_MODE: u32 = 0o600;
+pub(super) const FILE_MODE: u32 = 0o600;
 
 /// The permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
 
-/// No file of a vault is longer: a 2048-bit key takes 1.7 KB.
-const LONGEST: u64 = 64 * 1024;
-
-/// Makes the directory `path`, private. One that is there already is left as it is.
-pub(super) fn make_directory(path: &Path) -> Result<(), LocalVaultError> {
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(LocalVaultError::io("create the directory", path)(error))
-        }
-        _ => Ok(()),
-    }
-}
+/// No file with one key is longer, in bytes: a 2048-bit key takes 1.7 KB.
+pub(super) const LONGEST_KEY: u64 = 64 * 1024;
 
 /// Makes the missing parents of `path`, with the usual mode, durably: a key must
 /// not vanish in a crash because a directory above it was never written.
@@ -47,12 +41,8 @@ pub(super) fn make_parents(path: &Path) -> Result<(), LocalVaultError> {
     let parent = parent(path);
     if !parent.exists() {
         make_parents(parent)?;
-        match fs::create_dir(parent) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(LocalVaultError::io("create the directory", parent)(error));
-            }
-            _ => sync_directory(self::parent(parent))?,
-        }
+        disk::create_shared_directory(parent)?;
+        disk::sync_directory(self::parent(parent))?;
     }
     Ok(())
 }
@@ -63,13 +53,6 @@ pub(super) fn parent(path: &Path) -> &Path {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
-}
-
-/// Makes the entries of the directory `path` durable.
-pub(super) fn sync_directory(path: &Path) -> Result<(), LocalVaultError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(LocalVaultError::io("sync the directory", path))
 }
 
 /// The lock of the directory `path`, held until the file is dropped; waits for it.
@@ -93,21 +76,49 @@ pub(super) fn require_private(
     }
 }
 
-/// The text of a private file, wiped when it is dropped; `None` when there is no such file.
-pub(super) fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, LocalVaultError> {
+/// Whether there is a directory `path`.
+///
+/// # Errors
+///
+/// [`LocalVaultError::Damaged`] where it is something else, a symbolic link to a directory included:
+/// one could lead out of the vault.
+pub(super) fn is_directory(path: &Path) -> Result<bool, LocalVaultError> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        metadata => metadata.map_err(LocalVaultError::io("read", path))?,
+    };
+    if metadata.is_dir() {
+        return Ok(true);
+    }
+    Err(LocalVaultError::Damaged { path: path.to_owned(), reason: "it is not a directory" })
+}
+
+/// The text of a private file of at most `longest` bytes, wiped when it is dropped; `None` when there
+/// is no such file. A symbolic link is not followed, a pipe not waited for.
+pub(super) fn read_private(
+    path: &Path,
+    longest: u64,
+) -> Result<Option<Zeroizing<String>>, LocalVaultError> {
     let damaged = |reason| LocalVaultError::Damaged { path: path.to_owned(), reason };
-    let mut file = match File::open(path) {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
+    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
+    let mut file = match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            return Err(damaged("it is a symbolic link"));
+        }
         opened => opened.map_err(LocalVaultError::io("read", path))?,
     };
     let metadata = file.metadata().map_err(LocalVaultError::io("read", path))?;
-    require_private(path, &metadata, FILE_MODE)?;
     if !metadata.is_file() {
         return Err(damaged("it is not a file"));
     }
-    let length = usize::try_from(metadata.len().min(LONGEST)).unwrap_or(usize::MAX);
+    require_private(path, &metadata, FILE_MODE)?;
+    if metadata.len() > longest {
+        return Err(damaged("it is longer than any such file"));
+    }
     // Allocated once at its final size: a vector that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(vec![0; length]);
+    let mut bytes = Zeroizing::new(vec![0; usize::try_from(metadata.len()).unwrap_or(0)]);
     file.read_exact(&mut bytes).map_err(LocalVaultError::io("read", path))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
@@ -135,43 +146,89 @@ pub(super) fn publish(
     name: &str,
     contents: &[u8],
 ) -> Result<Published, LocalVaultError> {
-    let temporary = directory.join(format!("{TEMPORARY}{}", random_hex()?));
-    let result = write_private(&temporary, contents).and_then(|()| {
-        let target = directory.join(name);
-        match fs::hard_link(&temporary, &target) {
-            Ok(()) => Ok(Published::Yes),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Published::NameTaken),
-            Err(error) => Err(LocalVaultError::io("name", &target)(error)),
-        }
-    });
+    let temporary = temporary(directory)?;
+    let result = disk::write(&temporary, contents)
+        .and_then(|()| disk::link(&temporary, &directory.join(name)));
     // Best effort: what stays is swept by the next writer.
-    let _ = fs::remove_file(&temporary);
-    let published = result?;
-    sync_directory(directory)?;
-    Ok(published)
+    let _ = disk::remove(&temporary);
+    let free = result?;
+    disk::sync_directory(directory)?;
+    Ok(if free { Published::Yes } else { Published::NameTaken })
 }
 
-fn write_private(path: &Path, contents: &[u8]) -> Result<(), LocalVaultError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .and_then(|mut file| file.write_all(contents).and_then(|()| file.sync_all()))
-        .map_err(LocalVaultError::io("write", path))
+/// Gives `contents` the name `name` in `directory`, durably; what had the name is replaced at once and
+/// whole. The caller holds the vault's lock.
+pub(super) fn replace(
+    directory: &Path,
+    name: &str,
+    contents: &[u8],
+) -> Result<(), LocalVaultError> {
+    let temporary = temporary(directory)?;
+    let result = disk::write(&temporary, contents)
+        .and_then(|()| disk::rename(&temporary, &directory.join(name)));
+    if result.is_err() {
+        let _ = disk::remove(&temporary);
+    }
+    result?;
+    disk::sync_directory(directory)
+}
+
+/// Makes the directory `name` in `parent` with all of `files` (name and contents), durably: it appears
+/// with all of them or not at all. The caller holds the vault's lock and has seen that there is none,
+/// or an empty one.
+pub(super) fn install(
+    parent: &Path,
+    name: &str,
+    files: &[(String, &[u8])],
+) -> Result<(), LocalVaultError> {
+    let temporary = temporary(parent)?;
+    let fill = || {
+        disk::create_directory(&temporary)?;
+        for (file, contents) in files {
+            disk::write(&temporary.join(file), contents)?;
+        }
+        disk::sync_directory(&temporary)?;
+        disk::rename(&temporary, &parent.join(name))
+    };
+    if let Err(error) = fill() {
+        let _ = empty_and_remove(&temporary);
+        return Err(error);
+    }
+    disk::sync_directory(parent)
+}
+
+/// Removes the directory `name` of `parent` with its files: at once for every reader, and for good.
+/// The caller holds the vault's lock.
+pub(super) fn uninstall(parent: &Path, name: &str) -> Result<(), LocalVaultError> {
+    let temporary = temporary(parent)?;
+    disk::rename(&parent.join(name), &temporary)?;
+    disk::sync_directory(parent)?;
+    empty_and_remove(&temporary)?;
+    disk::sync_directory(parent)
+}
+
+/// A directory of a vault has files only.
+fn empty_and_remove(directory: &Path) -> Result<(), LocalVaultError> {
+    for file in entries(directory)? {
+        disk::remove(&file)?;
+    }
+    disk::remove_directory(directory)
+}
+
+fn temporary(directory: &Path) -> Result<PathBuf, LocalVaultError> {
+    Ok(directory.join(format!("{TEMPORARY}{}", random_hex()?)))
 }
 
 /// Removes from `directory` what crashed writers left. The caller holds the vault's lock.
 pub(super) fn sweep(directory: &Path) -> Result<(), LocalVaultError> {
-    for path in entries(directory)?.into_iter().filter(|path| is_temporary(path)) {
-        fs::remove_file(&path).map_err(LocalVaultError::io("remove", &path))?;
+    for path in entries(directory)? {
+        if !file_name(&path).is_some_and(|name| name.starts_with(TEMPORARY)) {
+            continue;
+        }
+        let metadata = fs::symlink_metadata(&path).map_err(LocalVaultError::io("read", &path))?;
+        if metadata.is_dir() { empty_and_remove(&path)? } else { disk::remove(&path)? }
     }
     Ok(())
-}
-
-/// Whether `path` is a file that was never published.
-pub(super) fn is_temporary(path: &Path) -> bool {
-    file_name(path).is_some_and(|name| name.starts_with(TEMPORARY))
 }
 
 /// The paths in `directory`; none when it is not there.

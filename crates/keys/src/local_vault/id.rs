@@ -1,49 +1,35 @@
-//! Names and ids of the keys in a local vault.
+//! Ids of local vaults and of the versions of their keys.
 //!
-//! A name becomes a directory's name and an id may come from an attacker's document, so both are
-//! checked character by character before they go near a path.
+//! An id may come from an attacker's document, so it is checked character by character before it goes
+//! near a path.
 
 use std::fmt;
 
 use strongroom::wrap::KeyId;
 
 use super::error::LocalVaultError;
+use crate::vault::{KeyName, VaultError, VersionedKeyId};
 
-/// A key's name: 1 to 127 ASCII letters, digits and hyphens, as in Azure Key Vault. No such name
-/// is a path with a separator, a parent directory or a hidden file.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeyName(String);
-
-impl KeyName {
-    /// Checks `name`.
-    ///
-    /// # Errors
-    ///
-    /// [`LocalVaultError::Name`] when it is empty, too long or has another character.
-    pub fn new(name: &str) -> Result<Self, LocalVaultError> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if (1..=127).contains(&name.len()) && name.bytes().all(allowed) {
-            Ok(Self(name.to_owned()))
-        } else {
-            Err(LocalVaultError::Name { name: name.to_owned() })
-        }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+/// Checks `name`, for an error that is the vault's own.
+///
+/// # Errors
+///
+/// [`LocalVaultError::Name`] when it cannot name a key.
+pub(super) fn key_name(name: &str) -> Result<KeyName, LocalVaultError> {
+    KeyName::new(name).map_err(|_| LocalVaultError::Name { name: name.to_owned() })
 }
 
 /// A vault's id: 16 lower-case hexadecimal digits, drawn at random when the vault is made, so that
 /// the keys of two vaults are never taken for each other.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::local_vault::VaultId;
+///
+/// assert!(VaultId::parse("0123456789abcdef").is_some());
+/// assert!(VaultId::parse("../../etc/passwd").is_none());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultId(String);
 
@@ -58,6 +44,11 @@ impl VaultId {
     pub fn parse(text: &str) -> Option<Self> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (text.len() == 16 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The first part of the ids of the vault's keys.
+    pub(super) fn key_prefix(&self) -> String {
+        format!("local/{self}")
     }
 
     /// The digits.
@@ -86,10 +77,16 @@ pub(crate) fn random_hex() -> Result<String, LocalVaultError> {
 /// ```
 /// use strongroom::wrap::KeyId;
 /// use strongroom_keys::local_vault::LocalKeyId;
+/// use strongroom_keys::vault::VersionedKeyId;
 ///
 /// let id = KeyId::new("local/0123456789abcdef/invoices/3")?;
 /// let id = LocalKeyId::parse(&id)?;
 /// assert_eq!((id.name().as_str(), id.version()), ("invoices", 3));
+///
+/// // The same id, as every kind of vault has it.
+/// let general = VersionedKeyId::try_from(&id)?;
+/// assert_eq!((general.vault(), general.version()), ("local/0123456789abcdef", "3"));
+/// assert_eq!(LocalKeyId::try_from(&general)?, id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +107,11 @@ impl LocalKeyId {
     ///
     /// [`LocalVaultError::ForeignId`] when it is not the id of a key in a local vault.
     pub fn parse(id: &KeyId) -> Result<Self, LocalVaultError> {
-        Self::parts(id.as_str())
-            .ok_or_else(|| LocalVaultError::ForeignId { id: id.as_str().to_owned() })
+        Self::spelled(id.as_str())
+    }
+
+    fn spelled(id: &str) -> Result<Self, LocalVaultError> {
+        Self::parts(id).ok_or_else(|| LocalVaultError::ForeignId { id: id.to_owned() })
     }
 
     fn parts(id: &str) -> Option<Self> {
@@ -147,6 +147,23 @@ impl fmt::Display for LocalKeyId {
     }
 }
 
+impl TryFrom<&VersionedKeyId> for LocalKeyId {
+    type Error = LocalVaultError;
+
+    fn try_from(id: &VersionedKeyId) -> Result<Self, LocalVaultError> {
+        Self::spelled(&id.to_string())
+    }
+}
+
+impl TryFrom<&LocalKeyId> for VersionedKeyId {
+    type Error = VaultError;
+
+    fn try_from(id: &LocalKeyId) -> Result<Self, VaultError> {
+        let vault = id.vault.key_prefix();
+        Self::new(&vault, id.name.clone(), &id.version.to_string())
+    }
+}
+
 /// A version as it is printed: decimal, from 1, without sign or leading zeros.
 pub(crate) fn parse_version(text: &str) -> Option<u32> {
     let version = text.parse().ok().filter(|&version: &u32| version > 0)?;
@@ -156,18 +173,6 @@ pub(crate) fn parse_version(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_follow_the_rule_of_azure_key_vault() {
-        for name in ["a", "invoices-2026", "-", "0", &"x".repeat(127)] {
-            assert_eq!(KeyName::new(name).unwrap().as_str(), name);
-        }
-        let long = "x".repeat(128);
-        for name in ["", ".", "..", "a/b", "../x", "a.b", "a b", "a\0", "ä", "a\n", "/etc", &long]
-        {
-            assert!(matches!(KeyName::new(name), Err(LocalVaultError::Name { .. })), "{name:?}");
-        }
-    }
 
     #[test]
     fn an_id_has_one_spelling() {

@@ -135,6 +135,16 @@ pub enum Operation {
 impl Operation {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Get, Self::WrapKey, Self::UnwrapKey];
+
+    /// As Azure Key Vault spells it: `get`, `wrapKey` or `unwrapKey`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::WrapKey => "wrapKey",
+            Self::UnwrapKey => "unwrapKey",
+        }
+    }
 }
 
 /// A set of operations.
@@ -156,6 +166,18 @@ impl Operations {
     #[must_use]
     pub fn contains(self, operation: Operation) -> bool {
         self.0 & Self::bit(operation) != 0
+    }
+
+    /// What is in one of the two or in both.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     fn bit(operation: Operation) -> u8 {

@@ -176,3 +176,20 @@ impl fmt::Display for VersionedKeyId {
         write!(f, "{}/{}/{}", self.vault, self.name, self.version)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rule_of_azure_key_vault() {
+        for name in ["a", "invoices-2026", "-", "0", &"x".repeat(127)] {
+            assert_eq!(KeyName::new(name).unwrap().as_str(), name);
+        }
+        let long = "x".repeat(128);
+        for name in ["", ".", "..", "a/b", "../x", "a.b", "a b", "a\0", "ä", "a\n", "/etc", &long]
+        {
+            assert!(matches!(KeyName::new(name), Err(VaultError::Invalid { .. })), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a vault does when it is asked: describe, wrap, unwrap, each after the checks of a key vault.
+
+use strongroom::secret::SecretVec;
+use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
+
+use super::attributes::{Attributes, VersionAttributes};
+use super::error::LocalVaultError;
+use super::id::LocalKeyId;
+use super::identities::Identities;
+use super::manifest::Manifest;
+use super::options::KeyKind;
+use super::store::{Material, Store};
+use crate::vault::{
+    KeyDescription, KeyName, KeyType, Operation, Operations, VaultError, VersionedKeyId,
+};
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) enum Caller {
+    /// Whoever can open the directory: may do everything.
+    Owner,
+    /// May do what the vault's grants say.
+    Identity(String),
+}
+
+impl KeyKind {
+    /// What a key of this kind wraps with.
+    pub(super) fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Rsa => Algorithm::RsaOaep256,
+            Self::Oct => Algorithm::A256Kw,
+        }
+    }
+}
+
+impl Store {
+    /// The id of the newest version of `name`.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Identity`], and those of [`Store::live`].
+    pub(super) fn newest(
+        &self,
+        caller: &Caller,
+        name: &KeyName,
+    ) -> Result<LocalKeyId, LocalVaultError> {
+        self.permissions(caller, name)?;
+        self.consistently(name, |_, attributes| Ok(self.key_id(name, newest(attributes))))
+    }
+
+    /// One version of a key, for `caller`: its operations are those of the key that the caller may do.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError`].
+    pub(super) fn describe(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+    ) -> Result<KeyDescription, LocalVaultError> {
+        let permissions = self.require(caller, id, Operation::Get)?;
+        self.with_version(id, |manifest, version| {
+            let (key_type, bits) = match version.kind {
+                KeyKind::Rsa => (KeyType::Rsa { public: self.public_key(id, version)? }, 2048),
+                KeyKind::Oct => (KeyType::Oct, 256),
+            };
+            Ok(KeyDescription {
+                id: VersionedKeyId::try_from(id)
+                    .map_err(|_| LocalVaultError::ForeignId { id: id.to_string() })?,
+                key_type,
+                bits,
+                operations: version.operations.intersection(permissions),
+                enabled: version.enabled,
+                not_before: version.not_before,
+                expires: version.expires,
+                recovery_level: Some(manifest.recovery_level()),
+            })
+        })
+    }
+
+    /// Wraps `payload`.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError`].
+    pub(super) fn wrap(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+        algorithm: Algorithm,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        self.require(caller, id, Operation::WrapKey)?;
+        self.with_version(id, |_, version| {
+            self.may(id, version, Operation::WrapKey)?;
+            does(id, version, algorithm)?;
+            let key = match version.kind {
+                KeyKind::Rsa => WrappingKey::rsa(engine_id(id)?, self.public_key(id, version)?),
+                KeyKind::Oct => match self.material(id, version)? {
+                    Material::Oct(key) => WrappingKey::aes(engine_id(id)?, key),
+                    Material::Rsa(key) => WrappingKey::rsa(engine_id(id)?, key.public_key()),
+                },
+            };
+            key.wrap(payload).map_err(|source| refused(id, source))
+        })
+    }
+
+    /// The RSA key of the newest version of `name`, to wrap with outside of the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError`].
+    pub(super) fn wrapping_key(&self, name: &KeyName) -> Result<WrappingKey, LocalVaultError> {
+        self.consistently(name, |_, attributes| {
+            let id = self.key_id(name, newest(attributes));
+            let version = self.version(&id, attributes)?;
+            self.may(&id, version, Operation::WrapKey)?;
+            Ok(WrappingKey::rsa(engine_id(&id)?, self.public_key(&id, version)?))
+        })
+    }
+
+    /// What each of `wrapped` holds: the key is read once.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError`]; each result has [`LocalVaultError::Key`] where its wrapped key is not this
+    /// key's.
+    pub(super) fn unwrap(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
+        self.require(caller, id, Operation::UnwrapKey)?;
+        let key = self.with_version(id, |_, version| {
+            self.may(id, version, Operation::UnwrapKey)?;
+            does(id, version, algorithm)?;
+            Ok(match self.material(id, version)? {
+                Material::Rsa(key) => UnwrappingKey::rsa(engine_id(id)?, *key),
+                Material::Oct(key) => UnwrappingKey::aes(engine_id(id)?, key),
+            })
+        })?;
+        let unwrapped = key.unwrap_batch(wrapped).into_iter();
+        Ok(unwrapped.map(|one| one.map_err(|source| refused(id, source))).collect())
+    }
+
+    /// Does `work` with the version `id` of a key that is not deleted.
+    fn with_version<T>(
+        &self,
+        id: &LocalKeyId,
+        work: impl Fn(&Manifest, &VersionAttributes) -> Result<T, LocalVaultError>,
+    ) -> Result<T, LocalVaultError> {
+        self.consistently(id.name(), |manifest, attributes| {
+            work(manifest, self.version(id, attributes)?)
+        })
+    }
+
+    /// What `caller` may do with the key `name`.
+    fn permissions(&self, caller: &Caller, name: &KeyName) -> Result<Operations, LocalVaultError> {
+        let Caller::Identity(identity) = caller else {
+            return Ok(Operations::from(Operation::ALL));
+        };
+        // First, so that a vault that is not there is called just that.
+        self.manifest()?;
+        let known = Identities::read(&self.path, &self.id, &self.keyring)?.identities;
+        match known.get(identity).filter(|grants| grants.enabled) {
+            Some(grants) => Ok(grants.of_key(name.as_str())),
+            None => Err(LocalVaultError::Identity {
+                vault: self.path.clone(),
+                identity: identity.clone(),
+            }),
+        }
+    }
+
+    /// The permissions of `caller`, if `operation` is among them and the key is one of this vault.
+    fn require(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+        operation: Operation,
+    ) -> Result<Operations, LocalVaultError> {
+        if *id.vault() != self.id {
+            return Err(LocalVaultError::OtherVault {
+                vault: self.path.clone(),
+                id: id.to_string(),
+                wanted: id.vault().to_string(),
+                found: self.id.to_string(),
+            });
+        }
+        let permissions = self.permissions(caller, id.name())?;
+        match caller {
+            Caller::Identity(identity) if !permissions.contains(operation) => {
+                Err(LocalVaultError::Permission {
+                    identity: identity.clone(),
+                    key: id.to_string(),
+                    operation: operation.name(),
+                })
+            }
+            _ => Ok(permissions),
+        }
+    }
+
+    /// Refuses a version that is disabled, not meant for `operation`, or out of its time to wrap.
+    fn may(
+        &self,
+        id: &LocalKeyId,
+        version: &VersionAttributes,
+        operation: Operation,
+    ) -> Result<(), LocalVaultError> {
+        if !version.enabled {
+            return Err(LocalVaultError::KeyDisabled { id: id.to_string() });
+        }
+        if !version.operations.contains(operation) {
+            return Err(LocalVaultError::Operation {
+                id: id.to_string(),
+                operation: operation.name(),
+            });
+        }
+        if operation != Operation::WrapKey {
+            return Ok(());
+        }
+        let now = self.clock.unix_time();
+        if let Some(not_before) = version.not_before.filter(|&not_before| now < not_before) {
+            return Err(LocalVaultError::NotYetValid { id: id.to_string(), not_before });
+        }
+        if let Some(expires) = version.expires.filter(|&expires| now >= expires) {
+            return Err(LocalVaultError::Expired { id: id.to_string(), expires });
+        }
+        Ok(())
+    }
+}
+
+/// The number of the newest version.
+fn newest(attributes: &Attributes) -> u32 {
+    attributes.versions.last().map_or(0, |version| version.version)
+}
+
+fn does(
+    id: &LocalKeyId,
+    version: &VersionAttributes,
+    algorithm: Algorithm,
+) -> Result<(), LocalVaultError> {
+    if version.kind.algorithm() == algorithm {
+        return Ok(());
+    }
+    Err(LocalVaultError::Algorithm { id: id.to_string(), algorithm: algorithm.name() })
+}
+
+fn refused(id: &LocalKeyId, source: strongroom::Error) -> LocalVaultError {
+    LocalVaultError::Key { key: id.to_string(), source }
+}
+
+fn engine_id(id: &LocalKeyId) -> Result<KeyId, LocalVaultError> {
+    KeyId::new(&id.to_string()).map_err(|source| refused(id, source))
+}
+
+impl LocalVaultError {
+    /// What a caller who asked for `key` must make of it. Only the vault's own word about just this key
+    /// is a refusal; files that cannot be read, or are damaged, never are.
+    #[must_use]
+    pub fn about(self, key: Option<&VersionedKeyId>) -> VaultError {
+        use crate::vault::DeniedReason;
+        let reason = self.to_string();
+        let denied = |reason| VaultError::Denied { reason, key: key.cloned() };
+        match self {
+            Self::KeyDisabled { .. } => denied(DeniedReason::KeyDisabled),
+            Self::KeyMissing { .. } | Self::KeyDeleted { .. } | Self::VersionMissing { .. } => {
+                denied(DeniedReason::KeyMissing)
+            }
+            Self::Permission { .. } | Self::Operation { .. } => denied(DeniedReason::Permission),
+            Self::Identity { .. } => {
+                VaultError::Denied { reason: DeniedReason::Identity, key: None }
+            }
+            Self::Io { .. }
+            | Self::Missing { .. }
+            | Self::Exposed { .. }
+            | Self::Random
+            | Self::Memory
+            | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. } => {
+                VaultError::Unavailable { reason, retry_after: None }
+            }
+            _ => VaultError::Invalid { reason },
+        }
+    }
+}

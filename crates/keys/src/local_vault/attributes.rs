@@ -1,0 +1,184 @@
+//! `attributes.json` of a key: which versions it has, what each may be used for and when, and whether
+//! the key is deleted. It is replaced whole, so every change happens at once or not at all.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use strongroom::rsa::PublicKey;
+use strongroom::secret::Secret;
+
+use super::document::{self, Document};
+use super::error::LocalVaultError;
+use super::id::VaultId;
+use super::keyring::{self, Keyring};
+use super::options::{KeyKind, KeyOptions, Versions};
+use crate::vault::{KeyName, Operations};
+
+/// The name of the file.
+pub(super) const ATTRIBUTES: &str = "attributes.json";
+
+/// The most versions that a key can have: one an hour for more than a year.
+pub(super) const MOST_VERSIONS: usize = 10_000;
+
+/// What `attributes.json` holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Attributes {
+    format: u32,
+    vault: String,
+    name: KeyName,
+    /// Oldest first, never empty.
+    pub(super) versions: Vec<VersionAttributes>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deleted: Option<Deletion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<String>,
+}
+
+/// One version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VersionAttributes {
+    pub(super) version: u32,
+    pub(super) kind: KeyKind,
+    /// Seconds since 1970.
+    pub(super) created: u64,
+    pub(super) enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) not_before: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) expires: Option<u64>,
+    pub(super) operations: Operations,
+    /// [`of_public_key`] or [`of_aes_key`]; a key of format 1 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) fingerprint: Option<String>,
+}
+
+/// When a key was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Deletion {
+    /// Seconds since 1970.
+    pub(super) at: u64,
+    /// Seconds since 1970: under purge protection it stays until then.
+    pub(super) purge_from: u64,
+}
+
+impl Document for Attributes {
+    const LONGEST: u64 = 8 * 1024 * 1024;
+
+    fn check(&mut self) -> &mut Option<String> {
+        &mut self.check
+    }
+}
+
+impl VersionAttributes {
+    /// Of a version made at `created` (seconds since 1970) with `options`.
+    pub(super) fn new(
+        version: u32,
+        created: u64,
+        options: &KeyOptions,
+        fingerprint: Option<String>,
+    ) -> Self {
+        let KeyOptions { kind, enabled, not_before, expires, operations } = *options;
+        Self { version, kind, created, enabled, not_before, expires, operations, fingerprint }
+    }
+}
+
+impl Attributes {
+    /// Of a key with `versions`.
+    pub(super) fn new(vault: &VaultId, name: &KeyName, versions: Vec<VersionAttributes>) -> Self {
+        let (vault, name) = (vault.as_str().to_owned(), name.clone());
+        Self { format: 1, vault, name, versions, deleted: None, check: None }
+    }
+
+    /// The attributes in the directory of the key `name`; `None` where there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`], [`LocalVaultError::Exposed`], [`LocalVaultError::Io`].
+    pub(super) fn read(
+        directory: &Path,
+        vault: &VaultId,
+        name: &KeyName,
+        keyring: &Keyring,
+    ) -> Result<Option<Self>, LocalVaultError> {
+        let file = directory.join(ATTRIBUTES);
+        let Some(found) = document::read::<Self>(keyring, &label(vault, name), &file)? else {
+            return Ok(None);
+        };
+        if found.is_of(vault, name) {
+            return Ok(Some(found));
+        }
+        Err(LocalVaultError::Damaged { path: file, reason: "it is not this key's" })
+    }
+
+    /// Whether these can be the attributes of the key `name`.
+    pub(super) fn is_of(&self, vault: &VaultId, name: &KeyName) -> bool {
+        let numbers: Vec<u32> = self.versions.iter().map(|version| version.version).collect();
+        self.format == 1
+            && self.vault == vault.as_str()
+            && self.name == *name
+            && numbers.first().is_some_and(|&first| first > 0)
+            && numbers.is_sorted_by(|one, next| one < next)
+    }
+
+    /// The key's name.
+    pub(super) fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// As the file's contents.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Io`] where they cannot be written as JSON.
+    pub(super) fn encode(
+        &mut self,
+        vault: &VaultId,
+        keyring: &Keyring,
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        let label = label(vault, &self.name);
+        document::encode(keyring, &label, self)
+    }
+
+    /// The version with this number.
+    pub(super) fn version(&self, number: u32) -> Option<&VersionAttributes> {
+        self.versions.iter().find(|version| version.version == number)
+    }
+
+    /// Those of the versions that `which` names.
+    pub(super) fn select(&mut self, which: Versions) -> &mut [VersionAttributes] {
+        let range = match which {
+            Versions::All => 0..self.versions.len(),
+            Versions::Newest => self.versions.len().saturating_sub(1)..self.versions.len(),
+            Versions::Only(number) => {
+                let at = self.versions.iter().position(|version| version.version == number);
+                at.map_or(0..0, |at| at..at.saturating_add(1))
+            }
+        };
+        self.versions.get_mut(range).unwrap_or_default()
+    }
+}
+
+fn label(vault: &VaultId, name: &KeyName) -> String {
+    format!("{vault}/attributes/{name}")
+}
+
+/// SHA-256 of the key's `SubjectPublicKeyInfo`.
+///
+/// # Errors
+///
+/// [`LocalVaultError::Key`] where it cannot be encoded.
+pub(super) fn of_public_key(key: &PublicKey) -> Result<String, LocalVaultError> {
+    let der = key
+        .to_spki_der()
+        .map_err(|source| LocalVaultError::Key { key: "RSA key".to_owned(), source })?;
+    Ok(base16ct::lower::encode_string(&Sha256::digest(der)))
+}
+
+/// HMAC-SHA-256 of a label under the key: it tells a damaged key, and nothing about a whole one.
+pub(super) fn of_aes_key(key: &Secret<32>) -> String {
+    base16ct::lower::encode_string(keyring::hmac(key, &[b"strongroom/1 fingerprint"]).expose())
+}

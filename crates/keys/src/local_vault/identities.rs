@@ -1,0 +1,110 @@
+//! `identities.json`: who may do what with which key.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::document::{self, Document};
+use super::error::LocalVaultError;
+use super::id::VaultId;
+use super::keyring::Keyring;
+use crate::vault::{KeyName, Operations};
+
+/// The name of the file.
+pub(super) const IDENTITIES: &str = "identities.json";
+
+/// What `identities.json` holds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identities {
+    pub(super) identities: BTreeMap<String, Grants>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<String>,
+}
+
+/// What one identity may do: what is granted for every key, and what is granted for single ones.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::vault::{Operation, Operations};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// vault.grant("billing", Some("invoices"), Operations::from([Operation::Get]))?;
+///
+/// let grants = &vault.identities()?["billing"];
+/// assert!(grants.enabled && grants.every_key == Operations::default());
+/// assert!(grants.of_key("invoices").contains(Operation::Get));
+/// assert!(!grants.of_key("contracts").contains(Operation::Get));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grants {
+    /// Whether the identity is known to the vault at all at the moment.
+    pub enabled: bool,
+    /// What it may do with every key.
+    pub every_key: Operations,
+    /// What it may do with single keys, in addition.
+    pub keys: BTreeMap<KeyName, Operations>,
+}
+
+impl Default for Grants {
+    /// Enabled, without any permission.
+    fn default() -> Self {
+        Self { enabled: true, every_key: Operations::default(), keys: BTreeMap::new() }
+    }
+}
+
+impl Grants {
+    /// All that the identity may do with the key `name`.
+    #[must_use]
+    pub fn of_key(&self, name: &str) -> Operations {
+        let single = self.keys.iter().find(|(key, _)| key.as_str() == name);
+        single.map_or(self.every_key, |(_, operations)| self.every_key.union(*operations))
+    }
+}
+
+impl Document for Identities {
+    const LONGEST: u64 = 8 * 1024 * 1024;
+
+    fn check(&mut self) -> &mut Option<String> {
+        &mut self.check
+    }
+}
+
+impl Identities {
+    /// Those of the vault in `path`: none, where none was ever granted anything.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`], [`LocalVaultError::Exposed`], [`LocalVaultError::Io`].
+    pub(super) fn read(
+        path: &Path,
+        vault: &VaultId,
+        keyring: &Keyring,
+    ) -> Result<Self, LocalVaultError> {
+        let found = document::read(keyring, &label(vault), &path.join(IDENTITIES))?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// As the file's contents.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Io`] where they cannot be written as JSON.
+    pub(super) fn encode(
+        &mut self,
+        vault: &VaultId,
+        keyring: &Keyring,
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        document::encode(keyring, &label(vault), self)
+    }
+}
+
+fn label(vault: &VaultId) -> String {
+    format!("{vault}/identities")
+}

@@ -1,0 +1,418 @@
+//! The life of a key: created, rotated, disabled, deleted, recovered, purged. Each change is one step on
+//! the disk, made under the vault's lock.
+
+use std::fs::File;
+
+use strongroom::rsa::PrivateKey;
+use strongroom::secret::{Secret, SecretVec};
+
+use super::LocalVault;
+use super::attributes::{self, ATTRIBUTES, Attributes, Deletion, MOST_VERSIONS, VersionAttributes};
+use super::disk;
+use super::error::LocalVaultError;
+use super::files::{self, Published};
+use super::id::{self, LocalKeyId};
+use super::listing::DeletedKey;
+use super::manifest::{FORMAT, MANIFEST, Manifest};
+use super::options::{KeyKind, KeyOptions, Versions};
+use super::store::{Material, Store, private_files, public_file};
+use crate::vault::KeyName;
+
+const SECONDS_A_DAY: u64 = 86_400;
+
+/// The vault's lock, and the manifest as it is under it.
+pub(super) struct Locked<'a> {
+    pub(super) store: &'a Store,
+    pub(super) manifest: Manifest,
+    _lock: File,
+}
+
+/// A version that is about to be kept.
+pub(super) struct NewVersion {
+    pub(super) private: SecretVec,
+    pub(super) public: Option<String>,
+    pub(super) attributes: VersionAttributes,
+}
+
+impl LocalVault {
+    /// Creates the key `name` with a fresh RSA-2048 key as version 1, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::create_with`].
+    pub fn create(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
+        self.create_with(name, KeyOptions::default())
+    }
+
+    /// Creates the key `name` with a fresh key as version 1, as `options` have it, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyExists`] or [`LocalVaultError::KeyDeleted`] when
+    /// the name will not do; [`LocalVaultError::Setting`] when an option cannot be;
+    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key
+    /// cannot be made or kept.
+    #[expect(clippy::needless_pass_by_value, reason = "options are made for one call")]
+    pub fn create_with(
+        &self,
+        name: &str,
+        options: KeyOptions,
+    ) -> Result<LocalKeyId, LocalVaultError> {
+        let name = id::key_name(name)?;
+        self.0.require_free(&self.0.manifest()?, &name)?;
+        check_dates(options.not_before, options.expires)?;
+        let material = generate(options.kind, &name)?;
+        self.0.create(&name, &material, &options)
+    }
+
+    /// Creates the key `name` with `key`, made elsewhere, as version 1, and returns its id. Reading a
+    /// private key has checked it: two primes of 1024 bits that are not close, and all that follows.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::create_with`]; [`LocalVaultError::Setting`] where `options` ask for an AES
+    /// key.
+    #[expect(clippy::needless_pass_by_value, reason = "the vault has it from now on")]
+    pub fn import_rsa(
+        &self,
+        name: &str,
+        key: PrivateKey,
+        options: KeyOptions,
+    ) -> Result<LocalKeyId, LocalVaultError> {
+        let name = id::key_name(name)?;
+        check_dates(options.not_before, options.expires)?;
+        if options.kind != KeyKind::Rsa {
+            let (what, reason) = ("the kind of an imported key", "it is RSA; import it as that");
+            return Err(LocalVaultError::Setting { what, reason });
+        }
+        self.0.create(&name, &Material::Rsa(Box::new(key)), &options)
+    }
+
+    /// Adds the next version, a fresh key of the newest one's kind and operations, to the key `name`,
+    /// and returns its id. It is enabled and has no dates. Older versions stay: documents that they
+    /// wrapped still need them.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
+    /// there is no such key; [`LocalVaultError::TooManyVersions`]; [`LocalVaultError::Contended`] when
+    /// another process writes without the lock; [`LocalVaultError::Random`], [`LocalVaultError::Key`] or
+    /// [`LocalVaultError::Io`] when the key cannot be made or kept.
+    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
+        let name = id::key_name(name)?;
+        let options = next_options(&self.0.live(&self.0.manifest()?, &name)?);
+        // Outside of the lock: it may take a second.
+        let material = generate(options.kind, &name)?;
+        let contended = || LocalVaultError::Contended { name: name.to_string() };
+
+        let locked = self.0.lock()?;
+        let directory = self.0.directory(&name);
+        let mut attributes = self.0.live(&locked.manifest, &name)?;
+        files::sweep(&directory)?;
+        // A key file that is not listed is what a crash left. Its number is not used again, and it is
+        // not removed before the key is purged: no key file ever is, whatever brought it there.
+        let taken = private_files(&directory)?.into_iter();
+        let listed = attributes.versions.iter().map(|version| version.version);
+        let number = taken.chain(listed).max().unwrap_or(0).checked_add(1);
+        let number = number.filter(|_| attributes.versions.len() < MOST_VERSIONS);
+        let number =
+            number.ok_or_else(|| LocalVaultError::TooManyVersions { name: name.to_string() })?;
+        let id = self.0.key_id(&name, number);
+        let version = self.0.new_version(&id, &material, &options)?;
+        if let Some(public) = &version.public {
+            // What a crash left of this number was never used.
+            files::replace(&directory, &public_file(number), public.as_bytes())?;
+        }
+        let private = self.0.private_file(&version.attributes);
+        match files::publish(&directory, &private, version.private.expose())? {
+            Published::Yes => {}
+            Published::NameTaken => return Err(contended()),
+        }
+        attributes.versions.push(version.attributes);
+        locked.write(&name, &mut attributes)?;
+        Ok(id)
+    }
+
+    /// Enables or disables versions of the key `name`. A disabled version neither wraps nor unwraps.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`], [`LocalVaultError::KeyDeleted`] or
+    /// [`LocalVaultError::VersionMissing`] when there is no such key; [`LocalVaultError::Damaged`] or
+    /// [`LocalVaultError::Io`] when it cannot be changed.
+    pub fn set_enabled(
+        &self,
+        name: &str,
+        versions: Versions,
+        enabled: bool,
+    ) -> Result<(), LocalVaultError> {
+        self.0.change(name, versions, |version| version.enabled = enabled)
+    }
+
+    /// Sets from when (`not_before`) and until when (`expires`) versions of the key `name` wrap, in
+    /// seconds since 1970; `None` for no such limit. They unwrap at any time.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Setting`] where the one is not before the other, and those of
+    /// [`LocalVault::set_enabled`].
+    pub fn set_dates(
+        &self,
+        name: &str,
+        versions: Versions,
+        not_before: Option<u64>,
+        expires: Option<u64>,
+    ) -> Result<(), LocalVaultError> {
+        check_dates(not_before, expires)?;
+        self.0.change(name, versions, |version| {
+            (version.not_before, version.expires) = (not_before, expires);
+        })
+    }
+
+    /// Deletes the key `name` with all its versions: none of them is to be had until it is recovered,
+    /// and its name is not free until it is purged.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
+    /// there is no such key; [`LocalVaultError::Damaged`] or [`LocalVaultError::Io`] when it cannot be
+    /// changed.
+    pub fn delete(&self, name: &str) -> Result<DeletedKey, LocalVaultError> {
+        let name = id::key_name(name)?;
+        let locked = self.0.lock()?;
+        let mut attributes = self.0.live(&locked.manifest, &name)?;
+        let at = self.0.clock.unix_time();
+        let retention = u64::from(locked.manifest.retention_days).saturating_mul(SECONDS_A_DAY);
+        let purge_from = at.saturating_add(retention);
+        attributes.deleted = Some(Deletion { at, purge_from });
+        locked.write(&name, &mut attributes)?;
+        Ok(DeletedKey { key: self.0.entry(&name, &attributes), deleted_at: at, purge_from })
+    }
+
+    /// Brings the deleted key `name` back, as it was.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::NotDeleted`] when it is not deleted, and those of [`LocalVault::delete`].
+    pub fn recover(&self, name: &str) -> Result<(), LocalVaultError> {
+        let name = id::key_name(name)?;
+        let locked = self.0.lock()?;
+        let mut attributes = self.0.deleted(&locked.manifest, &name)?.1;
+        attributes.deleted = None;
+        locked.write(&name, &mut attributes)
+    }
+
+    /// Destroys the deleted key `name`: what its versions wrapped can never be opened again, but for
+    /// backups of the key. What the disk itself keeps of removed files is for the disk to say.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::NotDeleted`] when it is not deleted; [`LocalVaultError::PurgeProtected`] before
+    /// its time in a vault with purge protection; and those of [`LocalVault::delete`].
+    pub fn purge(&self, name: &str) -> Result<(), LocalVaultError> {
+        let name = id::key_name(name)?;
+        let locked = self.0.lock()?;
+        let (deletion, _) = self.0.deleted(&locked.manifest, &name)?;
+        let purge_from = deletion.purge_from;
+        if locked.manifest.purge_protection && self.0.clock.unix_time() < purge_from {
+            return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
+        }
+        files::uninstall(&self.0.keys(), name.as_str())
+    }
+}
+
+impl Store {
+    /// Waits for the vault's lock, clears what crashed writers left, and raises the format.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::manifest`].
+    pub(super) fn lock(&self) -> Result<Locked<'_>, LocalVaultError> {
+        if !self.path.is_dir() {
+            return Err(LocalVaultError::Missing { path: self.path.clone() });
+        }
+        let lock = files::lock_directory(&self.path)?;
+        let manifest = self.manifest()?;
+        files::sweep(&self.path)?;
+        if !files::is_directory(&self.keys())? {
+            disk::create_directory(&self.keys())?;
+            disk::sync_directory(&self.path)?;
+        }
+        files::sweep(&self.keys())?;
+        let mut locked = Locked { store: self, manifest, _lock: lock };
+        if locked.manifest.format < FORMAT {
+            for name in self.names()? {
+                if let Some(mut attributes) = self.attributes(&locked.manifest, &name)? {
+                    locked.write(&name, &mut attributes)?;
+                }
+            }
+            locked.manifest.format = FORMAT;
+            locked.write_manifest()?;
+        }
+        Ok(locked)
+    }
+
+    /// Refuses a name that a key has, or had and was not purged.
+    pub(super) fn require_free(
+        &self,
+        manifest: &Manifest,
+        name: &KeyName,
+    ) -> Result<(), LocalVaultError> {
+        if !files::is_directory(&self.keys())? {
+            return Ok(());
+        }
+        let (vault, name) = match self.attributes(manifest, name)? {
+            None => return Ok(()),
+            Some(found) => match found.deleted {
+                None => (self.path.clone(), name.to_string()),
+                Some(_) => return self.live(manifest, name).map(drop),
+            },
+        };
+        Err(LocalVaultError::KeyExists { vault, name })
+    }
+
+    fn create(
+        &self,
+        name: &KeyName,
+        material: &Material,
+        options: &KeyOptions,
+    ) -> Result<LocalKeyId, LocalVaultError> {
+        let id = self.key_id(name, 1);
+        let version = self.new_version(&id, material, options)?;
+        let locked = self.lock()?;
+        // Others may have been here while the key was drawn.
+        locked.install(name, &[version])?;
+        Ok(id)
+    }
+
+    fn new_version(
+        &self,
+        id: &LocalKeyId,
+        material: &Material,
+        options: &KeyOptions,
+    ) -> Result<NewVersion, LocalVaultError> {
+        let (public, fingerprint) = match material {
+            Material::Rsa(key) => {
+                let key = key.public_key();
+                let refused = |source| LocalVaultError::Key { key: id.to_string(), source };
+                (Some(key.to_spki_pem().map_err(refused)?), attributes::of_public_key(&key)?)
+            }
+            Material::Oct(key) => (None, attributes::of_aes_key(key)),
+        };
+        let created = self.clock.unix_time();
+        let attributes = VersionAttributes::new(id.version(), created, options, Some(fingerprint));
+        Ok(NewVersion { private: self.contents(id, material)?, public, attributes })
+    }
+
+    fn change(
+        &self,
+        name: &str,
+        which: Versions,
+        change: impl Fn(&mut VersionAttributes),
+    ) -> Result<(), LocalVaultError> {
+        let name = id::key_name(name)?;
+        let locked = self.lock()?;
+        let mut attributes = self.live(&locked.manifest, &name)?;
+        let selected = attributes.select(which);
+        if let (Versions::Only(number), true) = (which, selected.is_empty()) {
+            let id = self.key_id(&name, number).to_string();
+            return Err(LocalVaultError::VersionMissing { vault: self.path.clone(), id });
+        }
+        selected.iter_mut().for_each(change);
+        locked.write(&name, &mut attributes)
+    }
+
+    /// The attributes of a deleted key.
+    fn deleted(
+        &self,
+        manifest: &Manifest,
+        name: &KeyName,
+    ) -> Result<(Deletion, Attributes), LocalVaultError> {
+        match self.attributes(manifest, name)? {
+            Some(found) => match found.deleted {
+                Some(deletion) => Ok((deletion, found)),
+                None => Err(LocalVaultError::NotDeleted { name: name.to_string() }),
+            },
+            None => Err(match self.live(manifest, name) {
+                Err(error) => error,
+                Ok(_) => LocalVaultError::NotDeleted { name: name.to_string() },
+            }),
+        }
+    }
+}
+
+impl Locked<'_> {
+    /// Keeps the attributes of the key `name`: the change is done when its file has its name.
+    pub(super) fn write(
+        &self,
+        name: &KeyName,
+        attributes: &mut Attributes,
+    ) -> Result<(), LocalVaultError> {
+        let contents = attributes.encode(&self.store.id, &self.store.keyring)?;
+        files::replace(&self.store.directory(name), ATTRIBUTES, &contents)
+    }
+
+    /// Keeps the manifest.
+    pub(super) fn write_manifest(&mut self) -> Result<(), LocalVaultError> {
+        let contents = self.manifest.encode(&self.store.id, &self.store.keyring)?;
+        files::replace(&self.store.path, MANIFEST, &contents)
+    }
+
+    /// Makes the key `name` with `versions`, at once.
+    pub(super) fn install(
+        &self,
+        name: &KeyName,
+        versions: &[NewVersion],
+    ) -> Result<(), LocalVaultError> {
+        let store = self.store;
+        store.require_free(&self.manifest, name)?;
+        // An earlier build's crash may have left a directory without a key.
+        files::sweep(&store.directory(name))?;
+        let listed = versions.iter().map(|version| version.attributes.clone()).collect();
+        let mut attributes = Attributes::new(&store.id, name, listed);
+        let listed = attributes.encode(&store.id, &store.keyring)?;
+        let mut files = vec![(ATTRIBUTES.to_owned(), &listed[..])];
+        for version in versions {
+            let private = store.private_file(&version.attributes);
+            files.push((private, version.private.expose()));
+            if let Some(public) = &version.public {
+                files.push((public_file(version.attributes.version), public.as_bytes()));
+            }
+        }
+        files::install(&store.keys(), name.as_str(), &files)
+    }
+}
+
+/// What the next version is like.
+fn next_options(attributes: &Attributes) -> KeyOptions {
+    let usual = KeyOptions::default();
+    attributes.versions.last().map_or_else(KeyOptions::default, |newest| KeyOptions {
+        kind: newest.kind,
+        operations: newest.operations,
+        ..usual
+    })
+}
+
+fn check_dates(not_before: Option<u64>, expires: Option<u64>) -> Result<(), LocalVaultError> {
+    match (not_before, expires) {
+        (Some(not_before), Some(expires)) if not_before >= expires => {
+            Err(LocalVaultError::Setting {
+                what: "the key's dates",
+                reason: "give an expiry that is later than the not-before date",
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A fresh key for `name`.
+fn generate(kind: KeyKind, name: &KeyName) -> Result<Material, LocalVaultError> {
+    let refused = |source| match source {
+        strongroom::Error::Random => LocalVaultError::Random,
+        source => LocalVaultError::Key { key: name.to_string(), source },
+    };
+    Ok(match kind {
+        KeyKind::Rsa => Material::Rsa(Box::new(PrivateKey::generate().map_err(refused)?)),
+        KeyKind::Oct => Material::Oct(Secret::generate().map_err(refused)?),
+    })
+}

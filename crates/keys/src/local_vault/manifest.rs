@@ -1,0 +1,166 @@
+//! `vault.json`, the file that makes a directory a vault: its id and what holds for all of its keys.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use strongroom::secret::SecretVec;
+
+use super::document::{self, Document};
+use super::error::LocalVaultError;
+use super::files;
+use super::id::VaultId;
+use super::keyring::{Keyring, PassphraseLock};
+use crate::vault::{Place, RecoveryLevel};
+
+/// The name of the file.
+pub(super) const MANIFEST: &str = "vault.json";
+
+/// The format that is written. Format 1 has key files alone; it is read, and raised by the first change,
+/// so that no earlier build overlooks that a key is disabled.
+pub(super) const FORMAT: u32 = 2;
+
+/// What `vault.json` holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub(super) format: u32,
+    pub(super) id: String,
+    #[serde(default = "default_retention")]
+    pub(super) retention_days: u32,
+    #[serde(default)]
+    pub(super) purge_protection: bool,
+    #[serde(default)]
+    pub(super) place: Place,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) passphrase: Option<PassphraseLock>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    check: Option<String>,
+}
+
+fn default_retention() -> u32 {
+    90
+}
+
+impl Document for Manifest {
+    const LONGEST: u64 = 64 * 1024;
+
+    fn check(&mut self) -> &mut Option<String> {
+        &mut self.check
+    }
+}
+
+impl Manifest {
+    /// Of a new vault.
+    pub(super) fn new(
+        id: &VaultId,
+        retention_days: u32,
+        purge_protection: bool,
+        place: Place,
+    ) -> Self {
+        let id = id.as_str().to_owned();
+        let (passphrase, check) = (None, None);
+        Self { format: FORMAT, id, retention_days, purge_protection, place, passphrase, check }
+    }
+
+    /// The manifest in `path` as it stands, not authenticated, and the vault's id; `None` where there
+    /// is none.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`], [`LocalVaultError::Format`], [`LocalVaultError::Exposed`],
+    /// [`LocalVaultError::Io`].
+    pub(super) fn read(path: &Path) -> Result<Option<(Self, VaultId)>, LocalVaultError> {
+        /// What every format has.
+        #[derive(Deserialize)]
+        struct AnyFormat {
+            format: u32,
+        }
+
+        let file = path.join(MANIFEST);
+        let Some(text) = files::read_private(&file, Self::LONGEST)? else { return Ok(None) };
+        let damaged = |reason| LocalVaultError::Damaged { path: file.clone(), reason };
+        let not_json = |_| damaged("it is not the vault's JSON");
+        let AnyFormat { format } = serde_json::from_str(&text).map_err(not_json)?;
+        if !(1..=FORMAT).contains(&format) {
+            return Err(LocalVaultError::Format { path: path.to_owned(), found: format });
+        }
+        let manifest: Self = serde_json::from_str(&text).map_err(not_json)?;
+        let id = VaultId::parse(&manifest.id)
+            .ok_or_else(|| damaged("its id is not 16 lower-case hexadecimal digits"))?;
+        Ok(Some((manifest, id)))
+    }
+
+    /// The keys that the passphrase opens, and with them whether the manifest is authentic.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::PassphraseNeeded`], [`LocalVaultError::PassphraseWrong`],
+    /// [`LocalVaultError::NoPassphrase`], [`LocalVaultError::Damaged`].
+    pub(super) fn unlock(
+        &mut self,
+        path: &Path,
+        id: &VaultId,
+        passphrase: Option<&SecretVec>,
+    ) -> Result<Keyring, LocalVaultError> {
+        let keyring = match (&self.passphrase, passphrase) {
+            (None, None) => Keyring::open(),
+            (Some(lock), Some(passphrase)) => {
+                Keyring::sealed(lock.unlock(id, passphrase, &path.join(MANIFEST))?)
+            }
+            (Some(_), None) => {
+                return Err(LocalVaultError::PassphraseNeeded { path: path.to_owned() });
+            }
+            (None, Some(_)) => {
+                return Err(LocalVaultError::NoPassphrase { path: path.to_owned() });
+            }
+        };
+        self.authenticate(path, id, &keyring)?;
+        Ok(keyring)
+    }
+
+    /// Refuses a manifest that something other than the vault wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`].
+    pub(super) fn authenticate(
+        &mut self,
+        path: &Path,
+        id: &VaultId,
+        keyring: &Keyring,
+    ) -> Result<(), LocalVaultError> {
+        let expected = self.id == id.as_str() && self.passphrase.is_some() == keyring.is_sealed();
+        // The earlier format has no check and no passphrase.
+        let earlier = self.format == 1 && self.check.is_none() && !keyring.is_sealed();
+        if expected && (earlier || document::holds(keyring, &label(id), self)?) {
+            return Ok(());
+        }
+        Err(LocalVaultError::Damaged {
+            path: path.join(MANIFEST),
+            reason: "it was changed by something other than the vault",
+        })
+    }
+
+    /// As the file's contents.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Io`] where it cannot be written as JSON.
+    pub(super) fn encode(
+        &mut self,
+        id: &VaultId,
+        keyring: &Keyring,
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        document::encode(keyring, &label(id), self)
+    }
+
+    /// In Azure Key Vault's words.
+    pub(super) fn recovery_level(&self) -> RecoveryLevel {
+        let kind = if self.retention_days < 90 { "CustomizedRecoverable" } else { "Recoverable" };
+        let purgeable = if self.purge_protection { "" } else { "+Purgeable" };
+        RecoveryLevel::new(&format!("{kind}{purgeable}"))
+    }
+}
+
+fn label(id: &VaultId) -> String {
+    format!("{id}/vault")
+}

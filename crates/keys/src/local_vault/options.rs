@@ -1,0 +1,222 @@
+//! What can be chosen: for a vault, for opening one, for a key.
+
+use std::sync::Arc;
+
+use strongroom::secret::SecretVec;
+
+use super::error::LocalVaultError;
+use crate::clock::{Clock, SystemClock};
+use crate::vault::{Operation, Operations, Place};
+
+/// What a new vault is like.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::secret::SecretVec;
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{InitOptions, LocalVaultError, PassphraseCost};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("vault");
+/// let options = InitOptions {
+///     purge_protection: true,
+///     passphrase: Some(SecretVec::from(b"correct horse battery staple".to_vec())),
+/// #   cost: PassphraseCost { memory_kib: 64, passes: 1, lanes: 1 },
+///     ..InitOptions::default()
+/// };
+/// LocalVault::init_with(&path, options)?;
+///
+/// let error = LocalVault::open(&path).unwrap_err();
+/// assert!(matches!(error, LocalVaultError::PassphraseNeeded { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct InitOptions {
+    /// For how many days a deleted key can be recovered at least, under purge protection: 7 to 90.
+    /// It stays as it is for the vault's life.
+    pub retention_days: u32,
+    /// Whether a deleted key cannot be purged before its time. It cannot be taken back.
+    pub purge_protection: bool,
+    /// The tenant and region that the vault stands for.
+    pub place: Place,
+    /// Seals the private keys and authenticates everything else; `None` relies on the permission bits
+    /// of the directory.
+    pub passphrase: Option<SecretVec>,
+    /// What trying one passphrase costs.
+    pub cost: PassphraseCost,
+    /// Says when keys begin, expire and may be purged.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for InitOptions {
+    /// 90 days, no purge protection, no passphrase, no place, the system's clock.
+    fn default() -> Self {
+        Self {
+            retention_days: 90,
+            purge_protection: false,
+            place: Place::default(),
+            passphrase: None,
+            cost: PassphraseCost::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// How a vault is opened.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::OpenOptions;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("vault");
+/// let made = LocalVault::init(&path)?;
+/// let opened = LocalVault::open_with(&path, OpenOptions::default())?;
+/// assert_eq!(opened.id(), made.id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct OpenOptions {
+    /// The vault's passphrase, if it has one.
+    pub passphrase: Option<SecretVec>,
+    /// Says when keys begin, expire and may be purged.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for OpenOptions {
+    /// No passphrase, the system's clock.
+    fn default() -> Self {
+        Self { passphrase: None, clock: Arc::new(SystemClock) }
+    }
+}
+
+/// What it costs to try one passphrase: the parameters of Argon2id (RFC 9106).
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::local_vault::PassphraseCost;
+///
+/// let cost = PassphraseCost { memory_kib: 256 * 1024, ..PassphraseCost::default() };
+/// assert_eq!((cost.passes, cost.lanes), (3, 4));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassphraseCost {
+    /// Memory in KiB: 8 for each lane to 1 GiB.
+    pub memory_kib: u32,
+    /// Passes over the memory: 1 to 16, and 4 GiB altogether.
+    pub passes: u32,
+    /// Lanes: 1 to 16.
+    pub lanes: u32,
+}
+
+impl Default for PassphraseCost {
+    /// The second choice of RFC 9106 section 4: 64 MiB, 3 passes, 4 lanes.
+    fn default() -> Self {
+        Self { memory_kib: 64 * 1024, passes: 3, lanes: 4 }
+    }
+}
+
+impl PassphraseCost {
+    /// Refuses what could keep a machine busy for minutes: the numbers may come from a hostile file.
+    pub(super) fn check(self) -> Result<(), LocalVaultError> {
+        const GIB: u32 = 1024 * 1024;
+        let Self { memory_kib, passes, lanes } = self;
+        let total = memory_kib.saturating_mul(passes);
+        if (1..=16).contains(&lanes)
+            && (1..=16).contains(&passes)
+            && (8 * lanes..=GIB).contains(&memory_kib)
+            && total <= 4 * GIB
+        {
+            return Ok(());
+        }
+        Err(LocalVaultError::Setting {
+            what: "the passphrase's cost",
+            reason: "give 8 KiB a lane to 1 GiB of memory, 1 to 16 passes (4 GiB altogether) and 1 to \
+                     16 lanes",
+        })
+    }
+}
+
+/// What kind of key a vault makes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum KeyKind {
+    /// RSA with 2048 bits; wraps with RSA-OAEP-256, outside of the vault as well.
+    #[default]
+    #[serde(rename = "RSA")]
+    Rsa,
+    /// AES with 256 bits (`oct`, as JOSE has it); wraps with A256KW, inside the vault only.
+    #[serde(rename = "oct")]
+    Oct,
+}
+
+/// What a new key is like.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{KeyKind, KeyOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// let id = vault.create_with("service", KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() })?;
+/// assert_eq!(vault.show("service")?.versions[0].id, id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyOptions {
+    /// RSA or AES.
+    pub kind: KeyKind,
+    /// Whether it can be used at once.
+    pub enabled: bool,
+    /// Seconds since 1970: earlier, the key does not wrap.
+    pub not_before: Option<u64>,
+    /// Seconds since 1970: from then on, the key does not wrap.
+    pub expires: Option<u64>,
+    /// What the key may be used for.
+    pub operations: Operations,
+}
+
+impl Default for KeyOptions {
+    /// RSA, enabled, no dates, wraps and unwraps.
+    fn default() -> Self {
+        Self {
+            kind: KeyKind::default(),
+            enabled: true,
+            not_before: None,
+            expires: None,
+            operations: Operations::from([Operation::WrapKey, Operation::UnwrapKey]),
+        }
+    }
+}
+
+/// Which versions of a key a change is for.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{KeyKind, KeyOptions, Versions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// vault.create_with("service", KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() })?;
+/// vault.rotate("service")?;
+/// vault.set_enabled("service", Versions::Only(1), false)?;
+/// let enabled: Vec<bool> = vault.show("service")?.versions.iter().map(|v| v.enabled).collect();
+/// assert_eq!(enabled, [false, true]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Versions {
+    /// Every version there is now.
+    All,
+    /// The newest.
+    Newest,
+    /// The one with this number.
+    Only(u32),
+}

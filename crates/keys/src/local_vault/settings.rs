@@ -1,0 +1,182 @@
+//! What holds for the whole vault: purge protection, the passphrase, and who may do what.
+
+use std::collections::BTreeMap;
+
+use strongroom::secret::SecretVec;
+
+use super::LocalVault;
+use super::error::LocalVaultError;
+use super::files;
+use super::id;
+use super::identities::{Grants, IDENTITIES, Identities};
+use super::keyring::PassphraseLock;
+use super::lifecycle::Locked;
+use super::options::PassphraseCost;
+use crate::vault::{Operations, Place, RecoveryLevel};
+
+/// What holds for the whole vault.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// assert!(!vault.settings()?.recovery_level.is_protected());
+/// vault.protect_from_purge()?;
+/// assert!(vault.settings()?.recovery_level.is_protected());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSettings {
+    /// Whether a deleted key is kept for the retention time.
+    pub purge_protection: bool,
+    /// The retention time in days.
+    pub retention_days: u32,
+    /// What both come to, as each key's description says it.
+    pub recovery_level: RecoveryLevel,
+    /// Whether the vault has a passphrase.
+    pub has_passphrase: bool,
+    /// The tenant and region that the vault stands for.
+    pub place: Place,
+}
+
+impl LocalVault {
+    /// What holds for the whole vault at the moment.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Missing`], [`LocalVaultError::Damaged`] or [`LocalVaultError::Io`] when the vault
+    /// cannot be read.
+    pub fn settings(&self) -> Result<VaultSettings, LocalVaultError> {
+        let manifest = self.0.manifest()?;
+        Ok(VaultSettings {
+            purge_protection: manifest.purge_protection,
+            retention_days: manifest.retention_days,
+            recovery_level: manifest.recovery_level(),
+            has_passphrase: manifest.passphrase.is_some(),
+            place: manifest.place,
+        })
+    }
+
+    /// Turns purge protection on, for ever: from now on a deleted key cannot be purged before its
+    /// retention time is over, keys that are deleted already among them.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Missing`], [`LocalVaultError::Damaged`] or [`LocalVaultError::Io`] when the vault
+    /// cannot be changed.
+    pub fn protect_from_purge(&self) -> Result<(), LocalVaultError> {
+        let mut locked = self.0.lock()?;
+        locked.manifest.purge_protection = true;
+        locked.write_manifest()
+    }
+
+    /// Gives a vault that has a passphrase another one. Handles that are open stay so. Backups of the
+    /// file `vault.json` from before still open with the old one.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::NoPassphrase`] where the vault has none: its keys are in the clear, so make a
+    /// new vault; [`LocalVaultError::Setting`] where the cost is out of bounds; and those of
+    /// [`LocalVault::protect_from_purge`].
+    pub fn change_passphrase(
+        &self,
+        passphrase: &SecretVec,
+        cost: PassphraseCost,
+    ) -> Result<(), LocalVaultError> {
+        let no_passphrase = || LocalVaultError::NoPassphrase { path: self.0.path.clone() };
+        let vault_key = self.0.keyring.vault_key().ok_or_else(no_passphrase)?;
+        let lock = PassphraseLock::new(&self.0.id, vault_key, passphrase, cost)?;
+        let mut locked = self.0.lock()?;
+        locked.manifest.passphrase = Some(lock);
+        locked.write_manifest()
+    }
+
+    /// Lets `identity` do just `operations`, with the key `key` or with every key: it replaces what was
+    /// granted there before, and no operations take it away. The identity is known from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Setting`] where the identity is not 1 to 127 visible ASCII characters;
+    /// [`LocalVaultError::Name`] where the key's name cannot be one (the key itself need not be there
+    /// yet); and those of [`LocalVault::protect_from_purge`].
+    pub fn grant(
+        &self,
+        identity: &str,
+        key: Option<&str>,
+        operations: Operations,
+    ) -> Result<(), LocalVaultError> {
+        let key = key.map(id::key_name).transpose()?;
+        let visible = identity.bytes().all(|byte| byte.is_ascii_graphic());
+        if !visible || !(1..=127).contains(&identity.len()) {
+            let (what, reason) = ("the identity", "give 1 to 127 visible ASCII characters");
+            return Err(LocalVaultError::Setting { what, reason });
+        }
+        self.change_identities(|identities| {
+            let grants = identities.entry(identity.to_owned()).or_default();
+            match key {
+                None => grants.every_key = operations,
+                Some(key) if operations == Operations::default() => drop(grants.keys.remove(&key)),
+                Some(key) => drop(grants.keys.insert(key, operations)),
+            }
+            Ok(())
+        })
+    }
+
+    /// Enables or disables `identity`: a disabled one is as unknown, and keeps its grants.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Identity`] where it is not known, and those of
+    /// [`LocalVault::protect_from_purge`].
+    pub fn set_identity_enabled(
+        &self,
+        identity: &str,
+        enabled: bool,
+    ) -> Result<(), LocalVaultError> {
+        self.change_identities(|identities| {
+            let grants = identities.get_mut(identity).ok_or_else(|| self.unknown(identity))?;
+            grants.enabled = enabled;
+            Ok(())
+        })
+    }
+
+    /// Forgets `identity` and all that it was granted.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Identity`] where it is not known, and those of
+    /// [`LocalVault::protect_from_purge`].
+    pub fn remove_identity(&self, identity: &str) -> Result<(), LocalVaultError> {
+        self.change_identities(|identities| {
+            identities.remove(identity).map(drop).ok_or_else(|| self.unknown(identity))
+        })
+    }
+
+    /// Who is known to the vault, and what each may do.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::settings`].
+    pub fn identities(&self) -> Result<BTreeMap<String, Grants>, LocalVaultError> {
+        self.0.manifest()?;
+        Ok(Identities::read(&self.0.path, &self.0.id, &self.0.keyring)?.identities)
+    }
+
+    fn change_identities(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, Grants>) -> Result<(), LocalVaultError>,
+    ) -> Result<(), LocalVaultError> {
+        let Locked { store, .. } = &self.0.lock()?;
+        let mut identities = Identities::read(&store.path, &store.id, &store.keyring)?;
+        change(&mut identities.identities)?;
+        let contents = identities.encode(&store.id, &store.keyring)?;
+        files::replace(&store.path, IDENTITIES, &contents)
+    }
+
+    fn unknown(&self, identity: &str) -> LocalVaultError {
+        LocalVaultError::Identity { vault: self.0.path.clone(), identity: identity.to_owned() }
+    }
+}
