@@ -108,7 +108,6 @@ impl LocalVault {
         let locked = self.0.lock()?;
         let directory = self.0.directory(&name);
         let mut attributes = self.0.live(&locked.manifest, &name)?;
-        files::sweep(&directory)?;
         // A key file that is not listed is what a crash left. Its number is not used again, and it is
         // not removed before the key is purged: no key file ever is, whatever brought it there.
         let taken = private_files(&directory)?.into_iter();
@@ -239,6 +238,12 @@ impl Store {
             disk::sync_directory(&self.path)?;
         }
         files::sweep(&self.keys())?;
+        for entry in files::entries(&self.keys())? {
+            // What is no directory is for those who read it to refuse.
+            if matches!(files::is_directory(&entry), Ok(true)) {
+                files::sweep(&entry)?;
+            }
+        }
         let mut locked = Locked { store: self, manifest, _lock: lock };
         if locked.manifest.format < FORMAT {
             for name in self.names()? {
@@ -366,8 +371,6 @@ impl Locked<'_> {
     ) -> Result<(), LocalVaultError> {
         let store = self.store;
         store.require_free(&self.manifest, name)?;
-        // An earlier build's crash may have left a directory without a key.
-        files::sweep(&store.directory(name))?;
         let listed = versions.iter().map(|version| version.attributes.clone()).collect();
         let mut attributes = Attributes::new(&store.id, name, listed);
         let listed = attributes.encode(&store.id, &store.keyring)?;
