@@ -46,10 +46,14 @@ pub trait AuditSink: Send + Sync + std::fmt::Debug {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError>;
 }
 
-/// The audit trail cannot be written.
+/// What is wrong with the audit trail.
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the audit trail cannot be written: {reason}; nothing is done that leaves no trace")]
-pub struct AuditError {
-    /// What hindered it.
-    pub reason: String,
+pub enum AuditError {
+    /// A sink could not keep an event.
+    #[error("the audit trail cannot be written: {reason}; nothing is done that leaves no trace")]
+    Unwritable {
+        /// What hindered it.
+        reason: String,
+    },
 }
