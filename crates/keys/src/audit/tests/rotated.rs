@@ -7,7 +7,7 @@ use crate::audit::tail::full_file;
 /// A trail of at least four files, and the number of full ones.
 fn rotated() -> (Trail, u64) {
     let trail = Trail::empty();
-    let sink = trail.sink().rotate_at(3_000);
+    let sink = trail.sink().rotate_at(2_000);
     for time in 1..=LINES {
         sink.record_blocking(&event(time)).unwrap();
     }
@@ -16,7 +16,7 @@ fn rotated() -> (Trail, u64) {
     assert!(verified.files >= 4, "{}", verified.files);
     let full = verified.files - 1;
     for number in 1..=full {
-        assert!(fs::metadata(full_file(&trail.path, number)).unwrap().len() <= 3_000);
+        assert!(fs::metadata(full_file(&trail.path, number)).unwrap().len() <= 2_000);
     }
     (trail, full)
 }
