@@ -58,16 +58,15 @@ pub enum Sync {
 ///     caller: None,
 ///     correlation_id: None,
 /// };
-/// futures_lite::future::block_on(async {
-///     trail.record(&event).await?;
-///     trail.record(&event).await?;
-///     // Kept elsewhere, it shows later that nothing was cut off.
-///     let head = trail.head().await?;
-///     assert_eq!(verify(&path, &key, head)?.lines, 2);
-///     Ok(())
-/// })
-/// # .map_err(|error: strongroom_keys::audit::AuditError| error.into())
-/// # .and_then(|()| Ok::<(), Box<dyn std::error::Error>>(()))
+/// # futures_lite::future::block_on(async {
+/// trail.record(&event).await?;
+/// trail.record(&event).await?;
+/// // Kept elsewhere, it shows later that nothing was cut off.
+/// let head = trail.head().await?;
+/// assert_eq!(verify(&path, &key, head)?.lines, 2);
+/// # Ok::<(), strongroom_keys::audit::AuditError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct JsonLines(Arc<Trail>);

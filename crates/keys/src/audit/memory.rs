@@ -20,8 +20,8 @@ use super::event::{AuditEvent, AuditSink};
 /// let sink = Arc::new(MemorySink::default());
 /// let auditor = Auditor::new(sink.clone(), Arc::new(SystemClock), true);
 /// let started = SystemClock.elapsed();
-/// let done = AuditResult::Done;
-/// let recorded = auditor.record("refresh", None, Some("invoices"), done, started, &Caller::default());
+/// let (done, caller) = (AuditResult::Done, Caller::default());
+/// let recorded = auditor.record("refresh", None, Some("invoices"), done, started, &caller);
 /// futures_lite::future::block_on(recorded)?;
 /// assert_eq!(sink.events()[0].operation, "refresh");
 /// # Ok::<(), strongroom_keys::audit::AuditError>(())

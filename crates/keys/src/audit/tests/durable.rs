@@ -96,7 +96,7 @@ fn complaints(steps: &[Step]) -> Vec<&'static str> {
             Step::Rename => unnamed = true,
             Step::SyncDirectory => unnamed = false,
             Step::HeadKept if unsynced => {
-                complaints.push("a head is kept of a line that may vanish")
+                complaints.push("a head is kept of a line that may vanish");
             }
             Step::HeadKept => unkept = false,
             Step::Recorded if unsynced => complaints.push("a line may vanish"),
