@@ -1,55 +1,60 @@
 //! The audit trail: one event for each wrap, unwrap, key look-up and change of state.
+//!
+//! An [`Auditor`] makes an event of what was done, shows it to `tracing` and hands it to an
+//! [`AuditSink`]. [`JsonLines`] is the sink for files; [`verify`] reads such a trail and says whether
+//! anything in it was changed, removed, added or moved.
+//!
+//! # The file
+//!
+//! One JSON object a line, at most 16 KiB with its newline:
+//!
+//! ```json
+//! {"number":1,"trail":"0f…","time":1790000000,"operation":"unwrap","key":"…","resource":"…",
+//!  "result":"done","duration_us":812,"caller":null,"correlation_id":null,"mac":"5c…"}
+//! ```
+//!
+//! Numbers begin at 1 and have no gaps. `mac` is the last member, and
+//! `mac = HMAC-SHA-256(key, "strongroom/audit/1 line" || 0 || previous mac || line)`, where `line` is the
+//! line's bytes before `,"mac"`, and the first line's previous mac is
+//! `HMAC-SHA-256(key, "strongroom/audit/1 trail" || 0 || trail)` with the 16 random bytes of `trail`.
+//! Characters that command a terminal or reorder its text are written as `\uXXXX`.
+//!
+//! A full file is renamed to `FILE.1`, `FILE.2` and so on; the first line of the next one then has
+//! `"previous":"NUMBER:MAC"` in place of `trail`, and the numbers and macs go on.
+//!
+//! # What is noticed, and what is not
+//!
+//! Without the key nobody makes, changes, removes, repeats or moves a line in the middle without
+//! being noticed. Cutting lines from the end leaves a shorter trail that is whole in itself: it is
+//! noticed by who knows the [`Head`], see [`HeadStore`]. A crash may leave the beginning of a line at
+//! the end, without its newline. Only such a rest counts as torn; the next writer puts a line with its
+//! length and SHA-256 in its place.
 
-use async_trait::async_trait;
+mod auditor;
+mod chain;
+mod disk;
+mod error;
+mod event;
+mod head_store;
+mod json_lines;
+mod line;
+mod memory;
+mod tail;
+mod text;
+mod verify;
 
-use crate::vault::VersionedKeyId;
+#[cfg(test)]
+mod tests;
 
-/// What happened, to which key and resource, who asked, and how it ended. Never a secret.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct AuditEvent {
-    /// Seconds since 1970.
-    pub time: u64,
-    /// What was done, such as `unwrap` or `enable-cmk`.
-    pub operation: String,
-    /// The key with its version, where one was used.
-    pub key: Option<VersionedKeyId>,
-    /// The resource, where it was done for one.
-    pub resource: Option<String>,
-    /// How it ended.
-    pub result: AuditResult,
-    /// How long it took, in microseconds.
-    pub duration_us: u64,
-    /// Who asked, in the host's words.
-    pub caller: Option<String>,
-    /// What ties this to the host's own logs.
-    pub correlation_id: Option<String>,
-}
-
-/// How an operation ended.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AuditResult {
-    /// It was done.
-    Done,
-    /// It was not, and why: an error's message.
-    Failed(String),
-}
-
-/// Where audit events go.
-#[async_trait]
-pub trait AuditSink: Send + Sync + std::fmt::Debug {
-    /// Records `event`; it is kept when this returns.
-    ///
-    /// # Errors
-    ///
-    /// What hindered it. Changes of state and unwraps are then refused, unless the host chose otherwise.
-    async fn record(&self, event: &AuditEvent) -> Result<(), AuditError>;
-}
-
-/// The audit trail cannot be written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the audit trail cannot be written: {reason}; nothing is done that leaves no trace")]
-pub struct AuditError {
-    /// What hindered it.
-    pub reason: String,
-}
+pub use self::auditor::{Auditor, Caller};
+pub use self::chain::{AuditKey, Head};
+pub use self::error::{AuditError, Tampering};
+pub use self::event::{AuditEvent, AuditResult, AuditSink};
+pub use self::head_store::{FileHeadStore, HeadStore};
+pub use self::json_lines::{JsonLines, Sync};
+pub use self::line::{AuditLine, Torn};
+#[cfg(any(test, feature = "testing"))]
+pub use self::memory::FailingSink;
+pub use self::memory::MemorySink;
+pub use self::text::printable;
+pub use self::verify::{Verified, verify, verify_each};

@@ -1,0 +1,193 @@
+//! The key of a trail, its macs, and its head.
+
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use strongroom::secret::Secret;
+
+/// What a line's mac is over, before the mac of the line before and the line.
+const LINE: &[u8] = b"strongroom/audit/1 line\0";
+
+/// What the first line's previous mac is over, before the trail's id.
+const TRAIL: &[u8] = b"strongroom/audit/1 trail\0";
+
+/// What a kept head's mac is over, before the head.
+const HEAD: &[u8] = b"strongroom/audit/1 head\0";
+
+/// The key that an audit trail's macs are made and checked with: 32 bytes, derived by the caller for
+/// this alone. Redacted when printed, wiped when the last copy is dropped.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::AuditKey;
+///
+/// let key = AuditKey::new(&[7; 32]);
+/// assert_eq!(format!("{key:?}"), "AuditKey(redacted)");
+/// ```
+#[derive(Clone)]
+pub struct AuditKey(Arc<Secret<32>>);
+
+impl AuditKey {
+    /// Copies `bytes`. The caller wipes the original.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(Arc::new(Secret::copy_from(bytes)))
+    }
+
+    fn hmac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        // A key of 32 bytes goes into a block of 64 as it is, followed by zeros (RFC 2104), so this
+        // is the key; and a block is a length that cannot be refused.
+        let mut block = zeroize::Zeroizing::new([0; 64]);
+        let (start, _) = block.split_at_mut(32);
+        start.copy_from_slice(self.0.expose());
+        let mut hmac = Hmac::<Sha256>::new((&*block).into());
+        for part in parts {
+            hmac.update(part);
+        }
+        hmac
+    }
+
+    /// The mac of a line, of which `body` is what its mac covers.
+    pub(super) fn line_mac(&self, previous: &[u8; 32], body: &[u8]) -> [u8; 32] {
+        self.hmac(&[LINE, previous, covered(body)]).finalize().into_bytes().into()
+    }
+
+    /// Whether `mac` is that of the line.
+    pub(super) fn line_holds(&self, previous: &[u8; 32], body: &[u8], mac: &[u8; 32]) -> bool {
+        self.hmac(&[LINE, previous, covered(body)]).verify(mac.into()).is_ok()
+    }
+
+    /// The previous mac of the first line of the trail `id`.
+    pub(super) fn first_previous(&self, id: &[u8; 16]) -> [u8; 32] {
+        self.hmac(&[TRAIL, id]).finalize().into_bytes().into()
+    }
+
+    /// The mac of a kept head.
+    pub(super) fn head_mac(&self, head: &Head) -> [u8; 32] {
+        self.head_hmac(head).finalize().into_bytes().into()
+    }
+
+    /// Whether `mac` is that of the kept head.
+    pub(super) fn head_holds(&self, head: &Head, mac: &[u8; 32]) -> bool {
+        self.head_hmac(head).verify(mac.into()).is_ok()
+    }
+
+    fn head_hmac(&self, head: &Head) -> Hmac<Sha256> {
+        self.hmac(&[HEAD, &head.number.to_be_bytes(), &head.mac])
+    }
+}
+
+/// All of a line's body.
+#[cfg(not(test))]
+fn covered(body: &[u8]) -> &[u8] {
+    body
+}
+
+/// All of a line's body, unless a test plants the mistake of leaving some out.
+#[cfg(test)]
+fn covered(body: &[u8]) -> &[u8] {
+    super::tests::planted::covered(body)
+}
+
+impl fmt::Debug for AuditKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AuditKey(redacted)")
+    }
+}
+
+/// The last line of a trail: its number and its mac. Who keeps it out of reach of those who can write
+/// to the trail notices when lines are cut from the end.
+///
+/// Its text form, and how serde writes it, is `NUMBER:MAC`, the mac in hexadecimal.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::Head;
+///
+/// let head = Head { number: 30, mac: [0xa5; 32] };
+/// assert_eq!(head.to_string(), format!("30:{}", "a5".repeat(32)));
+/// assert_eq!(head.to_string().parse(), Ok(head));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Head {
+    /// The line's number; the first line has 1.
+    pub number: u64,
+    /// The line's mac.
+    pub mac: [u8; 32],
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, hex(&self.mac))
+    }
+}
+
+impl FromStr for Head {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parse = || {
+            let (number, mac) = text.split_once(':')?;
+            let number = number.parse().ok().filter(|number| *number > 0)?;
+            Some(Self { number, mac: from_hex(mac)? })
+        };
+        parse().ok_or_else(|| {
+            format!(
+                "{text:?} is no head of an audit trail; write NUMBER:MAC, as `audit head` prints it"
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for Head {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Head> for String {
+    fn from(head: Head) -> Self {
+        head.to_string()
+    }
+}
+
+/// SHA-256.
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Exactly `N` bytes in lower-case hexadecimal.
+pub(super) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let mut bytes = [0; N];
+    if pairs.len() != N {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}

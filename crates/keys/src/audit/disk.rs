@@ -1,0 +1,59 @@
+//! What a trail does to the disk, in one place, so that tests can watch it.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+/// The changes that a trail makes.
+pub(super) trait Disk: Send + Sync + fmt::Debug {
+    /// Appends `line` to `file`, which was opened for that.
+    fn append(&self, file: &File, line: &[u8]) -> io::Result<()>;
+
+    /// Writes `line` at `offset` of the file `path`.
+    fn overwrite(&self, path: &Path, offset: u64, line: &[u8]) -> io::Result<()>;
+
+    /// Makes `file` `length` bytes long.
+    fn cut(&self, file: &File, length: u64) -> io::Result<()>;
+
+    /// Makes `file` durable.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Gives a file another name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Makes the names in `directory` durable.
+    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+}
+
+/// The operating system's files.
+#[derive(Debug)]
+pub(super) struct RealDisk;
+
+impl Disk for RealDisk {
+    fn append(&self, mut file: &File, line: &[u8]) -> io::Result<()> {
+        file.write_all(line)
+    }
+
+    fn overwrite(&self, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
+        // A file opened for appending would write at its end, whatever the offset.
+        OpenOptions::new().write(true).open(path)?.write_all_at(line, offset)
+    }
+
+    fn cut(&self, file: &File, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+}

@@ -1,0 +1,171 @@
+//! Why an audit trail could not be written, or does not hold.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::chain::Head;
+
+/// Why an audit trail could not be written, or does not hold. A message never carries key material.
+///
+/// # Example
+///
+/// ```
+/// use std::path::Path;
+///
+/// use strongroom_keys::audit::{AuditError, AuditKey, Tampering, verify};
+///
+/// let directory = tempfile::tempdir()?;
+/// let path = directory.path().join("audit.jsonl");
+/// std::fs::write(&path, "nothing that a trail says\n")?;
+///
+/// let error = verify(&path, &AuditKey::new(&[7; 32]), None).unwrap_err();
+/// assert!(matches!(error, AuditError::Tampered { line: 1, found: Tampering::Unreadable, .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AuditError {
+    /// A sink could not keep an event.
+    #[error("the audit trail cannot be written: {reason}; nothing is done that leaves no trace")]
+    Unwritable {
+        /// What hindered it.
+        reason: String,
+    },
+    /// The operating system refused something.
+    #[error("cannot {doing} {}: {reason}; check the disk and the permissions", path.display())]
+    File {
+        /// What was attempted.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What kind of error it was.
+        kind: io::ErrorKind,
+        /// The operating system's words.
+        reason: String,
+    },
+    /// Others may write to the trail.
+    #[error("{} may be written by others (mode {mode:03o}); run chmod 600 on it", path.display())]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is there and is no trail: a directory, a device, a kept head that does not hold.
+    #[error("{} {reason}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and the next step.
+        reason: &'static str,
+    },
+    /// Somebody changed, removed, added or moved a line.
+    #[error(
+        "{}: line number {line} {found}; the trail does not hold from there on: keep the files as \
+         they are and find out who wrote to them", path.display()
+    )]
+    Tampered {
+        /// In which file.
+        path: PathBuf,
+        /// The number that the line should have; in a trail of one file, its place counted from 1.
+        line: u64,
+        /// What is wrong there.
+        found: Tampering,
+    },
+    /// The trail cannot be written on: its last line does not hold.
+    #[error("the last line of {} {found}; verify the trail to see where it fails", path.display())]
+    End {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with its last line.
+        found: Tampering,
+    },
+    /// A file of a trail of several is not there.
+    #[error("{} is missing from the trail; put it back, then verify again", path.display())]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The trail ends before the head that was kept: lines were cut from its end.
+    #[error(
+        "{} ends at line number {found}, but line {} was there: its end was cut off; keep the files \
+         as they are and find out who wrote to them", path.display(), kept.number
+    )]
+    Truncated {
+        /// The current file.
+        path: PathBuf,
+        /// The head that was kept.
+        kept: Head,
+        /// The last line that is there; 0 for none.
+        found: u64,
+    },
+    /// The trail has another line where the kept head was: it was cut and written on, or is another.
+    #[error(
+        "{}: line number {} is not the one that was there: the trail was cut and written on, or is \
+         another; keep the files as they are and find out who wrote to them", path.display(), kept.number
+    )]
+    Replaced {
+        /// In which file.
+        path: PathBuf,
+        /// The head that was kept.
+        kept: Head,
+    },
+}
+
+impl AuditError {
+    /// For `map_err`: an error of the operating system while `doing` something with `path`.
+    pub(super) fn io<'a>(
+        doing: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<'a> {
+        move |error| Self::File {
+            doing,
+            path: path.to_owned(),
+            kind: error.kind(),
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// What is wrong with a line of an audit trail.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::Tampering;
+///
+/// // The line after the one that is gone is where it shows.
+/// assert_eq!(Tampering::Number { found: 6 }.to_string(), "is numbered 6: a line was removed, added or moved");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tampering {
+    /// It is no line of an audit trail.
+    Unreadable,
+    /// It is longer than any line of an audit trail.
+    TooLong,
+    /// It has another number.
+    Number {
+        /// Which.
+        found: u64,
+    },
+    /// Its mac does not fit it, the line before, or the key.
+    Mac,
+    /// It begins a file and does not say rightly which line it follows.
+    Beginning,
+}
+
+impl fmt::Display for Tampering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable => f.write_str("is no line of an audit trail"),
+            Self::TooLong => f.write_str("is longer than any line of an audit trail"),
+            Self::Number { found } => {
+                write!(f, "is numbered {found}: a line was removed, added or moved")
+            }
+            Self::Mac => f.write_str("was changed or moved, or the key is not this trail's"),
+            Self::Beginning => f.write_str("does not say rightly which line it follows"),
+        }
+    }
+}

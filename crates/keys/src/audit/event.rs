@@ -1,0 +1,149 @@
+//! What an audit event says, and the trait of what keeps it.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::error::AuditError;
+use super::text::printable;
+use crate::vault::VersionedKeyId;
+
+/// What happened, to which key and resource, who asked, and how it ended. Never a secret.
+///
+/// Printed, it is one line in which no character commands the terminal.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::{AuditEvent, AuditResult};
+///
+/// let event = AuditEvent {
+///     time: 1_790_000_000,
+///     operation: "enable-cmk".to_owned(),
+///     key: None,
+///     resource: Some("invoices".to_owned()),
+///     result: AuditResult::Done,
+///     duration_us: 812,
+///     caller: Some("ops\u{1b}[2J".to_owned()),
+///     correlation_id: None,
+/// };
+/// assert_eq!(
+///     event.to_string(),
+///     r#"time=1790000000 operation="enable-cmk" resource="invoices" result=done duration_us=812 caller="ops\u{1b}[2J""#
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AuditEvent {
+    /// Seconds since 1970.
+    pub time: u64,
+    /// What was done, such as `unwrap` or `enable-cmk`.
+    pub operation: String,
+    /// The key with its version, where one was used.
+    pub key: Option<VersionedKeyId>,
+    /// The resource, where it was done for one.
+    pub resource: Option<String>,
+    /// How it ended.
+    pub result: AuditResult,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// Who asked, in the host's words.
+    pub caller: Option<String>,
+    /// What ties this to the host's own logs.
+    pub correlation_id: Option<String>,
+}
+
+impl fmt::Display for AuditEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "time={} operation=\"{}\"", self.time, printable(&self.operation))?;
+        if let Some(key) = &self.key {
+            write!(f, " key={key}")?;
+        }
+        if let Some(resource) = &self.resource {
+            write!(f, " resource=\"{}\"", printable(resource))?;
+        }
+        write!(f, " result={} duration_us={}", self.result, self.duration_us)?;
+        if let Some(caller) = &self.caller {
+            write!(f, " caller=\"{}\"", printable(caller))?;
+        }
+        if let Some(correlation_id) = &self.correlation_id {
+            write!(f, " correlation_id=\"{}\"", printable(correlation_id))?;
+        }
+        Ok(())
+    }
+}
+
+/// How an operation ended.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::AuditResult;
+/// use strongroom_keys::vault::KeyName;
+///
+/// let outcome = KeyName::new("../invoices");
+/// let result = AuditResult::of(&outcome);
+/// assert!(matches!(&result, AuditResult::Failed(why) if why.contains("cannot name a key")));
+/// assert_eq!(AuditResult::Done.to_string(), "done");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditResult {
+    /// It was done.
+    Done,
+    /// It was not, and why: an error's message.
+    Failed(String),
+}
+
+impl AuditResult {
+    /// How `outcome` is written down: an error with its message.
+    #[must_use]
+    pub fn of<T, E: fmt::Display>(outcome: &Result<T, E>) -> Self {
+        match outcome {
+            Ok(_) => Self::Done,
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for AuditResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done => f.write_str("done"),
+            Self::Failed(why) => write!(f, "failed (\"{}\")", printable(why)),
+        }
+    }
+}
+
+/// Where audit events go.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::mpsc::{Sender, channel};
+///
+/// use strongroom_keys::audit::{AuditError, AuditEvent, AuditSink};
+///
+/// /// Hands events to the host's own log.
+/// #[derive(Debug)]
+/// struct Host(Sender<AuditEvent>);
+///
+/// #[async_trait::async_trait]
+/// impl AuditSink for Host {
+///     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
+///         let gone = |_| AuditError::Unwritable { reason: "the host's log has ended".to_owned() };
+///         self.0.send(event.clone()).map_err(gone)
+///     }
+/// }
+///
+/// let (sender, _receiver) = channel();
+/// let sink: Box<dyn AuditSink> = Box::new(Host(sender));
+/// ```
+#[async_trait]
+pub trait AuditSink: Send + Sync + fmt::Debug {
+    /// Records `event`; it is kept when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What hindered it. Changes of state and unwraps are then refused, unless the host chose otherwise.
+    async fn record(&self, event: &AuditEvent) -> Result<(), AuditError>;
+}

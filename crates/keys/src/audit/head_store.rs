@@ -1,0 +1,137 @@
+//! Where the head of a trail is kept, so that a cut end is noticed.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::{AuditKey, Head, from_hex, hex};
+use super::error::AuditError;
+use super::tail::{FILE_MODE, directory};
+
+/// Keeps the head of a trail out of reach of those who can write to the trail, such as in a
+/// resource's authenticated state. Called on a thread that may block, while the trail is locked.
+///
+/// # Example
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use strongroom_keys::audit::{AuditError, Head, HeadStore};
+///
+/// #[derive(Debug, Default)]
+/// struct InMemory(Mutex<Option<Head>>);
+///
+/// impl HeadStore for InMemory {
+///     fn load(&self) -> Result<Option<Head>, AuditError> {
+///         Ok(*self.0.lock().unwrap())
+///     }
+///
+///     fn store(&self, head: &Head) -> Result<(), AuditError> {
+///         *self.0.lock().unwrap() = Some(*head);
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait HeadStore: Send + Sync + fmt::Debug {
+    /// The head that was stored last; `None` where none ever was.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] where it cannot be read or was changed.
+    fn load(&self) -> Result<Option<Head>, AuditError>;
+
+    /// Keeps `head`, durably, in place of the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] where it cannot be kept.
+    fn store(&self, head: &Head) -> Result<(), AuditError>;
+}
+
+/// A head in a file of its own, under its own HMAC: nobody without the key can make one. Who can write to
+/// this file can still put an older one back, or remove it; put it where those who can write to the trail
+/// cannot.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::{AuditKey, FileHeadStore, Head, HeadStore};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("audit.head");
+/// let store = FileHeadStore::new(&path, &AuditKey::new(&[7; 32]));
+/// assert_eq!(store.load()?, None);
+/// let head = Head { number: 30, mac: [0xa5; 32] };
+/// store.store(&head)?;
+/// assert_eq!(store.load()?, Some(head));
+///
+/// let text = std::fs::read_to_string(&path)?;
+/// std::fs::write(&path, text.replace("30:", "29:"))?;
+/// assert!(store.load().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileHeadStore {
+    path: PathBuf,
+    key: AuditKey,
+}
+
+/// What the file says.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    head: Head,
+    mac: String,
+}
+
+impl FileHeadStore {
+    /// The head in the file `path`, under the trail's own `key`. The file's directory must be there.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, key: &AuditKey) -> Self {
+        Self { path: path.into(), key: key.clone() }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl HeadStore for FileHeadStore {
+    fn load(&self) -> Result<Option<Head>, AuditError> {
+        let text = match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(AuditError::io("read", &self.path))?,
+        };
+        let kept: Option<Kept> = serde_json::from_slice(&text).ok();
+        let held = kept.and_then(|kept| {
+            let mac = from_hex(&kept.mac)?;
+            self.key.head_holds(&kept.head, &mac).then_some(kept.head)
+        });
+        held.map(Some).ok_or_else(|| AuditError::Damaged {
+            path: self.path.clone(),
+            reason: "is no kept head under this key; find out who wrote to it, or pass the right key",
+        })
+    }
+
+    fn store(&self, head: &Head) -> Result<(), AuditError> {
+        let mac = hex(&self.key.head_mac(head));
+        let line = format!("{{\"head\":\"{head}\",\"mac\":\"{mac}\"}}\n");
+        // One name for all writers: the trail's lock keeps them apart, and a crash leaves one file at most.
+        let mut temporary = OsString::from(&self.path);
+        temporary.push(".tmp");
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(FILE_MODE);
+        options
+            .open(&temporary)
+            .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&temporary, &self.path))
+            .and_then(|()| File::open(directory(&self.path))?.sync_all())
+            .map_err(AuditError::io("write", &self.path))
+    }
+}
