@@ -22,9 +22,18 @@
 //! ```
 
 pub mod audit;
+pub mod cache;
 pub mod clock;
+mod gateway;
+mod hex;
 pub mod local_vault;
+pub mod resource;
+mod service_key;
+pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vault;
 
 pub use local_vault::LocalVault;
+pub use resource::{ResourceError, Resources};
 pub use vault::{Vault, VaultError};
