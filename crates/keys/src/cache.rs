@@ -199,6 +199,14 @@ impl Shared {
         Arc::clone(entries.entry(root.clone()).or_insert_with(new))
     }
 
+    fn other_side(&self, root: &Root) -> Option<Arc<Entry>> {
+        let side = match root.side {
+            Side::Service => Side::Customer,
+            Side::Customer => Side::Service,
+        };
+        self.lock_entries().get(&Root { resource: root.resource.clone(), side }).cloned()
+    }
+
     fn each(&self) -> Vec<Arc<Entry>> {
         self.lock_entries().values().map(Arc::clone).collect()
     }

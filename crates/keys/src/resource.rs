@@ -49,14 +49,15 @@ use crate::vault::{KeyName, Vault, VersionedKeyId};
 pub use self::cmk::EnableCmk;
 pub use self::documents::{OpeningKeys, SealRequest, SealingKeys};
 pub use self::error::{Cause, Ineligible, ResourceError};
-pub use self::id::{KeyKind, ResourceId};
-pub use self::keys::{Ring, Side};
+pub use self::id::ResourceId;
 pub use self::rotation::ServiceKeyRotation;
 pub use self::state::{Cmk, DocumentKind, NewResource, OnKeyLoss, Protection, Scope};
 pub use self::status::{Reach, Status};
 pub use crate::gateway::{Caller, VaultLimits};
 
+pub(crate) use self::id::KeyKind;
 use self::keeper::{Keeper, lock};
+pub(crate) use self::keys::{Ring, Side};
 
 /// Finds the vault of a customer's key.
 ///

@@ -130,13 +130,13 @@ impl Entry {
         match failure {
             LoadError::Refused(error) => {
                 shared.refusals.fetch_add(1, Ordering::Relaxed);
-                self.refuse(generation, &error, now, shared.settings.refresh);
+                self.refuse(generation, &error, now, shared);
                 Err(error)
             }
             LoadError::Unavailable { error, retry_after, identity } => {
                 if self.fail(generation, &error, retry_after, identity, now, shared) {
                     let error = shared.source.identity_is_gone(&self.root).await;
-                    self.refuse(generation, &error, now, shared.settings.refresh);
+                    self.refuse(generation, &error, now, shared);
                     return Err(error);
                 }
                 Err(error)
@@ -182,10 +182,18 @@ impl Entry {
         stands
     }
 
-    fn refuse(&self, generation: u64, error: &ResourceError, now: Duration, refresh: Duration) {
-        let mut inner = self.lock();
-        if inner.generation == generation {
-            inner.wipe(Some((error.clone(), now.saturating_add(refresh))));
+    /// Wipes the keys after a definite word, and those of the resource's other side.
+    fn refuse(&self, generation: u64, error: &ResourceError, now: Duration, shared: &Shared) {
+        let refusal = (error.clone(), now.saturating_add(shared.settings.refresh));
+        {
+            let mut inner = self.lock();
+            if inner.generation != generation {
+                return;
+            }
+            inner.wipe(Some(refusal.clone()));
+        }
+        if let Some(other) = shared.other_side(&self.root) {
+            other.wipe(Some(refusal));
         }
     }
 

@@ -71,17 +71,9 @@ impl fmt::Display for ResourceId {
 }
 
 /// What a key of a resource is for.
-///
-/// # Example
-///
-/// ```
-/// use strongroom_keys::resource::KeyKind;
-///
-/// assert_eq!(KeyKind::Hour.as_str(), "hour");
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum KeyKind {
+pub(crate) enum KeyKind {
     /// Wraps the data keys of layer 1.
     Service,
     /// Wraps the data keys of layer 2.
@@ -92,8 +84,7 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// As it stands in a key's id.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Service => "service",
             Self::Customer => "customer",

@@ -166,7 +166,8 @@ impl Keeper {
             let sign_anew = matches!(event, Event::ServiceKeyRotated { .. })
                 && self.service.current(caller).await?.0.to_string() != before.signed_by;
             if after == *before.resource && !sign_anew {
-                if event.destroys_keys() {
+                let destroyed = before.resource.keys.is_empty() || before.resource.hours_from > 0;
+                if event.destroys_keys() && destroyed {
                     // It may have been interrupted before the older states were erased.
                     prune(&*self.store, id.as_str(), before.number, 1).await?;
                 }

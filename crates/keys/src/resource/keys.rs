@@ -45,7 +45,7 @@ pub(crate) struct KeyRecord {
 
 /// The two things that a vault is asked to unwrap for a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Side {
+pub(crate) enum Side {
     /// The service's: layer 1.
     Service,
     /// The customer's: layer 2.
@@ -153,7 +153,7 @@ impl OpenKey {
 
 /// All keys of one side of a resource, in memory: the root, and what it wraps.
 #[derive(Debug)]
-pub struct Ring {
+pub(crate) struct Ring {
     pub(crate) side: Side,
     /// The root's record: as long as it stays the same, so does the root.
     pub(crate) record: KeyRecord,
@@ -215,8 +215,8 @@ impl Ring {
     }
 }
 
-/// Which kind of key the root of a side is.
 impl From<Side> for KeyKind {
+    /// Which kind of key the root of a side is.
     fn from(side: Side) -> Self {
         match side {
             Side::Service => Self::Service,

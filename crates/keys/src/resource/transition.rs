@@ -361,3 +361,6 @@ pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> Resou
     let (state, resource) = (resource.protection.name(), resource.id.clone());
     ResourceError::WrongState { resource, state, operation, next }
 }
+
+#[cfg(test)]
+mod tests;

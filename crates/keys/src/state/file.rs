@@ -212,3 +212,83 @@ fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let doing = format!("{doing} {}", path.display());
     move |error| StateError::Io { doing, reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Of many who create the same number at the same time, one does.
+    #[test]
+    fn one_creator_a_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let created: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|thread| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let store = block_on(FileStore::open(path)).unwrap();
+                        let create = |number| {
+                            block_on(store.create("contoso", number, &[thread; 100])).unwrap()
+                        };
+                        (1..=20).filter(|number| create(*number) == Created::New).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(created, 20);
+        let store = block_on(FileStore::open(&path)).unwrap();
+        assert_eq!(block_on(store.list("contoso")).unwrap(), (1..=20).collect::<Vec<u64>>());
+        for number in 1..=20 {
+            let bytes = block_on(store.read("contoso", number)).unwrap().unwrap();
+            assert!(bytes.len() == 100 && bytes.iter().all(|byte| *byte == bytes[0]));
+        }
+        // Nothing is left over.
+        assert_eq!(fs::read_dir(path.join("contoso")).unwrap().count(), 20);
+    }
+
+    #[test]
+    fn objects_are_private_and_names_are_checked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let store = block_on(FileStore::open(&path)).unwrap();
+        block_on(store.create("contoso", 7, b"state")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let object = path.join("contoso/00000000000000000007.state");
+        assert_eq!((mode(&path), mode(&path.join("contoso")), mode(&object)), (0o700, 0o700, 0o600));
+        for name in ["", "..", ".", "a/b", "/etc", "A", "a\0", "a.b", &"a".repeat(65)] {
+            let refused = block_on(store.create(name, 1, b""));
+            assert!(matches!(refused, Err(StateError::Name { .. })), "{name}");
+            assert!(block_on(store.read(name, 1)).is_err());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let error = block_on(FileStore::open(&path)).unwrap_err();
+        assert!(error.to_string().contains("chmod 700"), "{error}");
+    }
+
+    /// What a crash leaves behind is no object, and an erased one keeps its number.
+    #[test]
+    fn leftovers_and_erased_objects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let store = block_on(FileStore::open(&path)).unwrap();
+        block_on(store.create("contoso", 1, b"one")).unwrap();
+        fs::write(path.join("contoso/.tmp-0123"), b"half").unwrap();
+        fs::write(path.join("contoso/2.state"), b"no number of ours").unwrap();
+        assert_eq!(block_on(store.list("contoso")).unwrap(), [1]);
+        assert_eq!(block_on(store.names()).unwrap(), ["contoso"]);
+        for _ in 0..2 {
+            block_on(store.erase("contoso", 1)).unwrap();
+            assert_eq!(block_on(store.read("contoso", 1)).unwrap(), Some(Vec::new()));
+        }
+        assert_eq!(block_on(store.create("contoso", 1, b"two")).unwrap(), Created::Exists);
+        for _ in 0..2 {
+            block_on(store.remove("contoso", 1)).unwrap();
+            assert_eq!(block_on(store.read("contoso", 1)).unwrap(), None);
+        }
+        assert_eq!(block_on(store.list("nobody")).unwrap(), Vec::<u64>::new());
+    }
+}
