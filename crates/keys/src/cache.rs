@@ -134,8 +134,7 @@ impl KeyCache {
     pub fn stats(&self) -> Stats {
         let shared = &self.0;
         let now = shared.clock.elapsed();
-        let ages: Vec<Duration> =
-            shared.each().iter().filter_map(|entry| entry.age(now)).collect();
+        let ages: Vec<Duration> = shared.each().iter().filter_map(|entry| entry.age(now)).collect();
         Stats {
             hits: shared.hits.load(Ordering::Relaxed),
             waits: shared.waits.load(Ordering::Relaxed),

@@ -24,8 +24,8 @@ mod cmk;
 mod documents;
 mod error;
 mod id;
-pub(crate) mod keys;
 mod keeper;
+pub(crate) mod keys;
 mod lifecycle;
 mod rotation;
 mod source;
@@ -324,8 +324,7 @@ impl Resources {
         let gateway = Gateway::new(given.clock, given.audit, given.audit_required, given.limits);
         let gateway = Arc::new(gateway);
         let (vault, name, store) = (given.service_vault, given.service_key, given.store);
-        let service =
-            ServiceKey::new(vault, name, Arc::clone(&store), Arc::clone(&gateway));
+        let service = ServiceKey::new(vault, name, Arc::clone(&store), Arc::clone(&gateway));
         let keeper = Arc::new(Keeper {
             store,
             service,

@@ -251,7 +251,10 @@ impl ServiceKey {
         origin: Origin<'_>,
     ) -> Result<Answer<SecretVec>, ResourceError> {
         if !self.is_own(key) {
-            return Err(ResourceError::NoVault { key: key.clone(), identity: "the service".into() });
+            return Err(ResourceError::NoVault {
+                key: key.clone(),
+                identity: "the service".into(),
+            });
         }
         let algorithm = Algorithm::A256Kw;
         Ok(self.gateway.unwrap(&*self.vault, key, algorithm, wrapped, origin).await?)

@@ -12,9 +12,7 @@ use std::time::Duration;
 use strongroom::document::Header;
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{
-    Cause, EnableCmk, ResourceError, ResourceId, SealRequest,
-};
+use strongroom_keys::resource::{Cause, EnableCmk, ResourceError, ResourceId, SealRequest};
 use strongroom_keys::testing::{Fault, FaultyVault, MemoryVault, Operation};
 use strongroom_keys::vault::{DeniedReason, Vault, VersionedKeyId};
 use world::{REGION, TENANT, Tasks, World, new_resource, now, poll, rsa};
@@ -102,8 +100,7 @@ fn a_short_outage_fails_no_read_whatever_its_phase() {
         let mut hits = 0;
         for phase in (0..60).step_by(7).chain([1, 59]) {
             for background in [true, false] {
-                let (failed, met) =
-                    outage(&fault, Duration::from_secs(phase), length, background);
+                let (failed, met) = outage(&fault, Duration::from_secs(phase), length, background);
                 assert_eq!(failed, 0, "{fault:?} at {phase} s, in the background: {background}");
                 hits += met;
             }
@@ -310,10 +307,7 @@ fn processes_follow_each_other() {
     tasks.spawn(world.resources.cache().run());
     world.run(other.revoke_now(&world.id)).unwrap();
     tasks.go(settings().refresh + SECOND);
-    assert!(matches!(
-        lease.check(),
-        Err(ResourceError::Denied { cause: Cause::Revoked, .. })
-    ));
+    assert!(matches!(lease.check(), Err(ResourceError::Denied { cause: Cause::Revoked, .. })));
     world.run(other.refresh(&world.id)).unwrap();
     tasks.go(settings().refresh + SECOND);
     world.open(&sealed).unwrap();

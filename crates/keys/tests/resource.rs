@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    Caller, Cause, EnableCmk, HostEvent, Ineligible, NewResource, OnKeyLoss, Pins, Protection, Reach,
-    ResourceError, ResourceId, Scope, SealRequest,
+    Caller, Cause, EnableCmk, HostEvent, Ineligible, NewResource, OnKeyLoss, Pins, Protection,
+    Reach, ResourceError, ResourceId, Scope, SealRequest,
 };
 use strongroom_keys::state::{StateError, StateStore as _};
 use strongroom_keys::testing::{Fault, Operation};
@@ -77,10 +77,14 @@ fn enabling_checks_the_resource() {
     type Change = fn(&mut NewResource);
     let cases: [(Change, fn(&Ineligible) -> bool); 4] = [
         (|new| new.cmk_allowed = false, |reason| *reason == Ineligible::Tier),
-        (|new| new.created_at = Some(1_589_155_199), |reason| {
-            *reason == Ineligible::Created { at: 1_589_155_199 }
-        }),
-        (|new| new.tenant = "fabrikam".into(), |reason| matches!(reason, Ineligible::Tenant { .. })),
+        (
+            |new| new.created_at = Some(1_589_155_199),
+            |reason| *reason == Ineligible::Created { at: 1_589_155_199 },
+        ),
+        (
+            |new| new.tenant = "fabrikam".into(),
+            |reason| matches!(reason, Ineligible::Tenant { .. }),
+        ),
         (|new| new.region = "eastus".into(), |reason| matches!(reason, Ineligible::Region { .. })),
     ];
     for (n, (change, expected)) in cases.into_iter().enumerate() {
@@ -211,9 +215,11 @@ fn a_rotation_that_fails_changes_nothing() {
             let sealed = world.seal().unwrap();
             world.customer.reset_counts();
             let (given, old) = (fault.clone(), world.cmk[0].clone());
-            world.customer.decide(move |call| {
-                if call.number == at { given.clone() } else { Fault::None }
-            });
+            world.customer.decide(
+                move |call| {
+                    if call.number == at { given.clone() } else { Fault::None }
+                },
+            );
             let rotated = world.run(world.resources.rotate_cmk(&world.id, &world.cmk[1]));
             assert!(rotated.is_err(), "{fault:?} at {at}");
             met += world.customer.all_hits().iter().filter(|hit| hit.1 == fault.name()).count();
@@ -506,10 +512,8 @@ fn hours_end_with_their_keys() {
         let world = if with_cmk { World::with_cmk() } else { World::new() };
         let start = world.clock.unix_time();
         let lasting = world.seal().unwrap();
-        let request = |seconds| SealRequest {
-            expires_at: Some(start + seconds),
-            ..SealRequest::default()
-        };
+        let request =
+            |seconds| SealRequest { expires_at: Some(start + seconds), ..SealRequest::default() };
         let early = world.seal_in(&world.resources, &request(HOUR / 2)).unwrap();
         let late = world.seal_in(&world.resources, &request(HOUR + 1)).unwrap();
         let same = world.seal_in(&world.restart(), &request(HOUR)).unwrap();
@@ -624,19 +628,22 @@ fn a_state_that_is_missing_rolled_back_or_changed_is_an_error() {
     let after = world.store.snapshot();
     world.store.restore(before.clone());
     let error = now(world.resources.status(&world.id)).unwrap_err();
-    assert!(matches!(error, ResourceError::State(StateError::RolledBack { seen: 2, found: 1, .. })));
+    assert!(matches!(
+        error,
+        ResourceError::State(StateError::RolledBack { seen: 2, found: 1, .. })
+    ));
     // A new process cannot know, unless the host tells.
     let resources = world.restart();
     now(resources.status(&world.id)).unwrap();
-    for pins in [
-        Pins { cmk_required: true, least_epoch: 0 },
-        Pins { cmk_required: false, least_epoch: 1 },
-    ] {
+    for pins in
+        [Pins { cmk_required: true, least_epoch: 0 }, Pins { cmk_required: false, least_epoch: 1 }]
+    {
         resources.pin(&world.id, pins);
         let error = now(resources.sealing_keys(&world.id, &SealRequest::default())).unwrap_err();
         assert!(matches!(error, ResourceError::Pinned { .. }), "{error}");
     }
     world.store.restore(after.clone());
+    world.clock.advance(seconds(61)); // no refusal is asked about more often
     now(resources.sealing_keys(&world.id, &SealRequest::default())).unwrap();
 
     // A newest state that does not hold is no reason to take the one before.
@@ -666,7 +673,10 @@ fn everything_is_recorded_once() {
     let (wraps, unwraps, describes) = (count("wrap"), count("unwrap"), count("describe"));
     now(resources.enable_cmk(&world.id, &world.enable())).unwrap();
     assert_eq!(count("enable-cmk"), 1);
-    assert_eq!((count("wrap"), count("unwrap"), count("describe")), (wraps + 1, unwraps + 1, describes + 1));
+    assert_eq!(
+        (count("wrap"), count("unwrap"), count("describe")),
+        (wraps + 1, unwraps + 1, describes + 1)
+    );
     now(resources.rotate_cmk(&world.id, &world.cmk[1])).unwrap();
     now(resources.revoke_now(&world.id)).unwrap();
     now(resources.refresh(&world.id)).unwrap();
@@ -726,9 +736,7 @@ fn crashes_leave_the_state_before_or_after() {
         ("disable", |world| world.run(world.resources.disable_cmk(&world.id))),
         ("rotate-key", |world| world.run(world.resources.rotate_resource_key(&world.id))),
         ("service-key", |world| world.run(world.resources.rotate_service_key()).map(|_| ())),
-        ("sweep", |world| {
-            world.run(world.resources.sweep(world.clock.unix_time())).map(|_| ())
-        }),
+        ("sweep", |world| world.run(world.resources.sweep(world.clock.unix_time())).map(|_| ())),
         ("revoke", |world| world.run(world.resources.revoke_now(&world.id))),
     ];
     let mut crashes = 0;
@@ -830,6 +838,29 @@ fn status_says_what_can_be_reached() {
     assert_eq!(reach(&world), Reach::Normal);
 }
 
+/// The service's own key is its operator's: a refusal wipes, is not written, and heals.
+#[test]
+fn a_refusal_of_the_service_key_heals() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let key = VersionedKeyId::parse("memory/service/service-key/1").unwrap();
+    world.service_keys.disable(&key);
+    world.clock.advance(seconds(61));
+    assert!(world.open(&sealed).is_err() && lease.check().is_err());
+    assert_eq!((world.state(), world.resources.stats().keys), ("cmk-active", 0));
+    world.service_keys.enable(&key);
+    world.clock.advance(seconds(61));
+    world.open(&sealed).unwrap();
+    // A word about another version of it is none.
+    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let other = VersionedKeyId::parse("memory/service/service-key/2").unwrap();
+    world.service.always(Fault::RefuseOther(DeniedReason::KeyMissing, other));
+    world.clock.advance(seconds(61));
+    world.open(&sealed).unwrap();
+    lease.check().unwrap();
+}
+
 /// Two processes change one resource at the same time: both changes are there in the end.
 #[test]
 fn writers_do_not_overwrite_each_other() {
@@ -837,8 +868,7 @@ fn writers_do_not_overwrite_each_other() {
     let others = [world.restart(), world.restart()];
     let start = world.clock.unix_time();
     for n in 1..=40 {
-        let request =
-            SealRequest { expires_at: Some(start + n * HOUR), ..SealRequest::default() };
+        let request = SealRequest { expires_at: Some(start + n * HOUR), ..SealRequest::default() };
         for resources in &others {
             let sealed = world.seal_in(resources, &request).unwrap();
             world.open(&sealed).unwrap();

@@ -101,8 +101,7 @@ impl Entry {
     }
 
     fn begin(self: &Arc<Self>, inner: &mut Inner, shared: &Arc<Shared>) -> Flight {
-        let (entry, shared, generation) =
-            (Arc::clone(self), Arc::clone(shared), inner.generation);
+        let (entry, shared, generation) = (Arc::clone(self), Arc::clone(shared), inner.generation);
         let boxed: Boxed = Box::pin(async move { entry.load(&shared, generation).await });
         let flight = boxed.shared();
         inner.flight = flight.downgrade();
@@ -139,7 +138,7 @@ impl Entry {
                     self.refuse(generation, &error, now, shared);
                     return Err(error);
                 }
-                Err(error)
+                Err(self.unreachable(&error))
             }
         }
     }
@@ -256,8 +255,8 @@ impl Entry {
             inner.ring = None; // too old: not kept in memory either
         }
         // The map's and the loop's are two; any more is a lease or a caller.
-        let in_use = Arc::strong_count(self) > 2
-            || now.saturating_sub(inner.used) < settings.max_age;
+        let in_use =
+            Arc::strong_count(self) > 2 || now.saturating_sub(inner.used) < settings.max_age;
         if !in_use {
             return None;
         }

@@ -62,12 +62,12 @@ impl Lease {
     /// [`ResourceError::Unreachable`] until the vault answers; [`ResourceError::Expired`].
     pub fn check(&self) -> Result<(), ResourceError> {
         for part in &self.parts {
-            part.entry.check(&part.shared, part.generation)?;
             if let Some(expires_at) = self.expires_at
                 && part.shared.clock.unix_time() >= expires_at
             {
                 return Err(ResourceError::Expired { expires_at });
             }
+            part.entry.check(&part.shared, part.generation)?;
         }
         Ok(())
     }

@@ -245,8 +245,7 @@ impl Resources {
         let vault = self.keeper.vault_of(to, &cmk.identity)?;
         check_place(&before.resource, &*vault)?;
         let start = Event::RotationStarted { to: to.clone() };
-        let started: Change =
-            self.keeper.change(id, &self.caller, |_| Ok(start.clone())).await?;
+        let started: Change = self.keeper.change(id, &self.caller, |_| Ok(start.clone())).await?;
         let rotated = self.rotate_started(&started.current, &*vault, to).await;
         // What is wrong with the new key does not pass by waiting; what is wrong with the way there may.
         if let Err(error) = &rotated

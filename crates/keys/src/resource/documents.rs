@@ -233,7 +233,8 @@ impl Resources {
 
     /// Two where the host has pinned that there is a customer's key which covers everything.
     fn least_layers(&self, resource: &Resource) -> u8 {
-        let pinned = lock(&self.keeper.pins).get(&resource.id).is_some_and(|pins| pins.cmk_required);
+        let pinned =
+            lock(&self.keeper.pins).get(&resource.id).is_some_and(|pins| pins.cmk_required);
         let all = resource.protection.cmk().is_some_and(|cmk| cmk.scope == Scope::ModelsAndResults);
         if pinned && all { 2 } else { 1 }
     }
@@ -244,7 +245,8 @@ impl Resources {
         for _attempt in 0..ATTEMPTS {
             let (service, lease) = self.cache.lease(&root(id, Side::Service)).await?;
             let known = || self.keeper.known(id);
-            let has_cmk = known().is_some_and(|current| current.resource.protection.cmk().is_some());
+            let has_cmk =
+                known().is_some_and(|current| current.resource.protection.cmk().is_some());
             let customer = if has_cmk {
                 Some(self.cache.lease(&root(id, Side::Customer)).await?)
             } else {
@@ -331,7 +333,8 @@ fn hour_key(expires_at: u64) -> KeyLabel {
 fn label_of(id: &ResourceId, recipient: &Recipient) -> Option<KeyLabel> {
     let label = KeyLabel::parse(id, recipient.key_id())?;
     let layer = if label.kind == KeyKind::Customer { 2 } else { 1 };
-    (recipient.algorithm() == Some(Algorithm::A256Kw) && recipient.layer() == layer).then_some(label)
+    (recipient.algorithm() == Some(Algorithm::A256Kw) && recipient.layer() == layer)
+        .then_some(label)
 }
 
 fn not_found(resource: &Resource, header: &Header) -> ResourceError {

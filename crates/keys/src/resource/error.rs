@@ -121,7 +121,9 @@ pub enum ResourceError {
         since: u64,
     },
     /// Its keys are destroyed.
-    #[error("the resource {resource} was shredded: its keys are destroyed and nothing opens its data")]
+    #[error(
+        "the resource {resource} was shredded: its keys are destroyed and nothing opens its data"
+    )]
     Shredded {
         /// Which.
         resource: ResourceId,
@@ -196,7 +198,9 @@ pub enum ResourceError {
         resource: ResourceId,
     },
     /// A lease's key is not in use any more.
-    #[error("the keys of the resource {resource} were replaced or withdrawn: open the document again")]
+    #[error(
+        "the keys of the resource {resource} were replaced or withdrawn: open the document again"
+    )]
     LeaseEnded {
         /// Which.
         resource: ResourceId,
@@ -242,7 +246,9 @@ pub enum Ineligible {
         at: u64,
     },
     /// The vault is in another tenant, or does not say in which.
-    #[error("it is in the tenant {resource:?} and the vault in {vault:?}; use a vault of its tenant")]
+    #[error(
+        "it is in the tenant {resource:?} and the vault in {vault:?}; use a vault of its tenant"
+    )]
     Tenant {
         /// The resource's.
         resource: String,
@@ -250,7 +256,9 @@ pub enum Ineligible {
         vault: Option<String>,
     },
     /// The vault is in another region, or does not say in which.
-    #[error("it is in the region {resource:?} and the vault in {vault:?}; use a vault of its region")]
+    #[error(
+        "it is in the region {resource:?} and the vault in {vault:?}; use a vault of its region"
+    )]
     Region {
         /// The resource's.
         resource: String,

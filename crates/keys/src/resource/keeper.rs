@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::keys::{KeyRecord, OpenKey, Side, WrappedBy};
 use super::state::{Cmk, Protection, Resource};
 use super::transition::{Event, apply};
-use super::{Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory};
+use super::{
+    Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory,
+};
 use crate::audit::AuditResult;
 use crate::clock::Clock;
 use crate::gateway::{Answer, Gateway, Origin};
@@ -74,8 +76,7 @@ impl Keeper {
         let name = id.as_str();
         let current = loop {
             let number = self.store.list(name).await?.last().copied();
-            let number =
-                number.ok_or_else(|| ResourceError::NotFound { resource: id.clone() })?;
+            let number = number.ok_or_else(|| ResourceError::NotFound { resource: id.clone() })?;
             if let Some(known) = self.known(id) {
                 if known.number > number {
                     let (name, seen) = (name.to_owned(), known.number);
@@ -111,9 +112,8 @@ impl Keeper {
 
     fn check_pins(&self, resource: &Resource) -> Result<(), ResourceError> {
         let Some(pins) = lock(&self.pins).get(&resource.id).copied() else { return Ok(()) };
-        let refuse = |reason: String| {
-            Err(ResourceError::Pinned { resource: resource.id.clone(), reason })
-        };
+        let refuse =
+            |reason: String| Err(ResourceError::Pinned { resource: resource.id.clone(), reason });
         if resource.epoch < pins.least_epoch {
             return refuse(format!(
                 "it is of epoch {} and {} is the least",
@@ -193,7 +193,8 @@ impl Keeper {
         let origin = Origin { resource: Some(id.as_str()), caller };
         let (_, state_key) = self.service.current(caller).await?;
         // Before it is done: what could not be recorded afterwards would have left no trace.
-        let record = |result| self.gateway.record(event.name(), key, origin, result, Duration::ZERO);
+        let record =
+            |result| self.gateway.record(event.name(), key, origin, result, Duration::ZERO);
         let recorded = record(AuditResult::Done).await;
         if !event.only_closes() {
             recorded?;
@@ -257,9 +258,9 @@ impl Keeper {
         key: &VersionedKeyId,
         identity: &str,
     ) -> Result<Arc<dyn Vault>, ResourceError> {
-        self.vaults.vault(key, identity).filter(|vault| vault.id() == key.vault()).ok_or_else(|| {
-            ResourceError::NoVault { key: key.clone(), identity: identity.to_owned() }
-        })
+        self.vaults.vault(key, identity).filter(|vault| vault.id() == key.vault()).ok_or_else(
+            || ResourceError::NoVault { key: key.clone(), identity: identity.to_owned() },
+        )
     }
 
     /// A side's root, unwrapped by the vault now. A definite refusal of the customer's key is written.

@@ -62,7 +62,11 @@ impl Resources {
     /// # Errors
     ///
     /// As [`Resources::revoke_now`], [`ResourceError::Shredded`].
-    pub async fn moved_to_tenant(&self, id: &ResourceId, tenant: &str) -> Result<(), ResourceError> {
+    pub async fn moved_to_tenant(
+        &self,
+        id: &ResourceId,
+        tenant: &str,
+    ) -> Result<(), ResourceError> {
         let at = self.keeper.clock.unix_time();
         self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
     }
@@ -127,7 +131,10 @@ impl Resources {
                 self.cache.renew(id);
                 return Ok(());
             }
-            return Err(super::transition::wrong_state(resource, "refresh the customer-managed key"));
+            return Err(super::transition::wrong_state(
+                resource,
+                "refresh the customer-managed key",
+            ));
         };
         let event = Event::Refreshed { key: cmk.key.clone() };
         // Decided before the vault is asked: it may be for nothing.
@@ -178,7 +185,8 @@ impl Resources {
             }
             _ => return Ok(false),
         }
-        let change = self.keeper.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
+        let change =
+            self.keeper.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
         let error = ResourceError::Shredded { resource: id.clone() };
         self.forget_keys(id, Some(&error));
         Ok(change.changed)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::keeper::lock;
 use super::state::{Cmk, Protection};
-use super::{Resources, ResourceError, ResourceId, Side};
+use super::{ResourceError, ResourceId, Resources, Side};
 use crate::cache::{Root, Stats};
 
 /// Whether a resource's vaults answer this process.
@@ -112,13 +112,13 @@ impl Resources {
     }
 
     fn reach(&self, id: &ResourceId) -> Reach {
-        let failure = |side| {
-            self.cache.last_failure(&Root { resource: id.clone(), side })
-        };
+        let failure = |side| self.cache.last_failure(&Root { resource: id.clone(), side });
         let failures = [failure(Side::Service), failure(Side::Customer)];
         let worst = failures.into_iter().flatten().max_by_key(|(_, over)| *over);
         match worst {
-            Some((ResourceError::Unreachable { reason, .. }, true)) => Reach::Unreachable { reason },
+            Some((ResourceError::Unreachable { reason, .. }, true)) => {
+                Reach::Unreachable { reason }
+            }
             Some((ResourceError::Unreachable { reason, .. }, false)) => Reach::Cached { reason },
             _ => Reach::Normal,
         }

@@ -13,27 +13,69 @@ pub(crate) const HOUR_KEYS_MAX: usize = 1024;
 /// What happened, with all that a vault had to be asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    CmkEnabled { cmk: Cmk, root: KeyRecord, outside: Option<u64> },
+    CmkEnabled {
+        cmk: Cmk,
+        root: KeyRecord,
+        outside: Option<u64>,
+    },
     /// The customer keys, wrapped by the service root.
-    CmkDisabled { rewrapped: Vec<KeyRecord> },
-    RotationStarted { to: VersionedKeyId },
+    CmkDisabled {
+        rewrapped: Vec<KeyRecord>,
+    },
+    RotationStarted {
+        to: VersionedKeyId,
+    },
     RotationAbandoned,
-    Rotated { to: VersionedKeyId, thumbprint: Vec<u8>, root: KeyRecord },
+    Rotated {
+        to: VersionedKeyId,
+        thumbprint: Vec<u8>,
+        root: KeyRecord,
+    },
     /// All keys, under new roots.
-    KeysReplaced { keys: Vec<KeyRecord> },
+    KeysReplaced {
+        keys: Vec<KeyRecord>,
+    },
     /// The service root under another version of the service key, or the same state signed under it.
-    ServiceKeyRotated { root: Option<KeyRecord> },
-    HourKeyAdded { key: KeyRecord },
-    HoursEnded { now: u64 },
-    Refused { key: VersionedKeyId, reason: DeniedReason, at: u64 },
-    Revoked { at: u64 },
-    IdentityDisabled { at: u64 },
-    Moved { tenant: String, at: u64 },
-    Refreshed { key: VersionedKeyId },
-    Deleted { at: u64, grace: u64 },
-    Restored { at: u64 },
-    Shredded { at: u64 },
-    DocumentsMoved { count: u64 },
+    ServiceKeyRotated {
+        root: Option<KeyRecord>,
+    },
+    HourKeyAdded {
+        key: KeyRecord,
+    },
+    HoursEnded {
+        now: u64,
+    },
+    Refused {
+        key: VersionedKeyId,
+        reason: DeniedReason,
+        at: u64,
+    },
+    Revoked {
+        at: u64,
+    },
+    IdentityDisabled {
+        at: u64,
+    },
+    Moved {
+        tenant: String,
+        at: u64,
+    },
+    Refreshed {
+        key: VersionedKeyId,
+    },
+    Deleted {
+        at: u64,
+        grace: u64,
+    },
+    Restored {
+        at: u64,
+    },
+    Shredded {
+        at: u64,
+    },
+    DocumentsMoved {
+        count: u64,
+    },
 }
 
 impl Event {
@@ -208,7 +250,9 @@ fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), ResourceError> 
         );
         return Err(ResourceError::Argument { reason });
     }
-    if Some(&key.by) != after.root_of(Side::Service).map(|root| WrappedBy::Root(root.label)).as_ref() {
+    if Some(&key.by)
+        != after.root_of(Side::Service).map(|root| WrappedBy::Root(root.label)).as_ref()
+    {
         return Err(ResourceError::Contended { resource: after.id.clone() });
     }
     after.keys.push(key.clone());
@@ -223,7 +267,8 @@ fn refused(after: &mut Resource, key: &VersionedKeyId, reason: DeniedReason, at:
 }
 
 fn deny(after: &mut Resource, cause: Cause, at: u64) {
-    let (Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. }) = &after.protection else {
+    let (Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. }) = &after.protection
+    else {
         return; // the first cause stays
     };
     let cmk = cmk.clone();
@@ -288,7 +333,8 @@ fn deleted(after: &mut Resource, at: u64, grace: u64) {
 }
 
 fn restored(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
-    let Protection::ShredPending { cmk, cause: Cause::ResourceDeleted, .. } = &after.protection else {
+    let Protection::ShredPending { cmk, cause: Cause::ResourceDeleted, .. } = &after.protection
+    else {
         return Err(wrong_state(after, "restore the resource"));
     };
     after.protection = match cmk.clone() {
@@ -311,10 +357,7 @@ fn shredded(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
 }
 
 /// The customer's key while it is in use.
-fn in_use<'r>(
-    resource: &'r Resource,
-    operation: &'static str,
-) -> Result<&'r Cmk, ResourceError> {
+fn in_use<'r>(resource: &'r Resource, operation: &'static str) -> Result<&'r Cmk, ResourceError> {
     match &resource.protection {
         Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => Ok(cmk),
         _ => Err(wrong_state(resource, operation)),
@@ -355,7 +398,9 @@ pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> Resou
         Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => {
             "restore it, or wait until it is due"
         }
-        Protection::ShredPending { .. } => "refresh it once the key is back, or wait until it is due",
+        Protection::ShredPending { .. } => {
+            "refresh it once the key is back, or wait until it is due"
+        }
         Protection::Shredded { .. } => "its keys are destroyed; create another resource",
     };
     let (state, resource) = (resource.protection.name(), resource.id.clone());

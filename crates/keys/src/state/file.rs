@@ -258,7 +258,10 @@ mod tests {
         block_on(store.create("contoso", 7, b"state")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let object = path.join("contoso/00000000000000000007.state");
-        assert_eq!((mode(&path), mode(&path.join("contoso")), mode(&object)), (0o700, 0o700, 0o600));
+        assert_eq!(
+            (mode(&path), mode(&path.join("contoso")), mode(&object)),
+            (0o700, 0o700, 0o600)
+        );
         for name in ["", "..", ".", "a/b", "/etc", "A", "a\0", "a.b", &"a".repeat(65)] {
             let refused = block_on(store.create(name, 1, b""));
             assert!(matches!(refused, Err(StateError::Name { .. })), "{name}");

@@ -67,8 +67,8 @@ impl StateKey {
     pub fn derive(id: &str, secret: &Secret<32>) -> Self {
         let mut key = [0; 32];
         // 32 bytes are less than HKDF's limit of 255 hashes, the only way to fail.
-        let expanded =
-            hkdf::Hkdf::<Sha256>::new(None, secret.expose()).expand(b"strongroom/1 state key", &mut key);
+        let expanded = hkdf::Hkdf::<Sha256>::new(None, secret.expose())
+            .expand(b"strongroom/1 state key", &mut key);
         debug_assert!(expanded.is_ok());
         let derived = Self { id: id.to_owned(), key: Secret::copy_from(&key) };
         zeroize::Zeroize::zeroize(&mut key);
@@ -86,7 +86,12 @@ impl StateKey {
     /// # Errors
     ///
     /// [`StateError::Invalid`] where `body` is nothing that JSON can say.
-    pub fn sign(&self, name: &str, number: u64, body: &impl Serialize) -> Result<Vec<u8>, StateError> {
+    pub fn sign(
+        &self,
+        name: &str,
+        number: u64,
+        body: &impl Serialize,
+    ) -> Result<Vec<u8>, StateError> {
         let envelope = Envelope {
             version: READER_VERSION,
             min_reader: READER_VERSION,

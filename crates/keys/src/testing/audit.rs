@@ -33,9 +33,8 @@ impl MemoryAudit {
     /// How many events of `operation` say that it was done.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
-        let done = |event: &&AuditEvent| {
-            event.operation == operation && event.result == AuditResult::Done
-        };
+        let done =
+            |event: &&AuditEvent| event.operation == operation && event.result == AuditResult::Done;
         self.events().iter().filter(done).count()
     }
 

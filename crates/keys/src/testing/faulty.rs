@@ -245,15 +245,13 @@ impl FaultyVault {
             }
             Fault::Fail => Err(lost()),
             Fault::Invalid => Err(VaultError::Invalid { reason: "the test says so".into() }),
-            Fault::Hang => {
-                loop {
-                    let listener = self.released.listen();
-                    if self.lock().releases > releases {
-                        return Ok(false);
-                    }
-                    listener.await;
+            Fault::Hang => loop {
+                let listener = self.released.listen();
+                if self.lock().releases > releases {
+                    return Ok(false);
                 }
-            }
+                listener.await;
+            },
         }
     }
 

@@ -1,5 +1,6 @@
 //! A service, a customer and their vaults, in memory, at a clock that a test moves.
 
+#![allow(unreachable_pub, reason = "each test file has it as a module")]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
@@ -79,8 +80,7 @@ impl World {
         let (service, customer) = (faulty(&service_keys), faulty(&customer_keys));
         let (store, audit) = (Arc::new(MemoryStore::default()), Arc::new(MemoryAudit::default()));
         let told = Arc::new(Told::default());
-        let mut surroundings =
-            surroundings(&store, &service, &customer, &audit, &clock, &told);
+        let mut surroundings = surroundings(&store, &service, &customer, &audit, &clock, &told);
         change(&mut surroundings);
         let resources = now(Resources::init(surroundings)).unwrap();
         let id = ResourceId::new("contoso-7").unwrap();

@@ -110,7 +110,10 @@ fn every_event_in_every_state() {
                     assert!(after.check_access().is_err(), "{name:?}");
                 }
                 if !matches!(event, Event::Shredded { .. }) {
-                    assert!(state.keys.iter().all(|key| after.find(key.label).is_some()), "{name:?}");
+                    assert!(
+                        state.keys.iter().all(|key| after.find(key.label).is_some()),
+                        "{name:?}"
+                    );
                 }
             }
             seen += 1;
