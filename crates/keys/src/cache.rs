@@ -72,8 +72,9 @@ pub(crate) trait KeySource: Send + Sync + fmt::Debug {
     /// Reads the state anew and asks the vault, once.
     async fn load(&self, root: &Root) -> Result<Loaded, LoadError>;
 
-    /// The vault did not know the identity for the cache's whole time.
-    async fn identity_is_gone(&self, root: &Root) -> ResourceError;
+    /// The vault did not know the identity for the cache's whole time: the error from now on, where that
+    /// closes the resource.
+    async fn identity_is_gone(&self, root: &Root) -> Option<ResourceError>;
 }
 
 /// The cache. Clones share it.

@@ -35,6 +35,7 @@ mod transition;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ pub trait VaultDirectory: Send + Sync + fmt::Debug {
     fn vault(&self, key: &VersionedKeyId, identity: &str) -> Option<Arc<dyn Vault>>;
 }
 
-impl VaultDirectory for HashMap<String, Arc<dyn Vault>> {
+impl<S: BuildHasher + Send + Sync> VaultDirectory for HashMap<String, Arc<dyn Vault>, S> {
     fn vault(&self, key: &VersionedKeyId, _identity: &str) -> Option<Arc<dyn Vault>> {
         self.get(key.vault()).map(Arc::clone)
     }

@@ -204,6 +204,9 @@ pub fn check_name(name: &str) -> Result<(), StateError> {
 
 /// Erases what is older than the newest `kept` objects of `name`, and frees numbers far below.
 ///
+/// The oldest is erased first: below an erased object all are erased, and a search from above may stop
+/// there. Where a key is destroyed (`kept` is 1) every object is looked at all the same.
+///
 /// # Errors
 ///
 /// Those of the store. Trying again does no harm.
@@ -213,14 +216,65 @@ pub(crate) async fn prune(
     newest: u64,
     kept: u64,
 ) -> Result<(), StateError> {
-    for number in store.list(name).await? {
+    let (mut far, mut whole) = (Vec::new(), Vec::new());
+    let mut all_erased_below = false;
+    for number in store.list(name).await?.into_iter().rev() {
         if number.saturating_add(NUMBERED) <= newest {
-            store.remove(name, number).await?;
-        } else if number.saturating_add(kept) <= newest
-            && store.read(name, number).await?.is_some_and(|bytes| !bytes.is_empty())
-        {
-            store.erase(name, number).await?;
+            far.push(number);
+        } else if number.saturating_add(kept) <= newest && !all_erased_below {
+            match store.read(name, number).await? {
+                Some(bytes) if bytes.is_empty() => all_erased_below = kept > 1,
+                Some(_) => whole.push(number),
+                None => {}
+            }
         }
     }
+    for number in far.into_iter().rev() {
+        store.remove(name, number).await?;
+    }
+    for number in whole.into_iter().rev() {
+        store.erase(name, number).await?;
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+    use crate::testing::MemoryStore;
+
+    /// After any number of writes, and of prunes that were interrupted, the newest are whole, the rest is
+    /// erased, and numbers far below are free.
+    #[test]
+    fn old_objects_are_erased_and_their_numbers_kept() {
+        let store = MemoryStore::default();
+        for number in 1..=600 {
+            block_on(store.create("contoso", number, b"state")).unwrap();
+            store.fail_after(Some(usize::try_from(number % 3).unwrap()));
+            // What a failure leaves is for the next one to do.
+            let _interrupted = block_on(prune(&store, "contoso", number, KEPT));
+            store.fail_after(None);
+        }
+        block_on(prune(&store, "contoso", 600, KEPT)).unwrap();
+        assert_eq!(store.numbers("contoso"), (593..=600).collect::<Vec<_>>());
+        let taken = block_on(store.list("contoso")).unwrap();
+        assert_eq!(taken, (345..=600).collect::<Vec<_>>());
+        block_on(prune(&store, "contoso", 600, 1)).unwrap();
+        assert_eq!(store.numbers("contoso"), [600]);
+        assert_eq!(block_on(store.list("contoso")).unwrap(), taken);
+    }
+
+    /// A search for keys to destroy does not trust the order in which objects were erased.
+    #[test]
+    fn destroying_looks_at_every_object() {
+        let store = MemoryStore::default();
+        for number in 1..=5 {
+            block_on(store.create("contoso", number, b"state")).unwrap();
+        }
+        block_on(store.erase("contoso", 4)).unwrap();
+        block_on(prune(&store, "contoso", 5, 1)).unwrap();
+        assert_eq!(store.numbers("contoso"), [5]);
+    }
 }

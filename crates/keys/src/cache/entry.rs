@@ -133,8 +133,9 @@ impl Entry {
                 Err(error)
             }
             LoadError::Unavailable { error, retry_after, identity } => {
-                if self.fail(generation, &error, retry_after, identity, now, shared) {
-                    let error = shared.source.identity_is_gone(&self.root).await;
+                if self.fail(generation, &error, retry_after, identity, now, shared)
+                    && let Some(error) = shared.source.identity_is_gone(&self.root).await
+                {
                     self.refuse(generation, &error, now, shared);
                     return Err(error);
                 }

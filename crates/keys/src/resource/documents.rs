@@ -184,13 +184,16 @@ impl Resources {
         let Some(root) = open.service.root() else { return Ok(()) };
         let key = OpenKey::generate(hour, 0)?.wrapped_by(id, root)?;
         let added = self.keeper.change(id, &self.caller, |resource| {
-            // The root was replaced in between: the key is wrapped anew by the new one.
             if resource.root(Side::Service)?.label != root.label {
-                return Ok(Event::HoursEnded { now: 0 });
+                return Err(ResourceError::Contended { resource: id.clone() });
             }
             Ok(Event::HourKeyAdded { key: key.clone() })
         });
-        added.await.map(|_| ())
+        match added.await {
+            // The root was replaced in between: the caller makes another key under the new one.
+            Err(ResourceError::Contended { .. }) => Ok(()),
+            added => added.map(|_| ()),
+        }
     }
 
     /// The keys to open the document of `header` with: those that the header means and that are the

@@ -24,13 +24,9 @@ impl Resources {
             return Err(ResourceError::AlreadyExists { resource: id.clone() });
         }
         let root = OpenKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
-        let record = self.wrap_root_of(id, &root).await?;
+        let record = self.wrap_service_root(id, &root).await?;
         let created_at = new.created_at.unwrap_or_else(|| self.keeper.clock.unix_time());
-        let resource = Resource::new(&new, created_at, record.clone());
-        let (again, _) = self.unwrap_service(&resource, &record).await?;
-        if again.secret != root.secret {
-            return Err(ResourceError::WrongKey { key: root.label.text(id) });
-        }
+        let resource = Resource::new(&new, created_at, record);
         self.keeper.create(resource, &self.caller).await
     }
 

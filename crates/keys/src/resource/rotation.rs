@@ -6,7 +6,6 @@ use super::keys::{KeyRecord, OpenKey, Ring, Side, WrappedBy};
 use super::state::{Cmk, Protection, Resource};
 use super::transition::{Event, wrong_state};
 use super::{ResourceError, ResourceId, Resources};
-use crate::gateway::Origin;
 use crate::vault::VersionedKeyId;
 
 /// What [`Resources::rotate_service_key`] came to.
@@ -73,9 +72,8 @@ impl Resources {
         ring: &Ring,
     ) -> Result<Vec<KeyRecord>, ResourceError> {
         let root = OpenKey::generate(ring.next_label(), 0)?;
-        let record = self.wrap_service_root(resource, &root).await?;
-        let (again, _) = self.unwrap_service(resource, &record).await?;
-        self.under(resource, ring, &root, record, &again)
+        let record = self.wrap_service_root(&resource.id, &root).await?;
+        under(resource, ring, &root, record)
     }
 
     async fn new_customer_root(
@@ -95,39 +93,11 @@ impl Resources {
         }
         let root = OpenKey::generate(ring.next_label(), resource.epoch)?;
         let record = self.wrap_proven(resource, &*vault, &cmk.key, &root).await?;
-        let proven = &root;
-        self.under(resource, ring, &root, record, proven)
+        under(resource, ring, &root, record)
     }
 
-    /// A ring's keys under a new root.
-    fn under(
-        &self,
-        resource: &Resource,
-        ring: &Ring,
-        root: &OpenKey,
-        record: KeyRecord,
-        again: &OpenKey,
-    ) -> Result<Vec<KeyRecord>, ResourceError> {
-        if again.secret != root.secret {
-            return Err(ResourceError::WrongKey { key: root.label.text(&resource.id) });
-        }
-        let mut records = vec![record];
-        for key in ring.children().chain(ring.root()) {
-            records.push(key.wrapped_by(&resource.id, root)?);
-        }
-        Ok(records)
-    }
-
-    /// A service root under the newest version of the service key.
+    /// A service root under the newest version of the service key, proven to come out again.
     pub(super) async fn wrap_service_root(
-        &self,
-        resource: &Resource,
-        root: &OpenKey,
-    ) -> Result<KeyRecord, ResourceError> {
-        self.wrap_root_of(&resource.id, root).await
-    }
-
-    pub(super) async fn wrap_root_of(
         &self,
         id: &ResourceId,
         root: &OpenKey,
@@ -136,20 +106,24 @@ impl Resources {
         let (key, _) = service.current(&self.caller).await?;
         let wrapped = service.wrap(&key, &root.payload(id), self.origin(id)).await?;
         let (label, epoch, by) = (root.label, root.epoch, WrappedBy::Vault(key));
-        Ok(KeyRecord { label, epoch, by, wrapped })
+        let record = KeyRecord { label, epoch, by, wrapped };
+        if self.unwrap_service_root(id, &record).await?.secret == root.secret {
+            Ok(record)
+        } else {
+            Err(ResourceError::WrongKey { key: label.text(id) })
+        }
     }
 
-    pub(super) async fn unwrap_service(
+    async fn unwrap_service_root(
         &self,
-        resource: &Resource,
+        id: &ResourceId,
         record: &KeyRecord,
-    ) -> Result<(OpenKey, VersionedKeyId), ResourceError> {
+    ) -> Result<OpenKey, ResourceError> {
         let WrappedBy::Vault(key) = &record.by else {
-            return Err(ResourceError::WrongKey { key: record.label.text(&resource.id) });
+            return Err(ResourceError::WrongKey { key: record.label.text(id) });
         };
-        let origin = Origin { resource: Some(resource.id.as_str()), caller: &self.caller };
-        let unwrapped = self.keeper.service.unwrap(key, &record.wrapped, origin).await?;
-        Ok((OpenKey::from_payload(&resource.id, record, &unwrapped.value)?, key.clone()))
+        let unwrapped = self.keeper.service.unwrap(key, &record.wrapped, self.origin(id)).await?;
+        OpenKey::from_payload(id, record, &unwrapped.value)
     }
 
     /// Moves every resource to the newest version of the service key in its vault: wraps its service root
@@ -180,13 +154,8 @@ impl Resources {
         let before = resource.root_of(Side::Service).cloned();
         let root = match &before {
             Some(record) if record.by != WrappedBy::Vault(key.clone()) => {
-                let (root, _) = self.unwrap_service(resource, record).await?;
-                let moved = self.wrap_service_root(resource, &root).await?;
-                let (again, _) = self.unwrap_service(resource, &moved).await?;
-                if again.secret != root.secret {
-                    return Err(ResourceError::WrongKey { key: root.label.text(id) });
-                }
-                Some(moved)
+                let root = self.unwrap_service_root(id, record).await?;
+                Some(self.wrap_service_root(id, &root).await?)
             }
             _ => None,
         };
@@ -198,4 +167,18 @@ impl Resources {
         });
         Ok(change.await?.changed)
     }
+}
+
+/// A ring's keys under a new root, whose own record this is.
+fn under(
+    resource: &Resource,
+    ring: &Ring,
+    root: &OpenKey,
+    record: KeyRecord,
+) -> Result<Vec<KeyRecord>, ResourceError> {
+    let mut records = vec![record];
+    for key in ring.children().chain(ring.root()) {
+        records.push(key.wrapped_by(&resource.id, root)?);
+    }
+    Ok(records)
 }

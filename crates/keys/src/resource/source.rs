@@ -24,18 +24,13 @@ impl KeySource for Keeper {
         loaded.await.map_err(|error| sort(error, root.side, self))
     }
 
-    async fn identity_is_gone(&self, root: &Root) -> ResourceError {
-        let unreachable = ResourceError::Unreachable {
-            resource: root.resource.clone(),
-            reason: "its vault does not know the identity".to_owned(),
-        };
-        // The service's own identity is its operator's to mend, and no customer's resource is closed by it.
+    async fn identity_is_gone(&self, root: &Root) -> Option<ResourceError> {
+        // The service's own identity is its operator's to mend: no customer's resource is closed by it.
         let (Side::Customer, Some(current)) = (root.side, self.known(&root.resource)) else {
-            return unreachable;
+            return None;
         };
         let event = Event::IdentityDisabled { at: self.clock.unix_time() };
-        let closed = self.close(&current.resource, event, &Caller::new("key cache")).await;
-        closed.unwrap_or(unreachable)
+        self.close(&current.resource, event, &Caller::new("key cache")).await
     }
 }
 

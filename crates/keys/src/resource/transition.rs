@@ -322,8 +322,8 @@ fn refreshed(after: &mut Resource, key: &VersionedKeyId) -> Result<(), ResourceE
 
 fn deleted(after: &mut Resource, at: u64, grace: u64) {
     let (since, due) = match &after.protection {
-        Protection::Shredded { .. } => return,
-        Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => return,
+        Protection::Shredded { .. }
+        | Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => return,
         // What is due earlier stays so.
         Protection::ShredPending { due, .. } => (at, (*due).min(at.saturating_add(grace))),
         _ => (at, at.saturating_add(grace)),

@@ -18,7 +18,7 @@ type Objects = BTreeMap<String, BTreeMap<u64, Vec<u8>>>;
 ///
 /// let store = MemoryStore::default();
 /// store.fail(true);
-/// assert_eq!(store.numbers("contoso"), []);
+/// assert!(store.numbers("contoso").is_empty());
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore {

@@ -190,7 +190,8 @@ impl MemoryVault {
     }
 }
 
-fn invalid(error: impl ToString) -> VaultError {
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+fn invalid(error: strongroom::Error) -> VaultError {
     VaultError::Invalid { reason: error.to_string() }
 }
 
@@ -200,8 +201,12 @@ impl Key {
             (&self.material, algorithm),
             (Material::Rsa(_), Algorithm::RsaOaep256) | (Material::Aes(_), Algorithm::A256Kw)
         );
-        let reason = || format!("the key {} does not do {algorithm}", self.description.id);
-        if fits { Ok(()) } else { Err(VaultError::Invalid { reason: reason() }) }
+        if fits { Ok(()) } else { Err(self.none()) }
+    }
+
+    fn none(&self) -> VaultError {
+        let reason = format!("the key {} does not do that algorithm", self.description.id);
+        VaultError::Invalid { reason }
     }
 }
 
@@ -246,7 +251,7 @@ impl Vault for MemoryVault {
                 (Material::Rsa(_), KeyType::Rsa { public }) => {
                     WrappingKey::rsa(id.key_id()?, public.clone())
                 }
-                (Material::Rsa(_), KeyType::Oct) => return Err(invalid("no such key")),
+                (Material::Rsa(_), KeyType::Oct) => return Err(key.none()),
             };
             wrapping.wrap(payload).map_err(invalid)
         })
