@@ -75,7 +75,7 @@ fn outage(fault: &Fault, phase: Duration, length: Duration, background: bool) ->
     let mut read = |tasks: &mut Tasks<'_>, duration: Duration| {
         let end = world.clock.elapsed() + duration;
         while world.clock.elapsed() < end {
-            tasks.go(SECOND.min(end - world.clock.elapsed()));
+            tasks.go(SECOND.min(end.saturating_sub(world.clock.elapsed())));
             if !background {
                 world.run(lease.renew()).ok();
             }
@@ -95,7 +95,7 @@ fn outage(fault: &Fault, phase: Duration, length: Duration, background: bool) ->
 
 #[test]
 fn a_short_outage_fails_no_read_whatever_its_phase() {
-    let length = settings().max_age - settings().refresh - SECOND * 5;
+    let length = settings().max_age.saturating_sub(settings().refresh + SECOND * 5);
     for fault in faults() {
         let mut hits = 0;
         for phase in (0..60).step_by(7).chain([1, 59]) {
@@ -259,7 +259,7 @@ fn an_unknown_identity_closes_after_the_whole_time() {
     let mut tasks = Tasks::new(&world.clock);
     tasks.spawn(world.resources.cache().run());
     world.customer.always(Fault::Refuse(DeniedReason::Identity));
-    tasks.go(settings().max_age - SECOND);
+    tasks.go(settings().max_age.saturating_sub(SECOND));
     assert!(lease.check().is_ok() && world.state() == "cmk-active");
     tasks.go(SECOND * 3);
     assert!(lease.check().is_err());

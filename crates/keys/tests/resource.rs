@@ -15,12 +15,18 @@ use strongroom_keys::resource::{
 use strongroom_keys::state::{StateError, StateStore as _};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
-    DeniedReason, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
+    DeniedReason, KeyDescription, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
 };
 use world::{World, new_resource, now, result};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
+
+type ChangeResource = fn(&mut NewResource);
+type IsReason = fn(&Ineligible) -> bool;
+type ChangeKey = fn(&mut KeyDescription);
+/// One function of a resource.
+type Function = for<'w> fn(&'w World) -> Result<(), ResourceError>;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -74,8 +80,7 @@ fn epochs_never_share_a_key() {
 #[test]
 fn enabling_checks_the_resource() {
     let world = World::new();
-    type Change = fn(&mut NewResource);
-    let cases: [(Change, fn(&Ineligible) -> bool); 4] = [
+    let cases: [(ChangeResource, IsReason); 4] = [
         (|new| new.cmk_allowed = false, |reason| *reason == Ineligible::Tier),
         (
             |new| new.created_at = Some(1_589_155_199),
@@ -113,8 +118,7 @@ fn enabling_checks_the_key() {
     let world = World::new();
     let key = &world.cmk[0];
     let before = world.store.changes();
-    type Change = fn(&mut strongroom_keys::vault::KeyDescription);
-    let changes: [(Change, &str); 9] = [
+    let changes: [(ChangeKey, &str); 9] = [
         (|key| key.key_type = KeyType::Oct, "RSA"),
         (|key| key.bits = 3072, "3072"),
         (|key| key.operations = Operations::from([Operation::WrapKey]), "unwrapKey"),
@@ -167,7 +171,7 @@ fn permissions_may_come_late() {
         let start = world.clock.elapsed();
         let error = world.run(world.resources.enable_cmk(&world.id, &world.enable())).unwrap_err();
         assert!(matches!(error, ResourceError::Vault(VaultError::Denied { .. })), "{error}");
-        assert!(world.clock.elapsed() - start <= seconds(120));
+        assert!(world.clock.elapsed() <= start + seconds(120));
         assert_eq!((world.state(), world.store.changes()), ("service-managed", changes));
     }
 }
@@ -730,7 +734,6 @@ fn without_a_trail_nothing_is_done() {
 /// and can do it again.
 #[test]
 fn crashes_leave_the_state_before_or_after() {
-    type Function = for<'w> fn(&'w World) -> Result<(), ResourceError>;
     let functions: [(&str, Function); 6] = [
         ("rotate-cmk", |world| world.run(world.resources.rotate_cmk(&world.id, &world.cmk[1]))),
         ("disable", |world| world.run(world.resources.disable_cmk(&world.id))),

@@ -263,7 +263,7 @@ impl<'a> Tasks<'a> {
         let end = self.clock.elapsed() + duration;
         self.poll();
         while self.clock.elapsed() < end {
-            self.clock.advance_to_next(end - self.clock.elapsed());
+            self.clock.advance_to_next(end.saturating_sub(self.clock.elapsed()));
             self.poll();
         }
     }
