@@ -73,29 +73,29 @@ fn hour() -> Event {
 /// What becomes of each state of [`states`]; `-` is a refusal.
 #[test]
 fn every_event_in_every_state() {
-    let (m, a, r) = ("service-managed", "cmk-active", "rotating");
-    let (d, p, s, no) = ("denied", "shred-pending", "shredded", "-");
+    let (man, act, rot) = ("service-managed", "cmk-active", "rotating");
+    let (den, pen, shr, no) = ("denied", "shred-pending", "shredded", "-");
     let rotated = Event::Rotated { to: key("2"), thumbprint: vec![2; 32], root: customer(1, 1) };
     let moved = Event::Moved { tenant: "fabrikam".into(), at: T };
     let table = [
-        (enabled(OnKeyLoss::Block), [a, no, no, no, no, no]),
-        (disabling(), [no, m, no, no, no, no]),
-        (Event::RotationStarted { to: key("2") }, [no, r, r, no, no, no]),
-        (Event::RotationAbandoned, [m, a, a, d, p, s]),
-        (rotated, [no, no, a, no, no, no]),
-        (Event::ServiceKeyRotated { root: None }, [m, a, r, d, p, s]),
-        (hour(), [m, a, r, no, no, no]),
-        (Event::HoursEnded { now: T }, [m, a, r, d, p, s]),
-        (refusal(), [m, d, d, d, p, s]),
-        (Event::Revoked { at: T }, [no, d, d, d, p, no]),
-        (Event::IdentityDisabled { at: T }, [no, d, d, d, p, no]),
-        (moved, [m, d, d, d, p, no]),
-        (Event::Refreshed { key: key("1") }, [no, a, r, a, a, no]),
-        (Event::Deleted { at: T, grace: 50 }, [p, p, p, p, p, s]),
+        (enabled(OnKeyLoss::Block), [act, no, no, no, no, no]),
+        (disabling(), [no, man, no, no, no, no]),
+        (Event::RotationStarted { to: key("2") }, [no, rot, rot, no, no, no]),
+        (Event::RotationAbandoned, [man, act, act, den, pen, shr]),
+        (rotated, [no, no, act, no, no, no]),
+        (Event::ServiceKeyRotated { root: None }, [man, act, rot, den, pen, shr]),
+        (hour(), [man, act, rot, no, no, no]),
+        (Event::HoursEnded { now: T }, [man, act, rot, den, pen, shr]),
+        (refusal(), [man, den, den, den, pen, shr]),
+        (Event::Revoked { at: T }, [no, den, den, den, pen, no]),
+        (Event::IdentityDisabled { at: T }, [no, den, den, den, pen, no]),
+        (moved, [man, den, den, den, pen, no]),
+        (Event::Refreshed { key: key("1") }, [no, act, rot, act, act, no]),
+        (Event::Deleted { at: T, grace: 50 }, [pen, pen, pen, pen, pen, shr]),
         (Event::Restored { at: T }, [no; 6]),
-        (Event::Shredded { at: T + 99 }, [no, no, no, no, no, s]),
-        (Event::Shredded { at: T + 100 }, [no, no, no, no, s, s]),
-        (Event::DocumentsMoved { count: 1 }, [m, a, r, d, p, s]),
+        (Event::Shredded { at: T + 99 }, [no, no, no, no, no, shr]),
+        (Event::Shredded { at: T + 100 }, [no, no, no, no, shr, shr]),
+        (Event::DocumentsMoved { count: 1 }, [man, act, rot, den, pen, shr]),
     ];
     let mut seen = 0;
     for (event, expected) in table {
