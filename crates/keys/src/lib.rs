@@ -4,6 +4,10 @@
 //! line and for services without a key vault of their own. It relies on the permission bits and
 //! hard links of a Unix file system.
 //!
+//! [`Resources`] are what a service has: each under the service's keys, or under a customer's key as
+//! well, which can be rotated and revoked. A [cache](cache::KeyCache) keeps unwrapped keys for minutes, so
+//! that a vault is asked once a resource and refresh, never once a document.
+//!
 //! # Example
 //!
 //! ```
@@ -22,9 +26,18 @@
 //! ```
 
 pub mod audit;
+pub mod cache;
 pub mod clock;
+mod gateway;
+mod hex;
 pub mod local_vault;
+pub mod resource;
+mod service_key;
+pub mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod vault;
 
 pub use local_vault::LocalVault;
+pub use resource::{ResourceError, Resources};
 pub use vault::{Vault, VaultError};

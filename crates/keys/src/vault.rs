@@ -48,7 +48,8 @@ pub trait Vault: Send + Sync + std::fmt::Debug {
     async fn describe(&self, id: &VersionedKeyId) -> Result<KeyDescription, VaultError>;
 
     /// Wraps `payload` with a key that never leaves the vault: an AES key. An RSA key's public half
-    /// wraps without the vault, see [`KeyDescription::wrapping_key`].
+    /// wraps without the vault, see [`KeyDescription::wrapping_key`]; here it wraps as well, which shows
+    /// that the identity may and the key does: what a resource comes to depend on is wrapped here.
     ///
     /// # Errors
     ///

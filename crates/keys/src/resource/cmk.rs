@@ -1,0 +1,411 @@
+//! The customer-managed key: enabling, disabling and rotating it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom::secret::SecretVec;
+
+use super::error::Ineligible;
+use super::keeper::{Change, Current};
+use super::keys::{KeyRecord, OpenKey, Ring, Side, WrappedBy};
+use super::state::{Cmk, OnKeyLoss, Protection, Resource, Scope};
+use super::transition::{Event, wrong_state};
+use super::{KeyKind, ResourceError, ResourceId, Resources};
+use crate::gateway::{AskError, Origin};
+use crate::resource::id::KeyLabel;
+use crate::vault::{
+    DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
+};
+
+/// 2020-05-11T00:00:00Z: older resources have no customer-managed keys.
+const ELIGIBLE_FROM: u64 = 1_589_155_200;
+/// The first pause while permissions may still be on their way; it doubles up to [`PAUSE_AT_MOST`].
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_AT_MOST: Duration = Duration::from_secs(16);
+
+/// How a customer-managed key is enabled.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
+/// use strongroom_keys::vault::VersionedKeyId;
+///
+/// let key = VersionedKeyId::parse("https://contoso.vault.azure.net/keys/documents/3f5c")?;
+/// let enable = EnableCmk {
+///     scope: Scope::ModelsAndResults,
+///     on_key_loss: OnKeyLoss::crypto_shred(),
+///     documents_before: Some(1200),
+///     ..EnableCmk::new(key, "an identity")
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnableCmk {
+    /// The key, with its version.
+    pub key: VersionedKeyId,
+    /// As whom its vault is asked.
+    pub identity: String,
+    /// What it covers.
+    pub scope: Scope,
+    /// What becomes of the data when the key is lost.
+    pub on_key_loss: OnKeyLoss,
+    /// How many documents were sealed before, if the host knows: they lie outside the key's protection.
+    pub documents_before: Option<u64>,
+}
+
+impl EnableCmk {
+    /// For models and results; data is blocked, and not destroyed, when the key is lost.
+    #[must_use]
+    pub fn new(key: VersionedKeyId, identity: &str) -> Self {
+        Self {
+            key,
+            identity: identity.to_owned(),
+            scope: Scope::ModelsAndResults,
+            on_key_loss: OnKeyLoss::Block,
+            documents_before: None,
+        }
+    }
+}
+
+impl Resources {
+    /// Puts a resource under a customer-managed key: what is sealed from now on gets a second layer. The
+    /// key, its vault and the permissions are tried before anything changes.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::NotEligible`], [`ResourceError::UnsuitableKey`], [`ResourceError::NoVault`],
+    /// [`ResourceError::WrongState`] where one is enabled already (the same call again is fine), and those
+    /// of the vault. Nothing has changed then.
+    pub async fn enable_cmk(&self, id: &ResourceId, with: &EnableCmk) -> Result<(), ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        match &resource.protection {
+            Protection::ServiceManaged => {}
+            Protection::CmkActive { cmk } if is_asked_for(cmk, with) => return Ok(()),
+            _ => return Err(wrong_state(resource, "enable a customer-managed key")),
+        }
+        check_resource(resource, with)?;
+        let vault = self.keeper.vault_of(&with.key, &with.identity)?;
+        check_place(resource, &*vault)?;
+        let version = resource.customer_version.saturating_add(1);
+        let label = KeyLabel { kind: KeyKind::Customer, version };
+        let key = OpenKey::generate(label, resource.epoch.saturating_add(1))?;
+        let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
+
+        let now = self.keeper.clock.unix_time();
+        let cmk = Cmk {
+            key: with.key.clone(),
+            thumbprint: proven.thumbprint,
+            identity: with.identity.clone(),
+            scope: with.scope,
+            on_key_loss: with.on_key_loss,
+            enabled_at: now,
+        };
+        let event = Event::CmkEnabled { cmk, root: proven.record, outside: with.documents_before };
+        let change = self.keeper.change(id, &self.caller, |_| Ok(event.clone())).await;
+        match change {
+            Ok(_) => Ok(()),
+            // Another process did just this.
+            Err(error) => {
+                let current = self.keeper.read(id, &self.caller).await?;
+                match &current.resource.protection {
+                    Protection::CmkActive { cmk } if is_asked_for(cmk, with) => Ok(()),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Tries the key until it does all that it must, while permissions may still be on their way.
+    async fn prove_patiently(
+        &self,
+        resource: &Resource,
+        vault: &dyn Vault,
+        id: &VersionedKeyId,
+        key: &OpenKey,
+    ) -> Result<Proven, ResourceError> {
+        let clock = &self.keeper.clock;
+        let start = clock.elapsed();
+        let mut pause = PAUSE;
+        loop {
+            let error = match self.prove(resource, vault, id, key).await {
+                Ok(proven) => return Ok(proven),
+                Err(error) => error,
+            };
+            let on_their_way = matches!(
+                &error,
+                ResourceError::Vault(VaultError::Denied {
+                    reason: DeniedReason::Permission | DeniedReason::Identity,
+                    ..
+                })
+            );
+            let waited = clock.elapsed().saturating_sub(start);
+            if !on_their_way || waited.saturating_add(pause) > self.permission_wait {
+                return Err(error);
+            }
+            clock.sleep(pause).await;
+            pause = pause.saturating_mul(2).min(PAUSE_AT_MOST);
+        }
+    }
+
+    /// Has the vault describe `id`, wrap `key` with it and unwrap it again.
+    async fn prove(
+        &self,
+        resource: &Resource,
+        vault: &dyn Vault,
+        id: &VersionedKeyId,
+        key: &OpenKey,
+    ) -> Result<Proven, ResourceError> {
+        let gateway = &self.keeper.gateway;
+        let origin = self.origin(&resource.id);
+        let description = gateway.describe(vault, id, origin).await?;
+        let thumbprint = check_key(id, &description, self.keeper.clock.unix_time())?;
+        let record = self.wrap_proven(resource, vault, id, key).await?;
+        Ok(Proven { record, thumbprint })
+    }
+
+    /// Has the vault wrap `key` and unwrap it again: only then may anything depend on it.
+    pub(super) async fn wrap_proven(
+        &self,
+        resource: &Resource,
+        vault: &dyn Vault,
+        id: &VersionedKeyId,
+        key: &OpenKey,
+    ) -> Result<KeyRecord, ResourceError> {
+        let (gateway, origin) = (&self.keeper.gateway, self.origin(&resource.id));
+        let algorithm = Side::Customer.algorithm();
+        let payload: SecretVec = key.payload(&resource.id);
+        let wrapped = gateway.wrap(vault, id, algorithm, &payload, origin).await?;
+        let (label, epoch, by) = (key.label, key.epoch, WrappedBy::Vault(id.clone()));
+        let record = KeyRecord { label, epoch, by, wrapped };
+        let again = gateway.unwrap(vault, id, algorithm, &record.wrapped, origin).await?;
+        let again = OpenKey::from_payload(&resource.id, &record, &again.value)?;
+        if again.secret == key.secret {
+            Ok(record)
+        } else {
+            Err(ResourceError::WrongKey { key: key.label.text(&resource.id) })
+        }
+    }
+
+    /// Returns a resource to the service's keys. Documents of two layers stay readable: the customer keys
+    /// are wrapped by the service's from then on.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::Denied`] while the customer's key is withdrawn, and where the vault says so now;
+    /// [`ResourceError::WrongState`]; those of the vaults. Nothing has changed then.
+    pub async fn disable_cmk(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        match &resource.protection {
+            Protection::ServiceManaged => return Ok(()),
+            Protection::CmkActive { .. } => {}
+            _ => return Err(wrong_state(resource, "disable the customer-managed key")),
+        }
+        // Asked now, whatever is cached: it is for the customer to let the data go.
+        let customer = self.open_side(&current, Side::Customer).await?;
+        let service = self.open_side(&current, Side::Service).await?;
+        let root = service.root().ok_or_else(|| gone(id))?;
+        let keys = customer.children().chain(customer.root());
+        let rewrapped: Vec<KeyRecord> =
+            keys.map(|key| key.wrapped_by(id, root)).collect::<Result<_, _>>()?;
+        let change = self.keeper.change(id, &self.caller, |resource| {
+            same_roots(resource, &[&customer, &service])?;
+            Ok(Event::CmkDisabled { rewrapped: rewrapped.clone() })
+        });
+        change.await?;
+        self.forget_keys(id, None);
+        Ok(())
+    }
+
+    /// Moves a resource to another version of the customer's key, or to another key: it is described, the
+    /// customer key of the resource is unwrapped with the old one, wrapped and unwrapped with the new one,
+    /// and only then does the resource switch. No document is touched. Interrupted, the same call goes on;
+    /// done, it does nothing. A call with the key in use abandons a rotation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resources::enable_cmk`] for the new key, and [`ResourceError::Denied`] for the old one. The old
+    /// key is in use then.
+    pub async fn rotate_cmk(
+        &self,
+        id: &ResourceId,
+        to: &VersionedKeyId,
+    ) -> Result<(), ResourceError> {
+        let before = self.keeper.read(id, &self.caller).await?;
+        let cmk = match &before.resource.protection {
+            Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => cmk.clone(),
+            _ => return Err(wrong_state(&before.resource, "rotate the customer-managed key")),
+        };
+        if cmk.key == *to {
+            self.abandon_rotation(id).await?;
+            return Ok(());
+        }
+        let vault = self.keeper.vault_of(to, &cmk.identity)?;
+        check_place(&before.resource, &*vault)?;
+        let start = Event::RotationStarted { to: to.clone() };
+        let started: Change = self.keeper.change(id, &self.caller, |_| Ok(start.clone())).await?;
+        let rotated = self.rotate_started(&started.current, &*vault, to).await;
+        // What is wrong with the new key does not pass by waiting; what is wrong with the way there may.
+        if let Err(error) = &rotated
+            && !matches!(
+                error,
+                ResourceError::Vault(VaultError::Unavailable { .. })
+                    | ResourceError::State(_)
+                    | ResourceError::Audit(_)
+                    | ResourceError::Denied { .. }
+            )
+        {
+            self.abandon_rotation(id).await?;
+        }
+        rotated
+    }
+
+    async fn abandon_rotation(&self, id: &ResourceId) -> Result<Change, ResourceError> {
+        self.keeper.change(id, &self.caller, |_| Ok(Event::RotationAbandoned)).await
+    }
+
+    async fn rotate_started(
+        &self,
+        started: &Current,
+        vault: &dyn Vault,
+        to: &VersionedKeyId,
+    ) -> Result<(), ResourceError> {
+        let (id, resource) = (&started.resource.id, &*started.resource);
+        let origin = self.origin(id);
+        let description = self.keeper.gateway.describe(vault, to, origin).await?;
+        let thumbprint = check_key(to, &description, self.keeper.clock.unix_time())?;
+        let old = self.keeper.unwrap_root(resource, Side::Customer, &self.caller).await?.value;
+        let root = self.wrap_proven(resource, vault, to, &old).await?;
+        let event = Event::Rotated { to: to.clone(), thumbprint, root };
+        let before = resource.root(Side::Customer)?.clone();
+        let change = self.keeper.change(id, &self.caller, |resource| {
+            if matches!(&resource.protection, Protection::CmkActive { cmk } if cmk.key == *to) {
+                return Ok(Event::RotationAbandoned); // done by another process: nothing is left
+            }
+            if *resource.root(Side::Customer)? != before {
+                return Err(ResourceError::Contended { resource: id.clone() });
+            }
+            Ok(event.clone())
+        });
+        change.await.map(|_| ())
+    }
+
+    /// A side's keys, unwrapped by the vault now.
+    pub(super) async fn open_side(
+        &self,
+        current: &Current,
+        side: Side,
+    ) -> Result<Ring, ResourceError> {
+        let opened = self.keeper.unwrap_root(&current.resource, side, &self.caller).await;
+        if let Err(error @ ResourceError::Denied { .. }) = &opened {
+            self.forget_keys(&current.resource.id, Some(error));
+        }
+        Ring::build(side, &current.resource, current.number, opened?.value)
+    }
+
+    pub(super) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {
+        Origin { resource: Some(id.as_str()), caller: &self.caller }
+    }
+}
+
+/// A key that did all that it must, and what it made.
+struct Proven {
+    record: KeyRecord,
+    thumbprint: Vec<u8>,
+}
+
+fn is_asked_for(cmk: &Cmk, with: &EnableCmk) -> bool {
+    (&cmk.key, &cmk.identity, cmk.scope, cmk.on_key_loss)
+        == (&with.key, &with.identity, with.scope, with.on_key_loss)
+}
+
+fn gone(id: &ResourceId) -> ResourceError {
+    ResourceError::Contended { resource: id.clone() }
+}
+
+/// Refuses to work on a state whose keys are not the ones that were unwrapped.
+pub(super) fn same_roots(resource: &Resource, rings: &[&Ring]) -> Result<(), ResourceError> {
+    for ring in rings {
+        let children = resource.children_of(ring.record.label);
+        let same = resource.root(ring.side)? == &ring.record
+            && children.map(|key| ring.get(key.label)).all(|key| key.is_some());
+        if !same {
+            return Err(gone(&resource.id));
+        }
+    }
+    Ok(())
+}
+
+fn check_resource(resource: &Resource, with: &EnableCmk) -> Result<(), ResourceError> {
+    let refuse = |reason| Err(ResourceError::NotEligible { resource: resource.id.clone(), reason });
+    if !resource.cmk_allowed {
+        return refuse(Ineligible::Tier);
+    }
+    if resource.created_at < ELIGIBLE_FROM {
+        return refuse(Ineligible::Created { at: resource.created_at });
+    }
+    if with.identity.is_empty() {
+        return refuse(Ineligible::Identity);
+    }
+    Ok(())
+}
+
+/// The vault must be where the resource is; one that does not say where it is, is not.
+fn check_place(resource: &Resource, vault: &dyn Vault) -> Result<(), ResourceError> {
+    let place = vault.place();
+    let refuse = |reason| Err(ResourceError::NotEligible { resource: resource.id.clone(), reason });
+    if place.tenant.as_deref() != Some(&resource.tenant) {
+        let (resource, vault) = (resource.tenant.clone(), place.tenant);
+        return refuse(Ineligible::Tenant { resource, vault });
+    }
+    if place.region.as_deref() != Some(&resource.region) {
+        let (resource, vault) = (resource.region.clone(), place.region);
+        return refuse(Ineligible::Region { resource, vault });
+    }
+    Ok(())
+}
+
+/// Whether a key can be a customer-managed key; its thumbprint.
+pub(super) fn check_key(
+    id: &VersionedKeyId,
+    description: &KeyDescription,
+    now: u64,
+) -> Result<Vec<u8>, ResourceError> {
+    let unsuitable = |reason: &str| {
+        Err(ResourceError::UnsuitableKey { key: id.clone(), reason: reason.to_owned() })
+    };
+    if description.id != *id {
+        return unsuitable("its vault described another key");
+    }
+    if !matches!(description.key_type, KeyType::Rsa { .. }) {
+        return unsuitable("it is no RSA key; create an RSA key of 2048 bits");
+    }
+    if description.bits != 2048 {
+        let bits = description.bits;
+        return unsuitable(&format!("it has {bits} bits; create an RSA key of 2048 bits"));
+    }
+    for operation in [Operation::WrapKey, Operation::UnwrapKey] {
+        if !description.operations.contains(operation) {
+            return unsuitable("its permitted operations lack wrapKey or unwrapKey; add both");
+        }
+    }
+    if !description.recovery_level.as_ref().is_some_and(crate::vault::RecoveryLevel::is_protected) {
+        return unsuitable("its vault lacks soft delete or purge protection; switch on both");
+    }
+    description.may_wrap(now).map_err(AskError::from)?;
+    let thumbprint = description.thumbprint()?;
+    match thumbprint {
+        Some(thumbprint) => Ok(thumbprint.to_vec()),
+        None => unsuitable("it has no public key"),
+    }
+}
+
+/// The vault of a customer's key in use.
+pub(super) fn customer_vault(
+    resources: &Resources,
+    cmk: &Cmk,
+) -> Result<Arc<dyn Vault>, ResourceError> {
+    resources.keeper.vault_of(&cmk.key, &cmk.identity)
+}

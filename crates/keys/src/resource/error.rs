@@ -1,0 +1,286 @@
+//! Why something was not done with a resource.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::ResourceId;
+use crate::audit::AuditError;
+use crate::gateway::AskError;
+use crate::state::StateError;
+use crate::vault::{DeniedReason, VaultError, VersionedKeyId};
+
+/// Why there is no access.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::Cause;
+/// use strongroom_keys::vault::DeniedReason;
+///
+/// assert!(Cause::Vault(DeniedReason::KeyDisabled).is_key_loss());
+/// // What the vault did not say of the key itself destroys nothing.
+/// assert!(!Cause::Vault(DeniedReason::Firewall).is_key_loss());
+/// assert!(!Cause::Revoked.is_key_loss());
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The vault refused the key.
+    Vault(DeniedReason),
+    /// `revoke_now` was called.
+    Revoked,
+    /// The host said that the identity is disabled, or the vault did for the cache's whole time.
+    IdentityDisabled,
+    /// The resource was moved to another tenant.
+    OtherTenant,
+    /// The host deleted the resource.
+    ResourceDeleted,
+}
+
+impl Cause {
+    /// Whether the vault withdrew the key itself: only this may lead to shredding.
+    #[must_use]
+    pub fn is_key_loss(self) -> bool {
+        use DeniedReason::{KeyDisabled, KeyMissing, Permission};
+        matches!(self, Self::Vault(KeyMissing | KeyDisabled | Permission))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vault(reason) => write!(f, "{reason}, then refresh the resource"),
+            Self::Revoked => f.write_str("it was revoked; refresh the resource to undo that"),
+            Self::IdentityDisabled => {
+                f.write_str("its identity is disabled; enable it, then refresh the resource")
+            }
+            Self::OtherTenant => f.write_str(
+                "it was moved to another tenant; move it back, then refresh the resource",
+            ),
+            Self::ResourceDeleted => f.write_str("it was deleted; restore the resource in time"),
+        }
+    }
+}
+
+/// Why something was not done with a resource. A message names the thing and the next step, and carries no
+/// key material.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::{Cause, ResourceError, ResourceId};
+///
+/// let resource = ResourceId::new("contoso")?;
+/// let error = ResourceError::Denied { resource, cause: Cause::Revoked, since: 1_800_000_000 };
+/// assert!(error.to_string().contains("refresh"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ResourceError {
+    /// No such resource, or its state is lost. It is never taken for a new one.
+    #[error("there is no resource {resource}: create it, or restore its state from a backup")]
+    NotFound {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// There is one of this name.
+    #[error("there is a resource {resource} already: choose another name")]
+    AlreadyExists {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// An argument has a value that cannot work.
+    #[error("{reason}")]
+    Argument {
+        /// Which, and what would.
+        reason: String,
+    },
+    /// The resource is in another state than that takes.
+    #[error("cannot {operation}: the resource {resource} is {state}; {next}")]
+    WrongState {
+        /// Which.
+        resource: ResourceId,
+        /// Its state.
+        state: &'static str,
+        /// What was to be done.
+        operation: &'static str,
+        /// The next step.
+        next: &'static str,
+    },
+    /// No access.
+    #[error("no access to the resource {resource}, since {since} (seconds since 1970): {cause}")]
+    Denied {
+        /// Which.
+        resource: ResourceId,
+        /// Why.
+        cause: Cause,
+        /// Since when, in seconds since 1970.
+        since: u64,
+    },
+    /// Its keys are destroyed.
+    #[error(
+        "the resource {resource} was shredded: its keys are destroyed and nothing opens its data"
+    )]
+    Shredded {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// The cached keys' time is up, and no new word came from the vault.
+    #[error(
+        "the resource {resource} cannot be used at the moment: {reason}; it comes back by itself when \
+         the vault answers"
+    )]
+    Unreachable {
+        /// Which.
+        resource: ResourceId,
+        /// What the last attempt met.
+        reason: String,
+    },
+    /// The resource may not have a customer-managed key.
+    #[error("the resource {resource} cannot have a customer-managed key: {reason}")]
+    NotEligible {
+        /// Which.
+        resource: ResourceId,
+        /// Why, and what would be needed.
+        reason: Ineligible,
+    },
+    /// The key cannot be a customer-managed key.
+    #[error("the key {key} cannot be a customer-managed key: {reason}")]
+    UnsuitableKey {
+        /// Which.
+        key: VersionedKeyId,
+        /// Why, and what would be needed.
+        reason: String,
+    },
+    /// The host gave no vault for a key.
+    #[error("no vault for the key {key}: configure {} with the identity {identity:?}", key.vault())]
+    NoVault {
+        /// Which key.
+        key: VersionedKeyId,
+        /// As whom.
+        identity: String,
+    },
+    /// What was unwrapped, or is in a state, is not the key that it should be.
+    #[error("{key} does not come out of what is recorded of it: restore the state from a backup")]
+    WrongKey {
+        /// Which key.
+        key: String,
+    },
+    /// A header names no key of the resource.
+    #[error("the document is wrapped by {wrapped_by}, no key of the resource {resource}")]
+    ForeignDocument {
+        /// The resource.
+        resource: ResourceId,
+        /// The ids in the header.
+        wrapped_by: String,
+    },
+    /// The hour is over and its key is destroyed.
+    #[error("the document expired at {expires_at} (seconds since 1970) and is not opened any more")]
+    Expired {
+        /// When.
+        expires_at: u64,
+    },
+    /// The state is older than the host has pinned.
+    #[error("the state of {resource} is not what was pinned: {reason}; restore its newest state")]
+    Pinned {
+        /// Which.
+        resource: ResourceId,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Others changed the resource again and again.
+    #[error("others change the resource {resource} at the same time; try again")]
+    Contended {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// A lease's key is not in use any more.
+    #[error(
+        "the keys of the resource {resource} were replaced or withdrawn: open the document again"
+    )]
+    LeaseEnded {
+        /// Which.
+        resource: ResourceId,
+    },
+    /// The vault did not do what was asked.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// What was to be done could not be recorded.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The engine failed.
+    #[error("cannot {doing}: {reason}")]
+    Engine {
+        /// What was being done.
+        doing: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+/// Why a resource may not have a customer-managed key.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::Ineligible;
+///
+/// assert!(Ineligible::Tier.to_string().contains("tier"));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ineligible {
+    /// Its tier has none.
+    #[error("its tier does not include one; move it to a tier that does")]
+    Tier,
+    /// It was created before 2020-05-11.
+    #[error("it was created before 2020-05-11; create a new one and move the data there")]
+    Created {
+        /// When, in seconds since 1970.
+        at: u64,
+    },
+    /// The vault is in another tenant, or does not say in which.
+    #[error(
+        "it is in the tenant {resource:?} and the vault in {vault:?}; use a vault of its tenant"
+    )]
+    Tenant {
+        /// The resource's.
+        resource: String,
+        /// The vault's.
+        vault: Option<String>,
+    },
+    /// The vault is in another region, or does not say in which.
+    #[error(
+        "it is in the region {resource:?} and the vault in {vault:?}; use a vault of its region"
+    )]
+    Region {
+        /// The resource's.
+        resource: String,
+        /// The vault's.
+        vault: Option<String>,
+    },
+    /// No identity to ask the vault as.
+    #[error("no identity was given to ask the vault as; give the resource one")]
+    Identity,
+}
+
+impl ResourceError {
+    pub(crate) fn engine(doing: &'static str) -> impl FnOnce(strongroom::Error) -> Self {
+        move |error| Self::Engine { doing, reason: error.to_string() }
+    }
+}
+
+impl From<AskError> for ResourceError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Vault(error) => Self::Vault(error),
+            AskError::Audit(error) => Self::Audit(error),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The keys of a resource: how they are wrapped, and unwrapped in memory.
+//!
+//! ```text
+//! service vault key ── A256KW ──> service root ── A256KW ──> earlier service keys, hour keys,
+//!                                                            customer keys of closed epochs
+//! CMK ── RSA-OAEP-256 ──────────> customer root ── A256KW ─> earlier customer keys of this epoch
+//! ```
+//!
+//! A root is the newest service key or the newest customer key. A vault wraps roots only, so one
+//! request opens all of a side's keys, and rotating a vault's key wraps one key anew.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use strongroom::secret::{Secret, SecretVec};
+use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
+
+use super::id::{KeyLabel, ResourceId};
+use super::state::Resource;
+use super::{KeyKind, ResourceError};
+use crate::hex;
+use crate::vault::VersionedKeyId;
+
+/// What wraps a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WrappedBy {
+    /// A key in a vault.
+    Vault(VersionedKeyId),
+    /// A root of the same resource.
+    Root(KeyLabel),
+}
+
+/// A key of a resource, wrapped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyRecord {
+    pub(crate) label: KeyLabel,
+    /// Of a customer key: which `enable_cmk` made it. 0 of others.
+    pub(crate) epoch: u64,
+    pub(crate) by: WrappedBy,
+    #[serde(with = "hex")]
+    pub(crate) wrapped: Vec<u8>,
+}
+
+/// The two things that a vault is asked to unwrap for a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Side {
+    /// The service's: layer 1.
+    Service,
+    /// The customer's: layer 2.
+    Customer,
+}
+
+impl Side {
+    pub(crate) fn algorithm(self) -> Algorithm {
+        match self {
+            Self::Service => Algorithm::A256Kw,
+            Self::Customer => Algorithm::RsaOaep256,
+        }
+    }
+}
+
+const MAGIC: &[u8; 5] = b"SRMRK";
+const VERSION: u8 = 1;
+/// What comes before the key: magic, version, kind, a zero byte (A256KW wraps multiples of 8 bytes),
+/// SHA-256 of the key's id.
+const PREFIX_LEN: usize = 40;
+
+/// What is wrapped: `"SRMRK" || version || kind || 0 || SHA-256(id) || key`, 72 bytes.
+pub(crate) fn payload(kind: u8, id: &str, key: &Secret<32>) -> SecretVec {
+    let mut bytes = Vec::with_capacity(PREFIX_LEN + 32);
+    bytes.extend(prefix(kind, id));
+    bytes.extend(key.expose());
+    SecretVec::from(bytes)
+}
+
+/// The key in `payload`; `None` where it was wrapped as another one.
+pub(crate) fn from_payload(kind: u8, id: &str, payload: &SecretVec) -> Option<Secret<32>> {
+    let (found, key) = payload.expose().split_last_chunk::<32>()?;
+    (found == prefix(kind, id)).then(|| Secret::copy_from(key))
+}
+
+fn prefix(kind: u8, id: &str) -> [u8; PREFIX_LEN] {
+    let mut prefix = [0; PREFIX_LEN];
+    let (front, hash) = prefix.split_at_mut(8);
+    let (magic, numbers) = front.split_at_mut(MAGIC.len());
+    magic.copy_from_slice(MAGIC);
+    numbers.copy_from_slice(&[VERSION, kind, 0]);
+    hash.copy_from_slice(&Sha256::digest(id));
+    prefix
+}
+
+/// A key in the clear, with what names it.
+#[derive(Debug)]
+pub(crate) struct OpenKey {
+    pub(crate) label: KeyLabel,
+    pub(crate) epoch: u64,
+    pub(crate) secret: Secret<32>,
+}
+
+impl OpenKey {
+    pub(crate) fn generate(label: KeyLabel, epoch: u64) -> Result<Self, ResourceError> {
+        let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
+        Ok(Self { label, epoch, secret })
+    }
+
+    pub(crate) fn payload(&self, resource: &ResourceId) -> SecretVec {
+        payload(self.label.kind.code(), &self.label.text(resource), &self.secret)
+    }
+
+    /// The key that a vault unwrapped for `record`.
+    pub(crate) fn from_payload(
+        resource: &ResourceId,
+        record: &KeyRecord,
+        unwrapped: &SecretVec,
+    ) -> Result<Self, ResourceError> {
+        let (label, epoch) = (record.label, record.epoch);
+        let id = label.text(resource);
+        let secret = from_payload(label.kind.code(), &id, unwrapped)
+            .ok_or(ResourceError::WrongKey { key: id })?;
+        Ok(Self { label, epoch, secret })
+    }
+
+    pub(crate) fn wrapping(&self, resource: &ResourceId) -> Result<WrappingKey, ResourceError> {
+        let copy = Secret::copy_from(self.secret.expose());
+        Ok(WrappingKey::aes(self.label.key_id(resource)?, copy))
+    }
+
+    pub(crate) fn unwrapping(&self, resource: &ResourceId) -> Result<UnwrappingKey, ResourceError> {
+        let copy = Secret::copy_from(self.secret.expose());
+        Ok(UnwrappingKey::aes(self.label.key_id(resource)?, copy))
+    }
+
+    /// This key wrapped by `root`, a key of the same resource.
+    pub(crate) fn wrapped_by(
+        &self,
+        resource: &ResourceId,
+        root: &Self,
+    ) -> Result<KeyRecord, ResourceError> {
+        let wrapped = root
+            .wrapping(resource)?
+            .wrap(self.payload(resource).expose())
+            .map_err(ResourceError::engine("wrap a key"))?;
+        Ok(KeyRecord {
+            label: self.label,
+            epoch: self.epoch,
+            by: WrappedBy::Root(root.label),
+            wrapped,
+        })
+    }
+}
+
+/// All keys of one side of a resource, in memory: the root, and what it wraps.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    pub(crate) side: Side,
+    /// The root's record: as long as it stays the same, so does the root.
+    pub(crate) record: KeyRecord,
+    /// Which state the keys are of.
+    pub(crate) number: u64,
+    keys: BTreeMap<KeyLabel, OpenKey>,
+}
+
+impl Ring {
+    /// The keys that `root` opens in `resource`, whose state has this number.
+    pub(crate) fn build(
+        side: Side,
+        resource: &Resource,
+        number: u64,
+        root: OpenKey,
+    ) -> Result<Self, ResourceError> {
+        let id = &resource.id;
+        let record = resource.root(side)?.clone();
+        let unwrapping = root.unwrapping(id)?;
+        let mut keys = BTreeMap::new();
+        for child in resource.children_of(root.label) {
+            let unwrapped = unwrapping
+                .unwrap(&child.wrapped)
+                .map_err(|_| ResourceError::WrongKey { key: child.label.text(id) })?;
+            keys.insert(child.label, OpenKey::from_payload(id, child, &unwrapped)?);
+        }
+        keys.insert(root.label, root);
+        Ok(Self { side, record, number, keys })
+    }
+
+    /// The same root's keys in a newer state; `None` where the root is another one there.
+    pub(crate) fn rebuild(&self, resource: &Resource, number: u64) -> Option<Self> {
+        let root = self.root()?;
+        if resource.root(self.side).ok()?.label != root.label {
+            return None;
+        }
+        let secret = Secret::copy_from(root.secret.expose());
+        let root = OpenKey { label: root.label, epoch: root.epoch, secret };
+        Self::build(self.side, resource, number, root).ok()
+    }
+
+    pub(crate) fn root(&self) -> Option<&OpenKey> {
+        self.keys.get(&self.record.label)
+    }
+
+    pub(crate) fn get(&self, label: KeyLabel) -> Option<&OpenKey> {
+        self.keys.get(&label)
+    }
+
+    /// Every key but the root.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &OpenKey> {
+        self.keys.values().filter(|key| key.label != self.record.label)
+    }
+
+    /// The label that a new root of this side has.
+    pub(crate) fn next_label(&self) -> KeyLabel {
+        let label = self.record.label;
+        KeyLabel { version: label.version.saturating_add(1), ..label }
+    }
+}
+
+impl From<Side> for KeyKind {
+    /// Which kind of key the root of a side is.
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Service => Self::Service,
+            Side::Customer => Self::Customer,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kind and id are part of what is wrapped: no key serves as another.
+    #[test]
+    fn payload_is_bound() {
+        let key = Secret::copy_from(&[9; 32]);
+        let bytes = payload(2, "resource/contoso/customer/1", &key);
+        assert_eq!(bytes.expose().len(), 72);
+        assert_eq!(bytes.expose()[..8], *b"SRMRK\x01\x02\x00");
+        assert_eq!(from_payload(2, "resource/contoso/customer/1", &bytes), Some(key));
+        assert_eq!(from_payload(1, "resource/contoso/customer/1", &bytes), None);
+        assert_eq!(from_payload(2, "resource/contoso/customer/2", &bytes), None);
+        for at in 0..PREFIX_LEN {
+            let mut changed = bytes.expose().to_vec();
+            changed[at] ^= 1;
+            let changed = SecretVec::from(changed);
+            assert_eq!(from_payload(2, "resource/contoso/customer/1", &changed), None, "{at}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! A resource's beginning, its end, and what hosts and customers say in between.
+
+use super::keys::{OpenKey, Side};
+use super::state::{NewResource, Protection, Resource};
+use super::transition::Event;
+use super::{Cause, KeyKind, ResourceError, ResourceId, Resources};
+use crate::resource::id::KeyLabel;
+use crate::state::prune;
+
+impl Resources {
+    /// Makes a resource under the service's keys. Enabling a customer-managed key comes later.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::AlreadyExists`], [`ResourceError::Argument`] without a tenant or region, those of
+    /// the service's vault.
+    pub async fn create(&self, new: NewResource) -> Result<(), ResourceError> {
+        let id = &new.id;
+        if new.tenant.is_empty() || new.region.is_empty() {
+            let reason = format!("the resource {id} needs a tenant and a region; give both");
+            return Err(ResourceError::Argument { reason });
+        }
+        if !self.keeper.store.list(id.as_str()).await?.is_empty() {
+            return Err(ResourceError::AlreadyExists { resource: id.clone() });
+        }
+        let root = OpenKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
+        let record = self.wrap_service_root(id, &root).await?;
+        let created_at = new.created_at.unwrap_or_else(|| self.keeper.clock.unix_time());
+        let resource = Resource::new(&new, created_at, record);
+        self.keeper.create(resource, &self.caller).await
+    }
+
+    /// Ends all access at once, whatever the vault says: cached keys are wiped and every lease fails. Other
+    /// processes follow within their `refresh`. [`Resources::refresh`] undoes it.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::WrongState`] where no customer-managed key is enabled; where the state cannot be
+    /// written, access has ended in this process all the same.
+    pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let at = self.keeper.clock.unix_time();
+        self.close(id, Event::Revoked { at }).await
+    }
+
+    /// The host says that the identity which asks the vault is disabled.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resources::revoke_now`].
+    pub async fn identity_disabled(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let at = self.keeper.clock.unix_time();
+        self.close(id, Event::IdentityDisabled { at }).await
+    }
+
+    /// The host says that the resource belongs to `tenant` now. Under a customer-managed key that ends
+    /// access, until it is moved back and refreshed; else it is recorded and nothing more.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resources::revoke_now`], [`ResourceError::Shredded`].
+    pub async fn moved_to_tenant(
+        &self,
+        id: &ResourceId,
+        tenant: &str,
+    ) -> Result<(), ResourceError> {
+        let at = self.keeper.clock.unix_time();
+        self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
+    }
+
+    /// The host says that the resource is deleted: there is no access from now on, and once the deletion
+    /// grace is over [`Resources::shred_due`] destroys its keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Resources::revoke_now`], but any state will do.
+    pub async fn resource_deleted(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let (at, grace) = (self.keeper.clock.unix_time(), self.deletion_grace);
+        self.close(id, Event::Deleted { at, grace }).await
+    }
+
+    /// The host says that a deleted resource is restored, in time. Under a customer-managed key a
+    /// [`Resources::refresh`] must follow.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::WrongState`] where it is not deleted, or shredded.
+    pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let at = self.keeper.clock.unix_time();
+        self.keeper.change(id, &self.caller, |_| Ok(Event::Restored { at })).await?;
+        self.forget_keys(id, None);
+        Ok(())
+    }
+
+    /// Writes what ends access. Cached keys go first, and stay away where it cannot be written.
+    async fn close(&self, id: &ResourceId, event: Event) -> Result<(), ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await;
+        let before = match current {
+            Ok(current) => current.resource,
+            // The store does not answer: what this process knows must do.
+            Err(error) => self.keeper.known(id).ok_or(error)?.resource,
+        };
+        let after = super::transition::apply(&before, &event)?;
+        if let Err(error) = after.check_access() {
+            self.forget_keys(id, Some(&error));
+            super::keeper::lock(&self.keeper.unwritten).insert(id.clone(), event.clone());
+            let written = self.keeper.write_pending(id, &self.caller).await;
+            // Once more: a request under way may have brought keys back before the state was written.
+            self.forget_keys(id, Some(&error));
+            return written;
+        }
+        self.keeper.change(id, &self.caller, |_| Ok(event.clone())).await.map(|_| ())
+    }
+
+    /// Asks the vault anew. Where the key is back, so is access; this is the only way out of a denial.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::Denied`] where the vault still refuses or the tenant is another one; those of the
+    /// vault where it does not answer. The state is as before then.
+    pub async fn refresh(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        self.keeper.write_pending(id, &self.caller).await?;
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        let Some(cmk) = resource.protection.cmk() else {
+            let in_use = matches!(resource.protection, Protection::ServiceManaged);
+            if in_use {
+                self.cache.renew(id);
+                return Ok(());
+            }
+            return Err(super::transition::wrong_state(
+                resource,
+                "refresh the customer-managed key",
+            ));
+        };
+        let event = Event::Refreshed { key: cmk.key.clone() };
+        // Decided before the vault is asked: it may be for nothing.
+        super::transition::apply(resource, &event)?;
+        self.open_side(&current, Side::Customer).await?;
+        let key = cmk.key.clone();
+        self.keeper.change(id, &self.caller, |_| Ok(Event::Refreshed { key: key.clone() })).await?;
+        self.cache.renew(id);
+        Ok(())
+    }
+
+    /// Destroys the keys of resources that are due at `now`, in seconds since 1970: of those whose host
+    /// chose [`OnKeyLoss::CryptoShred`](super::OnKeyLoss::CryptoShred) and whose vault, asked once more,
+    /// still withdraws the key, and of deleted ones. It cannot be undone. The names of those that are
+    /// shredded now, with what hindered others.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::State`] where resources cannot be listed.
+    pub async fn shred_due(
+        &self,
+        now: u64,
+    ) -> Result<Vec<(ResourceId, Result<(), ResourceError>)>, ResourceError> {
+        let mut outcomes = Vec::new();
+        for id in self.list().await? {
+            match self.shred_one(&id, now).await {
+                Ok(false) => {}
+                Ok(true) => outcomes.push((id, Ok(()))),
+                Err(error) => outcomes.push((id, Err(error))),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn shred_one(&self, id: &ResourceId, now: u64) -> Result<bool, ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        match &resource.protection {
+            // It may have been interrupted before the older states were erased.
+            Protection::Shredded { .. } => {
+                prune(&*self.keeper.store, id.as_str(), current.number, 1).await?;
+                return Ok(false);
+            }
+            Protection::ShredPending { due, cause, .. } if *due <= now => {
+                if *cause != Cause::ResourceDeleted {
+                    self.still_lost(resource).await?;
+                }
+            }
+            _ => return Ok(false),
+        }
+        let change =
+            self.keeper.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
+        let error = ResourceError::Shredded { resource: id.clone() };
+        self.forget_keys(id, Some(&error));
+        Ok(change.changed)
+    }
+
+    /// Refuses to shred unless the vault withdraws the key at this moment, too.
+    async fn still_lost(&self, resource: &Resource) -> Result<(), ResourceError> {
+        let Some(cmk) = resource.protection.cmk() else { return Ok(()) };
+        match self.keeper.unwrap_root(resource, Side::Customer, &self.caller).await {
+            // `Refused` changes nothing in this state, but becomes the state's own error.
+            Err(ResourceError::Denied { cause, .. }) if cause.is_key_loss() => Ok(()),
+            Err(ResourceError::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Err(ResourceError::WrongState {
+                resource: resource.id.clone(),
+                state: resource.protection.name(),
+                operation: "shred the resource",
+                next: "its key is back: refresh it, or have the customer withdraw the key for good",
+            }),
+        }
+    }
+
+    /// Destroys the keys of hours that are over at `now`, in seconds since 1970, in every resource:
+    /// whatever expired in them cannot be opened any more, wherever it was copied to. May be repeated. The
+    /// number of resources that had any.
+    ///
+    /// # Errors
+    ///
+    /// Those of store and audit trail, at the first resource that fails: call it again.
+    ///
+    /// # Security
+    ///
+    /// A copy of the state store from before still has the keys, wrapped by the resource's.
+    pub async fn sweep(&self, now: u64) -> Result<usize, ResourceError> {
+        let mut swept = 0;
+        for id in self.list().await? {
+            let change =
+                self.keeper.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await?;
+            swept += usize::from(change.changed);
+        }
+        Ok(swept)
+    }
+
+    /// The host has moved `count` documents under the customer's key that were sealed before it was
+    /// enabled.
+    ///
+    /// # Errors
+    ///
+    /// Those of store and audit trail.
+    pub async fn documents_moved(&self, id: &ResourceId, count: u64) -> Result<(), ResourceError> {
+        let change = self.keeper.change(id, &self.caller, |_| Ok(Event::DocumentsMoved { count }));
+        change.await.map(|_| ())
+    }
+}

@@ -1,0 +1,184 @@
+//! New keys for a resource, and a new service key for all of them.
+
+use super::cmk::{check_key, customer_vault, same_roots};
+use super::keeper::Current;
+use super::keys::{KeyRecord, OpenKey, Ring, Side, WrappedBy};
+use super::state::{Cmk, Protection, Resource};
+use super::transition::{Event, wrong_state};
+use super::{ResourceError, ResourceId, Resources};
+use crate::vault::VersionedKeyId;
+
+/// What [`Resources::rotate_service_key`] came to.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn rotate(resources: strongroom_keys::Resources) -> Result<(), Box<dyn std::error::Error>> {
+/// let rotation = resources.rotate_service_key().await?;
+/// println!("{} resources are under {}", rotation.moved + rotation.before, rotation.key);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceKeyRotation {
+    /// The version that everything is under now.
+    pub key: VersionedKeyId,
+    /// Resources that were moved to it by this call.
+    pub moved: usize,
+    /// Resources that were under it before.
+    pub before: usize,
+}
+
+impl Resources {
+    /// Gives a resource new keys: what is sealed from now on is wrapped by them, and earlier ones still
+    /// open what they wrapped. Under a customer-managed key both sides get one.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::Denied`], [`ResourceError::WrongState`] while the CMK rotates, those of the vaults.
+    /// Nothing has changed then.
+    pub async fn rotate_resource_key(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        let cmk = match &resource.protection {
+            Protection::ServiceManaged => None,
+            Protection::CmkActive { cmk } => Some(cmk),
+            _ => return Err(wrong_state(resource, "rotate the resource's keys")),
+        };
+        let service = self.open_side(&current, Side::Service).await?;
+        let mut keys = self.new_service_root(resource, &service).await?;
+        let customer = match cmk {
+            None => None,
+            Some(cmk) => {
+                let ring = self.open_side(&current, Side::Customer).await?;
+                keys.extend(self.new_customer_root(&current, cmk, &ring).await?);
+                Some(ring)
+            }
+        };
+        let mut rings = vec![&service];
+        rings.extend(&customer);
+        let change = self.keeper.change(id, &self.caller, |resource| {
+            same_roots(resource, &rings)?;
+            Ok(Event::KeysReplaced { keys: keys.clone() })
+        });
+        change.await?;
+        self.cache.renew(id);
+        Ok(())
+    }
+
+    async fn new_service_root(
+        &self,
+        resource: &Resource,
+        ring: &Ring,
+    ) -> Result<Vec<KeyRecord>, ResourceError> {
+        let root = OpenKey::generate(ring.next_label(), 0)?;
+        let record = self.wrap_service_root(&resource.id, &root).await?;
+        under(resource, ring, &root, record)
+    }
+
+    async fn new_customer_root(
+        &self,
+        current: &Current,
+        cmk: &Cmk,
+        ring: &Ring,
+    ) -> Result<Vec<KeyRecord>, ResourceError> {
+        let resource = &*current.resource;
+        let vault = customer_vault(self, cmk)?;
+        let origin = self.origin(&resource.id);
+        let description = self.keeper.gateway.describe(&*vault, &cmk.key, origin).await?;
+        let thumbprint = check_key(&cmk.key, &description, self.keeper.clock.unix_time())?;
+        if thumbprint != cmk.thumbprint {
+            let reason = "its vault shows another public key than when it was enabled".to_owned();
+            return Err(ResourceError::UnsuitableKey { key: cmk.key.clone(), reason });
+        }
+        let root = OpenKey::generate(ring.next_label(), resource.epoch)?;
+        let record = self.wrap_proven(resource, &*vault, &cmk.key, &root).await?;
+        under(resource, ring, &root, record)
+    }
+
+    /// A service root under the newest version of the service key, proven to come out again.
+    pub(super) async fn wrap_service_root(
+        &self,
+        id: &ResourceId,
+        root: &OpenKey,
+    ) -> Result<KeyRecord, ResourceError> {
+        let service = &self.keeper.service;
+        let (key, _) = service.current(&self.caller).await?;
+        let wrapped = service.wrap(&key, &root.payload(id), self.origin(id)).await?;
+        let (label, epoch, by) = (root.label, root.epoch, WrappedBy::Vault(key));
+        let record = KeyRecord { label, epoch, by, wrapped };
+        if self.unwrap_service_root(id, &record).await?.secret == root.secret {
+            Ok(record)
+        } else {
+            Err(ResourceError::WrongKey { key: label.text(id) })
+        }
+    }
+
+    async fn unwrap_service_root(
+        &self,
+        id: &ResourceId,
+        record: &KeyRecord,
+    ) -> Result<OpenKey, ResourceError> {
+        let WrappedBy::Vault(key) = &record.by else {
+            return Err(ResourceError::WrongKey { key: record.label.text(id) });
+        };
+        let unwrapped = self.keeper.service.unwrap(key, &record.wrapped, self.origin(id)).await?;
+        OpenKey::from_payload(id, record, &unwrapped.value)
+    }
+
+    /// Moves every resource to the newest version of the service key in its vault: wraps its service root
+    /// anew and signs its state. Interrupted or repeated, it goes on with those that are left. An earlier
+    /// version may be disabled once a later call has found all of them moved: another process may have
+    /// written one under it in between.
+    ///
+    /// # Errors
+    ///
+    /// Those of the vault, store and audit trail, at the first resource that cannot be moved.
+    pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, ResourceError> {
+        let key = self.keeper.service.add_generation(&self.caller).await?;
+        let mut rotation = ServiceKeyRotation { key, moved: 0, before: 0 };
+        for id in self.list().await? {
+            let moved = self.move_to_service_key(&id, &rotation.key).await?;
+            *(if moved { &mut rotation.moved } else { &mut rotation.before }) += 1;
+        }
+        Ok(rotation)
+    }
+
+    async fn move_to_service_key(
+        &self,
+        id: &ResourceId,
+        key: &VersionedKeyId,
+    ) -> Result<bool, ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        let before = resource.root_of(Side::Service).cloned();
+        let root = match &before {
+            Some(record) if record.by != WrappedBy::Vault(key.clone()) => {
+                let root = self.unwrap_service_root(id, record).await?;
+                Some(self.wrap_service_root(id, &root).await?)
+            }
+            _ => None,
+        };
+        let change = self.keeper.change(id, &self.caller, |resource| {
+            if resource.root_of(Side::Service) != before.as_ref() {
+                return Err(ResourceError::Contended { resource: id.clone() });
+            }
+            Ok(Event::ServiceKeyRotated { root: root.clone() })
+        });
+        Ok(change.await?.changed)
+    }
+}
+
+/// A ring's keys under a new root, whose own record this is.
+fn under(
+    resource: &Resource,
+    ring: &Ring,
+    root: &OpenKey,
+    record: KeyRecord,
+) -> Result<Vec<KeyRecord>, ResourceError> {
+    let mut records = vec![record];
+    for key in ring.children().chain(ring.root()) {
+        records.push(key.wrapped_by(&resource.id, root)?);
+    }
+    Ok(records)
+}

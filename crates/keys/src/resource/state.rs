@@ -1,0 +1,316 @@
+//! What is recorded of a resource.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::id::{KeyKind, KeyLabel, ResourceId};
+use super::keys::{KeyRecord, Side};
+use super::{Cause, ResourceError};
+use crate::hex;
+use crate::vault::VersionedKeyId;
+
+/// What a resource is made with. It takes no key of the customer's: that comes with `enable_cmk`.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::{NewResource, ResourceId};
+///
+/// let new = NewResource {
+///     id: ResourceId::new("contoso-7")?,
+///     tenant: "72f988bf".into(),
+///     region: "westeurope".into(),
+///     cmk_allowed: true,
+///     created_at: None, // now
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewResource {
+    /// Its name.
+    pub id: ResourceId,
+    /// The tenant that owns it.
+    pub tenant: String,
+    /// The region that it is in.
+    pub region: String,
+    /// Whether its tier allows a customer-managed key.
+    pub cmk_allowed: bool,
+    /// When the host made it, in seconds since 1970; now where it is not given.
+    pub created_at: Option<u64>,
+}
+
+/// What of a resource the customer's key covers.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::{DocumentKind, Scope};
+///
+/// assert!(Scope::ModelsAndResults.covers(DocumentKind::Result));
+/// assert!(!Scope::Models.covers(DocumentKind::Result));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Models only.
+    Models,
+    /// Models, and results of analyses.
+    ModelsAndResults,
+}
+
+impl Scope {
+    /// Whether documents of this kind get the customer's layer.
+    #[must_use]
+    pub fn covers(self, kind: DocumentKind) -> bool {
+        self == Self::ModelsAndResults || kind == DocumentKind::Model
+    }
+}
+
+/// What a document is, as far as a [`Scope`] tells them apart.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::DocumentKind;
+///
+/// assert_ne!(DocumentKind::Model, DocumentKind::Result);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// A model.
+    Model,
+    /// The result of an analysis.
+    Result,
+}
+
+/// What becomes of the data when the vault withdraws the customer's key.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::OnKeyLoss;
+///
+/// assert_eq!(OnKeyLoss::default(), OnKeyLoss::Block);
+/// assert_eq!(OnKeyLoss::crypto_shred(), OnKeyLoss::CryptoShred { grace: 24 * 3600 });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnKeyLoss {
+    /// It cannot be read until the key is back.
+    #[default]
+    Block,
+    /// It cannot be read, and once the key was gone for so long, `shred_due` destroys all keys of the
+    /// resource. That cannot be undone.
+    CryptoShred {
+        /// In seconds.
+        grace: u64,
+    },
+}
+
+impl OnKeyLoss {
+    /// Shredding after 24 hours.
+    #[must_use]
+    pub fn crypto_shred() -> Self {
+        Self::CryptoShred { grace: 24 * 3600 }
+    }
+}
+
+/// The customer-managed key of a resource, and how it was chosen.
+///
+/// # Example
+///
+/// ```no_run
+/// # fn show(status: &strongroom_keys::resource::Status) {
+/// if let Some(cmk) = &status.cmk {
+///     println!("{} as {}", cmk.key, cmk.identity);
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cmk {
+    /// The key, with its version.
+    pub key: VersionedKeyId,
+    /// SHA-256 of its `SubjectPublicKeyInfo`: what this version is pinned by.
+    #[serde(with = "hex")]
+    pub thumbprint: Vec<u8>,
+    /// As whom the vault is asked.
+    pub identity: String,
+    /// What it covers.
+    pub scope: Scope,
+    /// What becomes of the data when it is lost.
+    pub on_key_loss: OnKeyLoss,
+    /// Since when, in seconds since 1970.
+    pub enabled_at: u64,
+}
+
+/// Under whose keys a resource is, and whether they may be used. `Unreachable` is no such state: it is in
+/// memory only, see [`Reach`](super::Reach).
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::Protection;
+///
+/// assert_eq!(Protection::ServiceManaged.name(), "service-managed");
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Protection {
+    /// The service's keys alone.
+    ServiceManaged,
+    /// The customer's key, too.
+    CmkActive {
+        /// Which.
+        cmk: Cmk,
+    },
+    /// Rotating to another version or key. Everything still depends on the old one.
+    Rotating {
+        /// The key in use.
+        cmk: Cmk,
+        /// The key that is to be.
+        to: VersionedKeyId,
+    },
+    /// No access, until a `refresh` succeeds.
+    Denied {
+        /// The key that was withdrawn.
+        cmk: Cmk,
+        /// Why.
+        cause: Cause,
+        /// Since when, in seconds since 1970.
+        since: u64,
+    },
+    /// No access, and `shred_due` destroys the keys once it is due.
+    ShredPending {
+        /// The key that was withdrawn, if there was one.
+        cmk: Option<Cmk>,
+        /// Why.
+        cause: Cause,
+        /// Since when, in seconds since 1970.
+        since: u64,
+        /// From when on the keys may be destroyed, in seconds since 1970.
+        due: u64,
+    },
+    /// All keys are destroyed. There is no way back.
+    Shredded {
+        /// Since when, in seconds since 1970.
+        since: u64,
+    },
+}
+
+impl Protection {
+    /// The state's name in messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ServiceManaged => "service-managed",
+            Self::CmkActive { .. } => "cmk-active",
+            Self::Rotating { .. } => "rotating",
+            Self::Denied { .. } => "denied",
+            Self::ShredPending { .. } => "shred-pending",
+            Self::Shredded { .. } => "shredded",
+        }
+    }
+
+    /// The customer's key, if there is one.
+    #[must_use]
+    pub fn cmk(&self) -> Option<&Cmk> {
+        match self {
+            Self::CmkActive { cmk } | Self::Rotating { cmk, .. } | Self::Denied { cmk, .. } => {
+                Some(cmk)
+            }
+            Self::ShredPending { cmk, .. } => cmk.as_ref(),
+            Self::ServiceManaged | Self::Shredded { .. } => None,
+        }
+    }
+}
+
+/// A resource as its state records it. It changes by [`Event`](super::transition::Event)s only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resource {
+    pub(crate) id: ResourceId,
+    pub(crate) tenant: String,
+    /// The tenant that it has been moved to, while that is another one.
+    pub(crate) moved_to: Option<String>,
+    pub(crate) region: String,
+    pub(crate) cmk_allowed: bool,
+    pub(crate) created_at: u64,
+    /// How often a CMK was enabled.
+    pub(crate) epoch: u64,
+    /// The highest version that a customer key ever had, so that none is used twice.
+    pub(crate) customer_version: u64,
+    pub(crate) protection: Protection,
+    /// Documents that lie outside the CMK's protection, as far as the host has told.
+    pub(crate) outside_cmk: Option<u64>,
+    /// Hours before this one are over: their keys are destroyed and not made again.
+    pub(crate) hours_from: u64,
+    /// All keys; none once they are shredded.
+    pub(crate) keys: Vec<KeyRecord>,
+    /// What a newer version wrote that this one does not know: it is written again as it was.
+    #[serde(flatten)]
+    pub(crate) unknown: Map<String, Value>,
+}
+
+impl Resource {
+    /// A new resource, service-managed, under this root.
+    pub(crate) fn new(new: &NewResource, created_at: u64, root: KeyRecord) -> Self {
+        Self {
+            id: new.id.clone(),
+            tenant: new.tenant.clone(),
+            moved_to: None,
+            region: new.region.clone(),
+            cmk_allowed: new.cmk_allowed,
+            created_at,
+            epoch: 0,
+            customer_version: 0,
+            protection: Protection::ServiceManaged,
+            outside_cmk: Some(0),
+            hours_from: 0,
+            keys: vec![root],
+            unknown: Map::new(),
+        }
+    }
+
+    /// The root of a side.
+    pub(crate) fn root(&self, side: Side) -> Result<&KeyRecord, ResourceError> {
+        self.root_of(side).ok_or_else(|| match &self.protection {
+            Protection::Shredded { .. } => ResourceError::Shredded { resource: self.id.clone() },
+            other => ResourceError::WrongState {
+                resource: self.id.clone(),
+                state: other.name(),
+                operation: "use the customer key",
+                next: "enable a customer-managed key first",
+            },
+        })
+    }
+
+    pub(crate) fn root_of(&self, side: Side) -> Option<&KeyRecord> {
+        let by_vault = |key: &&KeyRecord| matches!(key.by, super::keys::WrappedBy::Vault(_));
+        self.keys.iter().filter(by_vault).find(|key| key.label.kind == KeyKind::from(side))
+    }
+
+    /// The keys that a root wraps.
+    pub(crate) fn children_of(&self, root: KeyLabel) -> impl Iterator<Item = &KeyRecord> {
+        let by = super::keys::WrappedBy::Root(root);
+        self.keys.iter().filter(move |key| key.by == by)
+    }
+
+    pub(crate) fn find(&self, label: KeyLabel) -> Option<&KeyRecord> {
+        self.keys.iter().find(|key| key.label == label)
+    }
+
+    /// Refuses access where the state does.
+    pub(crate) fn check_access(&self) -> Result<(), ResourceError> {
+        let resource = self.id.clone();
+        match &self.protection {
+            Protection::ServiceManaged
+            | Protection::CmkActive { .. }
+            | Protection::Rotating { .. } => Ok(()),
+            Protection::Denied { cause, since, .. }
+            | Protection::ShredPending { cause, since, .. } => {
+                Err(ResourceError::Denied { resource, cause: *cause, since: *since })
+            }
+            Protection::Shredded { .. } => Err(ResourceError::Shredded { resource }),
+        }
+    }
+}

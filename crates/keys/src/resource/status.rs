@@ -1,0 +1,160 @@
+//! What is to be said of a resource.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::keeper::lock;
+use super::state::{Cmk, Protection};
+use super::{ResourceError, ResourceId, Resources, Side};
+use crate::cache::{Root, Stats};
+
+/// Whether a resource's vaults answer this process.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::Reach;
+///
+/// assert_ne!(Reach::Normal, Reach::Unreachable { reason: "no answer within 3 s".into() });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as is known.
+    Normal,
+    /// Not at the moment; cached keys serve on.
+    Cached {
+        /// What the last attempt met.
+        reason: String,
+    },
+    /// Not at the moment, and the cached keys' time is up. It heals by itself.
+    Unreachable {
+        /// What the last attempt met.
+        reason: String,
+    },
+}
+
+/// A resource as it stands.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn show(resources: strongroom_keys::Resources) -> Result<(), Box<dyn std::error::Error>> {
+/// use strongroom_keys::resource::ResourceId;
+///
+/// let status = resources.status(&ResourceId::new("contoso")?).await?;
+/// println!("{}, epoch {}", status.protection.name(), status.epoch);
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Which.
+    pub id: ResourceId,
+    /// The tenant that owns it.
+    pub tenant: String,
+    /// The tenant that it has been moved to while a customer's key was enabled, if that is another one.
+    pub moved_to: Option<String>,
+    /// The region that it is in.
+    pub region: String,
+    /// Whether its tier allows a customer-managed key.
+    pub cmk_allowed: bool,
+    /// When it was made, in seconds since 1970.
+    pub created_at: u64,
+    /// Its state.
+    pub protection: Protection,
+    /// The customer's key, if there is one.
+    pub cmk: Option<Cmk>,
+    /// How often a customer's key was enabled.
+    pub epoch: u64,
+    /// Documents that lie outside the key's protection, as far as the host has told: they were sealed
+    /// before it was enabled, and only the state keeps them closed after a revocation. `None` where that
+    /// is not known.
+    pub outside_cmk: Option<u64>,
+    /// Hours that have a key, as the number of the hour since 1970 at whose beginning it is destroyed.
+    pub hours: Vec<u64>,
+    /// Number of the newest state.
+    pub number: u64,
+    /// The version of the service key that the state is signed under.
+    pub signed_by: String,
+    /// Whether the vaults answer.
+    pub reach: Reach,
+}
+
+impl Resources {
+    /// How a resource stands, by its newest state. No vault is asked.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::NotFound`], [`ResourceError::State`], [`ResourceError::Pinned`].
+    pub async fn status(&self, id: &ResourceId) -> Result<Status, ResourceError> {
+        let current = self.keeper.read(id, &self.caller).await?;
+        let resource = &*current.resource;
+        let hour = |key: &super::keys::KeyRecord| {
+            (key.label.kind == super::KeyKind::Hour).then_some(key.label.version)
+        };
+        Ok(Status {
+            id: id.clone(),
+            tenant: resource.tenant.clone(),
+            moved_to: resource.moved_to.clone(),
+            region: resource.region.clone(),
+            cmk_allowed: resource.cmk_allowed,
+            created_at: resource.created_at,
+            cmk: resource.protection.cmk().cloned(),
+            protection: resource.protection.clone(),
+            epoch: resource.epoch,
+            outside_cmk: resource.outside_cmk,
+            hours: resource.keys.iter().filter_map(hour).collect(),
+            number: current.number,
+            signed_by: current.signed_by.clone(),
+            reach: self.reach(id),
+        })
+    }
+
+    fn reach(&self, id: &ResourceId) -> Reach {
+        let failure = |side| self.cache.last_failure(&Root { resource: id.clone(), side });
+        let failures = [failure(Side::Service), failure(Side::Customer)];
+        let worst = failures.into_iter().flatten().max_by_key(|(_, over)| *over);
+        match worst {
+            Some((ResourceError::Unreachable { reason, .. }, true)) => {
+                Reach::Unreachable { reason }
+            }
+            Some((ResourceError::Unreachable { reason, .. }, false)) => Reach::Cached { reason },
+            _ => Reach::Normal,
+        }
+    }
+
+    /// The names of all resources, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ResourceError::State`].
+    pub async fn list(&self) -> Result<Vec<ResourceId>, ResourceError> {
+        let names = self.keeper.store.names().await?;
+        let mut ids: Vec<ResourceId> =
+            names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// What cache and vaults did so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let counters = &self.keeper.gateway.counters;
+        Stats {
+            vault_requests: counters.requests.load(Ordering::Relaxed),
+            unwraps: counters.unwraps.load(Ordering::Relaxed),
+            vault_failures: counters.failures.load(Ordering::Relaxed),
+            denials: counters.denials.load(Ordering::Relaxed),
+            vault_time: Duration::from_micros(counters.latency_us.load(Ordering::Relaxed)),
+            vault_slowest: Duration::from_micros(counters.latency_max_us.load(Ordering::Relaxed)),
+            ..self.cache.stats()
+        }
+    }
+
+    /// Whether something that closes a resource could not be written yet: this process heeds it already.
+    #[must_use]
+    pub fn unwritten(&self) -> usize {
+        lock(&self.keeper.unwritten).len()
+    }
+}

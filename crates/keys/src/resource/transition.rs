@@ -1,0 +1,411 @@
+//! The transitions of a resource: from one state to the next, and nothing else. Asking vaults comes before,
+//! writing comes after, so that a crash leaves one state or the other.
+
+use super::id::{KeyKind, KeyLabel};
+use super::keys::{KeyRecord, Side, WrappedBy};
+use super::state::{Cmk, OnKeyLoss, Protection, Resource};
+use super::{Cause, ResourceError};
+use crate::vault::{DeniedReason, VersionedKeyId};
+
+/// Most hour keys at a time: six weeks of hours.
+pub(crate) const HOUR_KEYS_MAX: usize = 1024;
+
+/// What happened, with all that a vault had to be asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    CmkEnabled {
+        cmk: Cmk,
+        root: KeyRecord,
+        outside: Option<u64>,
+    },
+    /// The customer keys, wrapped by the service root.
+    CmkDisabled {
+        rewrapped: Vec<KeyRecord>,
+    },
+    RotationStarted {
+        to: VersionedKeyId,
+    },
+    RotationAbandoned,
+    Rotated {
+        to: VersionedKeyId,
+        thumbprint: Vec<u8>,
+        root: KeyRecord,
+    },
+    /// All keys, under new roots.
+    KeysReplaced {
+        keys: Vec<KeyRecord>,
+    },
+    /// The service root under another version of the service key, or the same state signed under it.
+    ServiceKeyRotated {
+        root: Option<KeyRecord>,
+    },
+    HourKeyAdded {
+        key: KeyRecord,
+    },
+    HoursEnded {
+        now: u64,
+    },
+    Refused {
+        key: VersionedKeyId,
+        reason: DeniedReason,
+        at: u64,
+    },
+    Revoked {
+        at: u64,
+    },
+    IdentityDisabled {
+        at: u64,
+    },
+    Moved {
+        tenant: String,
+        at: u64,
+    },
+    Refreshed {
+        key: VersionedKeyId,
+    },
+    Deleted {
+        at: u64,
+        grace: u64,
+    },
+    Restored {
+        at: u64,
+    },
+    Shredded {
+        at: u64,
+    },
+    DocumentsMoved {
+        count: u64,
+    },
+}
+
+impl Event {
+    /// Its name in the audit trail.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::CmkEnabled { .. } => "enable-cmk",
+            Self::CmkDisabled { .. } => "disable-cmk",
+            Self::RotationStarted { .. } => "rotate-cmk-start",
+            Self::RotationAbandoned => "rotate-cmk-abandon",
+            Self::Rotated { .. } => "rotate-cmk",
+            Self::KeysReplaced { .. } => "rotate-resource-key",
+            Self::ServiceKeyRotated { .. } => "rotate-service-key",
+            Self::HourKeyAdded { .. } => "add-hour-key",
+            Self::HoursEnded { .. } => "destroy-hour-keys",
+            Self::Refused { .. } => "deny",
+            Self::Revoked { .. } => "revoke",
+            Self::IdentityDisabled { .. } => "identity-disabled",
+            Self::Moved { .. } => "move-to-tenant",
+            Self::Refreshed { .. } => "refresh",
+            Self::Deleted { .. } => "delete-resource",
+            Self::Restored { .. } => "restore-resource",
+            Self::Shredded { .. } => "shred",
+            Self::DocumentsMoved { .. } => "documents-moved",
+        }
+    }
+
+    /// Whether it does nothing but take access away: that waits for no audit trail.
+    pub(crate) fn only_closes(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused { .. }
+                | Self::Revoked { .. }
+                | Self::IdentityDisabled { .. }
+                | Self::Moved { .. }
+                | Self::Deleted { .. }
+        )
+    }
+
+    /// Whether the state before holds keys that are destroyed now: nothing of it may stay.
+    pub(crate) fn destroys_keys(&self) -> bool {
+        matches!(self, Self::HoursEnded { .. } | Self::Shredded { .. })
+    }
+}
+
+/// The state after `event`. One that is equal to the state before says that nothing is to be done.
+pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, ResourceError> {
+    let mut after = before.clone();
+    match event {
+        Event::CmkEnabled { cmk, root, outside } => enable(&mut after, cmk, root, *outside)?,
+        Event::CmkDisabled { rewrapped } => disable(&mut after, rewrapped)?,
+        Event::RotationStarted { to } => {
+            let cmk = in_use(before, "rotate the customer-managed key")?.clone();
+            after.protection = Protection::Rotating { cmk, to: to.clone() };
+        }
+        Event::RotationAbandoned => {
+            if let Protection::Rotating { cmk, .. } = &before.protection {
+                after.protection = Protection::CmkActive { cmk: cmk.clone() };
+            }
+        }
+        Event::Rotated { to, thumbprint, root } => rotated(&mut after, to, thumbprint, root)?,
+        Event::KeysReplaced { keys } => {
+            before.check_access()?;
+            after.customer_version = highest_customer_version(keys).max(before.customer_version);
+            after.keys.clone_from(keys);
+        }
+        Event::ServiceKeyRotated { root } => {
+            if let Some(root) = root {
+                replace(&mut after.keys, root);
+            }
+        }
+        Event::HourKeyAdded { key } => add_hour(&mut after, key)?,
+        Event::HoursEnded { now } => {
+            after.hours_from = before.hours_from.max(now / 3600);
+            let from = after.hours_from;
+            let over = |label: KeyLabel| label.kind == KeyKind::Hour && label.version <= from;
+            after.keys.retain(|key| !over(key.label));
+            if after.keys.len() == before.keys.len() {
+                after.hours_from = before.hours_from; // nothing to destroy, nothing to write
+            }
+        }
+        Event::Refused { key, reason, at } => refused(&mut after, key, *reason, *at),
+        Event::Revoked { at } => {
+            in_use_or_denied(before, "revoke the customer-managed key")?;
+            deny(&mut after, Cause::Revoked, *at);
+        }
+        Event::IdentityDisabled { at } => {
+            in_use_or_denied(before, "take note that the identity is disabled")?;
+            deny(&mut after, Cause::IdentityDisabled, *at);
+        }
+        Event::Moved { tenant, at } => moved(&mut after, tenant, *at)?,
+        Event::Refreshed { key } => refreshed(&mut after, key)?,
+        Event::Deleted { at, grace } => deleted(&mut after, *at, *grace),
+        Event::Restored { at } => restored(&mut after, *at)?,
+        Event::Shredded { at } => shredded(&mut after, *at)?,
+        Event::DocumentsMoved { count } => {
+            after.outside_cmk = before.outside_cmk.map(|outside| outside.saturating_sub(*count));
+        }
+    }
+    Ok(after)
+}
+
+fn enable(
+    after: &mut Resource,
+    cmk: &Cmk,
+    root: &KeyRecord,
+    outside: Option<u64>,
+) -> Result<(), ResourceError> {
+    let operation = "enable a customer-managed key";
+    if !matches!(after.protection, Protection::ServiceManaged) {
+        return Err(wrong_state(after, operation));
+    }
+    // A key that was used before must not come back, whoever asks for it.
+    if root.label.version <= after.customer_version || root.epoch != after.epoch.saturating_add(1) {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    after.epoch = root.epoch;
+    after.customer_version = root.label.version;
+    after.keys.push(root.clone());
+    after.outside_cmk = outside;
+    after.protection = Protection::CmkActive { cmk: cmk.clone() };
+    Ok(())
+}
+
+fn disable(after: &mut Resource, rewrapped: &[KeyRecord]) -> Result<(), ResourceError> {
+    if !matches!(after.protection, Protection::CmkActive { .. }) {
+        return Err(wrong_state(after, "disable the customer-managed key"));
+    }
+    for record in rewrapped {
+        replace(&mut after.keys, record);
+    }
+    if after.root_of(Side::Customer).is_some() {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    after.outside_cmk = Some(0);
+    after.protection = Protection::ServiceManaged;
+    Ok(())
+}
+
+fn rotated(
+    after: &mut Resource,
+    to: &VersionedKeyId,
+    thumbprint: &[u8],
+    root: &KeyRecord,
+) -> Result<(), ResourceError> {
+    let Protection::Rotating { cmk, to: started } = &after.protection else {
+        return Err(wrong_state(after, "finish the rotation"));
+    };
+    let current = after.root(Side::Customer)?;
+    if started != to || (current.label, current.epoch) != (root.label, root.epoch) {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    let cmk = Cmk { key: to.clone(), thumbprint: thumbprint.to_vec(), ..cmk.clone() };
+    replace(&mut after.keys, root);
+    after.protection = Protection::CmkActive { cmk };
+    Ok(())
+}
+
+fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), ResourceError> {
+    after.check_access()?;
+    if key.label.version <= after.hours_from {
+        return Err(ResourceError::Expired { expires_at: key.label.version.saturating_mul(3600) });
+    }
+    if after.find(key.label).is_some() {
+        return Ok(()); // another writer was first, and its key is the one
+    }
+    let hours = after.keys.iter().filter(|key| key.label.kind == KeyKind::Hour).count();
+    if hours >= HOUR_KEYS_MAX {
+        let reason = format!(
+            "the resource {} has {HOUR_KEYS_MAX} hour keys: run the sweeper, or use fewer expiry times",
+            after.id
+        );
+        return Err(ResourceError::Argument { reason });
+    }
+    if Some(&key.by)
+        != after.root_of(Side::Service).map(|root| WrappedBy::Root(root.label)).as_ref()
+    {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    after.keys.push(key.clone());
+    Ok(())
+}
+
+/// The vault's word counts for exactly the key that is in use.
+fn refused(after: &mut Resource, key: &VersionedKeyId, reason: DeniedReason, at: u64) {
+    if in_use(after, "").is_ok_and(|cmk| cmk.key == *key) {
+        deny(after, Cause::Vault(reason), at);
+    }
+}
+
+fn deny(after: &mut Resource, cause: Cause, at: u64) {
+    let (Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. }) = &after.protection
+    else {
+        return; // the first cause stays
+    };
+    let cmk = cmk.clone();
+    after.protection = match cmk.on_key_loss {
+        OnKeyLoss::CryptoShred { grace } if cause.is_key_loss() => Protection::ShredPending {
+            due: at.saturating_add(grace),
+            cmk: Some(cmk),
+            cause,
+            since: at,
+        },
+        _ => Protection::Denied { cmk, cause, since: at },
+    };
+}
+
+fn moved(after: &mut Resource, tenant: &str, at: u64) -> Result<(), ResourceError> {
+    match &after.protection {
+        Protection::Shredded { .. } => return Err(wrong_state(after, "move the resource")),
+        // No key of a customer is involved: it simply belongs to another tenant from now on.
+        Protection::ServiceManaged => tenant.clone_into(&mut after.tenant),
+        _ => {
+            after.moved_to = (after.tenant != tenant).then(|| tenant.to_owned());
+            if after.moved_to.is_some() {
+                deny(after, Cause::OtherTenant, at);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refreshed(after: &mut Resource, key: &VersionedKeyId) -> Result<(), ResourceError> {
+    let cmk = match &after.protection {
+        Protection::Denied { cmk, .. } => cmk,
+        Protection::ShredPending { cmk: Some(cmk), cause, .. } if cause.is_key_loss() => cmk,
+        Protection::CmkActive { .. } | Protection::Rotating { .. } => return Ok(()),
+        _ => return Err(wrong_state(after, "refresh the customer-managed key")),
+    };
+    if after.moved_to.is_some() {
+        let since = match &after.protection {
+            Protection::Denied { since, .. } | Protection::ShredPending { since, .. } => *since,
+            _ => 0,
+        };
+        let (resource, cause) = (after.id.clone(), Cause::OtherTenant);
+        return Err(ResourceError::Denied { resource, cause, since });
+    }
+    if cmk.key != *key {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    after.protection = Protection::CmkActive { cmk: cmk.clone() };
+    Ok(())
+}
+
+fn deleted(after: &mut Resource, at: u64, grace: u64) {
+    let (since, due) = match &after.protection {
+        Protection::Shredded { .. }
+        | Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => return,
+        // What is due earlier stays so.
+        Protection::ShredPending { due, .. } => (at, (*due).min(at.saturating_add(grace))),
+        _ => (at, at.saturating_add(grace)),
+    };
+    let (cmk, cause) = (after.protection.cmk().cloned(), Cause::ResourceDeleted);
+    after.protection = Protection::ShredPending { cmk, cause, since, due };
+}
+
+fn restored(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
+    let Protection::ShredPending { cmk, cause: Cause::ResourceDeleted, .. } = &after.protection
+    else {
+        return Err(wrong_state(after, "restore the resource"));
+    };
+    after.protection = match cmk.clone() {
+        None => Protection::ServiceManaged,
+        // Whether the customer still allows it is for a refresh to find out.
+        Some(cmk) => Protection::Denied { cmk, cause: Cause::Revoked, since: at },
+    };
+    Ok(())
+}
+
+fn shredded(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
+    match &after.protection {
+        Protection::Shredded { .. } => return Ok(()),
+        Protection::ShredPending { due, .. } if *due <= at => {}
+        _ => return Err(wrong_state(after, "shred the resource")),
+    }
+    after.keys.clear();
+    after.protection = Protection::Shredded { since: at };
+    Ok(())
+}
+
+/// The customer's key while it is in use.
+fn in_use<'r>(resource: &'r Resource, operation: &'static str) -> Result<&'r Cmk, ResourceError> {
+    match &resource.protection {
+        Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => Ok(cmk),
+        _ => Err(wrong_state(resource, operation)),
+    }
+}
+
+fn in_use_or_denied(resource: &Resource, operation: &'static str) -> Result<(), ResourceError> {
+    match &resource.protection {
+        Protection::Denied { .. } | Protection::ShredPending { .. } => Ok(()),
+        _ => in_use(resource, operation).map(|_| ()),
+    }
+}
+
+fn highest_customer_version(keys: &[KeyRecord]) -> u64 {
+    let customer = keys.iter().filter(|key| key.label.kind == KeyKind::Customer);
+    customer.map(|key| key.label.version).max().unwrap_or(0)
+}
+
+fn replace(keys: &mut [KeyRecord], record: &KeyRecord) {
+    for key in keys.iter_mut().filter(|key| key.label == record.label) {
+        key.clone_from(record);
+    }
+}
+
+/// The error for `operation` in a state that does not take it, with the step that leads out of it.
+pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> ResourceError {
+    if let Protection::Denied { cause, since, .. } = &resource.protection {
+        let (resource, cause, since) = (resource.id.clone(), *cause, *since);
+        return ResourceError::Denied { resource, cause, since };
+    }
+    let next = match &resource.protection {
+        Protection::ServiceManaged => "enable a customer-managed key first",
+        Protection::CmkActive { .. } => "disable the customer-managed key first, if that is meant",
+        Protection::Rotating { .. } => {
+            "finish the rotation, or rotate to the key in use to abandon it"
+        }
+        Protection::Denied { .. } => "refresh it once the key is back",
+        Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => {
+            "restore it, or wait until it is due"
+        }
+        Protection::ShredPending { .. } => {
+            "refresh it once the key is back, or wait until it is due"
+        }
+        Protection::Shredded { .. } => "its keys are destroyed; create another resource",
+    };
+    let (state, resource) = (resource.protection.name(), resource.id.clone());
+    ResourceError::WrongState { resource, state, operation, next }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,262 @@
+//! The service's own key: an AES-256 key in a vault of the service, in versions.
+//!
+//! It wraps the service root of every resource, and for each of its versions one random secret, from which
+//! the key is derived that states are signed with. Those wrapped secrets are the object [`NAME`] of the
+//! state store, signed itself with what its newest one gives.
+//!
+//! Rotating adds a version; then every resource is wrapped and signed under it, in any order and as often
+//! as wanted. Earlier versions stay listed: a state that another process signed under one a moment ago
+//! must still open. They are unwrapped only when such a state turns up, so that a version can be disabled
+//! in its vault once a rotation reports that nothing depends on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use strongroom::secret::{Secret, SecretVec};
+use strongroom::wrap::Algorithm;
+
+use crate::gateway::{Answer, Gateway, Origin};
+use crate::hex;
+use crate::resource::keys::{from_payload, payload};
+use crate::resource::{Caller, ResourceError};
+use crate::state::{
+    Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
+};
+use crate::vault::{KeyName, Vault, VersionedKeyId};
+
+/// The object in the state store. No resource can have this name.
+pub(crate) const NAME: &str = "_service";
+
+/// The kind of a signing secret in what is wrapped; 1 to 3 are those of a resource's keys.
+const KIND: u8 = 4;
+const ID: &str = "service/state";
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Generation {
+    key: VersionedKeyId,
+    #[serde(with = "hex")]
+    wrapped: Vec<u8>,
+}
+
+/// Every version of the service key that something may depend on, the newest last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    generations: Vec<Generation>,
+    #[serde(flatten)]
+    unknown: Map<String, Value>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ServiceKey {
+    vault: Arc<dyn Vault>,
+    name: KeyName,
+    store: Arc<dyn StateStore>,
+    gateway: Arc<Gateway>,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    number: u64,
+    generations: Vec<Generation>,
+    keys: HashMap<String, Arc<StateKey>>,
+}
+
+impl ServiceKey {
+    pub(crate) fn new(
+        vault: Arc<dyn Vault>,
+        name: KeyName,
+        store: Arc<dyn StateStore>,
+        gateway: Arc<Gateway>,
+    ) -> Self {
+        Self { vault, name, store, gateway, held: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn origin(caller: &Caller) -> Origin<'_> {
+        Origin { resource: None, caller }
+    }
+
+    /// Takes the newest version of the key in the vault as the service's first.
+    pub(crate) async fn init(&self, caller: &Caller) -> Result<(), ResourceError> {
+        if !self.store.list(NAME).await?.is_empty() {
+            let reason = "this store has a service key already: open it".to_owned();
+            return Err(ResourceError::Argument { reason });
+        }
+        self.add_generation(caller).await.map(|_| ())
+    }
+
+    /// Reads the newest record, and unwraps and verifies it where it is not known yet.
+    pub(crate) async fn open(&self, caller: &Caller) -> Result<(), ResourceError> {
+        loop {
+            let number = self.store.list(NAME).await?.last().copied();
+            let number = number.ok_or_else(|| StateError::Missing { name: NAME.to_owned() })?;
+            let seen = self.lock().number;
+            if number < seen {
+                let name = NAME.to_owned();
+                return Err(StateError::RolledBack { name, seen, found: number }.into());
+            }
+            if number == seen {
+                return Ok(());
+            }
+            // Pruned between the two calls: then there is a newer one.
+            let Some(bytes) = self.store.read(NAME, number).await? else { continue };
+            let invalid = |reason: &str| StateError::Invalid {
+                name: NAME.to_owned(),
+                number,
+                reason: reason.to_owned(),
+            };
+            let claimed: Record =
+                unverified(&bytes).ok_or_else(|| invalid("it is cut, or no state"))?;
+            let newest = claimed.generations.last();
+            let newest = newest.ok_or_else(|| invalid("it names no service key"))?;
+            let key = self.unwrap_generation(newest, caller).await?;
+            let record: Record = key.verify(NAME, number, &bytes)?;
+            self.hold(number, record, &key);
+            return Ok(());
+        }
+    }
+
+    fn hold(&self, number: u64, record: Record, key: &Arc<StateKey>) {
+        let mut held = self.lock();
+        if number > held.number {
+            held.number = number;
+            held.generations = record.generations;
+        }
+        held.keys.insert(key.id().to_owned(), Arc::clone(key));
+    }
+
+    /// The key that states are signed with under a version of the service key.
+    async fn unwrap_generation(
+        &self,
+        generation: &Generation,
+        caller: &Caller,
+    ) -> Result<Arc<StateKey>, ResourceError> {
+        let id = generation.key.to_string();
+        if let Some(key) = self.lock().keys.get(&id) {
+            return Ok(Arc::clone(key));
+        }
+        let origin = Self::origin(caller);
+        let secret = self.unwrap(&generation.key, &generation.wrapped, origin).await?.value;
+        let secret =
+            from_payload(KIND, ID, &secret).ok_or(ResourceError::WrongKey { key: id.clone() })?;
+        Ok(Arc::new(StateKey::derive(&id, &secret)))
+    }
+
+    /// Adds the newest version in the vault, unless it is the newest here; which one that is.
+    pub(crate) async fn add_generation(
+        &self,
+        caller: &Caller,
+    ) -> Result<VersionedKeyId, ResourceError> {
+        let origin = Self::origin(caller);
+        let newest = self.gateway.newest(&*self.vault, &self.name, origin).await?.id;
+        loop {
+            let (number, mut generations) = {
+                let held = self.lock();
+                (held.number.saturating_add(1), held.generations.clone())
+            };
+            if generations.last().is_some_and(|last| last.key == newest) {
+                return Ok(newest);
+            }
+            let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
+            let payload = payload(KIND, ID, &secret);
+            let wrapped = self.wrap(&newest, &payload, origin).await?;
+            let again = self.unwrap(&newest, &wrapped, origin).await?.value;
+            if from_payload(KIND, ID, &again).as_ref() != Some(&secret) {
+                return Err(ResourceError::WrongKey { key: newest.to_string() });
+            }
+            generations.retain(|generation| generation.key != newest);
+            generations.push(Generation { key: newest.clone(), wrapped });
+            let record = Record { generations, unknown: Map::new() };
+            let key = Arc::new(StateKey::derive(&newest.to_string(), &secret));
+            let bytes = key.sign(NAME, number, &record)?;
+            match self.store.create(NAME, number, &bytes).await? {
+                Created::New => {
+                    self.hold(number, record, &key);
+                    prune(&*self.store, NAME, number, KEPT).await?;
+                    return Ok(newest);
+                }
+                Created::Exists => self.open(caller).await?,
+            }
+        }
+    }
+
+    /// The version that new things are wrapped and signed under.
+    pub(crate) async fn current(
+        &self,
+        caller: &Caller,
+    ) -> Result<(VersionedKeyId, Arc<StateKey>), ResourceError> {
+        self.open(caller).await?;
+        let newest = self.lock().generations.last().cloned();
+        let missing = || StateError::Missing { name: NAME.to_owned() };
+        let newest = newest.ok_or_else(missing)?;
+        let key = self.unwrap_generation(&newest, caller).await?;
+        Ok((newest.key, key))
+    }
+
+    /// The body of a state of `name`, with the id of the key that it is signed under.
+    pub(crate) async fn verify<B: DeserializeOwned>(
+        &self,
+        name: &str,
+        number: u64,
+        bytes: &[u8],
+        caller: &Caller,
+    ) -> Result<(B, String), ResourceError> {
+        let id = key_id_of(bytes).unwrap_or_default().to_owned();
+        let known = |id: &str| {
+            let held = self.lock();
+            held.generations.iter().find(|generation| generation.key.to_string() == id).cloned()
+        };
+        let mut generation = known(&id);
+        if generation.is_none() {
+            self.open(caller).await?; // another process may have rotated
+            generation = known(&id);
+        }
+        let Some(generation) = generation else {
+            let reason = "it is cut, or signed under no version of the service key".to_owned();
+            return Err(StateError::Invalid { name: name.to_owned(), number, reason }.into());
+        };
+        let key = self.unwrap_generation(&generation, caller).await?;
+        let body = key.verify(name, number, bytes)?;
+        self.lock().keys.insert(id.clone(), key);
+        Ok((body, id))
+    }
+
+    /// Whether states name this key rightly as one of the service's.
+    pub(crate) fn is_own(&self, key: &VersionedKeyId) -> bool {
+        key.vault() == self.vault.id() && *key.name() == self.name
+    }
+
+    pub(crate) async fn wrap(
+        &self,
+        key: &VersionedKeyId,
+        payload: &SecretVec,
+        origin: Origin<'_>,
+    ) -> Result<Vec<u8>, ResourceError> {
+        let algorithm = Algorithm::A256Kw;
+        Ok(self.gateway.wrap(&*self.vault, key, algorithm, payload, origin).await?)
+    }
+
+    /// Asks the vault, for keys of the service's own name only.
+    pub(crate) async fn unwrap(
+        &self,
+        key: &VersionedKeyId,
+        wrapped: &[u8],
+        origin: Origin<'_>,
+    ) -> Result<Answer<SecretVec>, ResourceError> {
+        if !self.is_own(key) {
+            return Err(ResourceError::NoVault {
+                key: key.clone(),
+                identity: "the service".into(),
+            });
+        }
+        let algorithm = Algorithm::A256Kw;
+        Ok(self.gateway.unwrap(&*self.vault, key, algorithm, wrapped, origin).await?)
+    }
+}

@@ -1,0 +1,297 @@
+//! States in a directory: `ROOT/NAME/00000000000000000007.state`.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use blocking::unblock;
+
+use super::{Created, StateError, StateStore, check_name};
+use crate::hex;
+
+const SUFFIX: &str = ".state";
+/// How the names of unpublished files begin: no reader takes them for objects.
+const TEMPORARY: &str = ".tmp-";
+const DIRECTORY_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// No state is longer: a thousand wrapped keys take half a megabyte.
+const LONGEST: u64 = 16 << 20;
+
+/// A [`StateStore`] in a directory (0700) with a file (0600) for each object, for any number of processes.
+///
+/// An object is written under a temporary name, synced, and published by a hard link, which fails where
+/// the number is taken; then the directory is synced. So it is there whole or not at all.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::state::{FileStore, StateStore};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("state");
+/// # futures_lite::future::block_on(async {
+/// let store = FileStore::open(&path).await?;
+/// store.create("contoso", 1, b"state").await?;
+/// assert_eq!(store.list("contoso").await?, [1]);
+/// // A name is checked before it becomes a path.
+/// assert!(store.list("../contoso").await.is_err());
+/// # Ok::<(), strongroom_keys::state::StateError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    root: PathBuf,
+}
+
+impl FileStore {
+    /// The store in the directory `root`, which is made where it is missing; its parent must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Io`], also where other users have access to the directory.
+    pub async fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
+        let root = root.into();
+        unblock(move || {
+            make_directory(&root).map_err(failed("create the directory", &root))?;
+            let mode = fs::metadata(&root).map_err(failed("read", &root))?.permissions().mode();
+            if mode & 0o077 != 0 {
+                let reason = "other users have access to it; run chmod 700 on it";
+                return Err(failed("use the directory", &root)(io::Error::other(reason)));
+            }
+            Ok(Self { root })
+        })
+        .await
+    }
+
+    fn directory(&self, name: &str) -> Result<PathBuf, StateError> {
+        check_name(name)?;
+        Ok(self.root.join(name))
+    }
+
+    fn object(&self, name: &str, number: u64) -> Result<PathBuf, StateError> {
+        Ok(self.directory(name)?.join(format!("{number:020}{SUFFIX}")))
+    }
+}
+
+#[async_trait]
+impl StateStore for FileStore {
+    async fn names(&self) -> Result<Vec<String>, StateError> {
+        let root = self.root.clone();
+        let names = unblock(move || entries(&root).map_err(failed("list", &root))).await?;
+        Ok(names.into_iter().filter(|name| check_name(name).is_ok()).collect())
+    }
+
+    async fn list(&self, name: &str) -> Result<Vec<u64>, StateError> {
+        let directory = self.directory(name)?;
+        let names =
+            unblock(move || entries(&directory).map_err(failed("list", &directory))).await?;
+        let number = |name: &String| {
+            let digits = name.strip_suffix(SUFFIX).filter(|digits| digits.len() == 20)?;
+            digits.bytes().all(|digit| digit.is_ascii_digit()).then(|| digits.parse().ok())?
+        };
+        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    async fn read(&self, name: &str, number: u64) -> Result<Option<Vec<u8>>, StateError> {
+        let path = self.object(name, number)?;
+        unblock(move || read(&path).map_err(failed("read", &path))).await
+    }
+
+    async fn create(&self, name: &str, number: u64, bytes: &[u8]) -> Result<Created, StateError> {
+        let (directory, path) = (self.directory(name)?, self.object(name, number)?);
+        let bytes = bytes.to_vec();
+        unblock(move || {
+            let create = || {
+                make_directory(&directory)?;
+                let temporary = Temporary::write(&directory, &bytes)?;
+                let created = match fs::hard_link(&temporary.0, &path) {
+                    Ok(()) => Created::New,
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Created::Exists,
+                    Err(error) => return Err(error),
+                };
+                drop(temporary);
+                sync(&directory)?;
+                Ok(created)
+            };
+            create().map_err(failed("create", &path))
+        })
+        .await
+    }
+
+    async fn erase(&self, name: &str, number: u64) -> Result<(), StateError> {
+        let (directory, path) = (self.directory(name)?, self.object(name, number)?);
+        unblock(move || {
+            let erase = || {
+                let temporary = Temporary::write(&directory, &[])?;
+                fs::rename(&temporary.0, &path)?;
+                sync(&directory)
+            };
+            erase().map_err(failed("erase", &path))
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &str, number: u64) -> Result<(), StateError> {
+        let (directory, path) = (self.directory(name)?, self.object(name, number)?);
+        unblock(move || match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| sync(&directory)).map_err(failed("remove", &path)),
+        })
+        .await
+    }
+}
+
+/// An unpublished file, removed when it is dropped. What a crash leaves of it is ignored.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn write(directory: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let path = directory.join(format!("{TEMPORARY}{}", hex::encode(&random)));
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+        let temporary = Self(path);
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(temporary)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Gone already where it was renamed; what remains does no harm.
+        let _ignored = fs::remove_file(&self.0);
+    }
+}
+
+/// Makes the directory durably; it may be there.
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+        Ok(()) => match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
+            _ => sync(Path::new(".")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<String>> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read?
+            .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+            .collect(),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(LONGEST.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(io::Error::other("it is too long for a state"));
+    }
+    Ok(Some(bytes))
+}
+
+fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let doing = format!("{doing} {}", path.display());
+    move |error| StateError::Io { doing, reason: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Of many who create the same number at the same time, one does.
+    #[test]
+    fn one_creator_a_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let created: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|thread| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let store = block_on(FileStore::open(path)).unwrap();
+                        let create = |number| {
+                            block_on(store.create("contoso", number, &[thread; 100])).unwrap()
+                        };
+                        (1..=20).filter(|number| create(*number) == Created::New).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(created, 20);
+        let store = block_on(FileStore::open(&path)).unwrap();
+        assert_eq!(block_on(store.list("contoso")).unwrap(), (1..=20).collect::<Vec<u64>>());
+        for number in 1..=20 {
+            let bytes = block_on(store.read("contoso", number)).unwrap().unwrap();
+            assert!(bytes.len() == 100 && bytes.iter().all(|byte| *byte == bytes[0]));
+        }
+        // Nothing is left over.
+        assert_eq!(fs::read_dir(path.join("contoso")).unwrap().count(), 20);
+    }
+
+    #[test]
+    fn objects_are_private_and_names_are_checked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let store = block_on(FileStore::open(&path)).unwrap();
+        block_on(store.create("contoso", 7, b"state")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let object = path.join("contoso/00000000000000000007.state");
+        assert_eq!(
+            (mode(&path), mode(&path.join("contoso")), mode(&object)),
+            (0o700, 0o700, 0o600)
+        );
+        for name in ["", "..", ".", "a/b", "/etc", "A", "a\0", "a.b", &"a".repeat(65)] {
+            let refused = block_on(store.create(name, 1, b""));
+            assert!(matches!(refused, Err(StateError::Name { .. })), "{name}");
+            assert!(block_on(store.read(name, 1)).is_err());
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        let error = block_on(FileStore::open(&path)).unwrap_err();
+        assert!(error.to_string().contains("chmod 700"), "{error}");
+    }
+
+    /// What a crash leaves behind is no object, and an erased one keeps its number.
+    #[test]
+    fn leftovers_and_erased_objects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let store = block_on(FileStore::open(&path)).unwrap();
+        block_on(store.create("contoso", 1, b"one")).unwrap();
+        fs::write(path.join("contoso/.tmp-0123"), b"half").unwrap();
+        fs::write(path.join("contoso/2.state"), b"no number of ours").unwrap();
+        assert_eq!(block_on(store.list("contoso")).unwrap(), [1]);
+        assert_eq!(block_on(store.names()).unwrap(), ["contoso"]);
+        for _ in 0..2 {
+            block_on(store.erase("contoso", 1)).unwrap();
+            assert_eq!(block_on(store.read("contoso", 1)).unwrap(), Some(Vec::new()));
+        }
+        assert_eq!(block_on(store.create("contoso", 1, b"two")).unwrap(), Created::Exists);
+        for _ in 0..2 {
+            block_on(store.remove("contoso", 1)).unwrap();
+            assert_eq!(block_on(store.read("contoso", 1)).unwrap(), None);
+        }
+        assert_eq!(block_on(store.list("nobody")).unwrap(), Vec::<u64>::new());
+    }
+}

@@ -1,0 +1,56 @@
+//! An audit trail in memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink};
+
+/// Keeps all events, and fails when it is told to.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::testing::MemoryAudit;
+///
+/// let audit = MemoryAudit::default();
+/// assert_eq!(audit.count("unwrap"), 0);
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryAudit {
+    events: Mutex<Vec<AuditEvent>>,
+    fails: AtomicBool,
+}
+
+impl MemoryAudit {
+    /// All events so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many events of `operation` say that it was done.
+    #[must_use]
+    pub fn count(&self, operation: &str) -> usize {
+        let done =
+            |event: &&AuditEvent| event.operation == operation && event.result == AuditResult::Done;
+        self.events().iter().filter(done).count()
+    }
+
+    /// Whether it refuses every event from now on.
+    pub fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl AuditSink for MemoryAudit {
+    async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(AuditError { reason: "the test says so".to_owned() });
+        }
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! A clock that goes on when it is told to.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+
+/// Stands still until it is [advanced](ManualClock::advance), which wakes who sleeps.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use strongroom_keys::clock::Clock;
+/// use strongroom_keys::testing::ManualClock;
+///
+/// let clock = ManualClock::default();
+/// let before = clock.unix_time();
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!(clock.unix_time(), before + 60);
+/// assert_eq!(clock.elapsed(), Duration::from_secs(60));
+/// ```
+#[derive(Debug)]
+pub struct ManualClock(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    start: u64,
+    elapsed: Duration,
+    sleepers: Vec<(Duration, u64, Waker)>,
+    ids: u64,
+}
+
+impl Default for ManualClock {
+    /// At 2027-01-15T08:00:00Z, a whole hour.
+    fn default() -> Self {
+        Self::at(1_800_000_000)
+    }
+}
+
+impl ManualClock {
+    /// A clock that starts at `unix_time`, in seconds since 1970.
+    #[must_use]
+    pub fn at(unix_time: u64) -> Self {
+        let (elapsed, sleepers, ids) = (Duration::ZERO, Vec::new(), 0);
+        Self(Mutex::new(Inner { start: unix_time, elapsed, sleepers, ids }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on by `duration` and wakes who has slept long enough.
+    pub fn advance(&self, duration: Duration) {
+        let woken: Vec<Waker> = {
+            let mut inner = self.lock();
+            inner.elapsed = inner.elapsed.saturating_add(duration);
+            let now = inner.elapsed;
+            let over = inner.sleepers.extract_if(.., |(until, ..)| *until <= now);
+            over.map(|(_, _, waker)| waker).collect()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Goes on to the moment at which the first sleeper wakes, but no further than `at_most` from now; how
+    /// far that was.
+    pub fn advance_to_next(&self, at_most: Duration) -> Duration {
+        let step = {
+            let inner = self.lock();
+            let first = inner.sleepers.iter().map(|(until, ..)| *until).min();
+            first.map_or(at_most, |first| first.saturating_sub(inner.elapsed)).min(at_most)
+        };
+        self.advance(step);
+        step
+    }
+
+    /// How many sleep.
+    #[must_use]
+    pub fn sleepers(&self) -> usize {
+        self.lock().sleepers.len()
+    }
+}
+
+/// Takes its place in the list away when the sleep is dropped.
+struct Sleeper<'a> {
+    clock: &'a ManualClock,
+    id: u64,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        self.clock.lock().sleepers.retain(|(_, id, _)| *id != self.id);
+    }
+}
+
+#[async_trait]
+impl Clock for ManualClock {
+    fn unix_time(&self) -> u64 {
+        let inner = self.lock();
+        inner.start.saturating_add(inner.elapsed.as_secs())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.lock().elapsed
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let (until, id) = {
+            let mut inner = self.lock();
+            inner.ids = inner.ids.wrapping_add(1);
+            (inner.elapsed.saturating_add(duration), inner.ids)
+        };
+        let sleeper = Sleeper { clock: self, id };
+        std::future::poll_fn(|context| {
+            let mut inner = self.lock();
+            if inner.elapsed >= until {
+                return Poll::Ready(());
+            }
+            inner.sleepers.retain(|(_, other, _)| *other != sleeper.id);
+            inner.sleepers.push((until, sleeper.id, context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
