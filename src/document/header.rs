@@ -145,6 +145,19 @@ impl Header {
         (self.core.expires_at != 0).then_some(self.core.expires_at)
     }
 
+    /// The random salt of the document's keys.
+    #[must_use]
+    pub fn salt(&self) -> &[u8; 32] {
+        &self.core.salt
+    }
+
+    /// The tag of the context that the document belongs to. It tells nothing about the context to
+    /// those who cannot unwrap the data key.
+    #[must_use]
+    pub fn context_tag(&self) -> &[u8; 32] {
+        &self.core.context_tag
+    }
+
     /// The commitment to the data key: it identifies the document.
     #[must_use]
     pub fn commitment(&self) -> &[u8; 32] {
@@ -168,6 +181,12 @@ impl Header {
     #[must_use]
     pub fn slots(&self) -> &[SlotState] {
         &self.slot_states
+    }
+
+    /// Length of a slot in bytes.
+    #[must_use]
+    pub fn slot_len(&self) -> usize {
+        self.geometry.slot_len()
     }
 
     /// The first 128 bytes of the document. They never change, and a detached body begins with them.

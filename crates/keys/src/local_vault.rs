@@ -268,6 +268,51 @@ impl LocalVault {
         algorithm: Algorithm,
         wrapped: &[u8],
     ) -> Result<SecretVec, VaultError> {
+        let key = self.unwrapping_key(id, algorithm)?;
+        key.unwrap(wrapped).map_err(|source| unwrap_error(&key, source))
+    }
+
+    /// What each of `wrapped` holds, in their order, as [`LocalVault::unwrap`] does for one: the key
+    /// is read once, and the work is spread over the current thread pool.
+    ///
+    /// # Errors
+    ///
+    /// Where the key cannot be used, that of [`LocalVault::unwrap`] for all of them. Each result has
+    /// [`VaultError::Key`] where its wrapped key does not belong to this one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_keys::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let key = vault.wrapping_key("invoices")?;
+    /// let (one, two) = (key.wrap(b"one")?, key.wrap(b"two")?);
+    ///
+    /// let secrets = vault.unwrap_batch(key.id(), key.algorithm(), &[&one, &[0; 256], &two])?;
+    /// assert_eq!(secrets[2].as_ref().unwrap().expose(), b"two");
+    /// assert!(secrets[1].is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unwrap_batch(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Result<Vec<Result<SecretVec, VaultError>>, VaultError> {
+        let key = self.unwrapping_key(id, algorithm)?;
+        let unwrapped = key.unwrap_batch(wrapped).into_iter();
+        Ok(unwrapped.map(|one| one.map_err(|source| unwrap_error(&key, source))).collect())
+    }
+
+    /// The key `id` of this vault, if it does `algorithm`.
+    fn unwrapping_key(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+    ) -> Result<UnwrappingKey, VaultError> {
         let local = LocalKeyId::parse(id)?;
         if *local.vault() != self.id {
             return Err(VaultError::OtherVault {
@@ -283,9 +328,7 @@ impl LocalVault {
                 algorithm: algorithm.name(),
             });
         }
-        UnwrappingKey::rsa(id.clone(), self.private_key(&local)?)
-            .unwrap(wrapped)
-            .map_err(|source| VaultError::Key { key: local.to_string(), source })
+        Ok(UnwrappingKey::rsa(id.clone(), self.private_key(&local)?))
     }
 
     fn private_key(&self, id: &LocalKeyId) -> Result<PrivateKey, VaultError> {
@@ -349,6 +392,10 @@ impl LocalVault {
 /// The name of the file that holds `version`.
 fn file_of(version: u32) -> String {
     format!("{version}.pem")
+}
+
+fn unwrap_error(key: &UnwrappingKey, source: strongroom::Error) -> VaultError {
+    VaultError::Key { key: key.id().to_string(), source }
 }
 
 fn engine_id(id: &LocalKeyId) -> Result<KeyId, VaultError> {
