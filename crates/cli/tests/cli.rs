@@ -5,6 +5,8 @@
 #[path = "support/home.rs"]
 mod home;
 
+#[path = "cli/completions.rs"]
+mod completions;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/memory.rs"]
@@ -13,6 +15,8 @@ mod memory;
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/rewrap.rs"]
+mod rewrap;
 #[path = "cli/round_trips.rs"]
 mod round_trips;
 #[path = "cli/vaults.rs"]

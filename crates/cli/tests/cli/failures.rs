@@ -116,7 +116,13 @@ fn a_damaged_copy_of_the_recipients_is_mended_and_told() {
         let words = format!(
             "the {copy} copy of the recipients in its header is damaged, and the other one serves"
         );
-        assert_eq!(verified.stderr, format!("warning: damaged.sealed: {words}\n"));
+        assert_eq!(
+            verified.stderr,
+            format!(
+                "warning: damaged.sealed: {words}; write both anew with: strongroom rewrap \
+                 damaged.sealed\n"
+            )
+        );
         let verified = home.run(["verify", "damaged.sealed", "--json"]).succeeds();
         let report: serde_json::Value = serde_json::from_str(verified.text()).unwrap();
         assert_eq!(report["mended"], words);

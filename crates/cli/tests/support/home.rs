@@ -159,12 +159,27 @@ impl Done {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
+    /// The one line of JSON on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.text().lines().count(), 1, "{}", self.text());
+        serde_json::from_str(self.text()).unwrap()
+    }
+
     /// Asserts success, and nothing on standard error but notes and a last line.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         assert!(!self.stderr.contains("error:"), "{}", self.stderr);
         self
+    }
+
+    /// Asserts that the command line was refused, with words that tell what to do.
+    #[track_caller]
+    pub(crate) fn is_refused_with(&self, words: &str) {
+        assert_eq!(self.code, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(words), "{}", self.stderr);
+        assert!(self.stdout.is_empty());
     }
 
     /// Asserts that it failed with one sentence, `error: SENTENCE`, and printed nothing else.
