@@ -33,9 +33,9 @@ pub(crate) enum Command {
     /// Open a sealed document
     ///
     /// Into a file the whole document is authenticated before the file gets its name. Into a stream
-    /// (-o -) each part is released when it is authenticated: if the command fails, whoever read the
-    /// stream must discard what came before. Only the exit code tells: in a shell's pipeline use
-    /// `set -o pipefail`.
+    /// (-o -) each part is released when it is authenticated, and that the document was cut off is found
+    /// at its end: check the exit code before you trust what you read, and discard it where that is not
+    /// 0. In a shell's pipeline use `set -o pipefail`.
     Open(OpenArgs),
     /// Show what a document's header says, without a key
     ///

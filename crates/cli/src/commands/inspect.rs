@@ -77,7 +77,7 @@ struct Body {
 /// A [`Failure`] when there is no header to read.
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let sealed = Sealed::open(&args.input, &args.header)?;
-    let shown = Shown::new(&sealed);
+    let shown = Shown::new(&sealed)?;
     if args.json.enabled {
         print::json(Channel::Output, &shown)
     } else {
@@ -86,7 +86,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
 }
 
 impl Shown {
-    fn new(sealed: &Sealed) -> Self {
+    fn new(sealed: &Sealed) -> Result<Self, Failure> {
         let header = sealed.header();
         let recipients = header.recipients().iter().map(|recipient| Recipient {
             layer: recipient.layer(),
@@ -103,7 +103,7 @@ impl Shown {
             SlotState::Stale => "stale",
             SlotState::Damaged => "damaged",
         });
-        Self {
+        Ok(Self {
             input: sealed.input().name().to_owned(),
             header: sealed.is_detached().then(|| sealed.header_input().name().to_owned()),
             authenticated: false,
@@ -123,9 +123,9 @@ impl Shown {
             slot_bytes: header.slot_len(),
             slots: slots.collect(),
             recipients: recipients.collect(),
-            body: Body::new(sealed, header),
+            body: Body::new(sealed, header)?,
             mended: mended(header),
-        }
+        })
     }
 
     fn text(&self) -> String {
@@ -176,20 +176,24 @@ impl Shown {
 }
 
 impl Body {
-    fn new(sealed: &Sealed, header: &Header) -> Option<Self> {
-        let length = sealed.input().length()?;
+    fn new(sealed: &Sealed, header: &Header) -> Result<Option<Self>, Failure> {
+        let Some(length) = sealed.input().length() else { return Ok(None) };
         let (before, layout) = if sealed.is_detached() {
             (header.prologue().len(), header.detached_layout(length))
         } else {
             (header.len(), header.layout(length))
         };
         let (plaintext_bytes, problem) = match layout {
+            Ok(_) if sealed.is_of_another_header()? => {
+                (None, Some("it does not belong to this header"))
+            }
             Ok(layout) => (Some(layout.plaintext_len()), None),
             Err(_) if sealed.is_header_alone() => (None, Some("there is none: a header alone")),
             Err(Error::Format { reason, .. }) => (None, Some(reason)),
             Err(_) => (None, Some("it is longer than any document")),
         };
-        Some(Self { bytes: length.saturating_sub(before as u64), plaintext_bytes, problem })
+        let bytes = length.saturating_sub(before as u64);
+        Ok(Some(Self { bytes, plaintext_bytes, problem }))
     }
 
     fn text(&self) -> String {

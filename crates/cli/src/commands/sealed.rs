@@ -1,6 +1,7 @@
 //! A sealed document as the command line names it: one file or stream, or a body and its header.
 
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 
 use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener};
@@ -85,6 +86,24 @@ impl Sealed {
         !self.is_detached() && self.input.length() == Some(self.header.len() as u64)
     }
 
+    /// Whether the body, which is a file and not cut before its records, begins as one of another
+    /// header. In one piece with its header it cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Read`] when it cannot be read.
+    pub(super) fn is_of_another_header(&self) -> Result<bool, Failure> {
+        if !self.is_detached() {
+            return Ok(false);
+        }
+        let mut leading = *self.header.prologue();
+        self.input
+            .file()
+            .read_exact_at(&mut leading, 0)
+            .map_err(|source| Failure::read(self.input.name(), source))?;
+        Ok(leading != *self.header.prologue())
+    }
+
     /// What opens the body, with the keys of `vault`.
     ///
     /// # Errors
@@ -105,11 +124,13 @@ impl Sealed {
     /// What the engine said of the body.
     pub(super) fn failure(&self, error: Error) -> Failure {
         match (&self.detached, error) {
-            // Only what a detached body begins with is compared there.
-            (Some(header), Error::Format { offset: 0, .. }) => Failure::OtherHeader {
-                name: self.input.name().to_owned(),
-                header: header.name().to_owned(),
-            },
+            // Only what a detached body begins with is compared there. An empty file ends there, too.
+            (Some(header), Error::Format { offset: 0, .. }) if self.input.length() != Some(0) => {
+                Failure::OtherHeader {
+                    name: self.input.name().to_owned(),
+                    header: header.name().to_owned(),
+                }
+            }
             (_, error) => tagged::failure(self.input.name(), error),
         }
     }

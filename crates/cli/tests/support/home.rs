@@ -137,6 +137,28 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// `text` with a `#` for each fraction, each RFC 3339 time and each string of 64 hexadecimal digits.
+fn without_figures(text: &str) -> String {
+    let part_of_figure = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+    let mut left = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| !part_of_figure(c)).unwrap_or(rest.len());
+        let (word, next) = rest.split_at(length.max(first.len_utf8()));
+        let stem = word.trim_matches(['.', ':']);
+        let is_fraction = stem.contains(['.', 'e']) && stem.parse::<f64>().is_ok();
+        let is_time = stem.len() == 20 && stem.ends_with('Z') && stem.contains('T');
+        let is_hash = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_fraction || is_time || is_hash {
+            left.push_str(&word.replacen(stem, "#", 1));
+        } else {
+            left.push_str(word);
+        }
+        rest = next;
+    }
+    left
+}
+
 /// What a run of the program came to.
 #[derive(Debug)]
 pub(crate) struct Done {
@@ -157,6 +179,22 @@ impl Done {
     /// Standard output as text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// The exit code, standard output and standard error as one text, with a `#` for each figure that is
+    /// another one in each run: times, speeds, salts and tags, and the vault's id and place.
+    pub(crate) fn golden(&self, home: &Home) -> String {
+        let vault = home.default_vault();
+        let mut text = format!("{:?}\n{}", self.code.unwrap(), self.text());
+        if !self.stderr.is_empty() {
+            text = format!("{text}--\n{}", self.stderr);
+        }
+        text = text.replace(vault.to_str().unwrap(), "VAULT");
+        if let Ok(manifest) = fs::read_to_string(vault.join("vault.json")) {
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            text = text.replace(manifest["id"].as_str().unwrap(), "ID");
+        }
+        without_figures(&text)
     }
 
     /// The one line of JSON on standard output.
