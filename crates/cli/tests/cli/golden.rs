@@ -1,6 +1,9 @@
 //! What each command prints, to the letter; a `#` stands for a figure that differs from run to run.
 
+use std::fmt::Write as _;
 use std::fs;
+
+use strongroom::backend::Backend;
 
 use crate::home::{Home, bytes};
 
@@ -301,14 +304,13 @@ fn vault_as_json() {
 #[test]
 fn backends() {
     let home = Home::new();
-    let names: Vec<&str> =
-        strongroom::backend::Backend::available().map(|backend| backend.name()).collect();
+    let names: Vec<&str> = Backend::available().map(Backend::name).collect();
     let (first, others) = names.split_first().unwrap();
     let mut text = format!("0\n{first} (default)\n");
     let mut json = format!("0\n[{{\"name\":\"{first}\",\"default\":true}}");
     for name in others {
-        text.push_str(&format!("{name}\n"));
-        json.push_str(&format!(",{{\"name\":\"{name}\",\"default\":false}}"));
+        writeln!(text, "{name}").unwrap();
+        write!(json, ",{{\"name\":\"{name}\",\"default\":false}}").unwrap();
     }
     assert_eq!(run(&home, "backends"), text);
     assert_eq!(run(&home, "backends --json"), format!("{json}]\n"));

@@ -12,7 +12,7 @@ fn inspect(home: &Home, args: &[&str]) -> Value {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 fn key(home: &Home) -> WrappingKey {

@@ -2,33 +2,25 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
-use std::process::{Child, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::home::{Done, Home};
-
-/// Waits until the process has written more than a header.
-fn wait_for_output(child: &Child) {
-    let io = format!("/proc/{}/io", child.id());
-    let written = |io: String| {
-        io.lines().find_map(|line| line.strip_prefix("wchar: ")?.parse::<u64>().ok()).unwrap()
-    };
-    while fs::read_to_string(&io).map_or(0, written) < 8 << 20 {}
-}
+use crate::home::{Done, Home, PROGRAM, wait_until_written};
 
 #[test]
 fn a_check_that_finds_another_input() {
     let home = Home::with_vault();
     let file = File::create_new(home.path("plain")).unwrap();
     file.set_len(64 << 20).unwrap();
-    let child = home
+    let mut child = home
         .command(["seal", "plain", "--check", "--threads", "1", "--backend", "software"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for_output(&child);
+    wait_until_written(&mut child, 8 << 20);
     // Of the same length, and where it was sealed already.
     file.write_all_at(b"x", 0).unwrap();
     let names = home.run(["backends"]).succeeds();
@@ -52,6 +44,28 @@ fn more_threads_than_the_system_gives() {
          --threads",
     );
     assert_eq!(home.names(), ["plain"]);
+}
+
+#[test]
+fn a_user_without_a_home() {
+    const NOBODY: u32 = 54_321; // not in /etc/passwd
+    // Under /tmp, because a home directory may be closed to other users.
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = directory.path().join("strongroom");
+    fs::copy(PROGRAM, &program).unwrap();
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new(&program);
+        command.uid(NOBODY).gid(NOBODY);
+        command
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--user", &format!("--map-user={NOBODY}")]).arg(&program);
+        command
+    };
+    command.args(["vault", "list"]).current_dir(directory.path()).env_clear();
+    Done::of(&command.output().unwrap())
+        .fails_with("there is no home directory for a vault; name one with --vault");
 }
 
 /// Puts a locked file with another header in the place of `path` whenever somebody waits for the lock of

@@ -286,7 +286,8 @@ fn many_files_of_which_some_are_bad() {
     ];
     let mut said: Vec<&str> = done.stderr.lines().collect();
     assert_eq!(said.last(), Some(&expected[5].as_str()));
-    (said.sort_unstable(), expected.sort());
+    said.sort_unstable();
+    expected.sort();
     assert_eq!(said, expected);
     let lines: Vec<&str> = done.text().lines().collect();
     assert_eq!(lines.len(), 5);

@@ -1,12 +1,12 @@
 //! Inputs that end when they end, and readers that cannot wait for it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use strongroom::document::{Header, PlaintextLen};
 
-use crate::home::{Done, Home, bytes};
+use crate::home::{Done, Home, PROGRAM, bytes, wait_until_written};
 
 const CHANGED: &str = "authentication failed: the key or the context is not the one it was sealed \
                        with, or the bytes were changed; give the --context it was sealed with, or \
@@ -37,17 +37,12 @@ fn a_file_that_grows_is_sealed_to_its_end() {
     let home = Home::with_vault();
     let mut plain = bytes(64 << 20);
     home.write("plain", &plain);
-    let child = home
+    let mut child = home
         .command(["seal", "plain", "--stream", "--threads", "1", "--backend", "software"])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let written = format!("/proc/{}/io", child.id());
-    while !fs::read_to_string(&written).is_ok_and(|io| {
-        io.lines().any(|line| {
-            line.strip_prefix("wchar: ").is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 4096)
-        })
-    }) {}
+    wait_until_written(&mut child, 4097);
     let mut file = File::options().append(true).open(home.path("plain")).unwrap();
     file.write_all(b"and more").unwrap();
     plain.extend_from_slice(b"and more");
@@ -83,8 +78,8 @@ fn a_truncated_stream_gives_a_part_and_fails() {
     // A pipeline tells of it only where it is told to.
     home.write("cut", &sealed[..cuts[0]]);
     let status = |line: &str| {
-        let mut shell = std::process::Command::new("bash");
-        shell.args(["-c", line, crate::home::PROGRAM]).current_dir(home.work());
+        let mut shell = Command::new("bash");
+        shell.args(["-c", line, PROGRAM]).current_dir(home.work());
         shell.args(["--vault", home.default_vault().to_str().unwrap()]);
         shell.stderr(Stdio::null()).status().unwrap().code()
     };

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 use tempfile::TempDir;
@@ -121,6 +121,18 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// How many bytes the process `id` has given to `write` and its like; a dead one tells until it is
+/// waited for.
+pub(crate) fn written(id: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+/// Waits until `child` has written `bytes` or has ended.
+pub(crate) fn wait_until_written(child: &mut Child, bytes: u64) {
+    while written(child.id()) < bytes && child.try_wait().unwrap().is_none() {}
 }
 
 /// Bytes that do not repeat with any chunk's length.
