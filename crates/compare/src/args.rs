@@ -58,8 +58,8 @@ pub(crate) enum Command {
     Ranges(RangesArgs),
     /// Two layers against one and against two passes of every peer; many small documents
     ///
-    /// Layers: the body in memory, from one buffer to another, in chunks of 1 MiB; the peers work in
-    /// place, once over the whole text for each layer. Small documents: `seal_many` and
+    /// Layers: the body in memory, from one buffer to another, in chunks of 1 MiB. The peers work in
+    /// place, once over the whole text for each layer, and chunk by chunk on a copy. Small documents: `seal_many` and
     /// `open_many`, with all that belongs to each document, under one AES key.
     Documents(DocumentsArgs),
     /// Sealing and opening through pipes with the command, against pipes alone and against files

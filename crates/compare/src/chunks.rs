@@ -53,6 +53,18 @@ impl Chunks {
         self.keys.len()
     }
 
+    /// A copy of the text as it is now, to be brought back by [`Chunks::restore`].
+    pub(crate) fn text(&self) -> Vec<u8> {
+        self.buffer.bytes().to_vec()
+    }
+
+    /// Copies one chunk of `text` back, which was opened or sealed an even number of times since.
+    pub(crate) fn restore(&mut self, index: usize, text: &[u8]) {
+        let start = index * self.chunk_len;
+        let end = text.len().min(start + self.chunk_len);
+        self.buffer.bytes_mut()[start..end].copy_from_slice(&text[start..end]);
+    }
+
     /// The nonce of a chunk, its text, and the tag with which it opens.
     #[inline]
     fn next(&mut self, index: usize) -> (&[u8; 12], &mut [u8], &[u8; 16]) {
@@ -113,7 +125,12 @@ mod tests {
             chunks.seal(index, &mut peer).unwrap();
             chunks.open(index, &mut peer).unwrap();
         }
-        assert_eq!(text, chunks.buffer.bytes());
+        assert_eq!(text, chunks.text());
+        chunks.buffer.bytes_mut().fill(0);
+        for index in 0..3 {
+            chunks.restore(index, &text);
+            chunks.open(index, &mut peer).unwrap();
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `documents`: two layers against one and against two passes of every peer; many small documents.
 
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -26,10 +28,15 @@ use crate::statistics::median;
 const READY: u64 = 8;
 
 /// Titles of the columns of the layers.
-const LAYERS_COLUMNS: [&str; 2] = ["to one layer", "to the fastest peer's two passes"];
+const LAYERS_COLUMNS: [&str; 3] =
+    ["to one layer", "to the fastest in place", "to the fastest from a copy"];
 
-/// Where the contenders of the layers begin that are passes: ours, then the peers'.
-const PASSES: usize = 2;
+/// The first contenders of the layers: ours, of two layers and of one. Passes follow.
+const OURS: usize = 2;
+
+/// How two passes go.
+const IN_PLACE: &str = "two passes in place";
+const FROM_A_COPY: &str = "copied, two passes";
 
 /// Measures and reports.
 ///
@@ -48,8 +55,9 @@ pub(super) fn run(args: &DocumentsArgs) -> Result<()> {
         let keys = Keys::aes()?;
         let share = Share::start()?;
         report.notes.push(
-            "Layers are sealed and opened from one buffer to another, without the header; passes are \
-             in place."
+            "Layers go from one buffer to another, the header made before. A pass in place goes over \
+             the whole text, and then the second; from a copy, chunk by chunk: copied from another \
+             buffer, then both passes."
                 .to_owned(),
         );
         if is_software() {
@@ -63,7 +71,7 @@ pub(super) fn run(args: &DocumentsArgs) -> Result<()> {
             let mut panel = Panel::new(title, Unit::Speed.symbol(), Shape::Lines);
             for &length in &args.sizes {
                 let case = layers(&keys, &mut peers, operation, length, args.common.rounds)?;
-                add(&mut panel, length, &case, PASSES);
+                add(&mut panel, length, &case);
                 report.add(case)?;
             }
             report.chart.panels.push(panel);
@@ -87,16 +95,21 @@ pub(super) fn run(args: &DocumentsArgs) -> Result<()> {
     })
 }
 
-/// Adds a place: the first `ours` rows are ours, and one more of our passes.
-fn add(panel: &mut Panel, length: usize, case: &Case, ours: usize) {
-    let kind = |row| match row {
-        _ if row < ours => Kind::Ours,
-        _ if row == ours => Kind::Yardstick,
+/// Adds a place; passes from a copy would hide those in place.
+fn add(panel: &mut Panel, length: usize, case: &Case) {
+    let rows = case.rows.iter().enumerate().filter(|(_, row)| !row.name.ends_with(FROM_A_COPY));
+    let kind = |row, name: &str| match row {
+        _ if row < OURS => Kind::Ours,
+        _ if is_ours(name) => Kind::Yardstick,
         _ => Kind::Peer,
     };
-    let rows = case.rows.iter().enumerate();
-    panel
-        .add(size::display(length), rows.map(|(row, is)| (is.name.as_str(), kind(row), is.median)));
+    let values = rows.map(|(row, is)| (is.name.as_str(), kind(row, &is.name), is.median));
+    panel.add(size::display(length), values);
+}
+
+/// Whether it is Strongroom, one way or another.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("strongroom")
 }
 
 /// What the contenders of the layers work on.
@@ -107,6 +120,8 @@ struct Texts {
     scratch: Buffer,
     /// For the passes.
     chunks: Chunks,
+    /// What is copied for those from a copy.
+    original: Vec<u8>,
 }
 
 fn layers(
@@ -129,7 +144,8 @@ fn layers(
     let [first, second] = peers;
     let chunks =
         Chunks::new(length, DOCUMENT_CHUNK, first.first_mut().context("no peers")?.as_mut())?;
-    let mut texts = Texts { plain, documents, scratch, chunks };
+    let original = chunks.text();
+    let mut texts = Texts { plain, documents, scratch, chunks, original };
 
     let mut contenders = Vec::new();
     for (layers, name) in [(2, "strongroom, two layers"), (1, "strongroom, one layer")] {
@@ -142,27 +158,55 @@ fn layers(
         }));
     }
     for (first, second) in first.iter_mut().zip(second) {
-        let name = format!("{}, two passes", first.name());
-        contenders.push(Contender::new(name, length as u64, move |texts: &mut Texts, calls| {
-            let start = ThreadClock::start();
-            for _ in 0..calls {
-                for peer in [first.as_mut(), second.as_mut()] {
-                    pass(operation, peer, &mut texts.chunks)?;
-                }
-            }
-            Ok(start.elapsed())
-        }));
+        contenders.extend(passes(operation, length, [first.as_mut(), second.as_mut()]));
     }
     let speeds = measure(&mut contenders, &mut texts, rounds)?;
     layers_case(operation, length, speeds)
 }
 
-/// Once over all chunks.
-fn pass(operation: Operation, peer: &mut dyn Peer, chunks: &mut Chunks) -> Result<()> {
-    (0..chunks.count()).try_for_each(|index| match operation {
+/// Both ways in which a peer does two layers.
+fn passes(
+    operation: Operation,
+    length: usize,
+    peers: [&mut dyn Peer; 2],
+) -> [Contender<'_, Texts>; 2] {
+    let name = peers[0].name().to_owned();
+    let once = move |peer: &mut dyn Peer, chunks: &mut Chunks, index| match operation {
         Operation::Seal => chunks.seal(index, peer),
         Operation::Open => chunks.open(index, peer),
-    })
+    };
+    let peers = Rc::new(RefCell::new(peers));
+    let of_copy = Rc::clone(&peers);
+    let in_place = move |texts: &mut Texts, calls| {
+        let mut peers = peers.borrow_mut();
+        let start = ThreadClock::start();
+        for _ in 0..calls {
+            for peer in &mut *peers {
+                for index in 0..texts.chunks.count() {
+                    once(*peer, &mut texts.chunks, index)?;
+                }
+            }
+        }
+        Ok(start.elapsed())
+    };
+    let copied = move |texts: &mut Texts, calls| {
+        let mut peers = of_copy.borrow_mut();
+        let Texts { chunks, original, .. } = texts;
+        let start = ThreadClock::start();
+        for _ in 0..calls {
+            for index in 0..chunks.count() {
+                chunks.restore(index, original);
+                for peer in &mut *peers {
+                    once(*peer, chunks, index)?;
+                }
+            }
+        }
+        Ok(start.elapsed())
+    };
+    [
+        Contender::new(format!("{name}, {IN_PLACE}"), length as u64, in_place),
+        Contender::new(format!("{name}, {FROM_A_COPY}"), length as u64, copied),
+    ]
 }
 
 fn sealer(keys: &Keys, layers: usize, length: usize) -> Result<Sealer> {
@@ -203,16 +247,22 @@ fn time_opens(opener: &Opener, layers: usize, texts: &mut Texts, calls: u64) -> 
     Ok(start.elapsed())
 }
 
-/// The rows: two layers, one layer, our passes, the peers' from the fastest on.
+/// The rows: two layers, one layer, all passes from the fastest on.
 fn layers_case(operation: Operation, length: usize, mut speeds: Vec<Speeds>) -> Result<Case> {
-    if let Some(peers) = speeds.get_mut(PASSES + 1..) {
+    if let Some(passes) = speeds.get_mut(OURS..) {
         let speed = |speeds: &Speeds| median(&speeds.samples).unwrap_or(f64::NAN);
-        peers.sort_by(|a, b| speed(b).total_cmp(&speed(a)));
+        passes.sort_by(|a, b| speed(b).total_cmp(&speed(a)));
     }
+    let fastest = |how: &str| {
+        speeds.iter().position(|speeds| !is_ours(&speeds.name) && speeds.name.ends_with(how))
+    };
+    let (in_place, copied) = (fastest(IN_PLACE), fastest(FROM_A_COPY));
     let title = format!("{} {}", operation.name(), size::display(length));
     Case::new(title, Unit::Speed, &LAYERS_COLUMNS, &speeds, |row, column| match column {
-        0 => (row == 0).then_some(1),
-        _ => (row == 0 || row == PASSES).then_some(PASSES + 1),
+        _ if row > 0 => None,
+        0 => Some(1),
+        1 => in_place,
+        _ => copied,
     })
 }
 
@@ -274,21 +324,21 @@ mod tests {
             samples: vec![sample, sample],
         };
         let speeds = vec![
-            speeds("two layers", 6.0),
-            speeds("one layer", 12.0),
-            speeds("ours, two passes", 8.0),
-            speeds("a", 2.0),
-            speeds("b", 4.0),
+            speeds("strongroom, two layers", 6.0),
+            speeds("strongroom, one layer", 12.0),
+            speeds("strongroom, two passes in place", 8.0),
+            speeds("a, two passes in place", 2.0),
+            speeds("a, copied, two passes", 3.0),
+            speeds("b, two passes in place", 4.0),
         ];
         let case = layers_case(Operation::Seal, 1 << 20, speeds).unwrap();
         let names: Vec<_> = case.rows.iter().map(|row| &row.name[..]).collect();
-        assert_eq!(names, ["two layers", "one layer", "ours, two passes", "b", "a"]);
+        let sorted = ["strongroom", "b", "a, copied", "a, two"];
+        assert!(names[2..].iter().zip(sorted).all(|(name, start)| name.starts_with(start)));
         let ratios = |row: usize| -> Vec<_> {
             case.rows[row].ratios.iter().map(|r| r.map(|r| r.median_of_ratios)).collect()
         };
-        assert_eq!(ratios(0), [Some(0.5), Some(1.5)]);
-        assert_eq!(ratios(1), [None, None]);
-        assert_eq!(ratios(2), [None, Some(2.0)]);
-        assert_eq!(ratios(4), [None, None]);
+        assert_eq!(ratios(0), [Some(0.5), Some(1.5), Some(2.0)]);
+        assert!((1..6).all(|row| ratios(row) == [None; 3]));
     }
 }

@@ -173,7 +173,7 @@ fn yardsticks(pool: &ThreadPool, length: usize) -> Vec<Contender<'_, Texts>> {
             let start = Instant::now();
             for _ in 0..calls {
                 pool.install(|| {
-                    texts.plain.bytes_mut().par_chunks_mut(DOCUMENT_CHUNK).for_each(xor_sweep)
+                    texts.plain.bytes_mut().par_chunks_mut(DOCUMENT_CHUNK).for_each(xor_sweep);
                 });
             }
             Ok(start.elapsed())
