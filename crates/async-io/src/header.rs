@@ -50,9 +50,8 @@ pub async fn read_header(mut sealed: impl Input) -> Result<Header, Error> {
         };
         let start = bytes.len();
         bytes.resize(start + missing, 0);
-        let filled = fill(&mut sealed, &mut bytes[start..])
-            .await
-            .map_err(io_error(READING_HEADER))?;
+        let filled =
+            fill(&mut sealed, &mut bytes[start..]).await.map_err(io_error(READING_HEADER))?;
         if filled < missing {
             bytes.truncate(start + filled);
             return Header::parse(&bytes);
@@ -94,7 +93,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_known_from_what_is_there() {
         for (slots, header_len) in [(Slots::One, 512), (Slots::Two, 2560)] {
-            let key = WrappingKey::aes(KeyId::new("vault/a/1").unwrap(), Secret::generate().unwrap());
+            let key =
+                WrappingKey::aes(KeyId::new("vault/a/1").unwrap(), Secret::generate().unwrap());
             let options = SealOptions { slots, ..SealOptions::default() };
             let sealed = document::seal(b"", &[key], &options).unwrap();
             for length in 0..=sealed.len() {

@@ -65,6 +65,25 @@ pub(crate) fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { doing, source }
 }
 
+/// A batch that is wiped where it was computed, whoever drops it: all three of a run together are as
+/// long as its budget, and a run may end, or be dropped, at any time.
+struct Buffer {
+    batch: Batch,
+    place: Place,
+}
+
+impl Buffer {
+    fn new(stage: &impl Stage, place: &Place) -> Self {
+        Self { batch: stage.batch(), place: place.clone() }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.place.discard(self.batch.take());
+    }
+}
+
 /// Moves all of `input` through `stage` to `output`. The stage is boxed so that its keys stay where
 /// they are while it goes to the pool and back.
 pub(crate) async fn run<S: Stage>(
@@ -75,23 +94,24 @@ pub(crate) async fn run<S: Stage>(
     ways: &Ways,
     progress: Option<&(dyn Fn(u64) + Sync)>,
 ) -> Result<Totals, Error> {
-    let (mut current, mut next, mut done) = (stage.batch(), stage.batch(), stage.batch());
+    let [mut current, mut next, mut done] = [(); 3].map(|()| Buffer::new(&*stage, place));
     let mut ended =
-        !read_to_full(input, &mut current).await.map_err(io_error(ways.reading))?;
+        !read_to_full(input, &mut current.batch).await.map_err(io_error(ways.reading))?;
     loop {
-        next.clear();
-        ended = ended || !read_some(input, &mut next).await.map_err(io_error(ways.reading))?;
+        next.batch.clear();
+        ended =
+            ended || !read_some(input, &mut next.batch).await.map_err(io_error(ways.reading))?;
         let before = stage.totals().plaintext_len;
         let computing = place.start(move || {
-            let outcome = stage.compute(&mut current, ended);
+            let outcome = stage.compute(&mut current.batch, ended);
             outcome.map(|()| (stage, current))
         });
         let more;
         ((stage, current), more) = together(
-            async { write_batch(output, &done).await.map_err(io_error(ways.writing)) },
+            async { write_batch(output, &done.batch).await.map_err(io_error(ways.writing)) },
             async { computing.finish().await? },
             async {
-                let more = !ended && read_to_full(input, &mut next).await?;
+                let more = !ended && read_to_full(input, &mut next.batch).await?;
                 Ok(more)
             },
         )
@@ -101,7 +121,7 @@ pub(crate) async fn run<S: Stage>(
             progress(stage.totals().plaintext_len - before);
         }
         if ended {
-            write_batch(output, &current).await.map_err(io_error(ways.writing))?;
+            write_batch(output, &current.batch).await.map_err(io_error(ways.writing))?;
             flush(output).await.map_err(io_error(ways.writing))?;
             return Ok(stage.totals());
         }

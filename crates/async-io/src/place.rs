@@ -28,36 +28,64 @@ impl Place {
     ) -> Started<T> {
         let Self::Pool(pool) = self else { return Started::Done(job()) };
         let (sender, receiver) = oneshot::channel();
-        let job = move || {
+        spawn(pool.as_deref(), move || {
             if !sender.is_canceled() {
                 // What cannot be handed over any more is dropped, and with that wiped.
                 let _ = sender.send(job());
             }
-        };
-        match pool {
-            Some(pool) => pool.spawn(job),
-            None => rayon::spawn(job),
+        });
+        Started::Running(Awaited { receiver, place: self.clone() })
+    }
+
+    /// Drops `value` where work is computed: to wipe what is long takes long.
+    pub(crate) fn discard<T: Send + 'static>(&self, value: T) {
+        if let Self::Pool(pool) = self {
+            spawn(pool.as_deref(), move || drop(value));
         }
-        Started::Running(receiver)
+    }
+}
+
+fn spawn(pool: Option<&ThreadPool>, job: impl FnOnce() + Send + 'static) {
+    match pool {
+        Some(pool) => pool.spawn(job),
+        None => rayon::spawn(job),
     }
 }
 
 /// A job that was started.
-pub(crate) enum Started<T> {
+pub(crate) enum Started<T: Send + 'static> {
     Done(T),
-    Running(oneshot::Receiver<T>),
+    Running(Awaited<T>),
 }
 
-impl<T> Started<T> {
+impl<T: Send + 'static> Started<T> {
     /// Waits for the job's result.
     pub(crate) async fn finish(self) -> Result<T, Error> {
         match self {
             Self::Done(result) => Ok(result),
             // Only a pool whose panic handler went on after a panic loses a job.
-            Self::Running(receiver) => receiver.await.map_err(|_| Error::Io {
+            Self::Running(mut awaited) => (&mut awaited.receiver).await.map_err(|_| Error::Io {
                 doing: "computing on the thread pool",
-                source: io::Error::other("the job was lost: look for a panic in the pool's threads"),
+                source: io::Error::other(
+                    "the job was lost: look for a panic in the pool's threads",
+                ),
             }),
+        }
+    }
+}
+
+/// A result that is on its way.
+pub(crate) struct Awaited<T: Send + 'static> {
+    receiver: oneshot::Receiver<T>,
+    place: Place,
+}
+
+impl<T: Send + 'static> Drop for Awaited<T> {
+    fn drop(&mut self) {
+        // From here on the job drops its result itself.
+        self.receiver.close();
+        if let Ok(Some(result)) = self.receiver.try_recv() {
+            self.place.discard(result);
         }
     }
 }

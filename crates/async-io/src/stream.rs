@@ -11,8 +11,7 @@ use crate::place::Place;
 use crate::transfer::{fill, write_all};
 use crate::transport::{Discard, Input, Output};
 
-const SEALING: Ways =
-    Ways { reading: "reading the input", writing: "writing the sealed document" };
+const SEALING: Ways = Ways { reading: "reading the input", writing: "writing the sealed document" };
 const OPENING: Ways = Ways { reading: READING_SEALED, writing: "writing the plaintext" };
 
 /// Bytes that a detached body begins with.
@@ -146,11 +145,7 @@ struct Begun<'o, I> {
 }
 
 impl<'o, I: Input> Begun<'o, I> {
-    async fn new(
-        input: I,
-        options: &'o Options<'_>,
-        ways: &'static Ways,
-    ) -> Result<Self, Error> {
+    async fn new(input: I, options: &'o Options<'_>, ways: &'static Ways) -> Result<Self, Error> {
         let input = Peeked::new(input).await.map_err(io_error(ways.reading))?;
         // One record at a time is one worker: the task itself, which waits for no pool.
         let (place, memory) = if input.is_short() {

@@ -13,9 +13,7 @@ use std::task::{Context, Waker};
 
 use futures::executor::block_on;
 use strongroom::Error;
-use strongroom::document::{
-    self, Header, Layers, OpenOptions, PlaintextLen, SealOptions,
-};
+use strongroom::document::{self, Header, Layers, OpenOptions, PlaintextLen, SealOptions};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
 use strongroom_async::{AsyncRangeReader, AsyncReadAt, read_header_at};

@@ -214,7 +214,9 @@ fn a_transport_that_breaks_its_contract_is_an_error() {
     let write = block_on(seal(stream(), from(), lying(2), &options));
     assert!(write.unwrap_err().to_string().contains("more bytes than it was given"));
     let nothing = block_on(seal(stream(), from(), lying(0), &options)).unwrap_err();
-    assert!(matches!(&nothing, Error::Io { source, .. } if source.kind() == io::ErrorKind::WriteZero));
+    assert!(
+        matches!(&nothing, Error::Io { source, .. } if source.kind() == io::ErrorKind::WriteZero)
+    );
     let header = read_header(Transport::new(&b"no document"[..], HARD[1]));
     assert!(matches!(block_on(header), Err(Error::Format { offset: 0, .. })));
 }

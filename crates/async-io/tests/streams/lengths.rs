@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::executor::block_on;
 use strongroom::document::{Header, PlaintextLen};
-use strongroom_async::{
-    Options, open, open_detached, read_header, seal, verify, verify_detached,
-};
+use strongroom_async::{Options, open, open_detached, read_header, seal, verify, verify_detached};
 
 use crate::documents::{
     CHUNK, INLINE, engine_opens, known, many_batches, sealed, sealer, text, unlock,
@@ -34,7 +32,13 @@ fn both(text: &[u8]) -> [PlaintextLen; 2] {
     [known(text), PlaintextLen::Stream]
 }
 
-async fn seals(length: PlaintextLen, layers: u8, text: &[u8], manners: Manners, options: &Options<'_>) -> Vec<u8> {
+async fn seals(
+    length: PlaintextLen,
+    layers: u8,
+    text: &[u8],
+    manners: Manners,
+    options: &Options<'_>,
+) -> Vec<u8> {
     let (mut from, mut to) = (Transport::new(text, manners), Transport::new(Vec::new(), manners));
     let totals = seal(sealer(length, layers), &mut from, &mut to, options).await.unwrap();
     assert!(to.flushed && from.bytes.is_empty());
@@ -107,8 +111,7 @@ fn detached_documents_are_opened_with_their_own_header_alone() {
         let mut to = Transport::new(Vec::new(), HARD[2]);
         let options = many_batches();
         let opener = || unlock(&header);
-        let totals =
-            block_on(open_detached(&header, opener(), from(), &mut to, &options)).unwrap();
+        let totals = block_on(open_detached(&header, opener(), from(), &mut to, &options)).unwrap();
         assert_eq!(totals.sealed_len, body.len() as u64);
         assert!(to.bytes == text);
         block_on(verify_detached(&header, opener(), from(), &options)).unwrap();

@@ -26,12 +26,14 @@ pub fn sealer(length: PlaintextLen, layers: u8) -> Sealer {
     let (inner, outer) = (key(1), key(2));
     match layers {
         1 => Sealer::new(length, &inner, &options).unwrap(),
-        _ => Sealer::new(length, Layers::Two { service: &inner, customer: &outer }, &options).unwrap(),
+        _ => Sealer::new(length, Layers::Two { service: &inner, customer: &outer }, &options)
+            .unwrap(),
     }
 }
 
 pub fn unlock(header: &Header) -> Opener {
-    let keys = [1, 2].map(|layer| UnwrappingKey::aes(key_id(layer), Secret::copy_from(&[layer; 32])));
+    let keys =
+        [1, 2].map(|layer| UnwrappingKey::aes(key_id(layer), Secret::copy_from(&[layer; 32])));
     header.unlock_with(&keys, &OpenOptions::default()).unwrap()
 }
 
