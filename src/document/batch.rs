@@ -287,7 +287,7 @@ impl Opener {
     pub fn into_batches(self, run: &Run<'_>) -> BatchOpener {
         let record_len = (1 << self.chunk_len().log2()) + self.cipher.overhead();
         let shape = Shape::new(record_len, record_len, run);
-        let totals = Totals { plaintext_len: 0, sealed_len: self.leading() as u64 };
+        let totals = Totals { plaintext_len: 0, sealed_len: self.leading_len() as u64 };
         BatchOpener { opener: self, shape, index: 0, totals }
     }
 }

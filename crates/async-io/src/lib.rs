@@ -60,7 +60,7 @@ mod transport;
 pub use header::read_header;
 pub use options::Options;
 pub use range::{AsyncRangeReader, AsyncReadAt, read_header_at};
-pub use stream::{open, open_detached, seal, verify, verify_detached};
+pub use stream::{open, seal, verify};
 #[cfg(feature = "futures")]
 pub use transport::FuturesIo;
 #[cfg(feature = "tokio")]

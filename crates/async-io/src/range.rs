@@ -13,7 +13,6 @@ use zeroize::Zeroizing;
 use crate::header::{READING_HEADER, READING_SEALED, parse};
 use crate::pipeline::io_error;
 use crate::place::{INLINE, Place};
-use crate::stream::check_leading;
 
 /// Bytes that are asked for at first: most headers are shorter.
 const HEADER_GUESS: u64 = 4096;
@@ -129,7 +128,8 @@ pub async fn read_header_at(source: &(impl AsyncReadAt + ?Sized)) -> Result<Head
 }
 
 /// Reads the plaintext of a sealed document at any offset, with one request for each range: the
-/// records that hold it, whole. More than 256 KiB of them are opened on a thread pool.
+/// records that hold it, whole, since a tag covers all of its record. More than 256 KiB of them are
+/// opened on a thread pool.
 ///
 /// [`AsyncRangeReader::read`] takes `&self`: one reader serves many tasks.
 ///
@@ -150,7 +150,7 @@ pub async fn read_header_at(source: &(impl AsyncReadAt + ?Sized)) -> Result<Head
 /// let header = read_header_at(source).await?;
 /// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
 /// let opener = header.unlock_with(&[key], &OpenOptions::default())?;
-/// let reader = AsyncRangeReader::new(source, &header, opener, None).await?;
+/// let reader = AsyncRangeReader::new(source, opener, None).await?;
 /// assert_eq!(reader.read(2..6).await?, b"long");
 /// # Ok::<(), strongroom::Error>(())
 /// # }).unwrap();
@@ -163,60 +163,29 @@ pub struct AsyncRangeReader<S> {
 }
 
 impl<S: AsyncReadAt> AsyncRangeReader<S> {
-    /// A reader of `source`, a whole document with this `header`, from which `opener` was unlocked.
-    /// Of a stream it opens the last chunk first, which vouches for the length. `pool` computes;
-    /// rayon's global one where it is `None`.
+    /// A reader of `source`, a whole document, from whose header `opener` was unlocked. Of a stream it
+    /// opens the last chunk first, which vouches for the length; of a document whose header is detached
+    /// it reads the prologue. `pool` computes; rayon's global one where it is `None`.
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where `source` has not the length that the header asks for,
-    /// [`Error::Authentication`] where a stream's last chunk does not hold, [`Error::Argument`] where
-    /// header and opener do not belong together, [`Error::Io`].
+    /// [`Error::Format`] where `source` has not the length that the header asks for or is the body of
+    /// another document than a detached header's, [`Error::Authentication`] where a stream's last
+    /// chunk does not hold, [`Error::Io`].
     pub async fn new(
         source: S,
-        header: &Header,
         opener: Opener,
         pool: Option<Arc<ThreadPool>>,
     ) -> Result<Self, Error> {
         let length = source.byte_len().await.map_err(io_error(READING_SEALED))?;
-        let layout = header.layout(length)?;
-        Self::checked(source, header, opener, layout, pool).await
-    }
-
-    /// The same where the header is kept apart: `source` begins with the prologue, which is read and
-    /// compared with the header's.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`AsyncRangeReader::new`], and [`Error::Format`] where `source` is the body of another
-    /// document.
-    pub async fn new_detached(
-        source: S,
-        header: &Header,
-        opener: Opener,
-        pool: Option<Arc<ThreadPool>>,
-    ) -> Result<Self, Error> {
-        let length = source.byte_len().await.map_err(io_error(READING_SEALED))?;
-        let layout = header.detached_layout(length)?;
-        let prologue_len = header.prologue().len() as u64;
-        let leading = fetch(&source, 0..prologue_len, READING_SEALED).await?;
-        check_leading(header, leading.as_ref())?;
-        Self::checked(source, header, opener.detached(), layout, pool).await
-    }
-
-    async fn checked(
-        source: S,
-        header: &Header,
-        opener: Opener,
-        layout: Layout,
-        pool: Option<Arc<ThreadPool>>,
-    ) -> Result<Self, Error> {
-        if opener.layout(layout.sealed_len()).ok() != Some(layout) {
-            let reason = "it must be unlocked from this header, and be detached only if that is";
-            return Err(Error::Argument { what: "opener", reason });
+        let layout = opener.layout(length)?;
+        if opener.is_detached() {
+            let leading_len = opener.leading_len() as u64;
+            let leading = fetch(&source, 0..leading_len, READING_SEALED).await?;
+            opener.check_leading(leading.as_ref())?;
         }
         let reader = Self { source, opener: Arc::new(opener), layout, pool };
-        if header.plaintext_len() == PlaintextLen::Stream {
+        if reader.opener.plaintext_len() == PlaintextLen::Stream {
             reader.check_last().await?;
         }
         Ok(reader)

@@ -1,7 +1,7 @@
 //! Documents through asynchronous readers and writers.
 
 use strongroom::Error;
-use strongroom::document::{BatchOpener, Header, Opener, Run, Sealer, Totals};
+use strongroom::document::{Opener, Run, Sealer, Totals};
 
 use crate::header::READING_SEALED;
 use crate::options::Options;
@@ -13,9 +13,6 @@ use crate::transport::{Discard, Input, Output};
 
 const SEALING: Ways = Ways { reading: "reading the input", writing: "writing the sealed document" };
 const OPENING: Ways = Ways { reading: READING_SEALED, writing: "writing the plaintext" };
-
-/// Bytes that a detached body begins with.
-const PROLOGUE_LEN: usize = 128;
 
 /// Seals what `input` gives until its end into `output`, header first. `output` is flushed and not
 /// closed.
@@ -48,16 +45,17 @@ pub async fn seal(
 }
 
 /// Opens the body that `sealed` gives next, after [`read_header`](crate::read_header), into `output`,
-/// which is flushed and not closed.
+/// which is flushed and not closed. Of a detached document `sealed` begins with the prologue.
 ///
 /// A chunk is written when it is verified, which is before a truncation further on can be known:
-/// whoever reads `output` must discard all of it after an error.
+/// nothing of `output` may be taken for the whole text until this has returned without an error, and
+/// after an error all of it must be discarded.
 ///
 /// # Errors
 ///
 /// [`Error::Authentication`] where a chunk was changed or the document ends early,
-/// [`Error::Format`] where it has another length than the header says, [`Error::Argument`] for an
-/// opener that is detached, [`Error::Io`]. The error is final: this consumes the opener.
+/// [`Error::Format`] where it has another length than the header says or is the body of another
+/// document than a detached header's, [`Error::Io`]. The error is final: this consumes the opener.
 ///
 /// # Cancelling
 ///
@@ -65,37 +63,17 @@ pub async fn seal(
 /// as after an error.
 pub async fn open(
     opener: Opener,
-    sealed: impl Input,
-    output: impl Output,
-    options: &Options<'_>,
-) -> Result<Totals, Error> {
-    let begun = Begun::new(sealed, options, &OPENING).await?;
-    let stage = begun.opening(opener).await?;
-    if stage.totals().sealed_len == PROLOGUE_LEN as u64 {
-        let reason = "its header is detached: give that to open_detached or verify_detached";
-        return Err(Error::Argument { what: "opener", reason });
-    }
-    begun.finish(stage, output).await
-}
-
-/// As [`open`] where the header is kept apart: `sealed` begins with the 128 bytes of the prologue,
-/// which must be those of `header`, and `opener` was unlocked from that.
-///
-/// # Errors
-///
-/// Those of [`open`], and [`Error::Format`] where `sealed` is the body of another document.
-pub async fn open_detached(
-    header: &Header,
-    opener: Opener,
     mut sealed: impl Input,
     output: impl Output,
     options: &Options<'_>,
 ) -> Result<Totals, Error> {
-    let mut leading = [0; PROLOGUE_LEN];
-    let filled = fill(&mut sealed, &mut leading).await.map_err(io_error(OPENING.reading))?;
-    check_leading(header, &leading[..filled])?;
+    if opener.is_detached() {
+        let mut leading = vec![0; opener.leading_len()];
+        let filled = fill(&mut sealed, &mut leading).await.map_err(io_error(OPENING.reading))?;
+        opener.check_leading(&leading[..filled])?;
+    }
     let begun = Begun::new(sealed, options, &OPENING).await?;
-    let stage = begun.opening(opener.detached()).await?;
+    let stage = begun.stage(|run| Box::new(opener.into_batches(run))).await?;
     begun.finish(stage, output).await
 }
 
@@ -110,29 +88,6 @@ pub async fn verify(
     options: &Options<'_>,
 ) -> Result<Totals, Error> {
     open(opener, sealed, Discard, options).await
-}
-
-/// Authenticates a document whose header is kept apart and writes nothing.
-///
-/// # Errors
-///
-/// As [`open_detached`].
-pub async fn verify_detached(
-    header: &Header,
-    opener: Opener,
-    sealed: impl Input,
-    options: &Options<'_>,
-) -> Result<Totals, Error> {
-    open_detached(header, opener, sealed, Discard, options).await
-}
-
-/// Refuses the body of another document than the detached `header`'s.
-pub(crate) fn check_leading(header: &Header, leading: &[u8]) -> Result<(), Error> {
-    if leading == header.prologue() {
-        return Ok(());
-    }
-    let reason = "it does not begin as the body that belongs to the detached header";
-    Err(Error::Format { offset: 0, reason })
 }
 
 /// A run whose input is known to be short, or not to be.
@@ -164,10 +119,6 @@ impl<'o, I: Input> Begun<'o, I> {
         let memory = self.memory;
         let make = move || make(&Run { memory, ..Run::default() });
         self.place.start(make).finish().await
-    }
-
-    async fn opening(&self, opener: Opener) -> Result<Box<BatchOpener>, Error> {
-        self.stage(|run| Box::new(opener.into_batches(run))).await
     }
 
     async fn finish<S: Stage>(

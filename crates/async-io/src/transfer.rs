@@ -6,11 +6,12 @@ use std::task::Poll;
 
 use strongroom::document::Batch;
 
+use crate::place::INLINE;
 use crate::transport::{Input, Output};
 
 /// Bytes that are handed to a transport at once, and after which the task gives way: a transport in
-/// memory is always ready, and copying this much takes about a tenth of a millisecond.
-const TURN: usize = 1 << 20;
+/// memory is always ready, and copying this much into fresh memory takes a fraction of a millisecond.
+const TURN: usize = INLINE;
 
 /// Reads until the batch is full; returns false where the input has ended before.
 pub(crate) async fn read_to_full(input: &mut impl Input, batch: &mut Batch) -> io::Result<bool> {

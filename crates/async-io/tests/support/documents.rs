@@ -11,15 +11,15 @@ use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 use strongroom_async::Options;
 
-pub const CHUNK: usize = 4096;
+pub(crate) const CHUNK: usize = 4096;
 /// What is computed in the task.
-pub const INLINE: usize = 256 * 1024;
+pub(crate) const INLINE: usize = 256 * 1024;
 
 fn key_id(layer: u8) -> KeyId {
     KeyId::new(&format!("vault/layer-{layer}/1")).unwrap()
 }
 
-pub fn sealer(length: PlaintextLen, layers: u8) -> Sealer {
+pub(crate) fn sealer(length: PlaintextLen, layers: u8) -> Sealer {
     let chunk_len = ChunkLen::new(CHUNK as u64).unwrap();
     let options = SealOptions { chunk_len, ..SealOptions::default() };
     let key = |layer| [WrappingKey::aes(key_id(layer), Secret::copy_from(&[layer; 32]))];
@@ -31,29 +31,29 @@ pub fn sealer(length: PlaintextLen, layers: u8) -> Sealer {
     }
 }
 
-pub fn unlock(header: &Header) -> Opener {
+pub(crate) fn unlock(header: &Header) -> Opener {
     let keys =
         [1, 2].map(|layer| UnwrappingKey::aes(key_id(layer), Secret::copy_from(&[layer; 32])));
     header.unlock_with(&keys, &OpenOptions::default()).unwrap()
 }
 
-pub fn text(length: usize) -> Vec<u8> {
+pub(crate) fn text(length: usize) -> Vec<u8> {
     (0..length).map(|i| u8::try_from(i * 131 % 251).unwrap()).collect()
 }
 
-pub fn known(text: &[u8]) -> PlaintextLen {
+pub(crate) fn known(text: &[u8]) -> PlaintextLen {
     PlaintextLen::Known(text.len() as u64)
 }
 
 /// A document that the engine sealed.
-pub fn sealed(text: &[u8], length: PlaintextLen, layers: u8) -> Vec<u8> {
+pub(crate) fn sealed(text: &[u8], length: PlaintextLen, layers: u8) -> Vec<u8> {
     let mut sealed = Vec::new();
     sealer(length, layers).seal_stream(&mut &*text, &mut sealed, &Run::default()).unwrap();
     sealed
 }
 
 /// What the engine makes of a document: the text that it gave out, and the outcome.
-pub fn engine_opens(mut sealed: &[u8]) -> (Vec<u8>, Result<Totals, Error>) {
+pub(crate) fn engine_opens(mut sealed: &[u8]) -> (Vec<u8>, Result<Totals, Error>) {
     let mut text = Vec::new();
     let outcome = Header::read(&mut sealed)
         .and_then(|header| unlock(&header).open_stream(&mut sealed, &mut text, &Run::default()));
@@ -61,15 +61,17 @@ pub fn engine_opens(mut sealed: &[u8]) -> (Vec<u8>, Result<Totals, Error>) {
 }
 
 /// Two threads and four chunks a batch: a long document takes many.
-pub fn many_batches() -> Options<'static> {
+pub(crate) fn many_batches() -> Options<'static> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     Options { memory: 3 * 4 * (CHUNK + 32), pool: Some(Arc::new(pool)), progress: None }
 }
 
 /// A pool of one thread, which is busy until the sender is dropped or sends.
-pub fn busy_pool() -> (Arc<ThreadPool>, std::sync::mpsc::Sender<()>) {
+pub(crate) fn busy_pool() -> (Arc<ThreadPool>, std::sync::mpsc::Sender<()>) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
     let (release, released) = std::sync::mpsc::channel();
-    pool.spawn(move || drop(released.recv()));
+    pool.spawn(move || {
+        let _ = released.recv();
+    });
     (Arc::new(pool), release)
 }

@@ -7,53 +7,92 @@ use strongroom_async::{Input, Output};
 
 /// How a transport behaves.
 #[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    /// Greatest number of bytes that it moves at once.
-    pub piece: usize,
-    /// Whether it is ready only every other time.
-    pub pending: bool,
+pub(crate) struct Manners {
+    pub(crate) pace: Pace,
     /// After how many bytes it fails.
-    pub fails_at: Option<usize>,
+    pub(crate) fails_at: Option<usize>,
 }
 
-pub const EASY: Manners = Manners { piece: usize::MAX, pending: false, fails_at: None };
-pub const HARD: [Manners; 4] = [
-    EASY,
-    Manners { piece: 1, pending: true, fails_at: None },
-    Manners { piece: 5000, pending: true, fails_at: None },
-    Manners { piece: 777, pending: false, fails_at: None },
-];
-pub const PLANTED: &str = "planted";
+/// How many bytes it moves at once, and when it is ready.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Whatever is wanted, always.
+    Easy,
+    /// One byte, every other time.
+    Byte,
+    /// From one byte to a few chunks, and not ready one time in three: a generator with this seed says.
+    Random(u64),
+}
+
+pub(crate) const EASY: Manners = paced(Pace::Easy);
+pub(crate) const HARD: [Manners; 4] =
+    [EASY, paced(Pace::Byte), paced(Pace::Random(1)), paced(Pace::Random(2))];
+pub(crate) const PLANTED: &str = "planted";
+
+pub(crate) const fn paced(pace: Pace) -> Manners {
+    Manners { pace, fails_at: None }
+}
 
 /// A reader of bytes or a writer that keeps them.
 #[derive(Debug)]
-pub struct Transport<B> {
-    pub bytes: B,
-    pub manners: Manners,
-    pub moved: usize,
-    pub flushed: bool,
+pub(crate) struct Transport<B> {
+    pub(crate) bytes: B,
+    pub(crate) manners: Manners,
+    pub(crate) moved: usize,
+    pub(crate) flushed: bool,
+    /// How often it was not ready.
+    pub(crate) waits: usize,
     waited: bool,
+    random: u64,
 }
 
 impl<B> Transport<B> {
-    pub fn new(bytes: B, manners: Manners) -> Self {
-        Self { bytes, manners, moved: 0, flushed: false, waited: false }
+    pub(crate) fn new(bytes: B, manners: Manners) -> Self {
+        let random = match manners.pace {
+            Pace::Random(seed) => seed,
+            Pace::Easy | Pace::Byte => 0,
+        };
+        Self { bytes, manners, moved: 0, flushed: false, waits: 0, waited: false, random }
+    }
+
+    /// SplitMix64.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Greatest number of bytes to move now; `None` where it is not ready.
+    fn piece(&mut self) -> Option<usize> {
+        match self.manners.pace {
+            Pace::Easy => Some(usize::MAX),
+            Pace::Byte => {
+                self.waited = !self.waited;
+                (!self.waited).then_some(1)
+            }
+            Pace::Random(_) => {
+                let random = self.random();
+                // Every order of magnitude up to 16 KiB is as likely.
+                let most = 1_usize << (random >> 8 & 0xff) % 15;
+                let drawn = usize::try_from(random >> 16).unwrap();
+                (random % 3 > 0).then_some(1 + drawn % most)
+            }
+        }
     }
 
     /// How many of `wanted` bytes may move now.
     fn most(&mut self, context: &Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
-        let Manners { piece, pending, fails_at } = self.manners;
-        self.waited = !self.waited;
-        if pending && self.waited {
+        let Some(piece) = self.piece() else {
+            self.waits += 1;
             context.waker().wake_by_ref();
             return Poll::Pending;
-        }
-        let left = fails_at.map_or(usize::MAX, |at| at - self.moved);
+        };
+        let left = self.manners.fails_at.map_or(usize::MAX, |at| at - self.moved);
         if left == 0 {
             return Poll::Ready(Err(io::Error::other(PLANTED)));
         }
-        let most = wanted.min(piece).min(left);
-        Poll::Ready(Ok(most))
+        Poll::Ready(Ok(wanted.min(piece).min(left)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::executor::block_on;
 use strongroom::document::{Header, PlaintextLen};
-use strongroom_async::{Options, open, open_detached, read_header, seal, verify, verify_detached};
+use strongroom_async::{Options, open, read_header, seal, verify};
 
 use crate::documents::{
     CHUNK, INLINE, engine_opens, known, many_batches, sealed, sealer, text, unlock,
@@ -110,27 +110,26 @@ fn detached_documents_are_opened_with_their_own_header_alone() {
         let from = || Transport::new(&body[..], HARD[2]);
         let mut to = Transport::new(Vec::new(), HARD[2]);
         let options = many_batches();
-        let opener = || unlock(&header);
-        let totals = block_on(open_detached(&header, opener(), from(), &mut to, &options)).unwrap();
+        let opener = || unlock(&header).detached();
+        let totals = block_on(open(opener(), from(), &mut to, &options)).unwrap();
         assert_eq!(totals.sealed_len, body.len() as u64);
         assert!(to.bytes == text);
-        block_on(verify_detached(&header, opener(), from(), &options)).unwrap();
+        block_on(verify(opener(), from(), &options)).unwrap();
 
-        // Without the header, and with that of another document.
-        let error = block_on(verify(opener().detached(), from(), &options)).unwrap_err();
-        assert!(error.to_string().contains("open_detached"), "{error}");
+        // As if it were not detached, and with the header of another document.
+        assert!(block_on(verify(unlock(&header), from(), &options)).is_err());
+        let refused = |opener, body: &[u8]| {
+            let from = Transport::new(body, HARD[2]);
+            let error = block_on(verify(opener, from, &options)).unwrap_err();
+            assert!(error.to_string().contains("detached header"), "{error}");
+        };
         let other = Header::parse(&sealed(b"", PlaintextLen::Stream, 1)).unwrap();
-        let error =
-            block_on(verify_detached(&other, unlock(&other), from(), &options)).unwrap_err();
-        assert!(error.to_string().contains("detached header"), "{error}");
+        refused(unlock(&other).detached(), &body);
         // The prologue counts to its last byte, which no chunk's key depends on.
         let mut changed = body.clone();
         changed[127] ^= 1;
-        let from = Transport::new(&changed[..], EASY);
-        let error = block_on(verify_detached(&header, opener(), from, &options)).unwrap_err();
-        assert!(error.to_string().contains("detached header"), "{error}");
-        let from = Transport::new(&body[..100], EASY);
-        assert!(block_on(verify_detached(&header, opener(), from, &options)).is_err());
+        refused(opener(), &changed);
+        refused(opener(), &body[..100]);
     }
 }
 

@@ -1,10 +1,5 @@
 //! Ranges of remote documents: what is asked for, what is given, what is refused.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
-
-#[path = "support/documents.rs"]
-mod documents;
-
 use std::io;
 use std::ops::Range;
 use std::pin::pin;
@@ -18,7 +13,7 @@ use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
 use strongroom_async::{AsyncRangeReader, AsyncReadAt, read_header_at};
 
-use documents::{CHUNK, INLINE, busy_pool, engine_opens, known, sealed, sealer, text, unlock};
+use crate::documents::{CHUNK, INLINE, busy_pool, engine_opens, known, sealed, sealer, text, unlock};
 
 const HEADER_LEN: u64 = 2560;
 
@@ -70,7 +65,7 @@ impl AsyncReadAt for Object {
 fn reader(object: &Object) -> Result<AsyncRangeReader<&Object>, Error> {
     block_on(async {
         let header = read_header_at(object).await?;
-        AsyncRangeReader::new(object, &header, unlock(&header), None).await
+        AsyncRangeReader::new(object, unlock(&header), None).await
     })
 }
 
@@ -211,26 +206,33 @@ fn detached_documents_are_read_with_their_own_header_alone() {
         let sealer = sealer(announced, 2).detached();
         let header = Header::parse(sealer.header()).unwrap();
         let mut object = Object::new(sealer.seal_slice(&text).unwrap());
-        let opener = || unlock(&header);
+        let opener = |header| unlock(header).detached();
         {
-            let reader = AsyncRangeReader::new_detached(&object, &header, opener(), None);
-            let reader = block_on(reader).unwrap();
+            let reader = block_on(AsyncRangeReader::new(&object, opener(&header), None)).unwrap();
+            // The prologue, and of a stream its last chunk: of an empty one with what is before it.
+            let (chunk, record) = (CHUNK as u64, CHUNK as u64 + 32);
+            let last = match length as u64 {
+                0 => 0,
+                length => 128 + (length - 1) / chunk * record,
+            };
+            let total = object.bytes.len() as u64;
+            let expected = [0..128, last..total];
+            assert_eq!(object.requests(), expected[..1 + usize::from(stream)]);
             assert!(block_on(reader.read(0..length as u64)).unwrap() == text);
+            assert_eq!(object.requests(), [128..total][..usize::from(length > 0)]);
         }
         // As if it were not detached, in either way.
-        let attached = AsyncRangeReader::new(&object, &header, opener(), None);
-        assert!(block_on(attached).is_err());
+        assert!(block_on(AsyncRangeReader::new(&object, unlock(&header), None)).is_err());
         let other = sealed(&text, announced, 2);
         let other_header = Header::parse(&other).unwrap();
-        let detached = unlock(&other_header).detached();
-        let wrong = block_on(AsyncRangeReader::new(&other[..], &other_header, detached, None));
-        assert!(matches!(wrong, Err(Error::Argument { .. })));
+        let wrong = block_on(AsyncRangeReader::new(&other[..], opener(&other_header), None));
+        assert!(wrong.is_err());
         // A header of another document, and a prologue that was changed in its last byte.
-        let wrong = AsyncRangeReader::new_detached(&object, &other_header, opener(), None);
-        assert!(matches!(block_on(wrong), Err(Error::Format { offset: 0, .. })));
+        let wrong = block_on(AsyncRangeReader::new(&object, opener(&other_header), None));
+        assert!(matches!(wrong, Err(Error::Format { offset: 0, .. })));
         object.bytes[127] ^= 1;
-        let wrong = AsyncRangeReader::new_detached(&object, &header, opener(), None);
-        assert!(matches!(block_on(wrong), Err(Error::Format { offset: 0, .. })));
+        let wrong = block_on(AsyncRangeReader::new(&object, opener(&header), None));
+        assert!(matches!(wrong, Err(Error::Format { offset: 0, .. })));
     }
 }
 
@@ -241,7 +243,7 @@ fn a_source_that_gives_less_than_it_was_asked_for_is_an_error() {
     let header = block_on(read_header_at(&object)).unwrap();
     object.short_by = 1;
     assert!(matches!(block_on(read_header_at(&object)), Err(Error::Io { .. })));
-    let reader = AsyncRangeReader::new(&object, &header, unlock(&header), None);
+    let reader = AsyncRangeReader::new(&object, unlock(&header), None);
     let reader = block_on(reader).unwrap();
     assert!(matches!(block_on(reader.read(0..1)), Err(Error::Io { .. })));
 }
@@ -255,7 +257,7 @@ fn long_ranges_are_opened_on_the_pool() {
     let (pool, release) = busy_pool();
     let options = OpenOptions::default();
     assert!(header.unlock_with(&[], &options).is_err(), "only the keys open it");
-    let reader = AsyncRangeReader::new(&object, &header, unlock(&header), Some(Arc::clone(&pool)));
+    let reader = AsyncRangeReader::new(&object, unlock(&header), Some(Arc::clone(&pool)));
     let reader = block_on(reader).unwrap();
     assert!(block_on(reader.read(0..INLINE as u64 / 2)).unwrap() == text[..INLINE / 2]);
 
