@@ -6,16 +6,27 @@
 //!
 //! [`seal`] and [`open`] work in batches: the next is read and the one before is written in the task
 //! while one is computed on a rayon pool, which is awaited and blocks no worker of the runtime. A
-//! document of up to 256 KiB is computed in the task. No runtime is assumed: [`FuturesIo`] takes the
-//! readers and writers of `futures-io`, [`TokioIo`] those of `tokio` (feature `tokio`), and
+//! document of up to 256 KiB is computed in the task. No runtime is assumed: `FuturesIo` takes the
+//! readers and writers of `futures-io`, `TokioIo` those of `tokio` (feature `tokio`), and
 //! [`Input`] and [`Output`] are two small traits for any other.
 //!
-//! [`AsyncRangeReader`] reads ranges of a document in a remote store, one request for each.
+//! | | to seal | to open |
+//! |---|---|---|
+//! | from a reader into a writer | [`seal`] | [`open`], [`verify`] |
+//! | as it is written, as it is read | [`AsyncSealWriter`] | [`AsyncStreamReader`] |
+//! | in part, from a remote store | | [`AsyncRangeReader`]: one request for a range |
+//!
+//! # What may be believed
+//!
+//! Every byte that is given out was verified. That a text is whole is known only when [`open`] has
+//! returned without an error, or a reader has said without one that it ended: whoever uses what came
+//! before must be able to take it back.
 //!
 //! # Cancelling
 //!
 //! Every future here may be dropped at any await. A job on the pool owns its batch: it goes on by
 //! itself to the end of that batch, or does not begin, touches nothing else, and wipes what it holds.
+//! The run's other batches are wiped on the pool too, for that takes milliseconds.
 //! What was written until then is a part of a document or of a text, and must be discarded.
 //!
 //! # Example
@@ -47,6 +58,7 @@
 
 #![deny(unsafe_code)]
 
+mod adapters;
 mod header;
 mod options;
 mod peek;
@@ -57,6 +69,7 @@ mod stream;
 mod transfer;
 mod transport;
 
+pub use adapters::{AsyncSealWriter, AsyncStreamReader};
 pub use header::read_header;
 pub use options::Options;
 pub use range::{AsyncRangeReader, AsyncReadAt, read_header_at};

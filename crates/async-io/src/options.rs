@@ -25,7 +25,7 @@ use rayon::ThreadPool;
 /// ```
 #[derive(Clone)]
 pub struct Options<'p> {
-    /// Greatest number of bytes in buffers; 64 MiB by default. Three records, and 256 KiB while a run
+    /// Greatest number of bytes in buffers; 64 MiB by default. Three records, and 320 KiB while a run
     /// begins, are always allowed.
     pub memory: usize,
     /// Whose threads compute; rayon's global pool by default. Documents of up to 256 KiB need none.

@@ -225,7 +225,7 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
             return if last.is_empty() { Err(Error::Authentication) } else { Ok(()) };
         }
         // An empty stream's one chunk holds no range: it is opened with all that stands before it.
-        self.open(0..sealed_len, |opener, sealed| opener.open_slice(sealed)).await.map(drop)
+        self.open(0..sealed_len, Opener::open_slice).await.map(drop)
     }
 
     /// Fetches a piece of the document and has it opened.

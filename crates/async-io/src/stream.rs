@@ -7,7 +7,7 @@ use crate::header::READING_SEALED;
 use crate::options::Options;
 use crate::peek::Peeked;
 use crate::pipeline::{self, Stage, Ways, io_error};
-use crate::place::Place;
+use crate::place::{Place, Started};
 use crate::transfer::{fill, write_all};
 use crate::transport::{Discard, Input, Output};
 
@@ -34,12 +34,11 @@ pub async fn seal(
     options: &Options<'_>,
 ) -> Result<Totals, Error> {
     let begun = Begun::new(input, options, &SEALING).await?;
-    let (leading, stage) = begun
-        .stage(|run| {
-            let (leading, batches) = sealer.into_batches(run);
-            (leading, Box::new(batches))
-        })
-        .await?;
+    let made = begun.stage(|run| {
+        let (leading, batches) = sealer.into_batches(run);
+        (leading, Box::new(batches))
+    });
+    let (leading, stage) = made.finish().await?;
     write_all(&mut output, &leading).await.map_err(io_error(SEALING.writing))?;
     begun.finish(stage, output).await
 }
@@ -73,7 +72,8 @@ pub async fn open(
         opener.check_leading(&leading[..filled])?;
     }
     let begun = Begun::new(sealed, options, &OPENING).await?;
-    let stage = begun.stage(|run| Box::new(opener.into_batches(run))).await?;
+    let made = begun.stage(|run| Box::new(opener.into_batches(run)));
+    let stage = made.finish().await?;
     begun.finish(stage, output).await
 }
 
@@ -112,13 +112,12 @@ impl<'o, I: Input> Begun<'o, I> {
     }
 
     /// Has the stage made where it will run: how much a batch holds depends on the pool's threads.
-    async fn stage<T: Send + 'static>(
+    fn stage<T: Send + 'static>(
         &self,
         make: impl FnOnce(&Run<'_>) -> T + Send + 'static,
-    ) -> Result<T, Error> {
+    ) -> Started<T> {
         let memory = self.memory;
-        let make = move || make(&Run { memory, ..Run::default() });
-        self.place.start(make).finish().await
+        self.place.start(move || make(&Run { memory, ..Run::default() }))
     }
 
     async fn finish<S: Stage>(

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
+#[path = "asynchronous/adapters.rs"]
+mod adapters;
+#[path = "asynchronous/cancelling.rs"]
+mod cancelling;
 #[path = "support/documents.rs"]
 mod documents;
 #[path = "asynchronous/executors.rs"]

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_io::{AsyncRead, AsyncWrite};
 
 use super::{Input, Output};
+use crate::adapters::{AsyncSealWriter, AsyncStreamReader};
 
 /// A reader or a writer of `futures-io`, or a `&mut` of one.
 ///
@@ -48,5 +49,33 @@ impl<T: AsyncWrite + Unpin> Output for FuturesIo<T> {
 
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_flush(context)
+    }
+}
+
+impl AsyncRead for AsyncStreamReader<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Input::poll_read(&mut *self, context, buffer)
+    }
+}
+
+impl AsyncWrite for AsyncSealWriter<'_> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Output::poll_write(&mut *self, context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Output::poll_flush(&mut *self, context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        AsyncSealWriter::poll_close(&mut self, context)
     }
 }

@@ -13,7 +13,9 @@ use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
 use strongroom_async::{AsyncRangeReader, AsyncReadAt, read_header_at};
 
-use crate::documents::{CHUNK, INLINE, busy_pool, engine_opens, known, sealed, sealer, text, unlock};
+use crate::documents::{
+    CHUNK, INLINE, busy_pool, engine_opens, known, sealed, sealer, text, unlock,
+};
 
 const HEADER_LEN: u64 = 2560;
 
