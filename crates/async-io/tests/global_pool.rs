@@ -20,8 +20,10 @@ use transports::{EASY, Transport};
 
 #[test]
 fn short_documents_and_ranges_wait_for_no_pool() {
-    // Sealed before the pool's one thread is busy, for longer than the test takes.
-    let long = sealed(&text(4 * INLINE), PlaintextLen::Stream, 1);
+    // On a pool of its own: the global one is not there yet.
+    let other = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let long = other.install(|| sealed(&text(4 * INLINE), PlaintextLen::Stream, 1));
+    // Its one thread is busy for longer than the test takes.
     rayon::ThreadPoolBuilder::new().num_threads(1).build_global().unwrap();
     let (release, released) = mpsc::channel::<()>();
     rayon::spawn(move || {

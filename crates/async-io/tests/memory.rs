@@ -10,6 +10,7 @@ mod transports;
 use std::alloc::System;
 use std::io;
 use std::pin::pin;
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -20,7 +21,8 @@ use strongroom::document::PlaintextLen;
 use strongroom_async::{Input, Options, Output, open, read_header, seal};
 
 use documents::{
-    CHUNK, INLINE, busy_pool, engine_opens, known, many_batches, sealed, sealer, text, unlock,
+    CHUNK, INLINE, busy_pool, engine_opens, known, many_batches, sealed, sealer, sealer_of_chunks,
+    text, unlock,
 };
 use transports::{EASY, HARD, Transport};
 
@@ -166,6 +168,71 @@ fn a_future_that_is_dropped_at_any_poll_leaves_nothing() {
         );
         let least = length / 5000; // pieces, and at least one poll for each
         assert!(polls > least && opens > least, "{polls} {opens}");
+    }
+}
+
+/// Occupies the pool's one thread when it is flushed.
+struct BusyAtTheEnd {
+    pool: Arc<ThreadPool>,
+    released: Option<Receiver<()>>,
+}
+
+impl Output for BusyAtTheEnd {
+    fn poll_write(&mut self, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(released) = self.released.take() {
+            self.pool.spawn(move || {
+                let _ = released.recv();
+            });
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// To wipe all of a budget takes milliseconds: neither a run that ends nor one that is dropped does
+/// that in the task.
+#[test]
+fn batches_are_wiped_on_the_pool() {
+    const MIB: usize = 1 << 20;
+    let _alone = alone();
+    let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
+    pool.install(|| ());
+    let options = Options { memory: 16 * MIB, pool: Some(Arc::clone(&pool)), progress: None };
+    let baseline = ALLOCATOR.allocated();
+    for ends in [true, false] {
+        let (release, released) = channel();
+        let (at_end, late) = if ends { (Some(released), None) } else { (None, Some(released)) };
+        let mut to = BusyAtTheEnd { pool: Arc::clone(&pool), released: at_end };
+        let from = Gauge { left: 9 * MIB, ..Gauge::default() };
+        let stream = sealer_of_chunks(MIB, PlaintextLen::Stream, 1);
+        {
+            let mut run = Box::pin(seal(stream, from, &mut to, &options));
+            let mut context = Context::from_waker(Waker::noop());
+            // 36 turns read 9 MiB.
+            let polls = if ends { usize::MAX } else { 30 };
+            let ended = (0..polls).any(|_| {
+                let ended = run.as_mut().poll(&mut context).is_ready();
+                if !ended {
+                    pool.install(|| ());
+                }
+                ended
+            });
+            assert_eq!(ended, ends);
+            if let Some(receiver) = late {
+                pool.spawn(move || {
+                    let _ = receiver.recv();
+                });
+            }
+        }
+        let left = ALLOCATOR.allocated().saturating_sub(baseline);
+        assert!(left >= 4 * MIB, "only {left} bytes wait for the pool's busy thread");
+        drop((release, to));
+        pool.install(|| ());
+        let left = ALLOCATOR.allocated().saturating_sub(baseline);
+        assert!(left < NOISE, "{left} bytes are left");
     }
 }
 

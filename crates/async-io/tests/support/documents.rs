@@ -20,7 +20,11 @@ fn key_id(layer: u8) -> KeyId {
 }
 
 pub(crate) fn sealer(length: PlaintextLen, layers: u8) -> Sealer {
-    let chunk_len = ChunkLen::new(CHUNK as u64).unwrap();
+    sealer_of_chunks(CHUNK, length, layers)
+}
+
+pub(crate) fn sealer_of_chunks(chunk: usize, length: PlaintextLen, layers: u8) -> Sealer {
+    let chunk_len = ChunkLen::new(chunk as u64).unwrap();
     let options = SealOptions { chunk_len, ..SealOptions::default() };
     let key = |layer| [WrappingKey::aes(key_id(layer), Secret::copy_from(&[layer; 32]))];
     let (inner, outer) = (key(1), key(2));

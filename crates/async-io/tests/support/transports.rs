@@ -74,9 +74,9 @@ impl<B> Transport<B> {
             Pace::Random(_) => {
                 let random = self.random();
                 // Every order of magnitude up to 16 KiB is as likely.
-                let most = 1_usize << (random >> 8 & 0xff) % 15;
+                let most = 1_usize << (((random >> 8) & 0xff) % 15);
                 let drawn = usize::try_from(random >> 16).unwrap();
-                (random % 3 > 0).then_some(1 + drawn % most)
+                (!random.is_multiple_of(3)).then_some(1 + drawn % most)
             }
         }
     }
