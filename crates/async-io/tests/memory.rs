@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use cap::Cap;
 use futures::executor::block_on;
@@ -74,17 +75,28 @@ impl Output for Gauge {
     }
 }
 
+/// A run's batches are wiped and freed on the pool, behind its end.
+fn until_freed(baseline: usize) {
+    let ended = Instant::now();
+    while ALLOCATOR.allocated() > baseline + NOISE / 2 {
+        assert!(ended.elapsed() < Duration::from_secs(60), "batches are left");
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn no_more_is_alive_than_the_budget() {
     const LENGTH: usize = 24 << 20;
     let _alone = alone();
     let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap());
     let document = sealed(&text(LENGTH), PlaintextLen::Stream, 1);
+    let pristine = ALLOCATOR.allocated();
     for memory in [0, 512 << 10, 1 << 20] {
         // Three records are always allowed, and what a run begins with.
         let allowed = memory.max(320 << 10) + 3 * (CHUNK + 32);
         let least = memory.max(256 << 10) * 9 / 10;
         let options = Options { memory, pool: Some(Arc::clone(&pool)), progress: None };
+        until_freed(pristine);
         let baseline = ALLOCATOR.allocated();
         let (mut from, mut to) = (Gauge { left: LENGTH, ..Gauge::default() }, Gauge::default());
         block_on(seal(sealer(PlaintextLen::Stream, 1), &mut from, &mut to, &options)).unwrap();
@@ -92,6 +104,8 @@ fn no_more_is_alive_than_the_budget() {
         assert_eq!(to.given, document.len());
         assert!(peak <= allowed + NOISE, "sealing: {peak} bytes alive of {memory}");
         assert!(peak >= least, "sealing: only {peak} bytes were seen of {memory}");
+
+        until_freed(baseline);
 
         let mut to = Gauge::default();
         let mut from = Transport::new(&document[..], EASY);

@@ -107,7 +107,8 @@ fn a_range_is_one_request_for_the_records_that_hold_it() {
                         let chunk = CHUNK as u64;
                         let first = HEADER_LEN + range.start / chunk * record;
                         let last = (HEADER_LEN + ((range.end - 1) / chunk + 1) * record).min(total);
-                        assert_eq!(requests, [first..last]);
+                        assert_eq!(requests.len(), 1);
+                        assert_eq!(requests[0], first..last);
                     }
                 }
                 let past = block_on(reader.read(0..length as u64 + 1));
@@ -219,9 +220,11 @@ fn detached_documents_are_read_with_their_own_header_alone() {
             };
             let total = object.bytes.len() as u64;
             let expected = [0..128, last..total];
-            assert_eq!(object.requests(), expected[..1 + usize::from(stream)]);
+            assert_eq!(object.requests(), expected[..=usize::from(stream)]);
             assert!(block_on(reader.read(0..length as u64)).unwrap() == text);
-            assert_eq!(object.requests(), [128..total][..usize::from(length > 0)]);
+            let whole = 128..total;
+            let expected = (length > 0).then_some(whole);
+            assert_eq!(object.requests(), Vec::from_iter(expected));
         }
         // As if it were not detached, in either way.
         assert!(block_on(AsyncRangeReader::new(&object, unlock(&header), None)).is_err());
