@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
 use super::layout::Layout;
-use super::opener::{Opener, Placement};
+use super::opener::Opener;
 use super::positioned::{Discard, ReadAt, WriteAt};
 use super::sealer::{Parts, Sealer};
 use super::{PlaintextLen, Run, Totals};
@@ -129,8 +129,8 @@ impl Opener {
     /// length follows from the file's alone, so its last chunk must vouch for it.
     pub(super) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
         let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
-        if self.placement() == Placement::Detached {
-            let mut leading = vec![0; self.leading()];
+        if self.is_detached() {
+            let mut leading = vec![0; self.leading_len()];
             sealed.read_exact_at(&mut leading, 0).map_err(Error::io(READING))?;
             self.check_leading(&leading)?;
         }

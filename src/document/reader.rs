@@ -228,7 +228,7 @@ impl<S: ReadAt> Read for Reader<S> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let Some(chunk) = self.chunk_at_position().map_err(into_io)? else { return Ok(0) };
+        let Some(chunk) = self.chunk_at_position()? else { return Ok(0) };
         let range = position..position.saturating_add(buffer.len() as u64);
         let text = &chunk.text[within(chunk.span, &range)];
         buffer[..text.len()].copy_from_slice(text);
@@ -249,14 +249,6 @@ impl<S: ReadAt> Seek for Reader<S> {
             io::Error::new(io::ErrorKind::InvalidInput, "a seek to before the plaintext's start")
         })?;
         Ok(self.position)
-    }
-}
-
-/// The operating system's own errors as they were, the engine's inside one of `InvalidData`.
-pub(super) fn into_io(error: Error) -> io::Error {
-    match error {
-        Error::Io { source, .. } => source,
-        error => io::Error::new(io::ErrorKind::InvalidData, error),
     }
 }
 
