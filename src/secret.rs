@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::Error;
 
@@ -130,5 +130,15 @@ impl Drop for SecretVec {
 impl fmt::Debug for SecretVec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretVec(redacted)")
+    }
+}
+
+/// Gives `buffer` another length. Where it must grow it is made anew, for a vector that grows frees what
+/// it held unwiped.
+pub(crate) fn resize(buffer: &mut Zeroizing<Vec<u8>>, length: usize) {
+    if buffer.capacity() < length {
+        *buffer = Zeroizing::new(alloc::vec![0; length]);
+    } else {
+        buffer.resize(length, 0);
     }
 }

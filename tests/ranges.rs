@@ -280,6 +280,41 @@ fn reads_past_the_end_and_of_changed_chunks_are_refused() {
     assert_eq!(rest, text(kind.len)[2 * CHUNK..]);
 }
 
+/// Where one of many ranges cannot be read, none is: whichever error it is.
+#[test]
+fn after_an_error_no_buffer_holds_anything() {
+    let kind = Kind { len: 100, stream: false, two_layers: false, detached: false };
+    let (sealed, opener) = document(kind, Backend::detect());
+    let reader = opener.into_reader(&sealed[..]).unwrap();
+    let (mut within, mut past) = ([0xee; 4], [0xee; 4]);
+    let refused = reader.read_ranges(&mut [(0, &mut within), (98, &mut past)]);
+    assert!(matches!(refused, Err(Error::Argument { what: "range", .. })));
+    assert_eq!((within, past), ([0; 4], [0; 4]));
+}
+
+/// A last chunk has the same nonce in every layout with as many chunks, and would open at another place.
+#[test]
+fn a_layout_of_other_chunks_is_refused() {
+    let seal = |chunk: usize, len: usize| {
+        let chunk_len = ChunkLen::new(chunk as u64).unwrap();
+        let options = SealOptions { chunk_len, slots: Slots::One, ..SealOptions::default() };
+        strongroom::document::seal(&text(len), &wrapping("service/1"), &options).unwrap()
+    };
+    let (sealed, other) = (seal(2 * CHUNK, 2 * CHUNK + 100), seal(CHUNK, CHUNK + 100));
+    let key = UnwrappingKey::aes(id("service/1"), Secret::copy_from(&[7; 32]));
+    let header = Header::parse(&sealed).unwrap();
+    let opener = header.unlock_with(&[key], &OpenOptions::default()).unwrap();
+    let last = &sealed[sealed.len() - 116..];
+    let range = |chunk: usize| chunk as u64..chunk as u64 + 100;
+
+    let own = header.layout(sealed.len() as u64).unwrap();
+    let opened = opener.open_range(&own, range(2 * CHUNK), last).unwrap();
+    assert_eq!(opened, text(2 * CHUNK + 100)[2 * CHUNK..]);
+    let other = Header::parse(&other).unwrap().layout(other.len() as u64).unwrap();
+    let refused = opener.open_range(&other, range(CHUNK), last);
+    assert!(matches!(refused, Err(Error::Argument { what: "layout", .. })), "{refused:?}");
+}
+
 /// One reader, many threads.
 #[test]
 fn a_reader_is_shared_by_threads() {

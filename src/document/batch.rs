@@ -57,6 +57,22 @@ impl Shape {
     fn batch(self) -> Batch {
         Batch { shape: self, records: Vec::new(), full: 0 }
     }
+
+    /// Refuses a batch that chunks of another length fit, one whose outputs would be taken for input,
+    /// and a short one that is not the last.
+    fn check(&self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
+        let lens = |shape: &Self| (shape.input_len, shape.record_len);
+        let reason = if lens(self) != lens(&batch.shape) {
+            "it was made for another document"
+        } else if batch.used().iter().any(|record| record.output_len > 0) {
+            "it holds outputs still; clear it before it is filled again"
+        } else if !ended && batch.unfilled().is_some() {
+            "every batch but the last must be full"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Argument { what: "batch", reason })
+    }
 }
 
 impl Batch {
@@ -165,6 +181,8 @@ pub struct BatchSealer {
     announced: PlaintextLen,
     shape: Shape,
     totals: Totals,
+    /// The last chunk was sealed, or sealing has failed: what followed could not be opened.
+    ended: bool,
 }
 
 impl Sealer {
@@ -176,7 +194,9 @@ impl Sealer {
         let shape = Shape::new(input_len, input_len + cipher.overhead(), run);
         let totals = Totals { plaintext_len: 0, sealed_len: leading.len() as u64 };
         let counter = ChunkCounter::default();
-        (leading, BatchSealer { cipher, counter, chunk_len, announced, shape, totals })
+        let sealer =
+            BatchSealer { cipher, counter, chunk_len, announced, shape, totals, ended: false };
+        (leading, sealer)
     }
 }
 
@@ -193,12 +213,23 @@ impl BatchSealer {
     ///
     /// [`Error::InputChanged`] where a length was announced and the input has another,
     /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch that is not full
-    /// and not the last, or a last one that is empty behind others.
+    /// and not the last, or a last one that is empty behind others; for one that another document's
+    /// chunks fit or that holds outputs still; and for every batch behind the end or a failure of
+    /// sealing.
     pub fn seal(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
-        if batch.is_empty() && ended && self.totals.plaintext_len == 0 {
+        let refuse = |reason| Err(Error::Argument { what: "batch", reason });
+        if self.ended {
+            return refuse("the document has ended, or sealing it has failed");
+        }
+        self.shape.check(batch, ended)?;
+        if batch.is_empty() {
+            if self.totals.plaintext_len > 0 {
+                return refuse(
+                    "the last one must not be empty: keep a full one until more follows",
+                );
+            }
             batch.take_empty();
         }
-        check_order(batch, ended)?;
         let plaintext_len = self.totals.plaintext_len.saturating_add(batch.input_len());
         // Before a byte more is sealed than was announced, or than could be opened again.
         self.check_text_len(plaintext_len, ended)?;
@@ -207,15 +238,20 @@ impl BatchSealer {
         let overhead = cipher.overhead();
         let records = batch.used_mut();
         let count = records.len();
-        let jobs = (1..).zip(records).map(|(number, record)| {
-            record.output_len = record.input_len + overhead;
-            let sealed = &mut record.buffer[..record.output_len];
+        let jobs = (1..).zip(&mut *records).map(|(number, record)| {
+            let sealed = &mut record.buffer[..record.input_len + overhead];
             (counter.take(ended && number == count), sealed)
         });
         let seal = |(): &mut (), (chunk, record): (Result<_, _>, &mut [u8])| {
             cipher.seal_in_place(chunk?, record)
         };
+        self.ended = true;
         for_each(self.shape.workers, jobs, || (), seal)?;
+        self.ended = ended;
+        // Not before: until then the buffers hold what was to be sealed.
+        for record in records {
+            record.output_len = record.input_len + overhead;
+        }
         self.totals.plaintext_len = plaintext_len;
         self.totals.sealed_len += batch.outputs().map(|record| record.len() as u64).sum::<u64>();
         Ok(())
@@ -305,11 +341,16 @@ impl BatchOpener {
     ///
     /// [`Error::Authentication`] where a chunk was changed or the document ends early,
     /// [`Error::Format`] where it has another length than the header says, [`Error::Argument`] for a
-    /// batch that is not full and not the last. After an error nothing of the batch is given out.
+    /// batch that is not full and not the last, that another document's records fit, or that holds
+    /// outputs still. After an error nothing of the batch is given out.
     pub fn open(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
-        check_order(batch, ended)?;
+        self.shape.check(batch, ended)?;
         let sealed_len = self.totals.sealed_len.saturating_add(batch.input_len());
         self.check_sealed_len(sealed_len, ended)?;
+        if batch.is_empty() {
+            // What came before opened as chunks that others follow.
+            return Err(Error::Authentication);
+        }
         let cipher = &self.opener.cipher;
         let records = batch.used_mut();
         let count = records.len();
@@ -362,15 +403,6 @@ impl core::fmt::Debug for BatchOpener {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("BatchOpener").field("totals", &self.totals).finish_non_exhaustive()
     }
-}
-
-/// Only the last batch may be short, and it alone ends the stream.
-fn check_order(batch: &mut Batch, ended: bool) -> Result<(), Error> {
-    if !ended && batch.unfilled().is_some() {
-        let reason = "every batch but the last must be full";
-        return Err(Error::Argument { what: "batch", reason });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

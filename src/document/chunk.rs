@@ -20,7 +20,7 @@ use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
-use crate::secret::Secret;
+use crate::secret::{Secret, resize};
 
 /// Seals and opens the chunks of one document.
 pub(crate) struct ChunkCipher {
@@ -127,7 +127,7 @@ impl ChunkCipher {
             });
         }
         let mut text = Zeroizing::new(alloc::vec![0; span.plaintext_len]);
-        self.open_into(span, record, &mut text, &mut Vec::new())?;
+        self.open_into(span, record, &mut text, &mut Zeroizing::default())?;
         parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
 
@@ -138,12 +138,12 @@ impl ChunkCipher {
         span: ChunkSpan,
         record: &[u8],
         text: &mut [u8],
-        between: &mut Vec<u8>,
+        between: &mut Zeroizing<Vec<u8>>,
     ) -> Result<(), Error> {
         let nonce = nonce(span.index, span.last);
         let record = match &self.outer {
             Some(outer) => {
-                between.resize(record.len().saturating_sub(TAG_LEN), 0);
+                resize(between, record.len().saturating_sub(TAG_LEN));
                 open_into(outer, &nonce, record, between)?;
                 between
             }

@@ -204,6 +204,12 @@ impl Header {
         self.geometry
     }
 
+    /// The slot that was chosen, as it was read.
+    #[cfg(feature = "std")]
+    pub(crate) fn slot_bytes(&self) -> &[u8] {
+        &self.slot_bytes
+    }
+
     /// Refuses data keys that are not this document's, and a slot that was not written with them.
     pub(crate) fn check_keys(&self, keys: &BoundKeys) -> Result<(), Error> {
         // In this order: keys that are not committed to are not used for anything else.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::chunk::ChunkCipher;
 use super::context::Context;
@@ -224,9 +224,10 @@ impl Opener {
         });
         // Nothing is buffered: the memory is the caller's.
         let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
-        let opened = for_each(workers, jobs, Vec::new, |between, (span, record, text)| {
-            self.cipher.open_into(span, record, text, between)
-        });
+        let opened =
+            for_each(workers, jobs, Zeroizing::default, |between, (span, record, text)| {
+                self.cipher.open_into(span, record, text, between)
+            });
         if opened.is_err() {
             plaintext.zeroize();
         }

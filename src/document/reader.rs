@@ -13,6 +13,7 @@ use super::positioned::ReadAt;
 use super::range::within;
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::secret::resize;
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
 /// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
@@ -116,6 +117,16 @@ impl<S: ReadAt> Reader<S> {
     ///
     /// As [`Reader::read_exact_at`]. After an error the buffers are zeroed.
     pub fn read_ranges(&self, ranges: &mut [(u64, &mut [u8])]) -> Result<(), Error> {
+        let read = self.read_all(ranges);
+        if read.is_err() {
+            for (_, buffer) in ranges {
+                buffer.fill(0);
+            }
+        }
+        read
+    }
+
+    fn read_all(&self, ranges: &mut [(u64, &mut [u8])]) -> Result<(), Error> {
         let mut pieces = Vec::new();
         for (offset, buffer) in ranges.iter_mut() {
             let range = *offset..offset.saturating_add(buffer.len() as u64);
@@ -140,18 +151,12 @@ impl<S: ReadAt> Reader<S> {
         let record_len = jobs.iter().map(|job| job.span.record_len).max().unwrap_or(0);
         let bytes = jobs.iter().map(|job| job.span.record_len as u64).sum();
         let workers = workers(bytes, jobs.len() as u64, record_len, Run::default().memory);
-        let opened = for_each(
+        for_each(
             workers,
             jobs.into_iter(),
             || Loan { home: &self.spare, buffer: None },
             |buffer, job| self.read_chunk(buffer, job),
-        );
-        if opened.is_err() {
-            for (_, buffer) in ranges {
-                buffer.fill(0);
-            }
-        }
-        opened
+        )
     }
 
     fn read_chunk(&self, buffer: &mut Loan<'_>, job: ChunkJob<'_>) -> Result<(), Error> {
@@ -176,7 +181,7 @@ impl<S: ReadAt> Reader<S> {
             // Taken out first: after an error no other chunk stands for this one.
             let buffer = self.current.take().map(|current| current.text).unwrap_or_default();
             let mut text = buffer;
-            text.resize(span.record_len, 0);
+            resize(&mut text, span.record_len);
             self.opener.open_record(&self.source, &self.layout, span, &mut text)?;
             self.current = Some(Current { span, text });
         }
@@ -202,7 +207,7 @@ impl Loan<'_> {
         let lend = || self.home.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let buffer = self.buffer.get_or_insert_with(|| lend().unwrap_or_default());
         if buffer.len() < length {
-            buffer.resize(length, 0);
+            resize(buffer, length);
         }
         &mut buffer[..length]
     }
