@@ -79,7 +79,7 @@ fn opener(two_layers: bool) -> (Vec<u8>, Opener) {
 #[test]
 fn what_is_freed_was_wiped() {
     // The allocator sees what is not.
-    let (_, freed, unwiped) = freed_by(|| drop(std::hint::black_box(vec![1_u8; LOOKED_AT])));
+    let ((), freed, unwiped) = freed_by(|| drop(std::hint::black_box(vec![1_u8; LOOKED_AT])));
     assert_eq!((freed, unwiped), (1, 1));
 
     for two_layers in [false, true] {

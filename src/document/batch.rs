@@ -5,8 +5,6 @@
 //! input -> Batch -> BatchSealer::seal or BatchOpener::open -> outputs, in order
 //! ```
 
-use zeroize::Zeroizing;
-
 use super::chunk::ChunkCipher;
 use super::layout::APPENDED;
 use super::opener::Opener;
@@ -14,6 +12,7 @@ use super::sealer::{Parts, Sealer};
 use super::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
+use crate::secret::Buffer;
 
 /// Batches that are in use at once: one is read, one is computed, one is written.
 pub(super) const IN_FLIGHT: usize = 3;
@@ -40,7 +39,7 @@ struct Shape {
 }
 
 struct Record {
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Buffer,
     input_len: usize,
     output_len: usize,
 }
@@ -80,7 +79,7 @@ impl Batch {
     pub fn unfilled(&mut self) -> Option<&mut [u8]> {
         let Shape { capacity, record_len, input_len, .. } = self.shape;
         if self.full == self.records.len() && self.full < capacity {
-            let buffer = Zeroizing::new(vec![0; record_len]);
+            let buffer = Buffer::zeroed(record_len);
             self.records.push(Record { buffer, input_len: 0, output_len: 0 });
         }
         let record = self.records.get_mut(self.full)?;

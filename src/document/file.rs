@@ -3,8 +3,6 @@
 
 use std::io;
 
-use zeroize::Zeroizing;
-
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
 use super::layout::Layout;
@@ -14,6 +12,7 @@ use super::sealer::{Parts, Sealer};
 use super::{PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, for_each, workers};
+use crate::secret::Buffer;
 
 impl Header {
     /// The header at the start of `sealed`: one read, or two where many keys make it longer than usual.
@@ -136,7 +135,7 @@ impl Opener {
         }
         if self.plaintext_len() == PlaintextLen::Stream {
             let last = layout.plan().last().ok_or(Error::Authentication)?;
-            let mut record = Zeroizing::new(vec![0; last.record_len]);
+            let mut record = Buffer::zeroed(last.record_len);
             self.open_record(sealed, &layout, last, &mut record)?;
         }
         Ok(layout)
@@ -185,7 +184,7 @@ fn for_each_record<J: Send>(
     // The first record is the longest.
     let record_len = plan.span(0).map_or(0, |span| span.record_len);
     let workers = workers(plan.plaintext_len(), plan.chunks(), record_len, run.memory);
-    let buffer = || Zeroizing::new(vec![0; record_len]);
+    let buffer = || Buffer::zeroed(record_len);
     for_each(workers, jobs, buffer, |buffer, job| work(buffer, job))
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::chunk::ChunkCipher;
 use super::context::Context;
@@ -16,6 +16,7 @@ use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::parallel::{for_each, workers};
+use crate::secret::Buffer;
 
 /// How a document is opened.
 ///
@@ -224,10 +225,9 @@ impl Opener {
         });
         // Nothing is buffered: the memory is the caller's.
         let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
-        let opened =
-            for_each(workers, jobs, Zeroizing::default, |between, (span, record, text)| {
-                self.cipher.open_into(span, record, text, between)
-            });
+        let opened = for_each(workers, jobs, Buffer::default, |between, (span, record, text)| {
+            self.cipher.open_into(span, record, text, between)
+        });
         if opened.is_err() {
             plaintext.zeroize();
         }

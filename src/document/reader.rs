@@ -3,8 +3,6 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
-use zeroize::Zeroizing;
-
 use super::Run;
 use super::file::read_record;
 use super::layout::Layout;
@@ -13,7 +11,7 @@ use super::positioned::ReadAt;
 use super::range::within;
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
-use crate::secret::resize;
+use crate::secret::Buffer;
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
 /// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
@@ -52,7 +50,7 @@ pub struct Reader<S> {
     source: S,
     layout: Layout,
     /// Buffers for whole records that wait for the next to be opened.
-    spare: Mutex<Vec<Zeroizing<Vec<u8>>>>,
+    spare: Mutex<Vec<Buffer>>,
     position: u64,
     /// The chunk that sequential reading is in.
     current: Option<Current>,
@@ -60,7 +58,7 @@ pub struct Reader<S> {
 
 struct Current {
     span: ChunkSpan,
-    text: Zeroizing<Vec<u8>>,
+    text: Buffer,
 }
 
 impl Opener {
@@ -181,7 +179,7 @@ impl<S: ReadAt> Reader<S> {
             // Taken out first: after an error no other chunk stands for this one.
             let buffer = self.current.take().map(|current| current.text).unwrap_or_default();
             let mut text = buffer;
-            resize(&mut text, span.record_len);
+            text.resize(span.record_len);
             self.opener.open_record(&self.source, &self.layout, span, &mut text)?;
             self.current = Some(Current { span, text });
         }
@@ -198,8 +196,8 @@ struct ChunkJob<'b> {
 /// A buffer that goes back to the others when its worker is done: making one of a megabyte takes
 /// longer than opening the chunk.
 struct Loan<'r> {
-    home: &'r Mutex<Vec<Zeroizing<Vec<u8>>>>,
-    buffer: Option<Zeroizing<Vec<u8>>>,
+    home: &'r Mutex<Vec<Buffer>>,
+    buffer: Option<Buffer>,
 }
 
 impl Loan<'_> {
@@ -207,7 +205,7 @@ impl Loan<'_> {
         let lend = || self.home.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let buffer = self.buffer.get_or_insert_with(|| lend().unwrap_or_default());
         if buffer.len() < length {
-            resize(buffer, length);
+            buffer.resize(length);
         }
         &mut buffer[..length]
     }
