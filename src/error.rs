@@ -137,3 +137,15 @@ impl fmt::Display for Error {
 // `source` stays empty: `Io` prints what the operating system said as part of its own message, and a
 // chain that repeats it would say everything twice.
 impl core::error::Error for Error {}
+
+/// What a reader or a writer of [`std::io`] gives: the transport's own error where there was one, and
+/// [`InvalidData`](std::io::ErrorKind::InvalidData) with this error inside for all others.
+#[cfg(feature = "std")]
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io { source, .. } => source,
+            error => Self::new(std::io::ErrorKind::InvalidData, error),
+        }
+    }
+}

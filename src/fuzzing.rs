@@ -2,13 +2,13 @@
 //! under `--cfg fuzzing` alone, which cargo-fuzz sets; nothing here is promised to anybody.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
-use crate::document::{DataKey, PlaintextLen, SealOptions, Sealer};
+use crate::document::{DataKey, Layers, PlaintextLen, SealOptions, Sealer};
 use crate::error::Error;
-use crate::wrap::WrappingKey;
 
 /// Bits of a counter cache.
 const BITS: usize = ENTRIES * BLOCK_LEN * 8;
@@ -87,18 +87,20 @@ impl core::fmt::Debug for Kernel {
     }
 }
 
-/// [`Sealer::new`] with a chosen data key and salt, so that a finding can be repeated.
+/// [`Sealer::new`] with chosen data keys, one a layer, and a chosen salt, so that a finding can be
+/// repeated.
 ///
 /// # Errors
 ///
 /// Those of [`Sealer::new`].
 pub fn sealer(
-    data_key: &[u8; 32],
+    data_keys: &[[u8; 32]],
     salt: [u8; 32],
     plaintext_len: PlaintextLen,
-    keys: &[WrappingKey],
+    keys: Layers<'_>,
     options: &SealOptions,
 ) -> Result<Sealer, Error> {
-    let data_keys = [DataKey::fixed(1, data_key)];
-    Sealer::with_data_keys(&data_keys, salt, plaintext_len, keys.into(), options)
+    let data_keys: Vec<DataKey> =
+        (1..).zip(data_keys).map(|(layer, key)| DataKey::fixed(layer, key)).collect();
+    Sealer::with_data_keys(&data_keys, salt, plaintext_len, keys, options)
 }

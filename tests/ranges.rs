@@ -231,14 +231,17 @@ fn a_range_reads_the_chunks_that_hold_it_and_nothing_else() {
             assert_eq!(taken(), (reads, bytes), "{at} {len}");
         }
         // Many ranges: each chunk once, in whatever order they were asked for.
-        let mut parts = [[0; 30]; 6];
-        let [a, b, c, d, e, f] = &mut parts;
-        let ranges: &mut [(u64, &mut [u8])] =
-            &mut [(100, a), (8200, b), (0, c), (8192, d), (150, e), (4000, f)];
-        reader.read_ranges(ranges).unwrap();
+        let starts = [100, 8200, 0, 8192, 150, 4000];
+        let mut parts = starts.map(|_| [0; 30]);
+        let mut ranges: Vec<(u64, &mut [u8])> = starts
+            .iter()
+            .zip(&mut parts)
+            .map(|(start, part)| (*start as u64, &mut part[..]))
+            .collect();
+        reader.read_ranges(&mut ranges).unwrap();
         assert_eq!(taken(), (2, 2 * record));
         let plain = text(kind.len);
-        for (part, at) in parts.iter().zip([100, 8200, 0, 8192, 150, 4000]) {
+        for (part, at) in parts.iter().zip(starts) {
             assert_eq!(part, &plain[at..at + 30]);
         }
     }
@@ -275,6 +278,41 @@ fn reads_past_the_end_and_of_changed_chunks_are_refused() {
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     assert_eq!(rest, text(kind.len)[2 * CHUNK..]);
+}
+
+/// Where one of many ranges cannot be read, none is: whichever error it is.
+#[test]
+fn after_an_error_no_buffer_holds_anything() {
+    let kind = Kind { len: 100, stream: false, two_layers: false, detached: false };
+    let (sealed, opener) = document(kind, Backend::detect());
+    let reader = opener.into_reader(&sealed[..]).unwrap();
+    let (mut within, mut past) = ([0xee; 4], [0xee; 4]);
+    let refused = reader.read_ranges(&mut [(0, &mut within), (98, &mut past)]);
+    assert!(matches!(refused, Err(Error::Argument { what: "range", .. })));
+    assert_eq!((within, past), ([0; 4], [0; 4]));
+}
+
+/// A last chunk has the same nonce in every layout with as many chunks, and would open at another place.
+#[test]
+fn a_layout_of_other_chunks_is_refused() {
+    let seal = |chunk: usize, len: usize| {
+        let chunk_len = ChunkLen::new(chunk as u64).unwrap();
+        let options = SealOptions { chunk_len, slots: Slots::One, ..SealOptions::default() };
+        strongroom::document::seal(&text(len), &wrapping("service/1"), &options).unwrap()
+    };
+    let (sealed, other) = (seal(2 * CHUNK, 2 * CHUNK + 100), seal(CHUNK, CHUNK + 100));
+    let key = UnwrappingKey::aes(id("service/1"), Secret::copy_from(&[7; 32]));
+    let header = Header::parse(&sealed).unwrap();
+    let opener = header.unlock_with(&[key], &OpenOptions::default()).unwrap();
+    let last = &sealed[sealed.len() - 116..];
+    let range = |chunk: usize| chunk as u64..chunk as u64 + 100;
+
+    let own = header.layout(sealed.len() as u64).unwrap();
+    let opened = opener.open_range(&own, range(2 * CHUNK), last).unwrap();
+    assert_eq!(opened, text(2 * CHUNK + 100)[2 * CHUNK..]);
+    let other = Header::parse(&other).unwrap().layout(other.len() as u64).unwrap();
+    let refused = opener.open_range(&other, range(CHUNK), last);
+    assert!(matches!(refused, Err(Error::Argument { what: "layout", .. })), "{refused:?}");
 }
 
 /// One reader, many threads.

@@ -70,6 +70,8 @@ fn rewrap(sealed: &[u8], from: &str, to: &str) -> Rewrap {
 enum Event {
     Write(usize, Vec<u8>),
     Sync,
+    /// What was written before is lost, and read back as if it were not.
+    FailedSync,
 }
 
 /// A file in memory that records what is done to it, and fails from some event on.
@@ -137,8 +139,8 @@ fn sectors(offset: usize, bytes: &[u8]) -> Vec<(usize, Vec<u8>)> {
 }
 
 /// Calls `visit` with what the disk may hold after a loss of power at every moment of `events`: each
-/// write cut after every byte; of all that was not made durable each sector kept or lost.
-fn after_each_crash(initial: &[u8], events: &[Event], mut visit: impl FnMut(&[u8])) {
+/// write cut after every `step` bytes; of all that was not made durable each sector kept or lost.
+fn after_each_crash(initial: &[u8], events: &[Event], step: usize, mut visit: impl FnMut(&[u8])) {
     let mut durable = initial.to_vec();
     let mut pending: Vec<(usize, Vec<u8>)> = Vec::new();
     for event in events {
@@ -148,8 +150,9 @@ fn after_each_crash(initial: &[u8], events: &[Event], mut visit: impl FnMut(&[u8
                     durable[at..at + piece.len()].copy_from_slice(&piece);
                 }
             }
+            Event::FailedSync => pending.clear(),
             Event::Write(offset, bytes) => {
-                for cut in 0..=bytes.len() {
+                for cut in (0..=bytes.len()).step_by(step) {
                     let mut pieces = pending.clone();
                     pieces.extend(sectors(*offset, &bytes[..cut]));
                     assert!(pieces.len() < 12, "too many to try all");
@@ -175,9 +178,13 @@ fn after_each_crash(initial: &[u8], events: &[Event], mut visit: impl FnMut(&[u8
 /// How many crashes leave a document that the old or the new key opens, and how many one that neither
 /// does.
 fn count(initial: &[u8], events: &[Event]) -> (usize, usize, usize) {
+    count_by(1, initial, events)
+}
+
+fn count_by(step: usize, initial: &[u8], events: &[Event]) -> (usize, usize, usize) {
     let (mut old, mut new, mut lost) = (0, 0, 0);
     let mut seen = std::collections::HashMap::new();
-    after_each_crash(initial, events, |disk| {
+    after_each_crash(initial, events, step, |disk| {
         // Most crashes leave what others left, too.
         let (by_old, by_new) =
             *seen.entry(disk.to_vec()).or_insert_with(|| (opens(disk, OLD), opens(disk, NEW)));
@@ -234,16 +241,19 @@ fn after_every_crash_the_old_or_the_new_key_opens() {
 fn planted_mistakes_are_caught() {
     let initial = sealed(Slots::Two);
     let events = events_of(&initial);
-    assert!(matches!(events[..], [Event::Write(..), Event::Sync, Event::Write(..), Event::Sync]));
+    // The slot that is kept until the end as it was, the other one, and then that one.
+    let is_write = |event: &Event| matches!(event, Event::Write(..));
+    let writes: Vec<_> = events.iter().map(is_write).collect();
+    assert_eq!(writes, [true, false, true, false, true, false]);
     let (lost_in, lost_in_good) = {
-        let without_first_sync: Vec<_> = [&events[..1], &events[2..]].concat();
-        (count(&initial, &without_first_sync).2, count(&initial, &events).2)
+        let without_a_sync: Vec<_> = [&events[..3], &events[4..]].concat();
+        (count(&initial, &without_a_sync).2, count(&initial, &events).2)
     };
     assert!(lost_in > 0, "a missing fsync was not noticed");
     assert_eq!(lost_in_good, 0);
 
     // Without the last one nothing is lost; the rewrap is just not certain yet.
-    assert_eq!(count(&initial, &events[..3]).2, 0);
+    assert_eq!(count(&initial, &events[..5]).2, 0);
 
     // One slot, rewritten where it stands.
     let one_slot = sealed(Slots::One);
@@ -260,14 +270,55 @@ fn planted_mistakes_are_caught() {
     let mut damaged = initial.clone();
     damaged[SECTOR + 100] ^= 1;
     let mut events = events_of(&damaged);
-    events.rotate_left(2);
+    events[2..].rotate_left(2);
     assert!(count(&damaged, &events).2 > 0, "the only whole slot was overwritten unnoticed");
+}
+
+/// A rewrap is stopped, or its disk fails, and another takes it up before all of it is on the disk. That
+/// one meets a crash, too. `without` leaves out that many of its first events.
+fn count_taken_up(without: usize) -> (usize, usize) {
+    let (mut kept, mut lost) = (0, 0);
+    for initial in beginnings() {
+        let first = events_of(&initial);
+        for stopped in 0..=first.len() {
+            let mut seen = initial.clone();
+            for event in &first[..stopped] {
+                if let Event::Write(offset, bytes) = event {
+                    seen[*offset..offset + bytes.len()].copy_from_slice(bytes);
+                }
+            }
+            let from = if opens(&seen, NEW) { NEW } else { OLD };
+            let file = Recorder::new(&seen);
+            rewrap(&seen, from, NEW).write_in_place(&file).unwrap();
+            let second = file.into_parts().1.split_off(without);
+            let mut beginnings = vec![first[..stopped].to_vec()];
+            if let Some(Event::Sync) = first.get(stopped) {
+                beginnings.push([&first[..stopped], &[Event::FailedSync]].concat());
+            }
+            for beginning in beginnings {
+                let (old, new, none) =
+                    count_by(256, &initial, &[beginning, second.clone()].concat());
+                kept += old + new;
+                lost += none;
+            }
+        }
+    }
+    (kept, lost)
+}
+
+#[test]
+fn an_interrupted_rewrap_is_taken_up_before_it_is_on_the_disk() {
+    let (kept, lost) = count_taken_up(0);
+    assert_eq!(lost, 0);
+    assert!(kept > 3_000, "{kept}");
+    // Without the slot that is written as it was, and with it, but not made durable.
+    assert!(count_taken_up(2).1 > 0, "what was never on the disk was relied on unnoticed");
 }
 
 #[test]
 fn a_disk_that_fails_leaves_the_old_or_the_new_key() {
     let initial = sealed(Slots::Two);
-    for fails_at in 0..4 {
+    for fails_at in 0..6 {
         let file = Recorder { fails_at, ..Recorder::new(&initial) };
         let failed = rewrap(&initial, OLD, NEW).write_in_place(&file);
         assert!(matches!(failed, Err(Error::Io { .. })), "{fails_at}");

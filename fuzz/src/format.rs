@@ -50,50 +50,59 @@ const MAX_CHUNKS: u64 = 1 << 32;
 /// The plaintext of a whole document, or nothing where the format refuses.
 pub fn open(sealed: &[u8], holder: Holder<'_>) -> Option<Vec<u8>> {
     let header = parse(sealed)?;
-    if header.layers != 1 {
-        return None; // this version of the program does not open them either
-    }
     let (core, salt) = (&sealed[..96], &sealed[32..64]);
-    // No two recipients of one layer share algorithm and id.
-    let recipient = header.recipients.iter().find(|recipient| {
-        recipient.algorithm == 2 && recipient.key_id == holder.key_id.as_bytes()
-    })?;
-    let data_key = unwrap(holder.key, &recipient.wrapped)?;
-    let chunk_key = unlock(&header, sealed, core, salt, &data_key, holder)?;
-    open_body(&header, &chunk_key, sealed.get(header.len..)?)
+    let data_keys = (1..=header.layers)
+        .map(|layer| {
+            // No two recipients of one layer share algorithm and id.
+            let recipient = header.recipients.iter().find(|recipient| {
+                (recipient.layer, recipient.algorithm) == (layer, 2)
+                    && recipient.key_id == holder.key_id.as_bytes()
+            })?;
+            unwrap(layer, holder.key, &recipient.wrapped)
+        })
+        .collect::<Option<Vec<_>>>()?;
+    let chunk_keys = unlock(&header, sealed, core, salt, &data_keys, holder)?;
+    open_body(&header, &chunk_keys, sealed.get(header.len..)?)
 }
 
-/// The data key of layer 1.
-fn unwrap(key: &[u8; 32], wrapped: &[u8]) -> Option<[u8; 32]> {
+/// The data key of a layer.
+fn unwrap(layer: u8, key: &[u8; 32], wrapped: &[u8]) -> Option<[u8; 32]> {
     let mut payload = [0; 40];
     aes_kw::KwAes256::new(key.into()).unwrap_key(wrapped, &mut payload).ok()?;
-    payload.strip_prefix(b"SRMDK\x01\x01\x01")?.try_into().ok()
+    let data_key = payload.strip_prefix(b"SRMDK\x01\x01")?.strip_prefix(&[layer])?;
+    data_key.try_into().ok()
 }
 
-/// The chunk key, where commitment, HMAC, context and time are as they must be.
+/// The chunk keys, inner one first, where commitment, HMAC, context and time are as they must be.
 fn unlock(
     header: &Header,
     sealed: &[u8],
     core: &[u8],
     salt: &[u8],
-    data_key: &[u8; 32],
+    data_keys: &[[u8; 32]],
     holder: Holder<'_>,
-) -> Option<[u8; 32]> {
-    let prk = Hkdf::<Sha256>::new(Some(salt), data_key);
+) -> Option<Vec<[u8; 32]>> {
+    let prk = Hkdf::<Sha256>::new(Some(salt), &data_keys.concat());
     let core_hash = Sha256::digest(core);
-    let expand = |label: &[u8], info: &[u8]| {
-        let mut key = [0; 32];
-        prk.expand_multi_info(&[label, info], &mut key).expect("32 bytes are not too many");
-        key
-    };
     let (authenticated, end) = header.slot.split_at(header.slot.len() - 48);
     let (mac, _checksum) = end.split_at(32);
-    let holds = expand(b"strongroom/1 commit", &core_hash) == header.commitment
-        && hmac(&expand(b"strongroom/1 header", &core_hash), &[&sealed[..136], authenticated])
+    let derive = |label: &[u8], info: &[u8]| expand(&prk, &[label, info]);
+    let holds = derive(b"strongroom/1 commit", &core_hash) == header.commitment
+        && hmac(&derive(b"strongroom/1 header", &core_hash), &[&sealed[..136], authenticated])
             == mac
-        && hmac(&expand(b"strongroom/1 context", b""), &[holder.context]) == core[64..96]
+        && hmac(&derive(b"strongroom/1 context", b""), &[holder.context]) == core[64..96]
         && (header.expires_at == 0 || holder.now < header.expires_at);
-    holds.then(|| expand(b"strongroom/1 chunk key\x01", &core_hash))
+    let chunk_key = |(layer, data_key): (u8, &[u8; 32])| {
+        let prk = Hkdf::<Sha256>::new(Some(salt), data_key);
+        expand(&prk, &[b"strongroom/1 chunk key", &[layer], &core_hash])
+    };
+    holds.then(|| (1..).zip(data_keys).map(chunk_key).collect())
+}
+
+fn expand(prk: &Hkdf<Sha256>, info: &[&[u8]]) -> [u8; 32] {
+    let mut key = [0; 32];
+    prk.expand_multi_info(info, &mut key).expect("32 bytes are not too many");
+    key
 }
 
 fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
@@ -102,23 +111,26 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-fn open_body(header: &Header, chunk_key: &[u8; 32], body: &[u8]) -> Option<Vec<u8>> {
-    let cipher = aes_gcm::Aes256Gcm::new(chunk_key.into());
-    let record_len = usize::try_from(header.chunk_len + TAG_LEN).ok()?;
+fn open_body(header: &Header, chunk_keys: &[[u8; 32]], body: &[u8]) -> Option<Vec<u8>> {
+    let tags_len = TAG_LEN * u64::from(header.layers);
+    let record_len = usize::try_from(header.chunk_len + tags_len).ok()?;
     let records: Vec<_> = body.chunks(record_len).collect();
     let mut plaintext = Vec::new();
     for (index, record) in records.iter().enumerate() {
-        let (text, tag) = record.split_last_chunk::<16>()?;
-        if text.is_empty() && records.len() > 1 {
+        if record.len() as u64 <= tags_len && records.len() > 1 {
             return None;
         }
         let mut nonce = [0; 12];
         nonce[6..10].copy_from_slice(&u32::try_from(index).ok()?.to_be_bytes());
         nonce[11] = u8::from(index + 1 == records.len());
-        let mut text = text.to_vec();
-        cipher
-            .decrypt_inout_detached(&nonce.into(), b"", text[..].as_mut().into(), tag.into())
-            .ok()?;
+        let mut text = record.to_vec();
+        for chunk_key in chunk_keys.iter().rev() {
+            let tag = text.split_off(text.len().checked_sub(16)?);
+            let tag: [u8; 16] = tag.try_into().ok()?;
+            aes_gcm::Aes256Gcm::new(chunk_key.into())
+                .decrypt_inout_detached(&nonce.into(), b"", text[..].as_mut().into(), &tag.into())
+                .ok()?;
+        }
         plaintext.extend(text);
     }
     let is_right = !records.is_empty()

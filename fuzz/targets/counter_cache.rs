@@ -15,7 +15,9 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use strongroom::Error;
 use strongroom::backend::Backend;
-use strongroom::document::{ChunkLen, Header, OpenOptions, PlaintextLen, SealOptions, Slots};
+use strongroom::document::{
+    ChunkLen, Header, Layers, OpenOptions, PlaintextLen, SealOptions, Slots,
+};
 use strongroom::fuzzing::{Kernel, sealer};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
@@ -273,7 +275,8 @@ impl Document {
             PlaintextLen::Known(text.len() as u64)
         };
         let key = WrappingKey::aes(KeyId::new(KEY_ID)?, Secret::copy_from(&KEY));
-        sealer(&seed.array(0), seed.array(1), plaintext_len, &[key], &options)?.seal_slice(text)
+        sealer(&[seed.array(0)], seed.array(1), plaintext_len, Layers::One(&[key]), &options)?
+            .seal_slice(text)
     }
 
     fn check(&self, seed: Seed) {

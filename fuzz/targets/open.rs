@@ -6,7 +6,7 @@
 
 #![no_main]
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Mutex;
 
@@ -15,7 +15,8 @@ use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
 use strongroom::Error;
 use strongroom::document::{
-    ChunkLen, Context, Header, OpenOptions, Opener, PlaintextLen, Run, SealOptions, Slots, WriteAt,
+    ChunkLen, Context, Header, Layers, OpenOptions, Opener, PlaintextLen, Run, SealOptions, Slots,
+    WriteAt,
 };
 use strongroom::fuzzing::sealer;
 use strongroom::secret::Secret;
@@ -27,19 +28,21 @@ use strongroom_fuzz::{assert_same, backends, planted};
 
 const KEY: [u8; 32] = [0x5c; 32];
 const CHUNK_LEN: usize = 4096;
-const RECORD_LEN: usize = CHUNK_LEN + 16;
 const EXPIRES_AT: u64 = 1000;
 
 #[derive(Arbitrary, Debug)]
 struct Case<'a> {
     seed: Seed,
     two_slots: bool,
+    two_layers: bool,
     text_lens: [ShortTextLen; 2],
     are_streams: [bool; 2],
     expire: bool,
     damages: Vec<Damage<'a>>,
     holder: HolderKind,
     backend: u8,
+    /// In what pieces ranges are read.
+    piece_len: u16,
 }
 
 /// Up to three chunks and a bit, often whole ones.
@@ -117,9 +120,10 @@ impl Case<'_> {
         })
     }
 
-    /// Each document has a data key and a salt of its own, and both are wrapped with one key.
+    /// Each layer of each document has a data key and a salt of its own, and both are wrapped with one key.
     fn seal(&self, number: u8, text: &[u8]) -> Result<Vec<u8>, Error> {
-        let (data_key, salt) = (self.seed.array(2 + number), self.seed.array(4 + number));
+        let data_keys = [self.seed.array(2 + number), self.seed.array(6 + number)];
+        let salt = self.seed.array(4 + number);
         let options = SealOptions {
             chunk_len: ChunkLen::new(CHUNK_LEN as u64)?,
             context: context("7")?,
@@ -136,7 +140,12 @@ impl Case<'_> {
         } else {
             PlaintextLen::Known(text.len() as u64)
         };
-        sealer(&data_key, salt, plaintext_len, &keys, &options)?.seal_slice(text)
+        let (data_keys, layers) = if self.two_layers {
+            (&data_keys[..], Layers::Two { service: &keys, customer: &keys })
+        } else {
+            (&data_keys[..1], Layers::One(&keys))
+        };
+        sealer(data_keys, salt, plaintext_len, layers, &options)?.seal_slice(text)
     }
 
     /// Where the slots lie in an undamaged document.
@@ -147,6 +156,10 @@ impl Case<'_> {
         } else {
             136..512
         }
+    }
+
+    fn record_len(&self) -> usize {
+        CHUNK_LEN + 16 * (1 + usize::from(self.two_layers))
     }
 
     fn header_len(&self) -> usize {
@@ -163,12 +176,12 @@ impl Case<'_> {
     }
 
     fn damage_once(&self, damage: &Damage<'_>, bytes: &mut Vec<u8>, other: &[u8]) -> Option<()> {
-        let header_len = self.header_len();
+        let (header_len, record_len) = (self.header_len(), self.record_len());
         let record = |bytes: &[u8], number: u8| {
             let body_len = bytes.len().checked_sub(header_len)?;
-            let number = usize::from(number) % body_len.div_ceil(RECORD_LEN).max(1);
-            let start = header_len + number * RECORD_LEN;
-            Some(start..bytes.len().min(start + RECORD_LEN))
+            let number = usize::from(number) % body_len.div_ceil(record_len).max(1);
+            let start = header_len + number * record_len;
+            Some(start..bytes.len().min(start + record_len))
         };
         match *damage {
             Damage::Byte(change) => {
@@ -286,7 +299,8 @@ fuzz_target!(|case: Case<'_>| {
 
     let keys = [UnwrappingKey::aes(KeyId::new(key_id).expect("an id"), Secret::copy_from(&key))];
     let backend = backends()[usize::from(case.backend) % backends().len()];
-    let options = OpenOptions { context: context.clone(), now: Some(now), backend };
+    let options =
+        OpenOptions { context: context.clone(), now: Some(now), backend, ..OpenOptions::default() };
     let unlock = |header: Header| header.unlock_with(&keys, &options);
     let is_start = |bytes: &[u8], offset: u64| {
         let is_start_of =
@@ -326,6 +340,31 @@ fuzz_target!(|case: Case<'_>| {
         .and_then(|opener| opener.open_stream(&mut input, &mut stream, &Run::default()));
     assert!(is_start(&stream, 0), "a wrong chunk was streamed");
     check("stream", in_stream.as_ref().map(|_| &stream), expected.as_ref());
+
+    let mut input = &sealed[..];
+    let mut pulled = Vec::new();
+    let in_stream_reader = Header::read(&mut input)
+        .and_then(unlock)
+        .and_then(|opener| opener.into_stream_reader(input, &Run::default()))
+        .and_then(|mut reader| reader.read_to_end(&mut pulled).map_err(|_| Error::Authentication));
+    assert!(is_start(&pulled, 0), "a wrong chunk was read");
+    check("stream reader", in_stream_reader.as_ref().map(|_| &pulled), expected.as_ref());
+
+    // In pieces, the later ones first.
+    let in_ranges = Header::parse(&sealed).and_then(unlock).and_then(|opener| {
+        let reader = opener.into_reader(&sealed[..])?;
+        let mut text = vec![0; reader.layout().plaintext_len() as usize];
+        let piece = 200 + usize::from(case.piece_len) % 6000;
+        for (index, part) in text.chunks_mut(piece).enumerate().rev() {
+            reader.read_exact_at(part, (index * piece) as u64)?;
+        }
+        // No range of an empty text reads its chunk.
+        if text.is_empty() {
+            Header::parse(&sealed).and_then(unlock)?.open_slice(&sealed)?;
+        }
+        Ok(text)
+    });
+    check("ranges", in_ranges.as_ref(), expected.as_ref());
 });
 
 /// Whether one way to open it gave what the format's reader gives.
@@ -344,8 +383,9 @@ fn open_in_memory(header: &Header, opener: &Opener, sealed: &[u8]) -> Result<Vec
         PlaintextLen::Known(len) => len,
         PlaintextLen::Stream => {
             let body_len = (sealed.len() - header.len()) as u64;
-            let records = body_len.div_ceil(header.chunk_len().bytes() + 16);
-            body_len.saturating_sub(16 * records)
+            let tags_len = 16 * u64::from(header.layers());
+            let records = body_len.div_ceil(header.chunk_len().bytes() + tags_len);
+            body_len.saturating_sub(tags_len * records)
         }
     };
     // A text longer than its sealed document is refused whatever the buffer.

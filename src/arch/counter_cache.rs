@@ -41,8 +41,9 @@ const NONCE_BYTES: u128 = 0xff00_0000_00ff_0000_0000_ff00_0000_0000;
 pub(crate) struct CounterCache<const ROUNDS: usize> {
     /// T[2], …, T[255], T[0], T[1].
     entries: [[u8; BLOCK_LEN]; ENTRIES],
-    /// Bytes 0, 5 and 10 of the counter blocks that it serves; the others are zero.
-    nonce_bytes: u128,
+    /// Bytes 0, 5 and 10 of the counter blocks that it serves, the others zero; then zeros up to the next
+    /// cache line. Padding would take along what lay on the stack, and be freed with it.
+    nonce_bytes: [u128; 4],
 }
 
 impl<const ROUNDS: usize> CounterCache<ROUNDS> {
@@ -52,18 +53,18 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
     /// A table for such pre-counter blocks, to be filled in place.
     pub(crate) fn empty(pre_counter_block: u128) -> Self {
         let nonce_bytes = pre_counter_block & Self::BYTES;
-        Self { entries: [[0; BLOCK_LEN]; ENTRIES], nonce_bytes }
+        Self { entries: [[0; BLOCK_LEN]; ENTRIES], nonce_bytes: [nonce_bytes, 0, 0, 0] }
     }
 
     /// Whether the table serves this pre-counter block, and the text behind it starts where the
     /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
     pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
-        starts_aligned(pre_counter_block) && pre_counter_block & Self::BYTES == self.nonce_bytes
+        starts_aligned(pre_counter_block) && pre_counter_block & Self::BYTES == self.nonce_bytes[0]
     }
 
     /// The block of which `T[0]` would be, were it not subtracted from all.
     pub(crate) fn base_block(&self) -> u128 {
-        self.nonce_bytes
+        self.nonce_bytes[0]
     }
 
     /// T[2], …, T[255], T[0], T[1].

@@ -7,7 +7,6 @@ use std::io::{self, Read, Write};
 
 use super::batch::{Batch, BatchOpener, BatchSealer};
 use super::opener::Opener;
-use super::reader::into_io;
 use super::sealer::Sealer;
 use super::stream::{READING_SEALED, WRITING_SEALED, read_some, read_to_full};
 use super::{Run, Totals};
@@ -248,7 +247,7 @@ impl Failed {
 
     /// Remembers `error`, and gives it.
     fn keep(place: &mut Option<Self>, error: Error) -> io::Error {
-        let error = into_io(error);
+        let error = io::Error::from(error);
         *place = Some(Self { kind: error.kind(), message: error.to_string() });
         error
     }

@@ -5,8 +5,6 @@
 //! input -> Batch -> BatchSealer::seal or BatchOpener::open -> outputs, in order
 //! ```
 
-use zeroize::Zeroizing;
-
 use super::chunk::ChunkCipher;
 use super::layout::APPENDED;
 use super::opener::Opener;
@@ -14,6 +12,7 @@ use super::sealer::{Parts, Sealer};
 use super::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
+use crate::secret::Buffer;
 
 /// Batches that are in use at once: one is read, one is computed, one is written.
 pub(super) const IN_FLIGHT: usize = 3;
@@ -40,7 +39,7 @@ struct Shape {
 }
 
 struct Record {
-    buffer: Zeroizing<Vec<u8>>,
+    buffer: Buffer,
     input_len: usize,
     output_len: usize,
 }
@@ -57,6 +56,22 @@ impl Shape {
     fn batch(self) -> Batch {
         Batch { shape: self, records: Vec::new(), full: 0 }
     }
+
+    /// Refuses a batch that chunks of another length fit, one whose outputs would be taken for input,
+    /// and a short one that is not the last.
+    fn check(&self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
+        let lens = |shape: &Self| (shape.input_len, shape.record_len);
+        let reason = if lens(self) != lens(&batch.shape) {
+            "it was made for another document"
+        } else if batch.used().iter().any(|record| record.output_len > 0) {
+            "it holds outputs still; clear it before it is filled again"
+        } else if !ended && batch.unfilled().is_some() {
+            "every batch but the last must be full"
+        } else {
+            return Ok(());
+        };
+        Err(Error::Argument { what: "batch", reason })
+    }
 }
 
 impl Batch {
@@ -64,7 +79,7 @@ impl Batch {
     pub fn unfilled(&mut self) -> Option<&mut [u8]> {
         let Shape { capacity, record_len, input_len, .. } = self.shape;
         if self.full == self.records.len() && self.full < capacity {
-            let buffer = Zeroizing::new(vec![0; record_len]);
+            let buffer = Buffer::zeroed(record_len);
             self.records.push(Record { buffer, input_len: 0, output_len: 0 });
         }
         let record = self.records.get_mut(self.full)?;
@@ -103,6 +118,13 @@ impl Batch {
             (record.input_len, record.output_len) = (0, 0);
         }
         self.full = 0;
+    }
+
+    /// Takes all that it holds, buffers included, and leaves an empty one behind: wiping many megabytes
+    /// takes milliseconds, which the taker may spend elsewhere.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        core::mem::replace(self, self.shape.batch())
     }
 
     fn used(&self) -> &[Record] {
@@ -158,6 +180,8 @@ pub struct BatchSealer {
     announced: PlaintextLen,
     shape: Shape,
     totals: Totals,
+    /// The last chunk was sealed, or sealing has failed: what followed could not be opened.
+    ended: bool,
 }
 
 impl Sealer {
@@ -169,7 +193,9 @@ impl Sealer {
         let shape = Shape::new(input_len, input_len + cipher.overhead(), run);
         let totals = Totals { plaintext_len: 0, sealed_len: leading.len() as u64 };
         let counter = ChunkCounter::default();
-        (leading, BatchSealer { cipher, counter, chunk_len, announced, shape, totals })
+        let sealer =
+            BatchSealer { cipher, counter, chunk_len, announced, shape, totals, ended: false };
+        (leading, sealer)
     }
 }
 
@@ -186,12 +212,23 @@ impl BatchSealer {
     ///
     /// [`Error::InputChanged`] where a length was announced and the input has another,
     /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch that is not full
-    /// and not the last, or a last one that is empty behind others.
+    /// and not the last, or a last one that is empty behind others; for one that another document's
+    /// chunks fit or that holds outputs still; and for every batch behind the end or a failure of
+    /// sealing.
     pub fn seal(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
-        if batch.is_empty() && ended && self.totals.plaintext_len == 0 {
+        let refuse = |reason| Err(Error::Argument { what: "batch", reason });
+        if self.ended {
+            return refuse("the document has ended, or sealing it has failed");
+        }
+        self.shape.check(batch, ended)?;
+        if batch.is_empty() {
+            if self.totals.plaintext_len > 0 {
+                return refuse(
+                    "the last one must not be empty: keep a full one until more follows",
+                );
+            }
             batch.take_empty();
         }
-        check_order(batch, ended)?;
         let plaintext_len = self.totals.plaintext_len.saturating_add(batch.input_len());
         // Before a byte more is sealed than was announced, or than could be opened again.
         self.check_text_len(plaintext_len, ended)?;
@@ -200,15 +237,20 @@ impl BatchSealer {
         let overhead = cipher.overhead();
         let records = batch.used_mut();
         let count = records.len();
-        let jobs = (1..).zip(records).map(|(number, record)| {
-            record.output_len = record.input_len + overhead;
-            let sealed = &mut record.buffer[..record.output_len];
+        let jobs = (1..).zip(&mut *records).map(|(number, record)| {
+            let sealed = &mut record.buffer[..record.input_len + overhead];
             (counter.take(ended && number == count), sealed)
         });
         let seal = |(): &mut (), (chunk, record): (Result<_, _>, &mut [u8])| {
             cipher.seal_in_place(chunk?, record)
         };
+        self.ended = true;
         for_each(self.shape.workers, jobs, || (), seal)?;
+        self.ended = ended;
+        // Not before: until then the buffers hold what was to be sealed.
+        for record in records {
+            record.output_len = record.input_len + overhead;
+        }
         self.totals.plaintext_len = plaintext_len;
         self.totals.sealed_len += batch.outputs().map(|record| record.len() as u64).sum::<u64>();
         Ok(())
@@ -280,7 +322,7 @@ impl Opener {
     pub fn into_batches(self, run: &Run<'_>) -> BatchOpener {
         let record_len = (1 << self.chunk_len().log2()) + self.cipher.overhead();
         let shape = Shape::new(record_len, record_len, run);
-        let totals = Totals { plaintext_len: 0, sealed_len: self.leading() as u64 };
+        let totals = Totals { plaintext_len: 0, sealed_len: self.leading_len() as u64 };
         BatchOpener { opener: self, shape, index: 0, totals }
     }
 }
@@ -298,11 +340,16 @@ impl BatchOpener {
     ///
     /// [`Error::Authentication`] where a chunk was changed or the document ends early,
     /// [`Error::Format`] where it has another length than the header says, [`Error::Argument`] for a
-    /// batch that is not full and not the last. After an error nothing of the batch is given out.
+    /// batch that is not full and not the last, that another document's records fit, or that holds
+    /// outputs still. After an error nothing of the batch is given out.
     pub fn open(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
-        check_order(batch, ended)?;
+        self.shape.check(batch, ended)?;
         let sealed_len = self.totals.sealed_len.saturating_add(batch.input_len());
         self.check_sealed_len(sealed_len, ended)?;
+        if batch.is_empty() {
+            // What came before opened as chunks that others follow.
+            return Err(Error::Authentication);
+        }
         let cipher = &self.opener.cipher;
         let records = batch.used_mut();
         let count = records.len();
@@ -355,15 +402,6 @@ impl core::fmt::Debug for BatchOpener {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("BatchOpener").field("totals", &self.totals).finish_non_exhaustive()
     }
-}
-
-/// Only the last batch may be short, and it alone ends the stream.
-fn check_order(batch: &mut Batch, ended: bool) -> Result<(), Error> {
-    if !ended && batch.unfilled().is_some() {
-        let reason = "every batch but the last must be full";
-        return Err(Error::Argument { what: "batch", reason });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -12,15 +12,11 @@
 //!
 //! Both layers are done chunk by chunk: the second finds the chunk in the cache.
 
-use alloc::vec::Vec;
-
-use zeroize::Zeroizing;
-
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
-use crate::secret::Secret;
+use crate::secret::{Buffer, Secret};
 
 /// Seals and opens the chunks of one document.
 pub(crate) struct ChunkCipher {
@@ -126,8 +122,8 @@ impl ChunkCipher {
                 verified.decrypt(offset, part)
             });
         }
-        let mut text = Zeroizing::new(alloc::vec![0; span.plaintext_len]);
-        self.open_into(span, record, &mut text, &mut Vec::new())?;
+        let mut text = Buffer::zeroed(span.plaintext_len);
+        self.open_into(span, record, &mut text, &mut Buffer::default())?;
         parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
 
@@ -138,12 +134,12 @@ impl ChunkCipher {
         span: ChunkSpan,
         record: &[u8],
         text: &mut [u8],
-        between: &mut Vec<u8>,
+        between: &mut Buffer,
     ) -> Result<(), Error> {
         let nonce = nonce(span.index, span.last);
         let record = match &self.outer {
             Some(outer) => {
-                between.resize(record.len().saturating_sub(TAG_LEN), 0);
+                between.resize(record.len().saturating_sub(TAG_LEN));
                 open_into(outer, &nonce, record, between)?;
                 between
             }

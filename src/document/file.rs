@@ -3,20 +3,19 @@
 
 use std::io;
 
-use zeroize::Zeroizing;
-
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
 use super::layout::Layout;
-use super::opener::{Opener, Placement};
+use super::opener::Opener;
 use super::positioned::{Discard, ReadAt, WriteAt};
 use super::sealer::{Parts, Sealer};
 use super::{PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, for_each, workers};
+use crate::secret::Buffer;
 
 impl Header {
-    /// The header at the start of `sealed`.
+    /// The header at the start of `sealed`: one read, or two where many keys make it longer than usual.
     ///
     /// # Errors
     ///
@@ -24,18 +23,18 @@ impl Header {
     pub fn read_at(sealed: &(impl ReadAt + ?Sized)) -> Result<Self, Error> {
         let doing = "reading the header";
         let available = sealed.byte_len().map_err(Error::io(doing))?;
-        let read = |length: usize| {
-            let mut bytes =
-                vec![0; usize::try_from(available).map_or(length, |all| all.min(length))];
-            sealed.read_exact_at(&mut bytes, 0).map_err(Error::io(doing))?;
-            Ok(bytes)
+        let within = |length: usize| usize::try_from(available).unwrap_or(length).min(length);
+        let mut bytes = vec![0; within(USUAL_HEADER_LEN)];
+        sealed.read_exact_at(&mut bytes, 0).map_err(Error::io(doing))?;
+        let Some(prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
+            return Err(Self::cut(&bytes));
         };
-        let prefix = read(PREFIX_LEN)?;
-        let length = match <&[u8; PREFIX_LEN]>::try_from(&prefix[..]) {
-            Ok(prefix) => Self::len_from_prefix(prefix)?,
-            Err(_) => return Err(Self::cut(&prefix)),
-        };
-        Self::parse(&read(length)?)
+        let (read, length) = (bytes.len(), within(Self::len_from_prefix(prefix)?));
+        bytes.resize(length, 0);
+        if let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            sealed.read_exact_at(rest, read as u64).map_err(Error::io(doing))?;
+        }
+        Self::parse(&bytes)
     }
 }
 
@@ -129,14 +128,14 @@ impl Opener {
     /// length follows from the file's alone, so its last chunk must vouch for it.
     pub(super) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
         let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
-        if self.placement() == Placement::Detached {
-            let mut leading = vec![0; self.leading()];
+        if self.is_detached() {
+            let mut leading = vec![0; self.leading_len()];
             sealed.read_exact_at(&mut leading, 0).map_err(Error::io(READING))?;
             self.check_leading(&leading)?;
         }
         if self.plaintext_len() == PlaintextLen::Stream {
             let last = layout.plan().last().ok_or(Error::Authentication)?;
-            let mut record = Zeroizing::new(vec![0; last.record_len]);
+            let mut record = Buffer::zeroed(last.record_len);
             self.open_record(sealed, &layout, last, &mut record)?;
         }
         Ok(layout)
@@ -168,6 +167,9 @@ pub(super) fn read_record(
         .map_err(input_error(READING, layout.sealed_len()))
 }
 
+/// Length of a header with two slots of the usual size.
+const USUAL_HEADER_LEN: usize = 2560;
+
 const READING: &str = "reading the sealed document";
 const WRITING: &str = "writing the plaintext";
 const WRITING_SEALED: &str = "writing the sealed document";
@@ -182,7 +184,7 @@ fn for_each_record<J: Send>(
     // The first record is the longest.
     let record_len = plan.span(0).map_or(0, |span| span.record_len);
     let workers = workers(plan.plaintext_len(), plan.chunks(), record_len, run.memory);
-    let buffer = || Zeroizing::new(vec![0; record_len]);
+    let buffer = || Buffer::zeroed(record_len);
     for_each(workers, jobs, buffer, |buffer, job| work(buffer, job))
 }
 
@@ -196,5 +198,55 @@ fn input_error(doing: &'static str, expected: u64) -> impl FnOnce(io::Error) -> 
     move |error| match error.kind() {
         io::ErrorKind::UnexpectedEof => Error::InputChanged { expected },
         _ => Error::io(doing)(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::document::{SealOptions, Slots, seal};
+    use crate::secret::Secret;
+    use crate::wrap::{KeyId, WrappingKey};
+
+    /// Notes what is read.
+    struct Noted<'d>(&'d [u8], Mutex<Vec<(u64, usize)>>);
+
+    impl ReadAt for Noted<'_> {
+        fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+            self.1.lock().unwrap().push((offset, buffer.len()));
+            self.0.read_exact_at(buffer, offset)
+        }
+
+        fn byte_len(&self) -> io::Result<u64> {
+            self.0.byte_len()
+        }
+    }
+
+    #[test]
+    fn a_header_is_one_read_and_a_long_one_two() {
+        for (slots, keys, text_len, reads) in [
+            (Slots::Two, 1, 10_000, &[(0, 2560)][..]),
+            (Slots::One, 1, 10_000, &[(0, 2560)]),
+            (Slots::One, 1, 4, &[(0, 532)]),
+            (Slots::Two, 8, 10_000, &[(0, 2560), (2560, 1024)]),
+        ] {
+            let key = |number| {
+                let id = KeyId::new(&format!("vault/{}/{number}", "k".repeat(90))).unwrap();
+                WrappingKey::aes(id, Secret::generate().unwrap())
+            };
+            let keys: Vec<_> = (0..keys).map(key).collect();
+            let options = SealOptions { slots, ..SealOptions::default() };
+            let sealed = seal(&vec![7; text_len], &keys, &options).unwrap();
+            let source = Noted(&sealed, Mutex::default());
+            let header = Header::read_at(&source).unwrap();
+            assert_eq!(header.recipients().len(), keys.len());
+            assert_eq!(source.1.into_inner().unwrap(), reads);
+            for length in [0, 1, 135, 136, header.len() - 1] {
+                let cut = Header::read_at(&sealed[..length]).unwrap_err().to_string();
+                assert_eq!(cut, Header::parse(&sealed[..length]).unwrap_err().to_string());
+            }
+        }
     }
 }

@@ -145,6 +145,19 @@ impl Header {
         (self.core.expires_at != 0).then_some(self.core.expires_at)
     }
 
+    /// The random salt of the document's keys.
+    #[must_use]
+    pub fn salt(&self) -> &[u8; 32] {
+        &self.core.salt
+    }
+
+    /// The tag of the context that the document belongs to. It tells nothing about the context to
+    /// those who cannot unwrap the data key.
+    #[must_use]
+    pub fn context_tag(&self) -> &[u8; 32] {
+        &self.core.context_tag
+    }
+
     /// The commitment to the data key: it identifies the document.
     #[must_use]
     pub fn commitment(&self) -> &[u8; 32] {
@@ -170,6 +183,12 @@ impl Header {
         &self.slot_states
     }
 
+    /// Length of a slot in bytes.
+    #[must_use]
+    pub fn slot_len(&self) -> usize {
+        self.geometry.slot_len()
+    }
+
     /// The first 128 bytes of the document. They never change, and a detached body begins with them.
     #[must_use]
     pub fn prologue(&self) -> &[u8; PROLOGUE_LEN] {
@@ -183,6 +202,12 @@ impl Header {
 
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
+    }
+
+    /// The slot that was chosen, as it was read.
+    #[cfg(feature = "std")]
+    pub(crate) fn slot_bytes(&self) -> &[u8] {
+        &self.slot_bytes
     }
 
     /// Refuses data keys that are not this document's, and a slot that was not written with them.

@@ -16,6 +16,7 @@ use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::parallel::{for_each, workers};
+use crate::secret::Buffer;
 
 /// How a document is opened.
 ///
@@ -85,7 +86,7 @@ pub struct Opener {
 
 /// Where the header is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placement {
+enum Placement {
     /// Before the body; its length in bytes.
     Attached(usize),
     /// Elsewhere: the body follows a copy of the prologue.
@@ -143,32 +144,44 @@ impl Opener {
     /// [`Error::Format`] where no document with this header has that length.
     pub fn layout(&self, sealed_len: u64) -> Result<Layout, Error> {
         let (chunk_len, layers) = (self.chunk_len, self.cipher.layers());
-        Layout::new(self.leading(), chunk_len, layers, self.plaintext_len, sealed_len)
+        Layout::new(self.leading_len(), chunk_len, layers, self.plaintext_len, sealed_len)
     }
 
-    /// Bytes before the body.
-    pub(super) fn leading(&self) -> usize {
+    /// Bytes of a sealed document before its records: the header, or the prologue where the header is
+    /// detached.
+    #[must_use]
+    pub fn leading_len(&self) -> usize {
         match self.placement {
             Placement::Attached(header_len) => header_len,
             Placement::Detached => PROLOGUE_LEN,
         }
     }
 
+    /// Whether the header is kept apart: see [`Opener::detached`].
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.placement == Placement::Detached
+    }
+
+    /// The plaintext's length as the header says it.
+    #[must_use]
+    pub fn plaintext_len(&self) -> PlaintextLen {
+        self.plaintext_len
+    }
+
     pub(super) fn chunk_len(&self) -> ChunkLen {
         self.chunk_len
     }
 
-    pub(super) fn plaintext_len(&self) -> PlaintextLen {
-        self.plaintext_len
-    }
-
-    pub(super) fn placement(&self) -> Placement {
-        self.placement
-    }
-
-    /// Refuses the body of another document, if that can be told from `leading`, the bytes before it.
-    pub(super) fn check_leading(&self, leading: &[u8]) -> Result<(), Error> {
-        if self.placement == Placement::Detached && leading != self.prologue {
+    /// Compares a detached header with `leading`, the first [`Opener::leading_len`] bytes of the body.
+    /// For who reads by himself, with [`Opener::into_batches`] or [`Opener::open_range`]. A header that
+    /// is not detached was checked when it was unlocked.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where they are those of another document.
+    pub fn check_leading(&self, leading: &[u8]) -> Result<(), Error> {
+        if self.is_detached() && leading != self.prologue {
             let reason = "it does not begin as the body that belongs to the detached header";
             return Err(Error::format(0, reason));
         }
@@ -198,7 +211,7 @@ impl Opener {
     /// every error of a chunk `plaintext` is zeroed, the chunks that hold included.
     pub fn open_into(&self, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), Error> {
         let plan = self.layout(sealed.len() as u64)?.plan();
-        let (leading, mut records) = sealed.split_at(self.leading().min(sealed.len()));
+        let (leading, mut records) = sealed.split_at(self.leading_len().min(sealed.len()));
         self.check_leading(leading)?;
         if plaintext.len() as u64 != plan.plaintext_len() {
             let reason = "it must have exactly the length of the plaintext";
@@ -212,7 +225,7 @@ impl Opener {
         });
         // Nothing is buffered: the memory is the caller's.
         let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
-        let opened = for_each(workers, jobs, Vec::new, |between, (span, record, text)| {
+        let opened = for_each(workers, jobs, Buffer::default, |between, (span, record, text)| {
             self.cipher.open_into(span, record, text, between)
         });
         if opened.is_err() {

@@ -18,6 +18,7 @@ use super::opener::Opener;
 use super::sealer::too_long_for_memory;
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::secret::Buffer;
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
@@ -28,14 +29,20 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where the range is not within the plaintext or `sealed` has another length
-    /// than the sealed range, [`Error::Authentication`] where a chunk was changed.
+    /// [`Error::Argument`] where the range is not within the plaintext, `sealed` has another length
+    /// than the sealed range, or the layout is another document's; [`Error::Authentication`] where a
+    /// chunk was changed.
     pub fn open_range(
         &self,
         layout: &Layout,
         plaintext: Range<u64>,
         sealed: &[u8],
     ) -> Result<Vec<u8>, Error> {
+        // Of chunks of another length an index is another place: a last one would open there too.
+        if self.layout(layout.sealed_len()).ok().as_ref() != Some(layout) {
+            let reason = "it is not of the document that the opener is for";
+            return Err(Error::Argument { what: "layout", reason });
+        }
         let expected = layout.sealed_range(plaintext.clone())?;
         if sealed.len() as u64 != expected.end.saturating_sub(expected.start) {
             let reason = "it must have exactly the length of the sealed range";
@@ -54,13 +61,14 @@ impl Opener {
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let workers = workers(sealed.len() as u64, chunks, 0, usize::MAX);
-        let opened = for_each(workers, jobs, Vec::new, |between, (span, record, from, part)| {
-            if part.len() == span.plaintext_len {
-                self.cipher.open_into(span, record, part, between)
-            } else {
-                self.cipher.open_parts(span, record, [(from, part)])
-            }
-        });
+        let opened =
+            for_each(workers, jobs, Buffer::default, |between, (span, record, from, part)| {
+                if part.len() == span.plaintext_len {
+                    self.cipher.open_into(span, record, part, between)
+                } else {
+                    self.cipher.open_parts(span, record, [(from, part)])
+                }
+            });
         if let Err(error) = opened {
             text.zeroize();
             return Err(error);

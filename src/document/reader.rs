@@ -3,8 +3,6 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
-use zeroize::Zeroizing;
-
 use super::Run;
 use super::file::read_record;
 use super::layout::Layout;
@@ -13,6 +11,7 @@ use super::positioned::ReadAt;
 use super::range::within;
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::secret::Buffer;
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
 /// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
@@ -51,7 +50,7 @@ pub struct Reader<S> {
     source: S,
     layout: Layout,
     /// Buffers for whole records that wait for the next to be opened.
-    spare: Mutex<Vec<Zeroizing<Vec<u8>>>>,
+    spare: Mutex<Vec<Buffer>>,
     position: u64,
     /// The chunk that sequential reading is in.
     current: Option<Current>,
@@ -59,7 +58,7 @@ pub struct Reader<S> {
 
 struct Current {
     span: ChunkSpan,
-    text: Zeroizing<Vec<u8>>,
+    text: Buffer,
 }
 
 impl Opener {
@@ -116,6 +115,16 @@ impl<S: ReadAt> Reader<S> {
     ///
     /// As [`Reader::read_exact_at`]. After an error the buffers are zeroed.
     pub fn read_ranges(&self, ranges: &mut [(u64, &mut [u8])]) -> Result<(), Error> {
+        let read = self.read_all(ranges);
+        if read.is_err() {
+            for (_, buffer) in ranges {
+                buffer.fill(0);
+            }
+        }
+        read
+    }
+
+    fn read_all(&self, ranges: &mut [(u64, &mut [u8])]) -> Result<(), Error> {
         let mut pieces = Vec::new();
         for (offset, buffer) in ranges.iter_mut() {
             let range = *offset..offset.saturating_add(buffer.len() as u64);
@@ -140,18 +149,12 @@ impl<S: ReadAt> Reader<S> {
         let record_len = jobs.iter().map(|job| job.span.record_len).max().unwrap_or(0);
         let bytes = jobs.iter().map(|job| job.span.record_len as u64).sum();
         let workers = workers(bytes, jobs.len() as u64, record_len, Run::default().memory);
-        let opened = for_each(
+        for_each(
             workers,
             jobs.into_iter(),
             || Loan { home: &self.spare, buffer: None },
             |buffer, job| self.read_chunk(buffer, job),
-        );
-        if opened.is_err() {
-            for (_, buffer) in ranges {
-                buffer.fill(0);
-            }
-        }
-        opened
+        )
     }
 
     fn read_chunk(&self, buffer: &mut Loan<'_>, job: ChunkJob<'_>) -> Result<(), Error> {
@@ -176,7 +179,7 @@ impl<S: ReadAt> Reader<S> {
             // Taken out first: after an error no other chunk stands for this one.
             let buffer = self.current.take().map(|current| current.text).unwrap_or_default();
             let mut text = buffer;
-            text.resize(span.record_len, 0);
+            text.resize(span.record_len);
             self.opener.open_record(&self.source, &self.layout, span, &mut text)?;
             self.current = Some(Current { span, text });
         }
@@ -193,8 +196,8 @@ struct ChunkJob<'b> {
 /// A buffer that goes back to the others when its worker is done: making one of a megabyte takes
 /// longer than opening the chunk.
 struct Loan<'r> {
-    home: &'r Mutex<Vec<Zeroizing<Vec<u8>>>>,
-    buffer: Option<Zeroizing<Vec<u8>>>,
+    home: &'r Mutex<Vec<Buffer>>,
+    buffer: Option<Buffer>,
 }
 
 impl Loan<'_> {
@@ -202,7 +205,7 @@ impl Loan<'_> {
         let lend = || self.home.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let buffer = self.buffer.get_or_insert_with(|| lend().unwrap_or_default());
         if buffer.len() < length {
-            buffer.resize(length, 0);
+            buffer.resize(length);
         }
         &mut buffer[..length]
     }
@@ -228,7 +231,7 @@ impl<S: ReadAt> Read for Reader<S> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let Some(chunk) = self.chunk_at_position().map_err(into_io)? else { return Ok(0) };
+        let Some(chunk) = self.chunk_at_position()? else { return Ok(0) };
         let range = position..position.saturating_add(buffer.len() as u64);
         let text = &chunk.text[within(chunk.span, &range)];
         buffer[..text.len()].copy_from_slice(text);
@@ -249,14 +252,6 @@ impl<S: ReadAt> Seek for Reader<S> {
             io::Error::new(io::ErrorKind::InvalidInput, "a seek to before the plaintext's start")
         })?;
         Ok(self.position)
-    }
-}
-
-/// The operating system's own errors as they were, the engine's inside one of `InvalidData`.
-pub(super) fn into_io(error: Error) -> io::Error {
-    match error {
-        Error::Io { source, .. } => source,
-        error => io::Error::new(io::ErrorKind::InvalidData, error),
     }
 }
 

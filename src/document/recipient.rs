@@ -73,6 +73,12 @@ impl Recipient {
         Algorithm::from_code(self.algorithm_code)
     }
 
+    /// The number of the algorithm in the document format, known or not.
+    #[must_use]
+    pub fn algorithm_code(&self) -> u8 {
+        self.algorithm_code
+    }
+
     /// The versioned id of the key that unwraps it.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {

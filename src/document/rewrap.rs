@@ -8,7 +8,9 @@
 //!
 //! In place, the slot that is not in use is written first and made durable, then the other one. At
 //! every moment one slot on the disk is whole, and what it names opens the document: the old recipients
-//! or the new ones.
+//! or the new ones. That what was read is on the disk is not taken for granted: whoever wrote it may
+//! have been stopped before it was, or have failed to make it so. The slot that is written last is
+//! therefore written as it was, and made durable, before the other one is touched.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -197,7 +199,8 @@ impl Rewrap {
     }
 
     /// Rewrites the two slots at the start of `file`, whose header this was read from, each made
-    /// durable before the other is touched.
+    /// durable before the other is touched; a rewrap that was interrupted, by a crash of the program or
+    /// of the machine, is taken up safely.
     ///
     /// The caller sees to it that nobody else rewrites the header meanwhile, by a lock for example.
     ///
@@ -226,11 +229,16 @@ impl Rewrap {
         slots.sort_by_key(|(range, state)| {
             (**state == SlotState::Current, core::cmp::Reverse(range.start))
         });
+        let write = |slot: &[u8], start: usize| {
+            file.write_all_at(slot, start as u64).map_err(Error::io(WRITING))?;
+            file.sync().map_err(Error::io(SYNCING))
+        };
+        if let Some((range, _)) = slots.last() {
+            write(self.header.slot_bytes(), range.start)?;
+        }
         for (range, _) in slots {
-            let start = range.start as u64;
-            let slot = header.get(range).ok_or(Error::Authentication)?;
-            file.write_all_at(slot, start).map_err(Error::io(WRITING))?;
-            file.sync().map_err(Error::io(SYNCING))?;
+            let start = range.start;
+            write(header.get(range).ok_or(Error::Authentication)?, start)?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use super::batch::Batch;
 use super::geometry::PREFIX_LEN;
 use super::header::Header;
-use super::opener::{Opener, Placement};
+use super::opener::Opener;
 use super::positioned::Discard;
 use super::sealer::Sealer;
 use super::{Run, Totals};
@@ -99,10 +99,10 @@ impl Opener {
 
     /// Reads what a detached body begins with.
     pub(super) fn read_leading(&self, sealed: &mut impl Read) -> Result<(), Error> {
-        if self.placement() != Placement::Detached {
+        if !self.is_detached() {
             return Ok(()); // the header, which was read before
         }
-        let mut leading = vec![0; self.leading()];
+        let mut leading = vec![0; self.leading_len()];
         let filled = fill(sealed, &mut leading).map_err(Error::io(READING_SEALED))?;
         self.check_leading(&leading[..filled])
     }

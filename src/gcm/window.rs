@@ -33,8 +33,8 @@ impl Aes256Gcm {
     ) -> Result<Verified<'_>, Error> {
         let lengths = length_block(0, ciphertext.len());
         let verified = Verified { gcm: self, pre_counter_block: pre_counter_block(nonce) };
-        let hash = self.key.ghash(0, ciphertext);
-        let mut hash = self.key.ghash(hash, &lengths.to_be_bytes());
+        let mut hash = self.key.ghash(0, ciphertext);
+        hash = self.key.ghash(hash, &lengths.to_be_bytes());
         // AES(J0) is the key stream one block before the text's.
         let mut mask = [0; TAG_LEN];
         verified.apply_key_stream(-1, &mut mask)?;

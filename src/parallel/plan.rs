@@ -235,6 +235,7 @@ impl ChunkPlan {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "128 bits do not overflow, and a test may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -268,7 +269,7 @@ mod tests {
             if self.text == 0 {
                 1
             } else {
-                self.text / self.chunk + u128::from(self.text % self.chunk > 0)
+                self.text / self.chunk + u128::from(!self.text.is_multiple_of(self.chunk))
             }
         }
 

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
 use strongroom::backend::Backend;
 use strongroom::document::ChunkLen;
 
 use crate::failure::Failure;
 use crate::output::Existing;
 use crate::place::Place;
+use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.
@@ -31,8 +33,9 @@ pub(crate) enum Command {
     /// Open a sealed document
     ///
     /// Into a file the whole document is authenticated before the file gets its name. Into a stream
-    /// (-o -) each part is released when it is authenticated: if the command fails, whoever read the
-    /// stream must discard what came before.
+    /// (-o -) each part is released when it is authenticated, and that the document was cut off is found
+    /// at its end: check the exit code before you trust what you read, and discard it where that is not
+    /// 0. In a shell's pipeline use `set -o pipefail`.
     Open(OpenArgs),
     /// Show what a document's header says, without a key
     ///
@@ -40,11 +43,27 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Authenticate a whole document and write nothing
     Verify(VerifyArgs),
+    /// Give documents other recipients without reading what they hold
+    ///
+    /// Each FILE that is wrapped with an older version of one of this vault's keys gets the newest
+    /// version of that key; recipients of other vaults stay. A file that is as asked already is left
+    /// alone, unless one of the two copies of its recipients is damaged or out of date: then both are
+    /// written anew.
+    ///
+    /// Headers with two copies are rewritten in place, under a lock, one copy after the other, so that
+    /// the file opens whatever happens meanwhile. Others become a new file that takes the name, the
+    /// owner and the permissions of the old one. What a document holds is never opened, so neither its
+    /// context nor its expiry counts. The file that `seal --detach-header` writes is rewrapped alike.
+    Rewrap(RewrapArgs),
     /// Make, list and rotate the keys that documents are sealed under
     #[command(subcommand)]
     Vault(VaultCommand),
     /// List the AES-256-GCM implementations that this processor runs, fastest first
     Backends(BackendsArgs),
+    /// Print what completes this command's words in a shell
+    ///
+    /// For bash: strongroom completions bash >~/.local/share/bash-completion/completions/strongroom
+    Completions(CompletionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +89,16 @@ pub(crate) struct SealArgs {
     /// The length of a chunk, a power of two from 4KiB to 16MiB [default: 1MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_chunk_len)]
     pub(crate) chunk_size: Option<ChunkLen>,
+
+    /// Seal until IN ends, however long it is by then: for a file that grows meanwhile. Pipes are
+    /// always sealed so
+    #[arg(long)]
+    pub(crate) stream: bool,
+
+    /// Write the header, which holds the wrapped key, to a file of its own: nobody opens the document
+    /// without it, and `open --header` takes it
+    #[arg(long, value_name = "HEADER_FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) detach_header: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) run: RunOptions,
@@ -97,6 +126,14 @@ pub(crate) struct OpenArgs {
     pub(crate) output: Option<Place>,
 
     #[command(flatten)]
+    pub(crate) header: HeaderOption,
+
+    /// Write only these bytes of the opened document: START..END, START.. or ..END, counted from 0, END
+    /// not among them, with KiB, MiB or GiB as wanted. No more of IN is read than holds them
+    #[arg(long, value_name = "START..END", value_parser = ByteRange::parse, requires = "output")]
+    pub(crate) range: Option<ByteRange>,
+
+    #[command(flatten)]
     pub(crate) vault: VaultOption,
 
     #[command(flatten)]
@@ -119,6 +156,9 @@ pub(crate) struct InspectArgs {
     pub(crate) input: Place,
 
     #[command(flatten)]
+    pub(crate) header: HeaderOption,
+
+    #[command(flatten)]
     pub(crate) json: JsonOption,
 }
 
@@ -129,6 +169,9 @@ pub(crate) struct VerifyArgs {
     pub(crate) input: Place,
 
     #[command(flatten)]
+    pub(crate) header: HeaderOption,
+
+    #[command(flatten)]
     pub(crate) vault: VaultOption,
 
     #[command(flatten)]
@@ -136,6 +179,27 @@ pub(crate) struct VerifyArgs {
 
     #[command(flatten)]
     pub(crate) run: RunOptions,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RewrapArgs {
+    /// Sealed documents, or headers that are kept in files of their own
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// The key of this vault that takes the place of all others of this vault, in its newest version
+    /// [default: the newest version of the key that a file is wrapped with]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) threads: ThreadsOption,
 
     #[command(flatten)]
     pub(crate) json: JsonOption,
@@ -163,7 +227,8 @@ pub(crate) enum VaultCommand {
     },
     /// Add a new version to a key; from then on documents are sealed under it
     ///
-    /// Older versions stay in the vault, and documents that were sealed under them open as before.
+    /// Older versions stay in the vault, and documents that were sealed under them open as before;
+    /// `strongroom rewrap` brings them to the new version.
     Rotate(KeyArgs),
 }
 
@@ -187,6 +252,25 @@ pub(crate) struct BackendsArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HeaderOption {
+    /// The header of IN, where `seal --detach-header` wrote it to a file of its own
+    #[arg(
+        long = "header",
+        value_name = "HEADER_FILE",
+        value_hint = ValueHint::FilePath,
+        value_parser = place()
+    )]
+    pub(crate) place: Option<Place>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct VaultOption {
     /// The vault's directory [default: strongroom/vault in the user's data directory]
     #[arg(
@@ -207,10 +291,20 @@ pub(crate) struct ContextOption {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct RunOptions {
+pub(crate) struct ThreadsOption {
     /// How many threads work, 1 to 1024 [default: one a processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
+    #[arg(
+        long = "threads",
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub(crate) count: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) threads: ThreadsOption,
 
     /// The AES-256-GCM implementation, as `strongroom backends` lists them [default: the fastest]
     #[arg(
@@ -280,6 +374,15 @@ fn place() -> impl clap::builder::TypedValueParser<Value = Place> {
             return Err("it is empty; give a path, or - for standard input or output".to_owned());
         }
         Ok(Place::from(OsStr::new(&text)))
+    })
+}
+
+fn path() -> impl clap::builder::TypedValueParser<Value = PathBuf> {
+    place().try_map(|place| match place {
+        Place::Path(path) => Ok(path),
+        Place::Standard => {
+            Err("it must be a file, and - is standard input or output; a file of that name is ./-")
+        }
     })
 }
 

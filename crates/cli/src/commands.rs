@@ -2,9 +2,12 @@
 
 mod backends;
 mod check;
+mod completions;
 mod inspect;
 mod open;
+mod rewrap;
 mod seal;
+mod sealed;
 mod unlock;
 mod vault;
 mod verify;
@@ -26,8 +29,10 @@ pub(crate) fn run(command: Command, umask: u32) -> Result<(), Failure> {
         Command::Open(args) => open::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(args),
+        Command::Rewrap(args) => rewrap::run(args),
         Command::Vault(command) => vault::run(command),
         Command::Backends(args) => backends::run(&args),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 

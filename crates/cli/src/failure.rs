@@ -23,25 +23,25 @@ pub(crate) enum Failure {
     )]
     InputIsDirectory { path: PathBuf },
     /// A directory was given to write.
-    #[error("{} is a directory; give the name of a file with -o", path.display())]
-    OutputIsDirectory { path: PathBuf },
+    #[error("{} is a directory; give the name of a file with {option}", path.display())]
+    OutputIsDirectory { path: PathBuf, option: &'static str },
     /// Something has the output's name.
     #[error(
-        "{} exists and is kept; replace it with --force, or choose another name with -o",
-        path.display()
+        "{} exists and is kept; replace it with --force, or choose another name with \
+         {option}", path.display()
     )]
-    Exists { path: PathBuf },
+    Exists { path: PathBuf, option: &'static str },
     /// The output would replace the input.
     #[error(
-        "{} is the input and the output at once; choose another name with -o", path.display()
+        "{} is the input and the output at once; choose another name with {option}", path.display()
     )]
-    SameFile { path: PathBuf },
+    SameFile { path: PathBuf, option: &'static str },
     /// No file can be made in the output's directory.
     #[error(
-        "cannot write into the directory {}: {}; choose another place with -o",
+        "cannot write into the directory {}: {}; choose another place with {option}",
         path.display(), Said(source)
     )]
-    Directory { path: PathBuf, source: io::Error },
+    Directory { path: PathBuf, source: io::Error, option: &'static str },
     /// The input cannot be read.
     #[error("cannot read {name}: {}; {}", Said(source), read_advice(source))]
     Read { name: String, source: io::Error },
@@ -65,6 +65,47 @@ pub(crate) enum Failure {
     /// The engine refused the input.
     #[error("{}", document_sentence(name, source))]
     Document { name: String, source: Error },
+    /// A sealed document's first 128 bytes, and no header behind them.
+    #[error(
+        "{name}: no header follows its first 128 bytes: it is kept in a file of its own, or damaged; \
+         {next}, or restore the document from a copy"
+    )]
+    HeaderApart { name: String, next: &'static str },
+    /// A header, and no body behind it.
+    #[error(
+        "{name} holds a header and no document: give the document that belongs to it, and this file \
+         with --header"
+    )]
+    HeaderAlone { name: String },
+    /// The header and the body are not of one document.
+    #[error(
+        "{name} does not belong to the header in {header}: that is another document's; name the \
+         header's file that was made with it"
+    )]
+    OtherHeader { name: String, header: String },
+    /// A range is not in the plaintext.
+    #[error("{name} holds {length} bytes, and the range goes beyond; give one within 0..{length}")]
+    BeyondEnd { name: String, length: u64 },
+    /// Something else than a file was to be rewrapped.
+    #[error("{} is not a file; give a sealed document, or a header's file", path.display())]
+    NotAFile { path: PathBuf },
+    /// The header of a file could not be replaced.
+    #[error(
+        "cannot rewrap {name}: {}; it opens with its old key or with its new one: {}, and run \
+         strongroom rewrap again",
+        Said(source),
+        rewrap_advice(source)
+    )]
+    Rewrap { name: String, source: io::Error },
+    /// A file's header was another one at each attempt.
+    #[error("{name}: other processes keep changing its header; run strongroom rewrap again")]
+    Contended { name: String },
+    /// Some files could not be rewrapped, and each was named.
+    #[error(
+        "{failed} of {files} files could not be rewrapped, each named above; mend what is said there, \
+         and run the same command again"
+    )]
+    SomeNotRewrapped { failed: usize, files: usize },
     /// The vault has none of the keys that a document is wrapped with.
     #[error(
         "no key for {name} in the vault {} (id {id}): it is sealed under {wrapped_with}; name the \
@@ -107,6 +148,16 @@ impl Failure {
     /// Something was wrong with writing `name`.
     pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
         Self::Write { name: name.into(), source }
+    }
+
+    /// What was wrong with reading or writing, as a failure to rewrap `name`.
+    pub(crate) fn into_rewrap(self, name: &str) -> Self {
+        match self {
+            Self::Directory { source, .. } | Self::Write { source, .. } => {
+                Self::Rewrap { name: name.to_owned(), source }
+            }
+            other => other,
+        }
     }
 
     /// 2 where the command line is at fault, 1 for everything else.
@@ -161,6 +212,14 @@ fn write_advice(error: &io::Error) -> &'static str {
             "free some space, or choose another place with -o"
         }
         _ => "choose another place with -o",
+    }
+}
+
+fn rewrap_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        io::ErrorKind::PermissionDenied => "check who may write it and its directory with ls -l",
+        _ => "check the device it is on",
     }
 }
 

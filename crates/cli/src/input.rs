@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
 use crate::failure::Failure;
+use crate::pipe;
 use crate::place::Place;
 
 /// An open input.
@@ -28,6 +29,7 @@ impl Input {
         let failed = |source| Failure::read(place.input_name(), source);
         let Some(path) = place.path() else {
             let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+            pipe::enlarge(&file);
             return Ok(Self { name, file, identity: None, length: None });
         };
         let file = File::open(path).map_err(failed)?;
@@ -37,6 +39,7 @@ impl Input {
         }
         let identity = Some((metadata.dev(), metadata.ino()));
         let length = metadata.is_file().then_some(metadata.len());
+        pipe::enlarge(&file);
         Ok(Self { name, file, identity, length })
     }
 

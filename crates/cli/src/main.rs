@@ -2,12 +2,15 @@
 
 mod args;
 mod commands;
+mod counted;
 mod failure;
 mod input;
 mod output;
+mod pipe;
 mod place;
 mod print;
 mod progress;
+mod range;
 mod report;
 mod size;
 mod tagged;

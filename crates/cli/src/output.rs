@@ -3,6 +3,7 @@
 mod atomic;
 mod sweep;
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -15,6 +16,7 @@ use rustix::fs::{FileType, OFlags};
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::pipe;
 use crate::place::Place;
 
 /// What happens to a file that has the output's name.
@@ -24,6 +26,17 @@ pub(crate) enum Existing {
     Keep,
     /// The output takes its place, and its permissions.
     Replace,
+}
+
+/// How an output becomes a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// What happens to a file that has its name.
+    pub(crate) existing: Existing,
+    /// The permissions of a file that is new.
+    pub(crate) mode: u32,
+    /// The option that names it, for messages.
+    pub(crate) option: &'static str,
 }
 
 /// The result of a command, on its way.
@@ -41,47 +54,47 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Opens `place` for what is made of `input`, after a look at everything that could refuse it in
-    /// the end. A new file gets `mode`.
+    /// Opens `place` for what is made of `inputs`, after a look at everything that could refuse it in
+    /// the end.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when something has the name and is to be kept, is the input itself or a
+    /// A [`Failure`] when something has the name and is to be kept, is an input itself or a
     /// directory, or when the directory cannot be written.
-    pub(crate) fn create(
-        place: &Place,
-        input: &Input,
-        existing: Existing,
-        mode: u32,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn create(place: &Place, inputs: &[&Input], rules: Rules) -> Result<Self, Failure> {
         let Place::Path(path) = place else { return Self::standard() };
+        let Rules { existing, option, .. } = rules;
         let failed = |source| Failure::write(place.output_name(), source);
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                Err(Failure::OutputIsDirectory { path: path.clone() })
+                Err(Failure::OutputIsDirectory { path: path.clone(), option })
             }
             Ok(metadata) if metadata.is_file() => {
-                if input.identity() == Some((metadata.dev(), metadata.ino())) {
-                    return Err(Failure::SameFile { path: path.clone() });
+                let identity = Some((metadata.dev(), metadata.ino()));
+                if inputs.iter().any(|input| input.identity() == identity) {
+                    return Err(Failure::SameFile { path: path.clone(), option });
                 }
                 if existing == Existing::Keep {
-                    return Err(Failure::Exists { path: path.clone() });
+                    return Err(Failure::Exists { path: path.clone(), option });
                 }
                 // What a link points to is replaced, not the link.
                 let target = fs::canonicalize(path).map_err(failed)?;
                 let mode = metadata.permissions().mode() & 0o777;
-                NewFile::create(&target, path, mode, existing).map(Self::File)
+                sweep(&target);
+                NewFile::create(&target, path, Rules { mode, ..rules }).map(Self::File)
             }
             Ok(_) => {
                 // A pipe or a device is written to, never replaced.
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
+                pipe::enlarge(&file);
                 Ok(Self::Stream { name: place.output_name(), file })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if existing == Existing::Keep && fs::symlink_metadata(path).is_ok() {
-                    return Err(Failure::Exists { path: path.clone() });
+                    return Err(Failure::Exists { path: path.clone(), option });
                 }
-                NewFile::create(path, path, mode, existing).map(Self::File)
+                sweep(path);
+                NewFile::create(path, path, rules).map(Self::File)
             }
             Err(error) => Err(failed(error)),
         }
@@ -93,6 +106,12 @@ impl Output {
             Self::File(file) => (file.file(), file.name()),
             Self::Stream { name, file } => (file, name.clone()),
         }
+    }
+
+    /// Whether both are to be the same file.
+    pub(crate) fn is_same_file(&self, other: &Self) -> Result<bool, Failure> {
+        let (Self::File(one), Self::File(other)) = (self, other) else { return Ok(false) };
+        Ok(one.destination()? == other.destination()?)
     }
 
     /// Makes a file durable, gives it its name and tells how long that took. A stream is out.
@@ -112,7 +131,11 @@ impl Output {
         let name = Place::Standard.output_name();
         match io::stdout().as_fd().try_clone_to_owned() {
             Ok(stdout) if leads_nowhere(&stdout) => Err(Failure::StdoutClosed),
-            Ok(stdout) => Ok(Self::Stream { name, file: File::from(stdout) }),
+            Ok(stdout) => {
+                let file = File::from(stdout);
+                pipe::enlarge(&file);
+                Ok(Self::Stream { name, file })
+            }
             Err(source) => Err(Failure::write(name, source)),
         }
     }
@@ -132,28 +155,42 @@ fn leads_nowhere(stdout: &OwnedFd) -> bool {
     is_device && found.st_rdev == null.st_rdev && both_ways
 }
 
+/// Removes what killed runs left beside `target`.
+pub(crate) fn sweep(target: &Path) {
+    sweep::sweep(parent(target));
+}
+
+/// The directory that `path` is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// A file that is not there yet.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     atomic: AtomicFile,
     shown: PathBuf,
-    mode: u32,
-    existing: Existing,
+    rules: Rules,
 }
 
 impl NewFile {
-    fn create(path: &Path, shown: &Path, mode: u32, existing: Existing) -> Result<Self, Failure> {
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+    /// A file that is to be `path`, which messages call `shown`.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] when its directory cannot be written.
+    pub(crate) fn create(path: &Path, shown: &Path, rules: Rules) -> Result<Self, Failure> {
+        let option = rules.option;
+        let parent = parent(path);
         let Some(name) = path.file_name() else {
-            return Err(Failure::OutputIsDirectory { path: path.to_owned() });
+            return Err(Failure::OutputIsDirectory { path: path.to_owned(), option });
         };
-        sweep::sweep(parent);
         let atomic = AtomicFile::create(parent, name, Way::BestEffort)
-            .map_err(|source| Failure::Directory { path: parent.to_owned(), source })?;
-        Ok(Self { atomic, shown: shown.to_owned(), mode, existing })
+            .map_err(|source| Failure::Directory { path: parent.to_owned(), source, option })?;
+        Ok(Self { atomic, shown: shown.to_owned(), rules })
     }
 
     /// The file, open for reading and writing.
@@ -161,17 +198,35 @@ impl NewFile {
         self.atomic.file()
     }
 
+    /// Its path, as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        &self.shown
+    }
+
     /// How messages call it.
     pub(crate) fn name(&self) -> String {
         self.shown.display().to_string()
     }
 
-    fn publish(self) -> Result<(), Failure> {
+    /// Device and inode of the directory that it is to be in, and its name there.
+    fn destination(&self) -> Result<(u64, u64, &OsStr), Failure> {
+        let (directory, name) = self.atomic.destination();
+        let metadata =
+            directory.metadata().map_err(|source| Failure::write(self.name(), source))?;
+        Ok((metadata.dev(), metadata.ino(), name))
+    }
+
+    /// Makes the file durable and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Output::publish`].
+    pub(crate) fn publish(self) -> Result<(), Failure> {
         let name = self.name();
-        let replace = self.existing == Existing::Replace;
-        match self.atomic.publish(self.mode, replace) {
+        let Rules { existing, mode, option } = self.rules;
+        match self.atomic.publish(mode, existing == Existing::Replace) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Failure::Exists { path: self.shown })
+                Err(Failure::Exists { path: self.shown, option })
             }
             published => published.map_err(|source| Failure::write(name, source)),
         }

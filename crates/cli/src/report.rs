@@ -1,5 +1,6 @@
 //! The last line of a command that worked through a document.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -19,8 +20,14 @@ pub(crate) struct Report {
     /// What was written, if anything was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<String>,
+    /// The header's file, where it was written apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) header: Option<String>,
     /// Bytes of plaintext.
     pub(crate) bytes: u64,
+    /// Which bytes of the plaintext, if not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) range: Option<Range<u64>>,
     /// From the first byte read to the last byte written.
     pub(crate) seconds: f64,
     /// Plaintext, in units of 10^9 bytes a second.
@@ -70,7 +77,9 @@ impl Report {
             operation,
             input: input.name().to_owned(),
             output: None,
+            header: None,
             bytes,
+            range: None,
             seconds,
             sync_seconds: None,
             gb_per_second: if seconds > 0.0 { gigabytes / seconds } else { 0.0 },
@@ -104,6 +113,14 @@ impl Report {
             Some(output) => format!(" to {output}"),
             None => String::new(),
         };
+        let header = match &self.header {
+            Some(header) => format!(" and its header to {header}"),
+            None => String::new(),
+        };
+        let range = match &self.range {
+            Some(Range { start, end }) => format!(" from {start} to {end}"),
+            None => String::new(),
+        };
         let plural = if *threads == 1 { "" } else { "s" };
         let check = match &self.check {
             None => String::new(),
@@ -116,7 +133,7 @@ impl Report {
             .sync_seconds
             .map_or_else(String::new, |seconds| format!("; safe on the disk {seconds:.3} s later"));
         format!(
-            "{operation} {input}{output}: {bytes} bytes in {seconds:.3} s, {gb_per_second:.3} GB/s \
+            "{operation} {input}{output}{header}: {bytes} bytes{range} in {seconds:.3} s, {gb_per_second:.3} GB/s \
              (backend {backend}, {threads} thread{plural}){check}{sync}"
         )
     }

@@ -12,13 +12,15 @@ pub(crate) fn parse_chunk_len(text: &str) -> Result<ChunkLen, String> {
     ChunkLen::new(bytes).map_err(|_| "it must be a power of two from 4KiB to 16MiB".to_owned())
 }
 
-fn parse_size(text: &str) -> Option<u64> {
+/// The number of bytes in `text`: a number alone, or with `KiB`, `MiB` or `GiB`, or their first letter.
+pub(crate) fn parse_size(text: &str) -> Option<u64> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at_checked(digits)?;
     let shift = match unit {
         "" | "B" => 0,
         "K" | "k" | "KiB" | "kiB" => 10,
         "M" | "m" | "MiB" => 20,
+        "G" | "g" | "GiB" => 30,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
@@ -55,7 +57,7 @@ mod tests {
         {
             assert!(parse_chunk_len(text).unwrap_err().contains("write it as"), "{text}");
         }
-        for text in ["0", "1", "2KiB", "5000", "3MiB", "32MiB"] {
+        for text in ["0", "1", "2KiB", "5000", "3MiB", "32MiB", "1GiB"] {
             assert!(parse_chunk_len(text).unwrap_err().contains("power of two"), "{text}");
         }
     }

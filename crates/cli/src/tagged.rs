@@ -79,6 +79,13 @@ impl WriteAt for Sink<'_> {
     }
 }
 
+impl Sink<'_> {
+    /// Returns when all that was written is on the disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data().map_err(tag(Side::Write, self.name))
+    }
+}
+
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut file = self.file;

@@ -7,9 +7,22 @@ use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::Run;
 
-use crate::args::RunOptions;
+use crate::args::{RunOptions, ThreadsOption};
 use crate::failure::Failure;
 use crate::progress::Progress;
+
+/// As many threads as are asked for, one a processor by default.
+///
+/// # Errors
+///
+/// [`Failure::Threads`] when the system does not give that many.
+pub(crate) fn pool(options: &ThreadsOption) -> Result<ThreadPool, Failure> {
+    let threads = usize::from(options.count.unwrap_or(0)); // rayon: 0 is its own choice
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Failure::Threads { threads, reason: error.to_string() })
+}
 
 /// What the options of a command come to on this machine.
 #[derive(Debug)]
@@ -26,11 +39,7 @@ impl Workers {
     ///
     /// [`Failure::Threads`] when the system does not give that many.
     pub(crate) fn new(options: &RunOptions) -> Result<Self, Failure> {
-        let threads = usize::from(options.threads.unwrap_or(0)); // rayon: 0 is its own choice
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| Failure::Threads { threads, reason: error.to_string() })?;
+        let pool = pool(&options.threads)?;
         Ok(Self { pool, backend: options.backend.unwrap_or_else(Backend::detect) })
     }
 

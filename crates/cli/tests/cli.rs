@@ -5,15 +5,31 @@
 #[path = "support/home.rs"]
 mod home;
 
+#[path = "cli/completions.rs"]
+mod completions;
+#[path = "cli/detached.rs"]
+mod detached;
 #[path = "cli/failures.rs"]
 mod failures;
+#[path = "cli/golden.rs"]
+mod golden;
+#[path = "cli/inspect.rs"]
+mod inspect;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/ranges.rs"]
+mod ranges;
+#[path = "cli/refusals.rs"]
+mod refusals;
+#[path = "cli/rewrap.rs"]
+mod rewrap;
 #[path = "cli/round_trips.rs"]
 mod round_trips;
+#[path = "cli/streams.rs"]
+mod streams;
 #[path = "cli/vaults.rs"]
 mod vaults;

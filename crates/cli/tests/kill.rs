@@ -28,7 +28,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use home::{Home, bytes};
+use home::{Home, bytes, written};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 const KILLS: usize = 20;
@@ -61,13 +61,6 @@ fn below(limit: u64) -> u64 {
 
 fn random_part(of: Duration) -> Duration {
     Duration::from_nanos(below(u64::try_from(of.as_nanos()).unwrap()))
-}
-
-/// How many bytes the process `id` has given to `write` and its like; a dead one tells until it is
-/// waited for.
-fn written(id: u32) -> u64 {
-    let io = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
-    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
 }
 
 fn pid(child: &Child) -> Pid {

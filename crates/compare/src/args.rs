@@ -49,6 +49,24 @@ pub(crate) enum Command {
     /// is safe on its device; strongroom always waits for that, and its own report is used to tell
     /// the two apart. `age` and `rage` take part if they are installed.
     File(FileArgs),
+    /// A small range of a large document, against one chunk in the kernel
+    ///
+    /// A document in a warm file is opened with one read, and a range at a random offset reads the
+    /// chunk, or the two, that it lies in: both are checked before anything is timed. Beside a
+    /// range: the kernel opening one chunk in cache, the same read from the same file, and the
+    /// reading alone.
+    Ranges(RangesArgs),
+    /// Two layers against one and against two passes of every peer; many small documents
+    ///
+    /// Layers: the body in memory, from one buffer to another, in chunks of 1 MiB. The peers work in
+    /// place, once over the whole text for each layer, and chunk by chunk on a copy. Small documents: `seal_many` and
+    /// `open_many`, with all that belongs to each document, under one AES key.
+    Documents(DocumentsArgs),
+    /// Sealing and opening through pipes with the command, against pipes alone and against files
+    ///
+    /// `cat FILE | strongroom seal - -o - | cat >/dev/null`, `cat FILE | cat >/dev/null`, and the
+    /// command from file to file until it is done. By the wall clock.
+    Stream(FileArgs),
     /// OpenSSL for `tiers`, run by it as a child with another environment
     #[command(hide = true)]
     OpensslChild,
@@ -162,7 +180,7 @@ pub(crate) struct FileArgs {
     pub(crate) size: usize,
 
     /// Where to make a folder for the files, which is removed in the end [default: where temporary
-    /// files go]. It needs three times the size
+    /// files go]. It needs five times the size
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
@@ -173,6 +191,61 @@ pub(crate) struct FileArgs {
     /// Threads for strongroom [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RangesArgs {
+    /// Length of the text in the document
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "2GiB")]
+    pub(crate) size: usize,
+
+    /// Length of a range, at most a chunk of 1 MiB
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "4KiB")]
+    pub(crate) range: usize,
+
+    /// Where to make a folder for the document, which is removed in the end [default: where
+    /// temporary files go]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DocumentsArgs {
+    /// Lengths of the texts that are sealed in layers
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "64KiB,1MiB,16MiB"
+    )]
+    pub(crate) sizes: Vec<usize>,
+
+    /// Lengths of the small documents, of which many are sealed in one call
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "4KiB,64KiB"
+    )]
+    pub(crate) small: Vec<usize>,
+
+    /// How many small documents one call seals or opens
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 64)]
+    pub(crate) count: u16,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,

@@ -1,9 +1,14 @@
 //! The subcommands.
 
+mod documents;
 mod file;
+mod files;
 mod gcm;
 mod parallel;
+mod ranges;
+mod stream;
 mod tiers;
+mod tool;
 
 use anyhow::Result;
 
@@ -21,6 +26,9 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Tiers(args) => tiers::run(&args),
         Command::Parallel(args) => parallel::run(&args),
         Command::File(args) => file::run(&args),
+        Command::Ranges(args) => ranges::run(&args),
+        Command::Documents(args) => documents::run(&args),
+        Command::Stream(args) => stream::run(&args),
         Command::OpensslChild => masked::serve(),
     }
 }

@@ -1,6 +1,7 @@
 //! Which core a thread runs on: a thread that wanders measures the scheduler.
 
 use anyhow::{Context as _, Result, ensure};
+use rayon::ThreadPoolBuilder;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores that this process may use.
@@ -27,4 +28,35 @@ pub(crate) fn pin(wanted: Option<usize>) -> Result<usize> {
     set.set(core);
     sched_setaffinity(None, &set).with_context(|| format!("staying on core {core}"))?;
     Ok(core)
+}
+
+/// Runs `work` with all it spreads over rayon's current pool on one core: on the only thread of a pool
+/// of its own. It is told the core.
+///
+/// # Errors
+///
+/// Those of [`pin`] and of `work`.
+pub(crate) fn alone<R: Send>(
+    wanted: Option<usize>,
+    work: impl FnOnce(usize) -> Result<R> + Send,
+) -> Result<R> {
+    let core = pin(wanted)?;
+    let pool = ThreadPoolBuilder::new().num_threads(1).build().context("starting a thread")?;
+    pool.install(|| work(core))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_spread_over_threads_stays_on_the_core() {
+        let last = allowed().unwrap().pop().unwrap();
+        let (first, second) = alone(None, |core| {
+            assert_eq!((core, rayon::current_num_threads()), (last, 1));
+            Ok(rayon::join(|| allowed().unwrap(), || allowed().unwrap()))
+        })
+        .unwrap();
+        assert_eq!((first, second), (vec![last], vec![last]));
+    }
 }

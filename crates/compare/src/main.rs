@@ -6,9 +6,11 @@
 
 mod args;
 mod buffer;
+mod chunks;
 mod clock;
 mod commands;
 mod cores;
+mod keys;
 mod machine;
 mod masked;
 mod memory;

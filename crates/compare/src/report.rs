@@ -49,6 +49,12 @@ pub(crate) enum Unit {
     /// Seconds: less is better.
     #[serde(rename = "s")]
     Seconds,
+    /// 10^-6 seconds: less is better.
+    #[serde(rename = "µs")]
+    Microseconds,
+    /// Documents a second: more is better.
+    #[serde(rename = "documents/s")]
+    Documents,
 }
 
 impl Unit {
@@ -57,6 +63,8 @@ impl Unit {
         match self {
             Self::Speed => "GB/s",
             Self::Seconds => "s",
+            Self::Microseconds => "µs",
+            Self::Documents => "documents/s",
         }
     }
 }

@@ -16,7 +16,7 @@ const TARGET: Duration = Duration::from_millis(3);
 /// Something to measure on the work `W`.
 pub(crate) struct Contender<'c, W> {
     name: String,
-    bytes_per_call: u64,
+    amount: u64,
     run: Run<'c, W>,
 }
 
@@ -24,17 +24,17 @@ pub(crate) struct Contender<'c, W> {
 type Run<'c, W> = Box<dyn FnMut(&mut W, u64) -> Result<Duration> + 'c>;
 
 impl<'c, W> Contender<'c, W> {
-    /// A contender whose every call works through `bytes_per_call` bytes.
+    /// A contender whose every call works through `amount`: bytes, or documents.
     pub(crate) fn new(
         name: impl Into<String>,
-        bytes_per_call: u64,
+        amount: u64,
         run: impl FnMut(&mut W, u64) -> Result<Duration> + 'c,
     ) -> Self {
-        Self { name: name.into(), bytes_per_call, run: Box::new(run) }
+        Self { name: name.into(), amount, run: Box::new(run) }
     }
 }
 
-/// What one contender reached in each round, in units of 10^9 bytes a second.
+/// What one contender reached in each round, in units of 10^9 bytes a second if nothing else is said.
 #[derive(Clone, Debug)]
 pub(crate) struct Speeds {
     /// The contender's name.
@@ -49,6 +49,23 @@ pub(crate) struct Speeds {
 ///
 /// The first error of a contender.
 pub(crate) fn measure<W>(
+    contenders: &mut [Contender<'_, W>],
+    work: &mut W,
+    rounds: usize,
+) -> Result<Vec<Speeds>> {
+    let mut speeds = rates(contenders, work, rounds)?;
+    for sample in speeds.iter_mut().flat_map(|speeds| &mut speeds.samples) {
+        *sample /= 1e9;
+    }
+    Ok(speeds)
+}
+
+/// The same, in whatever the contenders' amounts count, a second.
+///
+/// # Errors
+///
+/// The first error of a contender.
+pub(crate) fn rates<W>(
     contenders: &mut [Contender<'_, W>],
     work: &mut W,
     rounds: usize,
@@ -68,11 +85,28 @@ pub(crate) fn measure<W>(
             let contender = &mut contenders[turn];
             let elapsed = (contender.run)(work, calls[turn])?;
             ensure!(!elapsed.is_zero(), "{}: too short to measure", contender.name);
-            let bytes = contender.bytes_per_call * calls[turn];
-            speeds[turn].samples.push(float(bytes) / elapsed.as_secs_f64() / 1e9);
+            let amount = contender.amount * calls[turn];
+            speeds[turn].samples.push(float(amount) / elapsed.as_secs_f64());
         }
     }
     Ok(speeds)
+}
+
+/// The same, in microseconds that a contender took for one of what its amount counts.
+///
+/// # Errors
+///
+/// The first error of a contender.
+pub(crate) fn microseconds<W>(
+    contenders: &mut [Contender<'_, W>],
+    work: &mut W,
+    rounds: usize,
+) -> Result<Vec<Speeds>> {
+    let mut taken = rates(contenders, work, rounds)?;
+    for sample in taken.iter_mut().flat_map(|speeds| &mut speeds.samples) {
+        *sample = 1e6 / *sample;
+    }
+    Ok(taken)
 }
 
 /// How many calls take about [`TARGET`]; the calls made here warm caches and clock up.
@@ -118,9 +152,14 @@ mod tests {
         }
         let orders: std::collections::BTreeSet<_> = measured.chunks(3).collect();
         assert!(orders.len() > 1, "the order changes");
-        for (speed, expected) in speeds.iter().zip([10.0, 0.1, 2e-5]) {
-            assert_eq!(speed.samples.len(), 9);
-            assert!(speed.samples.iter().all(|sample| (sample / expected - 1.0).abs() < 1e-9));
-        }
+        let are = |speeds: &[Speeds], expected: [f64; 3]| {
+            for (speed, expected) in speeds.iter().zip(expected) {
+                assert_eq!(speed.samples.len(), 9);
+                assert!(speed.samples.iter().all(|sample| (sample / expected - 1.0).abs() < 1e-9));
+            }
+        };
+        are(&speeds, [10.0, 0.1, 2e-5]);
+        are(&rates(&mut contenders, &mut log, 9).unwrap(), [1e10, 1e8, 2e4]);
+        are(&microseconds(&mut contenders, &mut log, 9).unwrap(), [1e-4, 0.01, 50.0]);
     }
 }

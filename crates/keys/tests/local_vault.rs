@@ -97,6 +97,37 @@ fn a_key_wraps_rotates_and_unwraps_with_each_version() {
 }
 
 #[test]
+fn a_batch_is_unwrapped_in_order_and_one_bad_key_does_not_disturb_the_others() {
+    let (_directory, vault) = new_vault();
+    vault.create("invoices").unwrap();
+    let payloads: Vec<Vec<u8>> = (0..12).map(|n| vec![n; 40]).collect();
+    let mut wrapped: Vec<Vec<u8>> =
+        payloads.iter().map(|payload| wrap(&vault, "invoices", payload).1).collect();
+    let (id, _) = wrap(&vault, "invoices", b"any");
+    wrapped[7][0] ^= 1;
+    wrapped[9].pop();
+    let wrapped: Vec<&[u8]> = wrapped.iter().map(Vec::as_slice).collect();
+
+    let oaep = Algorithm::RsaOaep256;
+    let unwrapped = vault.unwrap_batch(&id, oaep, &wrapped).unwrap();
+    assert_eq!(unwrapped.len(), wrapped.len());
+    for (n, (result, payload)) in unwrapped.iter().zip(&payloads).enumerate() {
+        match result {
+            Ok(secret) => assert!(secret.expose() == payload && n != 7 && n != 9, "{n}"),
+            Err(VaultError::Key { key, .. }) => assert!(key == id.as_str() && (n == 7 || n == 9)),
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(vault.unwrap_batch(&id, oaep, &[]).unwrap().is_empty());
+
+    let error = vault.unwrap_batch(&id, Algorithm::A256Kw, &wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::Algorithm { .. }), "{error}");
+    let gone = id.as_str().replace("/1", "/2");
+    let error = vault.unwrap_batch(&KeyId::new(&gone).unwrap(), oaep, &wrapped).unwrap_err();
+    assert!(matches!(error, VaultError::VersionMissing { .. }), "{error}");
+}
+
+#[test]
 fn the_directory_holds_what_is_documented_and_nothing_else() {
     let (_directory, vault) = new_vault();
     vault.create("b-key").unwrap();

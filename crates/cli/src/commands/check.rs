@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use strongroom::Error;
-use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, WriteAt};
+use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, Totals, WriteAt};
 use strongroom_keys::LocalVault;
 use zeroize::Zeroizing;
 
@@ -16,14 +16,17 @@ use crate::report::Check;
 use crate::tagged::{self, Source};
 use crate::workers::Workers;
 
-/// Opens `sealed` with another backend than it was sealed with, where there is one, and compares what
-/// comes out with `input`. An input that cannot be read twice is authenticated only.
+/// Opens `sealed`, of whose text `sealing` tells, with another backend than it was sealed with, where
+/// there is one, and compares what comes out with `input`. An input that cannot be read twice is
+/// authenticated only. `header` is the new file of a detached header.
 ///
 /// # Errors
 ///
 /// [`Failure::Check`] when they differ or the document does not open.
 pub(super) fn check(
     sealed: &NewFile,
+    header: Option<&NewFile>,
+    sealing: &Totals,
     input: &Input,
     vault: &LocalVault,
     workers: &Workers,
@@ -40,12 +43,15 @@ pub(super) fn check(
 
     let name = sealed.name();
     let source = Source { file: sealed.file(), name: &name };
-    let header = Header::read_at(&source).map_err(failed)?;
+    let holder = header.unwrap_or(sealed);
+    let parsed = Header::read_at(&Source { file: holder.file(), name: &holder.name() });
+    let parsed = parsed.map_err(failed)?;
     let options = OpenOptions { context: context.clone(), backend, ..OpenOptions::default() };
-    let opener = unlock(&header, vault, &name, &options).map_err(|failure| match failure {
+    let opener = unlock(&parsed, vault, &name, &options).map_err(|failure| match failure {
         Failure::Document { .. } => differs(),
         failure => failure,
     })?;
+    let opener = if header.is_some() { opener.detached() } else { opener };
 
     let compare = Compare { input: Source { file: input.file(), name: input.name() } };
     let (totals, _) = workers
@@ -54,7 +60,7 @@ pub(super) fn check(
             None => opener.verify_file(&source, run),
         })
         .map_err(failed)?;
-    if input.length().is_some_and(|length| length != totals.plaintext_len) {
+    if totals != *sealing {
         return Err(differs());
     }
     Ok(Check {

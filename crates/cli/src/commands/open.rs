@@ -1,19 +1,29 @@
 //! `strongroom open`.
 
-use strongroom::document::OpenOptions;
+use std::io::Write as _;
+use std::ops::Range;
 
-use super::unlock::{known_len, read_header, unlock};
+use strongroom::Error;
+use strongroom::document::{OpenOptions, Opener, Run};
+use zeroize::Zeroizing;
+
+use super::sealed::Sealed;
+use super::unlock::known_len;
 use crate::args::{OpenArgs, opened_name};
 use crate::failure::Failure;
-use crate::input::Input;
-use crate::output::Output;
+use crate::output::{Output, Rules};
+use crate::place::Place;
+use crate::range::ByteRange;
 use crate::report::Report;
-use crate::tagged::{self, Sink, Source};
+use crate::tagged::{Sink, Source};
 use crate::vaults::Location;
 use crate::workers::Workers;
 
 /// Plaintext is for its owner until the owner says otherwise.
 const PLAINTEXT_MODE: u32 = 0o600;
+
+/// How many bytes of a range are in memory at once; at least a chunk.
+const RANGE_AT_ONCE: u64 = 16 << 20;
 
 /// Opens what the arguments name.
 ///
@@ -23,28 +33,123 @@ const PLAINTEXT_MODE: u32 = 0o600;
 pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
     let place = args.output.map_or_else(|| opened_name(&args.input), Ok)?;
-    let input = Input::open(&args.input)?;
+    if args.range.is_some() && args.input == Place::Standard {
+        return Err(range_of_a_stream("standard input"));
+    }
     // Before the output and the vault: a file that is no document is called just that.
-    let header = read_header(&input)?;
-    let output = Output::create(&place, &input, args.force.existing(), PLAINTEXT_MODE)?;
+    let sealed = Sealed::open(&args.input, &args.header)?;
+    let input = sealed.input();
+    if args.range.is_some() && input.length().is_none() {
+        return Err(range_of_a_stream(input.name()));
+    }
+    let rules = Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" };
+    let output = Output::create(&place, &sealed.inputs(), rules)?;
     let workers = Workers::new(&args.run)?;
     let vault = Location::find(args.vault.directory)?.open()?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let opener = unlock(&header, &vault, input.name(), &options)?;
+    let opener = sealed.unlock(&vault, &options)?;
 
     let (file, name) = output.parts();
     let sink = Sink { file, name: &name };
-    let source = Source { file: input.file(), name: input.name() };
-    let (totals, elapsed) = workers
-        .run("opening", known_len(&header), |run| match (&output, input.length()) {
-            (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
-            _ => opener.open_stream(&mut { source }, &mut { sink }, run),
-        })
-        .map_err(|error| tagged::failure(input.name(), error))?;
+    let (bytes, range, elapsed) = match args.range {
+        None => {
+            let source = Source { file: input.file(), name: input.name() };
+            let (totals, elapsed) = workers
+                .run("opening", known_len(sealed.header()), |run| match (&output, input.length()) {
+                    (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
+                    _ => opener.open_stream(&mut { source }, &mut { sink }, run),
+                })
+                .map_err(|error| sealed.failure(error))?;
+            (totals.plaintext_len, None, elapsed)
+        }
+        Some(asked) => {
+            let (opened, elapsed) = workers
+                .run("opening", None, |run| open_range(opener, &sealed, asked, sink, run))
+                .map_err(|error| sealed.failure(error))?;
+            let range = opened?;
+            (range.end - range.start, Some(range), elapsed)
+        }
+    };
     let report = Report {
         output: Some(place.output_name()),
+        range,
         sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
-        ..Report::new("opened", &input, totals.plaintext_len, elapsed, &workers)
+        ..Report::new("opened", input, bytes, elapsed, &workers)
     };
     report.print(place.report_channel(), args.json.enabled)
+}
+
+fn range_of_a_stream(name: &str) -> Failure {
+    Failure::Usage(format!(
+        "--range reads in the middle of a file, and {name} is read from its beginning only; name a \
+         file"
+    ))
+}
+
+/// Writes a part of the plaintext, and tells which, reading no chunk that holds nothing of it. The
+/// inner failure is a range that is not there.
+fn open_range(
+    opener: Opener,
+    sealed: &Sealed,
+    asked: ByteRange,
+    mut sink: Sink<'_>,
+    run: &Run<'_>,
+) -> Result<Result<Range<u64>, Failure>, Error> {
+    let input = sealed.input();
+    let reader = opener.into_reader(Source { file: input.file(), name: input.name() })?;
+    let length = reader.layout().plaintext_len();
+    let Some(range) = asked.within(length) else {
+        return Ok(Err(Failure::BeyondEnd { name: input.name().to_owned(), length }));
+    };
+    let mut piece = Zeroizing::new(Vec::new());
+    for part in pieces(range.clone(), sealed.header().chunk_len().bytes()) {
+        let bytes = part.end - part.start;
+        let too_long = Error::Length { what: "part of a range, in bytes", length: bytes, limit: 0 };
+        piece.resize(usize::try_from(bytes).map_err(|_| too_long)?, 0);
+        reader.read_exact_at(&mut piece, part.start)?;
+        let written = sink.write_all(&piece);
+        written.map_err(|source| Error::Io { doing: "writing the plaintext", source })?;
+        if let Some(progress) = run.progress {
+            progress(bytes);
+        }
+    }
+    Ok(Ok(range))
+}
+
+/// `range` in pieces that end where chunks do, so that no chunk is opened twice.
+fn pieces(range: Range<u64>, chunk_len: u64) -> impl Iterator<Item = Range<u64>> {
+    // Both are powers of two.
+    let length = RANGE_AT_ONCE.max(chunk_len);
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        let end = (start / length + 1).saturating_mul(length).min(range.end);
+        let piece = start..end;
+        start = end;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_up_the_range_and_end_at_chunks() {
+        for chunk_len in [4096, 1 << 20, 16 << 20] {
+            let far = 50 << 20;
+            for range in [0..0, 7..7, 0..1, 5..far, far - 1..far + 1, (32 << 20)..far] {
+                let pieces: Vec<_> = pieces(range.clone(), chunk_len).collect();
+                let mut next = range.start;
+                for piece in &pieces {
+                    assert_eq!(piece.start, next);
+                    assert!(piece.end - piece.start <= RANGE_AT_ONCE);
+                    assert!(piece.end == range.end || piece.end % chunk_len == 0);
+                    next = piece.end;
+                }
+                assert_eq!(next, range.end);
+                let least = (range.end - range.start).div_ceil(RANGE_AT_ONCE);
+                assert!(pieces.len() as u64 <= least + 1);
+            }
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! `strongroom seal`.
 
-use std::io::{self, IsTerminal as _};
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Instant;
 
 use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 
@@ -8,7 +10,7 @@ use super::check::check;
 use crate::args::{SealArgs, sealed_name};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::output::Output;
+use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
 use crate::print;
 use crate::report::Report;
@@ -26,7 +28,13 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let place = args.output.unwrap_or_else(|| sealed_name(&args.input));
     refuse_streams(&place, args.check)?;
     let input = Input::open(&args.input)?;
-    let output = Output::create(&place, &input, args.force.existing(), 0o666 & !umask)?;
+    let rules = Rules { existing: args.force.existing(), mode: 0o666 & !umask, option: "-o" };
+    let output = Output::create(&place, &[&input], rules)?;
+    let detached = args.detach_header.map(Place::Path);
+    let header_rules = Rules { option: "--detach-header", ..rules };
+    let create = |place| Output::create(place, &[&input], header_rules);
+    let header = detached.as_ref().map(create).transpose()?;
+    refuse_same(&output, header.as_ref())?;
     if args.check && matches!(output, Output::Stream { .. }) {
         return Err(no_check(&place));
     }
@@ -43,32 +51,80 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         ..SealOptions::default()
     };
     let failed = |error| tagged::failure(input.name(), error);
-    let length = input.length().map_or(PlaintextLen::Stream, PlaintextLen::Known);
-    let sealer = Sealer::new(length, &[key], &options).map_err(failed)?;
+    let length = match input.length() {
+        Some(length) if !args.stream => PlaintextLen::Known(length),
+        _ => PlaintextLen::Stream,
+    };
+    let mut sealer = Sealer::new(length, &[key], &options).map_err(failed)?;
+    if let Some(header) = &header {
+        let (mut file, name) = header.parts();
+        file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
+        sealer = sealer.detached();
+    }
 
     let (file, name) = output.parts();
     let sink = Sink { file, name: &name };
     let source = Source { file: input.file(), name: input.name() };
     let (totals, elapsed) = workers
-        .run("sealing", input.length(), |run| match (&output, input.length()) {
-            (Output::File(_), Some(_)) => sealer.seal_file(&source, &sink, run),
+        .run("sealing", input.length(), |run| match (&output, length) {
+            (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
             _ => sealer.seal_stream(&mut { source }, &mut { sink }, run),
         })
         .map_err(failed)?;
-    let check = match &output {
-        Output::File(file) if args.check => {
-            Some(check(file, &input, &vault, &workers, &options.context)?)
+    let check = match (&output, &header) {
+        (Output::File(file), None) if args.check => {
+            Some(check(file, None, &totals, &input, &vault, &workers, &options.context)?)
+        }
+        (Output::File(file), Some(Output::File(header))) if args.check => {
+            Some(check(file, Some(header), &totals, &input, &vault, &workers, &options.context)?)
         }
         _ => None,
     };
     let report = Report {
         output: Some(place.output_name()),
-        sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
+        header: detached.as_ref().map(Place::output_name),
+        sync_seconds: publish(output, header, rules.existing)?,
         key: Some(key_id),
         check,
         ..Report::new("sealed", &input, totals.plaintext_len, elapsed, &workers)
     };
     report.print(place.report_channel(), args.json.enabled)
+}
+
+/// Gives the header's file its name, then the document; tells how long that took.
+///
+/// A document without its header is lost, a header without its document is litter: it goes first, and
+/// away again where the document gets no name.
+fn publish(
+    output: Output,
+    header: Option<Output>,
+    existing: Existing,
+) -> Result<Option<f64>, Failure> {
+    let started = Instant::now();
+    let mut made = None;
+    if let Some(header) = header {
+        if let Output::File(file) = &header {
+            made = Some(file.path().to_owned());
+        }
+        header.publish()?;
+    }
+    let published = output.publish();
+    if let (Err(_), Existing::Keep, Some(path)) = (&published, existing, made) {
+        // It was made a moment ago. Best effort.
+        let _ = fs::remove_file(path);
+    }
+    Ok(published?.map(|_| started.elapsed().as_secs_f64()))
+}
+
+/// Refuses a header that would take the document's place.
+fn refuse_same(output: &Output, header: Option<&Output>) -> Result<(), Failure> {
+    match header {
+        Some(header) if header.is_same_file(output)? => Err(Failure::Usage(format!(
+            "{} is to be the header and the document at once; give --detach-header another name",
+            header.parts().1
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses what the command line alone shows to be impossible or a mishap.

@@ -4,23 +4,10 @@ use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState};
 use strongroom::secret::SecretVec;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalKeyId;
 use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::local_vault::{LocalKeyId, VaultId};
 
 use crate::failure::Failure;
-use crate::input::Input;
-use crate::tagged::{self, Source};
-
-/// The header of the sealed document `input`, which stands at its body then.
-///
-/// # Errors
-///
-/// [`Failure::Document`] when `input` does not begin with one; [`Failure::Read`] when it cannot be
-/// read.
-pub(super) fn read_header(input: &Input) -> Result<Header, Failure> {
-    let mut source = Source { file: input.file(), name: input.name() };
-    Header::read(&mut source).map_err(|error| tagged::failure(input.name(), error))
-}
 
 /// The length of the plaintext in bytes, where the header says it.
 pub(super) fn known_len(header: &Header) -> Option<u64> {
@@ -58,24 +45,43 @@ pub(super) fn unlock(
     name: &str,
     options: &OpenOptions,
 ) -> Result<Opener, Failure> {
-    let document = |source| Failure::Document { name: name.to_owned(), source };
-    header.unlock_by(options, |recipient| unwrap(recipient, vault)).map_err(|refusal| match refusal
-    {
-        Refusal::Vault(error) => error.into(),
-        Refusal::Engine(Error::NoKey { wrapped_with }) => Failure::NoKey {
-            name: name.to_owned(),
-            vault: vault.path().to_owned(),
-            id: vault.id().to_string(),
-            wrapped_with,
-        },
-        Refusal::Engine(error) => document(error),
-    })
+    header
+        .unlock_by(options, |recipient| unwrap(recipient, vault))
+        .map_err(|refusal| refusal.failure(vault, name))
 }
 
 /// Why a recipient's key does not open a document.
-enum Refusal {
+pub(super) enum Refusal {
     Engine(Error),
     Vault(LocalVaultError),
+}
+
+impl Refusal {
+    /// As a failure of the document `name` with the keys of `vault`.
+    pub(super) fn failure(self, vault: &LocalVault, name: &str) -> Failure {
+        match self {
+            Self::Vault(error) => error.into(),
+            Self::Engine(Error::NoKey { wrapped_with }) => Failure::NoKey {
+                name: name.to_owned(),
+                vault: vault.path().to_owned(),
+                id: vault.id().to_string(),
+                wrapped_with,
+            },
+            Self::Engine(source) => Failure::Document { name: name.to_owned(), source },
+        }
+    }
+}
+
+impl From<LocalVaultError> for Refusal {
+    fn from(error: LocalVaultError) -> Self {
+        match error {
+            // A wrapped key that was changed, as anything else that was changed.
+            LocalVaultError::Key { source: source @ Error::Authentication, .. } => {
+                Self::Engine(source)
+            }
+            error => Self::Vault(error),
+        }
+    }
 }
 
 impl From<Error> for Refusal {
@@ -85,18 +91,16 @@ impl From<Error> for Refusal {
 }
 
 /// What the vault makes of a recipient; `None` for one that is not its own.
-fn unwrap(recipient: &Recipient, vault: &LocalVault) -> Option<Result<SecretVec, Refusal>> {
-    let id = LocalKeyId::parse(recipient.key_id()).ok()?;
+pub(super) fn unwrap(
+    recipient: &Recipient,
+    vault: &LocalVault,
+) -> Option<Result<SecretVec, Refusal>> {
+    own_id(recipient, vault.id())?;
     let algorithm = recipient.algorithm()?;
-    if id.vault() != vault.id() {
-        return None;
-    }
-    let unwrapped = vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped());
-    Some(unwrapped.map_err(|error| match error {
-        // A wrapped key that was changed, as anything else that was changed.
-        LocalVaultError::Key { source: source @ Error::Authentication, .. } => {
-            Refusal::Engine(source)
-        }
-        error => Refusal::Vault(error),
-    }))
+    Some(vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped()).map_err(Refusal::from))
+}
+
+/// The id of a recipient's key, if it is one of the vault `vault`.
+pub(super) fn own_id(recipient: &Recipient, vault: &VaultId) -> Option<LocalKeyId> {
+    LocalKeyId::parse(recipient.key_id()).ok().filter(|id| id.vault() == vault)
 }

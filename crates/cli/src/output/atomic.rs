@@ -63,6 +63,11 @@ impl AtomicFile {
         &self.file
     }
 
+    /// The directory that it is to be in, and its name there.
+    pub(super) fn destination(&self) -> (&File, &OsStr) {
+        (&self.directory, &self.name)
+    }
+
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
     /// from a file that has it, else that is an error of the kind `AlreadyExists`.
     pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes};
+use crate::home::{Done, Home, PROGRAM, bytes, wait_until_written};
 
 const OTHER_FILE: &str = "give a file that strongroom has sealed, in full";
 
@@ -116,7 +116,13 @@ fn a_damaged_copy_of_the_recipients_is_mended_and_told() {
         let words = format!(
             "the {copy} copy of the recipients in its header is damaged, and the other one serves"
         );
-        assert_eq!(verified.stderr, format!("warning: damaged.sealed: {words}\n"));
+        assert_eq!(
+            verified.stderr,
+            format!(
+                "warning: damaged.sealed: {words}; write both anew with: strongroom rewrap \
+                 damaged.sealed\n"
+            )
+        );
         let verified = home.run(["verify", "damaged.sealed", "--json"]).succeeds();
         let report: serde_json::Value = serde_json::from_str(verified.text()).unwrap();
         assert_eq!(report["mended"], words);
@@ -324,18 +330,13 @@ fn an_input_that_changes_while_it_is_sealed() {
     let home = Home::with_vault();
     let file = File::create(home.path("plain")).unwrap();
     file.set_len(64 << 20).unwrap();
-    let child = home
+    let mut child = home
         .command(["seal", "plain", "--threads", "1", "--backend", "software"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     // Shorter than it was: whether it is seen at the first missing byte or at the end.
-    let wchar = format!("/proc/{}/io", child.id());
-    while !fs::read_to_string(&wchar).is_ok_and(|io| {
-        io.lines().any(|line| {
-            line.strip_prefix("wchar: ").is_some_and(|bytes| bytes.parse::<u64>().unwrap() > 4096)
-        })
-    }) {}
+    wait_until_written(&mut child, 4097);
     file.set_len(1 << 20).unwrap();
     Done::of(&child.wait_with_output().unwrap()).fails_with(
         "plain: the input changed while it was read: it had 67108864 bytes at first; try again when \

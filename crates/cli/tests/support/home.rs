@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 use tempfile::TempDir;
@@ -123,6 +123,18 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// How many bytes the process `id` has given to `write` and its like; a dead one tells until it is
+/// waited for.
+pub(crate) fn written(id: u32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
+
+/// Waits until `child` has written `bytes` or has ended.
+pub(crate) fn wait_until_written(child: &mut Child, bytes: u64) {
+    while written(child.id()) < bytes && child.try_wait().unwrap().is_none() {}
+}
+
 /// Bytes that do not repeat with any chunk's length.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -135,6 +147,28 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// `text` with a `#` for each fraction, each RFC 3339 time and each string of 64 hexadecimal digits.
+fn without_figures(text: &str) -> String {
+    let part_of_figure = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+    let mut left = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| !part_of_figure(c)).unwrap_or(rest.len());
+        let (word, next) = rest.split_at(length.max(first.len_utf8()));
+        let stem = word.trim_matches(['.', ':']);
+        let is_fraction = stem.contains(['.', 'e']) && stem.parse::<f64>().is_ok();
+        let is_time = stem.len() == 20 && stem.ends_with('Z') && stem.contains('T');
+        let is_hash = stem.len() == 64 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_fraction || is_time || is_hash {
+            left.push_str(&word.replacen(stem, "#", 1));
+        } else {
+            left.push_str(word);
+        }
+        rest = next;
+    }
+    left
 }
 
 /// What a run of the program came to.
@@ -159,12 +193,43 @@ impl Done {
         std::str::from_utf8(&self.stdout).unwrap()
     }
 
+    /// The exit code, standard output and standard error as one text, with a `#` for each figure that is
+    /// another one in each run: times, speeds, salts and tags, and the vault's id and place.
+    pub(crate) fn golden(&self, home: &Home) -> String {
+        let vault = home.default_vault();
+        let mut text = format!("{:?}\n{}", self.code.unwrap(), self.text());
+        if !self.stderr.is_empty() {
+            text = format!("{text}--\n{}", self.stderr);
+        }
+        text = text.replace(vault.to_str().unwrap(), "VAULT");
+        if let Ok(manifest) = fs::read_to_string(vault.join("vault.json")) {
+            let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+            text = text.replace(manifest["id"].as_str().unwrap(), "ID");
+        }
+        without_figures(&text)
+    }
+
+    /// The one line of JSON on standard output.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.text().lines().count(), 1, "{}", self.text());
+        serde_json::from_str(self.text()).unwrap()
+    }
+
     /// Asserts success, and nothing on standard error but notes and a last line.
     #[track_caller]
     pub(crate) fn succeeds(self) -> Self {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         assert!(!self.stderr.contains("error:"), "{}", self.stderr);
         self
+    }
+
+    /// Asserts that the command line was refused, with words that tell what to do.
+    #[track_caller]
+    pub(crate) fn is_refused_with(&self, words: &str) {
+        assert_eq!(self.code, Some(2), "{}", self.stderr);
+        assert!(self.stderr.contains(words), "{}", self.stderr);
+        assert!(self.stdout.is_empty());
     }
 
     /// Asserts that it failed with one sentence, `error: SENTENCE`, and printed nothing else.

@@ -4,24 +4,16 @@
 //! gives both times: until the tool is done, and until the output is safe. `strongroom` syncs by
 //! itself; its report says how long that took.
 
-mod tool;
+use anyhow::{Result, ensure};
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::Instant;
-
-use anyhow::{Context as _, Result, ensure};
-
+use super::files;
+use super::tool::{self, Times, Tool, tools};
 use crate::args::FileArgs;
-use crate::buffer::Buffer;
-use crate::clock::children_time;
 use crate::peer::Operation;
 use crate::report::chart::{Chart, Kind, Panel, Shape};
 use crate::report::{Case, Report, Unit};
 use crate::rounds::Speeds;
 use crate::size;
-use tool::{Tool, tools};
 
 /// What is counted of one run.
 const COUNTS: [&str; 3] = ["done", "safe on the device", "processor time"];
@@ -35,13 +27,9 @@ type Seconds = [f64; COUNTS.len()];
 ///
 /// A tool's; the system's; an opened file that differs.
 pub(super) fn run(args: &FileArgs) -> Result<()> {
-    let parent = args.dir.clone().unwrap_or_else(std::env::temp_dir);
-    let folder = tempfile::Builder::new()
-        .prefix("strongroom-compare-")
-        .tempdir_in(&parent)
-        .with_context(|| format!("making a folder in {}", parent.display()))?;
+    let folder = files::folder(args.dir.as_deref())?;
     let plain = folder.path().join("plain");
-    write_plain(&plain, args.size)?;
+    files::write_plain(&plain, args.size)?;
     let tools = tools(args, folder.path(), &plain)?;
 
     let title = format!("A warm file of {}, sealed and opened", size::display(args.size));
@@ -53,7 +41,7 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
     for tool in &tools {
         tool.run()?;
         if tool.operation == Some(Operation::Open) {
-            ensure!(same(&plain, &tool.output)?, "{} did not give the file back", tool.name);
+            ensure!(files::same(&plain, &tool.output)?, "{} did not give the file back", tool.name);
         }
     }
     let mut seconds = vec![Vec::new(); tools.len()];
@@ -61,7 +49,8 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
     for _ in 0..args.common.rounds {
         fastrand::shuffle(&mut order);
         for &turn in &order {
-            seconds[turn].push(measure(&tools[turn])?);
+            let Times { done, safe, processor } = tools[turn].measure()?;
+            seconds[turn].push([done, safe, processor].map(|time| time.as_secs_f64()));
         }
     }
     for (count, title) in COUNTS.iter().enumerate() {
@@ -85,53 +74,6 @@ fn kind(name: &str) -> Kind {
         "strongroom" => Kind::Ours,
         "cp" => Kind::Yardstick,
         _ => Kind::Peer,
-    }
-}
-
-fn write_plain(path: &Path, length: usize) -> Result<()> {
-    let mut file = File::create(path)?;
-    let buffer = Buffer::new(length.min(64 << 20));
-    let mut left = length;
-    while left > 0 {
-        let part = left.min(buffer.bytes().len());
-        file.write_all(&buffer.bytes()[..part])?;
-        left -= part;
-    }
-    file.sync_all()?;
-    Ok(())
-}
-
-/// Whether two files have the same bytes.
-fn same(one: &Path, other: &Path) -> Result<bool> {
-    Ok(fs::read(one)? == fs::read(other)?)
-}
-
-/// One run of one tool, after everything written before is on its device.
-fn measure(tool: &Tool) -> Result<Seconds> {
-    remove(&tool.output)?;
-    rustix::fs::sync();
-    let before = children_time()?;
-    let start = Instant::now();
-    let own_sync = tool.run()?;
-    let wall = start.elapsed();
-    let processor = children_time()?.saturating_sub(before);
-    let (done, safe) = if let Some(sync) = own_sync {
-        (wall.saturating_sub(sync), wall)
-    } else {
-        let start = Instant::now();
-        File::open(&tool.output)?.sync_all()?;
-        (wall, wall + start.elapsed())
-    };
-    Ok([done.as_secs_f64(), safe.as_secs_f64(), processor.as_secs_f64()])
-}
-
-/// Takes a file away, if it is there.
-fn remove(path: &PathBuf) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 

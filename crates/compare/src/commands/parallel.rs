@@ -6,14 +6,14 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use strongroom::document::{Header, OpenOptions, PlaintextLen, SealOptions, Sealer};
+use strongroom::document::{Header, SealOptions};
 use strongroom::gcm::Aes256Gcm;
-use strongroom::secret::Secret;
-use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 
 use crate::args::ParallelArgs;
 use crate::buffer::Buffer;
+use crate::chunks::DOCUMENT_CHUNK;
 use crate::cores;
+use crate::keys::Keys;
 use crate::memory::{COPY, XOR};
 use crate::peer::KEY;
 use crate::report::chart::{Chart, Kind, Panel, Shape};
@@ -22,9 +22,6 @@ use crate::rounds::{Contender, Speeds, measure};
 use crate::size;
 use crate::statistics::{Ratio, quotients};
 use crate::yardstick::{Yardstick, xor_sweep};
-
-/// What one thread takes at a time, as a document's default chunk.
-const CHUNK: usize = 1 << 20;
 
 const COLUMNS: [&str; 3] = ["to one thread", "of the yardstick's scaling", "to XOR in place"];
 
@@ -93,25 +90,17 @@ fn pool(threads: usize, cores: &[usize]) -> Result<ThreadPool> {
 
 fn one_length(pools: &[ThreadPool], length: usize, rounds: usize) -> Result<Vec<Speeds>> {
     let plain = Buffer::new(length);
-    let document = sealer(length)?.seal_slice(plain.bytes())?;
+    let keys = Keys::aes()?;
+    let document = keys.sealer(1, length, &SealOptions::default())?.seal_slice(plain.bytes())?;
     let scratch = Buffer::new(document.len());
     let mut texts = Texts { plain, document, scratch };
     let mut contenders = Vec::new();
     for pool in pools {
-        contenders.extend(documents(pool, length));
+        contenders.extend(documents(pool, &keys, length));
         contenders.push(in_place(pool, length));
         contenders.extend(yardsticks(pool, length));
     }
     measure(&mut contenders, &mut texts, rounds)
-}
-
-fn sealer(length: usize) -> Result<Sealer> {
-    let key = WrappingKey::aes(key_id()?, Secret::copy_from(&KEY));
-    Ok(Sealer::new(PlaintextLen::Known(length as u64), &[key], &SealOptions::default())?)
-}
-
-fn key_id() -> Result<KeyId> {
-    Ok(KeyId::new("compare/key/1")?)
 }
 
 /// The contender's name on that pool.
@@ -121,28 +110,26 @@ fn named(name: &str, pool: &ThreadPool) -> String {
 }
 
 /// Whole documents: sealed with all that belongs to one (keys, header), and opened.
-fn documents(pool: &ThreadPool, length: usize) -> [Contender<'_, Texts>; 2] {
+fn documents<'c>(pool: &'c ThreadPool, keys: &'c Keys, length: usize) -> [Contender<'c, Texts>; 2] {
     let bytes = length as u64;
     let seal = move |texts: &mut Texts, calls| {
         let Texts { plain, scratch, .. } = texts;
         let start = Instant::now();
         for _ in 0..calls {
             pool.install(|| {
-                anyhow::Ok(sealer(length)?.seal_into(plain.bytes(), scratch.bytes_mut())?)
+                let sealer = keys.sealer(1, length, &SealOptions::default())?;
+                anyhow::Ok(sealer.seal_into(plain.bytes(), scratch.bytes_mut())?)
             })?;
         }
         Ok(start.elapsed())
     };
     let open = move |texts: &mut Texts, calls| {
         let Texts { document, scratch, .. } = texts;
-        let key = UnwrappingKey::aes(key_id()?, Secret::copy_from(&KEY));
         let start = Instant::now();
         for _ in 0..calls {
             pool.install(|| {
-                let header = Header::parse(document)?;
-                let opener =
-                    header.unlock_with(std::slice::from_ref(&key), &OpenOptions::default())?;
-                opener.open_into(document, &mut scratch.bytes_mut()[..length])
+                let opener = keys.opener(1, &Header::parse(document)?)?;
+                anyhow::Ok(opener.open_into(document, &mut scratch.bytes_mut()[..length])?)
             })?;
         }
         Ok(start.elapsed())
@@ -163,7 +150,7 @@ fn in_place(pool: &ThreadPool, length: usize) -> Contender<'_, Texts> {
             let start = Instant::now();
             for _ in 0..calls {
                 pool.install(|| {
-                    texts.plain.bytes_mut().par_chunks_mut(CHUNK).enumerate().try_for_each(
+                    texts.plain.bytes_mut().par_chunks_mut(DOCUMENT_CHUNK).enumerate().try_for_each(
                         |(index, chunk)| {
                             // The nonces of a document.
                             let mut nonce = [0; 12];
@@ -185,7 +172,9 @@ fn yardsticks(pool: &ThreadPool, length: usize) -> Vec<Contender<'_, Texts>> {
         Contender::new(named(XOR, pool), bytes, move |texts: &mut Texts, calls| {
             let start = Instant::now();
             for _ in 0..calls {
-                pool.install(|| texts.plain.bytes_mut().par_chunks_mut(CHUNK).for_each(xor_sweep));
+                pool.install(|| {
+                    texts.plain.bytes_mut().par_chunks_mut(DOCUMENT_CHUNK).for_each(xor_sweep);
+                });
             }
             Ok(start.elapsed())
         }),
@@ -194,8 +183,8 @@ fn yardsticks(pool: &ThreadPool, length: usize) -> Vec<Contender<'_, Texts>> {
             let start = Instant::now();
             for _ in 0..calls {
                 pool.install(|| {
-                    let chunks = plain.bytes().par_chunks(CHUNK);
-                    let copies = scratch.bytes_mut()[..length].par_chunks_mut(CHUNK);
+                    let chunks = plain.bytes().par_chunks(DOCUMENT_CHUNK);
+                    let copies = scratch.bytes_mut()[..length].par_chunks_mut(DOCUMENT_CHUNK);
                     chunks.zip(copies).for_each(|(chunk, copy)| copy.copy_from_slice(chunk));
                 });
             }

@@ -48,7 +48,7 @@ impl MemoryAudit {
 impl AuditSink for MemoryAudit {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(AuditError { reason: "the test says so".to_owned() });
+            return Err(AuditError::Unwritable { reason: "the test says so".to_owned() });
         }
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
         Ok(())

@@ -1,0 +1,217 @@
+//! What `rewrap` says: a line a file and a count, or one JSON document.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use strongroom::document::Recipient;
+
+use super::{Job, ids};
+use crate::failure::Failure;
+use crate::print::{self, Channel};
+
+/// What became of a file whose header is whole now.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    word: &'static str,
+    from: Vec<String>,
+    to: Vec<String>,
+    in_place: Option<bool>,
+}
+
+impl Outcome {
+    /// It was as asked, and nothing was written.
+    pub(super) fn unchanged(recipients: &[Recipient]) -> Self {
+        let ids = ids(recipients);
+        Self { word: UNCHANGED, from: ids.clone(), to: ids, in_place: None }
+    }
+
+    /// Its header was written; `mended`: for the sake of its two copies alone.
+    pub(super) fn written(
+        from: Vec<String>,
+        to: Vec<String>,
+        in_place: bool,
+        mended: bool,
+    ) -> Self {
+        let word = if mended { MENDED } else { REWRAPPED };
+        Self { word, from, to, in_place: Some(in_place) }
+    }
+}
+
+const UNCHANGED: &str = "unchanged";
+const MENDED: &str = "mended";
+const REWRAPPED: &str = "rewrapped";
+const FAILED: &str = "failed";
+
+/// What is printed of one file.
+#[derive(Debug, Serialize)]
+pub(super) struct FileReport {
+    path: String,
+    /// `rewrapped`, `mended`, `unchanged` or `failed`.
+    outcome: &'static str,
+    /// The ids of the keys of its recipients before.
+    from: Vec<String>,
+    /// And now.
+    to: Vec<String>,
+    /// Whether the file is the same and its header was written where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_place: Option<bool>,
+    bytes_read: u64,
+    bytes_written: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl FileReport {
+    /// Of a file that is as asked now.
+    pub(super) fn done(job: &Job, outcome: Outcome) -> Self {
+        let Outcome { word, from, to, in_place } = outcome;
+        Self { outcome: word, from, to, in_place, ..Self::new(job) }
+    }
+
+    /// Of a file that is not.
+    pub(super) fn failed(job: &Job, failure: &Failure) -> Self {
+        Self { error: Some(failure.to_string()), ..Self::new(job) }
+    }
+
+    fn new(job: &Job) -> Self {
+        Self {
+            path: job.name.clone(),
+            outcome: FAILED,
+            from: Vec::new(),
+            to: Vec::new(),
+            in_place: None,
+            bytes_read: job.counts.read(),
+            bytes_written: job.counts.written(),
+            error: None,
+        }
+    }
+
+    fn sentence(&self) -> String {
+        let path = &self.path;
+        let place = if self.in_place == Some(true) { "in place" } else { "in a new file" };
+        match self.outcome {
+            UNCHANGED => format!("{path} is wrapped as asked already; left as it is"),
+            MENDED => {
+                format!("mended {path} {place}: both copies of its recipients are written anew")
+            }
+            _ => {
+                let without = |ids: &[String], others: &[String]| {
+                    let left: Vec<&str> =
+                        ids.iter().filter(|id| !others.contains(id)).map(String::as_str).collect();
+                    left.join(", ")
+                };
+                let (gone, come) = (without(&self.from, &self.to), without(&self.to, &self.from));
+                let come = if come.is_empty() { self.to.join(", ") } else { come };
+                format!("rewrapped {path} {place}: from {gone} to {come}")
+            }
+        }
+    }
+}
+
+/// All files of a run.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    operation: &'static str,
+    rewrapped: usize,
+    mended: usize,
+    unchanged: usize,
+    failed: usize,
+    bytes_read: u64,
+    bytes_written: u64,
+    seconds: f64,
+    files: Vec<FileReport>,
+    #[serde(skip)]
+    json: bool,
+    #[serde(skip)]
+    expected: usize,
+    /// The failure of the only file.
+    #[serde(skip)]
+    alone: Option<Failure>,
+    /// Why lines were not printed.
+    #[serde(skip)]
+    unprinted: Option<Failure>,
+}
+
+impl Summary {
+    /// For `expected` files.
+    pub(super) fn new(expected: usize, json: bool) -> Self {
+        Self {
+            operation: REWRAPPED,
+            rewrapped: 0,
+            mended: 0,
+            unchanged: 0,
+            failed: 0,
+            bytes_read: 0,
+            bytes_written: 0,
+            seconds: 0.0,
+            files: Vec::new(),
+            json,
+            expected,
+            alone: None,
+            unprinted: None,
+        }
+    }
+
+    /// Counts a file that is as asked now, and prints its line. Where nobody reads it the other files
+    /// come first.
+    pub(super) fn add(&mut self, file: FileReport) {
+        match file.outcome {
+            UNCHANGED => self.unchanged += 1,
+            MENDED => self.mended += 1,
+            _ => self.rewrapped += 1,
+        }
+        if !self.json && self.unprinted.is_none() {
+            self.unprinted = print::line(Channel::Output, &file.sentence()).err();
+        }
+        self.keep(file);
+    }
+
+    /// Counts a file that is not, and prints why where it is one of several.
+    pub(super) fn add_failed(&mut self, file: FileReport, failure: Failure) {
+        self.failed += 1;
+        if self.expected == 1 {
+            self.alone = Some(failure);
+        } else {
+            print::notice("error", &failure.to_string());
+        }
+        self.keep(file);
+    }
+
+    /// Prints the count.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the only file; [`Failure::SomeNotRewrapped`] when there were some;
+    /// [`Failure::Print`] when all went well and nobody read it.
+    pub(super) fn finish(mut self, elapsed: Duration) -> Result<(), Failure> {
+        self.seconds = elapsed.as_secs_f64();
+        let printed = match self.unprinted.take() {
+            Some(failure) => Err(failure),
+            None if self.json => print::json(Channel::Output, &self),
+            None if self.expected > 1 => print::line(Channel::Output, &self.count()),
+            None => Ok(()),
+        };
+        match (self.alone, self.failed) {
+            (Some(failure), _) => Err(failure),
+            (None, 0) => printed,
+            (None, failed) => Err(Failure::SomeNotRewrapped { failed, files: self.expected }),
+        }
+    }
+
+    fn keep(&mut self, file: FileReport) {
+        self.bytes_read += file.bytes_read;
+        self.bytes_written += file.bytes_written;
+        if self.json {
+            self.files.push(file);
+        }
+    }
+
+    fn count(&self) -> String {
+        let Self { expected, rewrapped, mended, unchanged, failed, .. } = self;
+        let Self { bytes_read, bytes_written, seconds, .. } = self;
+        format!(
+            "{expected} files: {rewrapped} rewrapped, {mended} mended, {unchanged} left as they are, \
+             {failed} failed; {bytes_read} bytes read and {bytes_written} written in {seconds:.3} s"
+        )
+    }
+}

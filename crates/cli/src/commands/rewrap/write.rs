@@ -1,0 +1,146 @@
+//! A new header for a file: in place, or in a new file that takes the old one's name.
+
+use std::collections::HashSet;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{Gid, Uid};
+use strongroom::Error;
+use strongroom::document::{Header, Rewrap};
+
+use crate::counted::{Counted, Counts};
+use crate::failure::Failure;
+use crate::output::{Existing, NewFile, Rules, parent, sweep};
+use crate::tagged;
+
+/// What became of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// Its header is rewritten where it was.
+    InPlace,
+    /// A new file has its name.
+    NewFile,
+    /// Nothing: it has another header by now than the one that was read.
+    ChangedMeanwhile,
+}
+
+/// Directories that were swept in this run.
+#[derive(Debug, Default)]
+pub(super) struct Swept(Mutex<HashSet<PathBuf>>);
+
+impl Swept {
+    /// Removes what killed runs left beside `target`, once a directory.
+    fn sweep(&self, target: &Path) {
+        let mut swept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if swept.insert(parent(target).to_owned()) {
+            sweep(target);
+        }
+    }
+}
+
+/// Gives the file at `path` the header of `rewrap`, durably, with its lock held. Messages call it
+/// `name`.
+///
+/// # Errors
+///
+/// [`Failure::Rewrap`] when it cannot be written; then the old or the new recipients open it.
+pub(super) fn write(
+    path: &Path,
+    name: &str,
+    rewrap: &Rewrap,
+    counts: &Counts,
+    swept: &Swept,
+) -> Result<Written, Failure> {
+    let in_place = rewrap.header().slots().len() == 2 && rewrap.fits();
+    let failed = |source| Failure::Rewrap { name: name.to_owned(), source };
+    let file = File::options().read(true).write(in_place).open(path).map_err(failed)?;
+    lock(&file).map_err(failed)?;
+    // Whoever held the lock before may have given the name to a new file.
+    if !is_at(&file, path) {
+        return Ok(Written::ChangedMeanwhile);
+    }
+    let counted = Counted { file: &file, name, counts };
+    let engine = |error| tagged::failure(name, error).into_rewrap(name);
+    if !in_place {
+        if Header::read_at(&counted).map_err(engine)? != *rewrap.header() {
+            return Ok(Written::ChangedMeanwhile);
+        }
+        replace(path, &counted, rewrap, swept)?;
+        return Ok(Written::NewFile);
+    }
+    match rewrap.write_in_place(&counted) {
+        Ok(()) => Ok(Written::InPlace),
+        Err(Error::Argument { .. })
+            if Header::read_at(&counted).map_err(engine)? != *rewrap.header() =>
+        {
+            Ok(Written::ChangedMeanwhile)
+        }
+        Err(error) => Err(engine(error)),
+    }
+}
+
+/// Waits for the lock of `file`, which goes with it. A file system without locks gives none.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(_) => file.lock(),
+    }
+}
+
+/// Whether `path` still names `file`.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => identity(open) == identity(named),
+        _ => false,
+    }
+}
+
+/// Writes header and body to a new file, which takes the name, owner and permissions of the old one.
+fn replace(path: &Path, old: &Counted<'_>, rewrap: &Rewrap, swept: &Swept) -> Result<(), Failure> {
+    let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
+    // What a link points to is replaced, not the link.
+    let target = fs::canonicalize(path).map_err(failed)?;
+    let metadata = old.file.metadata().map_err(failed)?;
+    swept.sweep(&target);
+    let mode = metadata.permissions().mode() & 0o777;
+    let rules = Rules { existing: Existing::Replace, mode, option: "" };
+    let new = NewFile::create(&target, path, rules).map_err(|made| made.into_rewrap(old.name))?;
+    let header = rewrap
+        .to_header()
+        .map_err(|error| tagged::failure(old.name, error).into_rewrap(old.name))?;
+
+    let copied = copy(&header, rewrap.header().len() as u64, old, &new).map_err(failed)?;
+    if copied != metadata.len().saturating_sub(rewrap.header().len() as u64) {
+        let changed = io::Error::other("its length changed while it was copied");
+        return Err(failed(changed));
+    }
+    keep_owner(&metadata, new.file()).map_err(failed)?;
+    new.publish().map_err(|published| published.into_rewrap(old.name))
+}
+
+/// Writes `header`, and behind it what `old` has from byte `start` on; tells the length of that.
+fn copy(header: &[u8], start: u64, old: &Counted<'_>, new: &NewFile) -> io::Result<u64> {
+    new.file().write_all(header)?;
+    let (mut from, mut to) = (old.file, new.file());
+    from.seek(SeekFrom::Start(start))?;
+    let copied = io::copy(&mut from, &mut to)?;
+    old.counts.add_read(copied);
+    old.counts.add_written(copied + header.len() as u64);
+    Ok(copied)
+}
+
+/// A file that changed hands would be closed to its owner.
+fn keep_owner(old: &fs::Metadata, new: &File) -> io::Result<()> {
+    let made = new.metadata()?;
+    let owner = (made.uid() != old.uid()).then(|| Uid::from_raw(old.uid()));
+    let group = (made.gid() != old.gid()).then(|| Gid::from_raw(old.gid()));
+    if owner.is_some() || group.is_some() {
+        rustix::fs::fchown(new, owner, group)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! A file that is changed in place, and how much of it was read and written.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strongroom::document::{Durable, ReadAt, WriteAt};
+
+use crate::tagged::{Sink, Source};
+
+/// Bytes read and written.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    read: AtomicU64,
+    written: AtomicU64,
+}
+
+impl Counts {
+    /// Bytes that were read.
+    pub(crate) fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were written.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// `bytes` more were read.
+    pub(crate) fn add_read(&self, bytes: u64) {
+        self.read.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// `bytes` more were written.
+    pub(crate) fn add_written(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A file that counts what is read and written, and remembers in an error which side it was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted<'a> {
+    /// The file itself.
+    pub(crate) file: &'a File,
+    /// How messages call it.
+    pub(crate) name: &'a str,
+    /// Where it is counted.
+    pub(crate) counts: &'a Counts,
+}
+
+impl ReadAt for Counted<'_> {
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let Self { file, name, counts } = *self;
+        Source { file, name }.read_exact_at(buffer, offset)?;
+        counts.add_read(buffer.len() as u64);
+        Ok(())
+    }
+
+    fn byte_len(&self) -> io::Result<u64> {
+        Source { file: self.file, name: self.name }.byte_len()
+    }
+}
+
+impl WriteAt for Counted<'_> {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let Self { file, name, counts } = *self;
+        Sink { file, name }.write_all_at(bytes, offset)?;
+        counts.add_written(bytes.len() as u64);
+        Ok(())
+    }
+}
+
+impl Durable for Counted<'_> {
+    fn sync(&self) -> io::Result<()> {
+        Sink { file: self.file, name: self.name }.sync()
+    }
+}

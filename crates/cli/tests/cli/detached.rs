@@ -1,0 +1,207 @@
+//! A header that is kept apart from its document.
+
+use std::fs;
+
+use strongroom::document::Header;
+
+use crate::home::{Home, bytes};
+
+const NOT_HERE: &str = "no header follows its first 128 bytes: it is kept in a file of its own, or \
+                        damaged";
+
+/// A home with `plain`, sealed into `body` and `head`.
+fn sealed(length: usize) -> Home {
+    let home = Home::with_vault();
+    home.write("plain", &bytes(length));
+    let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--chunk-size", "4KiB"];
+    home.run(seal).succeeds();
+    home
+}
+
+#[test]
+fn both_parts_together_open_in_every_way() {
+    for length in [0, 1, 4096, 50_000] {
+        let home = sealed(length);
+        let (plain, body, head) = (home.read("plain"), home.read("body"), home.read("head"));
+        assert_eq!(head.len(), Header::parse(&head).unwrap().len());
+        assert_eq!(body[..128], head[..128]);
+        assert_eq!(body.len(), 128 + length + 16 * length.div_ceil(4096).max(1));
+
+        home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+        assert_eq!(home.read("back"), plain);
+        let piped = home.run(["open", "body", "--header", "head", "-o", "-"]).succeeds();
+        assert_eq!(piped.stdout, plain);
+        let piped = home.pipe(["open", "-", "--header", "head"], &body).succeeds();
+        assert_eq!(piped.stdout, plain);
+        let piped = home.pipe(["open", "body", "--header", "-", "-o", "-"], &head).succeeds();
+        assert_eq!(piped.stdout, plain);
+        home.run(["verify", "body", "--header", "head"]).succeeds();
+        home.pipe(["verify", "-", "--header", "head"], &body).succeeds();
+    }
+}
+
+#[test]
+fn pipes_have_detached_headers_too() {
+    let home = Home::with_vault();
+    let plain = bytes(100_000);
+    let seal = ["seal", "-", "--detach-header", "head", "--chunk-size", "4KiB"];
+    let done = home.pipe(seal, &plain).succeeds();
+    let words = "sealed standard input to standard output and its header to head: 100000 bytes in ";
+    assert!(done.stderr.starts_with(words), "{}", done.stderr);
+    home.write("body", &done.stdout);
+    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+    assert_eq!(home.read("back"), plain);
+    let range = ["open", "body", "--header", "head", "-o", "-", "--range", "99990.."];
+    assert_eq!(home.run(range).succeeds().stdout, plain[99_990..]);
+}
+
+#[test]
+fn a_check_takes_both_parts() {
+    let home = sealed(20_000);
+    let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--check", "--json"];
+    let report = home.run(seal.into_iter().chain(["--force"])).succeeds().json();
+    assert_eq!(report["check"]["compared"], true);
+    assert_eq!(report["header"], "head");
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+}
+
+#[test]
+fn a_rewrapped_header_opens_the_same_body() {
+    let home = sealed(50_000);
+    let body = home.read("body");
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let value = home.run(["rewrap", "head", "--json"]).succeeds().json();
+    assert_eq!(value["files"][0]["in_place"], true);
+    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+    assert_eq!(home.read("back"), home.read("plain"));
+    assert_eq!(home.read("body"), body);
+}
+
+#[test]
+fn a_damaged_copy_in_the_headers_file_is_told_by_that_files_name() {
+    let home = sealed(100);
+    let mut head = home.read("head");
+    head[512 + 512] ^= 0xff; // the middle of the first slot
+    home.write("head", &head);
+    assert_eq!(
+        home.run(["verify", "body", "--header", "head"]).succeeds().stderr,
+        "warning: head: the first copy of the recipients in its header is damaged, and the other one \
+         serves; write both anew with: strongroom rewrap head\n"
+    );
+    home.run(["rewrap", "head"]).succeeds();
+    assert_eq!(home.run(["verify", "body", "--header", "head"]).succeeds().stderr, "");
+}
+
+#[test]
+fn a_body_without_its_header() {
+    let home = sealed(50_000);
+    for command in ["open", "verify", "inspect"] {
+        let output = ["-o", "back"].into_iter().filter(|_| command == "open");
+        home.run([command, "body"].into_iter().chain(output)).fails_with(&format!(
+            "body: {NOT_HERE}; name that file with --header, or restore the document from a copy"
+        ));
+    }
+    home.run(["rewrap", "body"]).fails_with(&format!(
+        "body: {NOT_HERE}; rewrap that file, or restore the document from a copy"
+    ));
+    assert_eq!(home.names(), ["body", "head", "plain"]);
+}
+
+#[test]
+fn a_header_without_its_body() {
+    let home = sealed(100);
+    for command in ["open", "verify"] {
+        let output = ["-o", "back"].into_iter().filter(|_| command == "open");
+        home.run([command, "head"].into_iter().chain(output)).fails_with(
+            "head holds a header and no document: give the document that belongs to it, and this file \
+             with --header",
+        );
+    }
+    let shown = home.run(["inspect", "head"]).succeeds();
+    assert!(shown.text().ends_with("\nbody        0 bytes; there is none: a header alone\n"));
+    home.run(["verify", "body", "--header", "body"]).fails_with(&format!(
+        "body: {NOT_HERE}; name the header's file, and not the body's, with --header, or restore the \
+         document from a copy"
+    ));
+    home.write("text", b"no header");
+    home.run(["verify", "body", "--header", "text"]).fails_with(
+        "text: not a valid sealed document: it does not begin as one (at byte 0); give a file that \
+         strongroom has sealed, in full",
+    );
+    home.run(["verify", "body", "--header", "missing"])
+        .fails_with("cannot read missing: there is no such file or directory; check the path");
+}
+
+#[test]
+fn the_header_of_another_document() {
+    let home = sealed(100);
+    home.run(["seal", "plain", "-o", "body2", "--detach-header", "head2"]).succeeds();
+    let sentence = "body does not belong to the header in head2: that is another document's; name \
+                    the header's file that was made with it";
+    home.run(["verify", "body", "--header", "head2"]).fails_with(sentence);
+    home.run(["open", "body", "--header", "head2", "-o", "back"]).fails_with(sentence);
+    home.run(["open", "body", "--header", "head2", "-o", "back", "--range", "0..1"])
+        .fails_with(sentence);
+    home.pipe(["verify", "-", "--header", "head2"], &home.read("body")).fails_with(
+        "standard input does not belong to the header in head2: that is another document's; name the \
+         header's file that was made with it",
+    );
+    // A document in one piece begins with its prologue, too, and has the header where records would be.
+    home.run(["seal", "plain"]).succeeds();
+    let whole = home.run(["verify", "plain.sealed", "--header", "plain.sealed"]);
+    assert_eq!(whole.code, Some(1), "{}", whole.stderr);
+    assert_eq!(home.names().len(), 6);
+}
+
+#[test]
+fn a_body_that_was_cut() {
+    let home = sealed(10_000);
+    let body = home.read("body");
+    for length in [0, 64, 128, 140, body.len() - 1] {
+        home.write("cut", &body[..length]);
+        home.run(["verify", "cut", "--header", "head"]).fails_with(&format!(
+            "cut: not a valid sealed document: it ends before its last byte: it was truncated (at byte \
+             {length}); give a file that strongroom has sealed, in full"
+        ));
+    }
+}
+
+#[test]
+fn the_headers_file_is_made_like_every_other_output() {
+    let home = sealed(100);
+    let seal = |header: &str, more: &[&str]| {
+        let args = ["seal", "plain", "-o", "x", "--detach-header", header];
+        home.run(args.iter().chain(more))
+    };
+    let (body, head) = (home.read("body"), home.read("head"));
+    seal("head", &[]).fails_with(
+        "head exists and is kept; replace it with --force, or choose another name with \
+         --detach-header",
+    );
+    seal("plain", &["--force"]).fails_with(
+        "plain is the input and the output at once; choose another name with --detach-header",
+    );
+    seal(".", &[]).fails_with(". is a directory; give the name of a file with --detach-header");
+    seal("no/x", &[]).fails_with(
+        "cannot write into the directory no: there is no such file or directory; choose another \
+         place with --detach-header",
+    );
+    let same = seal("./x", &[]);
+    assert_eq!(same.code, Some(2));
+    assert_eq!(
+        same.stderr,
+        "error: ./x is to be the header and the document at once; give --detach-header another name\n"
+    );
+    seal("-", &[]).is_refused_with("it must be a file, and - is standard input or output");
+    let both = home.run(["verify", "-", "--header", "-"]);
+    both.is_refused_with(
+        "error: the document and its --header cannot both be standard input; name a file\n",
+    );
+    assert_eq!(home.names(), ["body", "head", "plain"]);
+    assert!(home.read("body") == body && home.read("head") == head);
+    // What is opened does not replace the header that it is opened with.
+    home.run(["open", "body", "--header", "head", "-o", "head", "--force"])
+        .fails_with("head is the input and the output at once; choose another name with -o");
+    assert_eq!(home.read("head"), head);
+}

@@ -1,0 +1,460 @@
+//! Other recipients for documents, without what they hold.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::Value;
+use strongroom::document::{Header, SealOptions, SlotState, Slots, seal};
+use strongroom::wrap::WrappingKey;
+use strongroom_keys::LocalVault;
+
+use crate::home::{Done, Home, bytes};
+
+const HEADER: usize = 2560;
+
+fn header(home: &Home, path: &str) -> Header {
+    Header::parse(&home.read(path)).unwrap()
+}
+
+/// The names and versions of the keys that a file is wrapped with.
+fn keys(home: &Home, path: &str) -> Vec<String> {
+    let header = header(home, path);
+    let ids = header.recipients().iter().map(|recipient| recipient.key_id().as_str());
+    ids.map(|id| id.splitn(3, '/').nth(2).unwrap().to_owned()).collect()
+}
+
+fn vault(path: &Path) -> LocalVault {
+    LocalVault::open(path).unwrap()
+}
+
+/// The id of a key in the default vault.
+fn id(home: &Home, key: &str) -> String {
+    format!("local/{}/{key}", vault(&home.default_vault()).id())
+}
+
+/// Seals with keys of several vaults, and as many slots as are asked for.
+fn seal_for(home: &Home, path: &str, keys: &[WrappingKey], slots: Slots) {
+    let options = SealOptions { slots, ..SealOptions::default() };
+    home.write(path, &seal(b"text", keys, &options).unwrap());
+}
+
+#[test]
+fn a_rotated_key_takes_over_in_place_and_the_body_stays() {
+    let home = Home::with_vault();
+    home.write("plain", &bytes(3_000_000));
+    home.run(["seal", "plain"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let before = home.read("plain.sealed");
+    let inode = fs::metadata(home.path("plain.sealed")).unwrap().ino();
+
+    let done = home.run(["rewrap", "plain.sealed"]).succeeds();
+    let (old, new) = (id(&home, "default/1"), id(&home, "default/2"));
+    assert_eq!(done.text(), format!("rewrapped plain.sealed in place: from {old} to {new}\n"));
+    assert_eq!(done.stderr, "");
+    assert_eq!(keys(&home, "plain.sealed"), ["default/2"]);
+    let after = home.read("plain.sealed");
+    assert_eq!(fs::metadata(home.path("plain.sealed")).unwrap().ino(), inode);
+    assert!(before[..512] == after[..512] && before[HEADER..] == after[HEADER..]);
+    assert_ne!(before[512..HEADER], after[512..HEADER]);
+    let header = header(&home, "plain.sealed");
+    assert_eq!(header.slots(), [SlotState::Current; 2]);
+    assert_eq!(header.generation(), 2);
+
+    // The old version is needed no more.
+    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    home.run(["open", "plain.sealed", "-o", "back"]).succeeds();
+    assert_eq!(home.read("back"), home.read("plain"));
+    home.run(["verify", "plain.sealed"]).succeeds();
+}
+
+#[test]
+fn a_file_that_is_as_asked_is_left_alone() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    let before = home.read("plain.sealed");
+    // Nothing is opened for writing, and no private key is used on the file.
+    let done = home.run(["rewrap", "plain.sealed"]).succeeds();
+    assert_eq!(done.text(), "plain.sealed is wrapped as asked already; left as it is\n");
+    home.run(["rewrap", "plain.sealed", "--key", "default"]).succeeds();
+    let value = home.run(["rewrap", "plain.sealed", "--json"]).succeeds().json();
+    assert_eq!(value["unchanged"], 1);
+    let file = &value["files"][0];
+    assert_eq!(file["outcome"], "unchanged");
+    assert_eq!(file["from"], file["to"]);
+    assert_eq!(file["to"][0], id(&home, "default/1"));
+    assert_eq!(file["bytes_written"], 0);
+    assert!(file["bytes_read"].as_u64().unwrap() < 3000);
+    assert_eq!(home.read("plain.sealed"), before);
+}
+
+#[test]
+fn another_key_of_the_vault_takes_over_by_name() {
+    let home = Home::with_vault();
+    home.run(["vault", "create", "archive"]).succeeds();
+    home.run(["vault", "rotate", "archive"]).succeeds();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    let value =
+        home.run(["rewrap", "plain.sealed", "--key", "archive", "--json"]).succeeds().json();
+    assert_eq!(value["operation"], "rewrapped");
+    assert_eq!(value["rewrapped"], 1);
+    let file = &value["files"][0];
+    assert_eq!(file["path"], "plain.sealed");
+    assert_eq!(file["outcome"], "rewrapped");
+    assert_eq!(file["in_place"], true);
+    assert_eq!(file["from"], serde_json::json!([id(&home, "default/1")]));
+    assert_eq!(file["to"], serde_json::json!([id(&home, "archive/2")]));
+    assert_eq!(keys(&home, "plain.sealed"), ["archive/2"]);
+    fs::remove_dir_all(home.default_vault().join("keys/default")).unwrap();
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+
+    let shown = home.default_vault();
+    let shown = shown.display();
+    home.run(["rewrap", "plain.sealed", "--key", "archiv"]).fails_with(&format!(
+        "the vault {shown} has no key \"archiv\"; it has: archive; create it with: strongroom vault \
+         create archiv --vault {shown}"
+    ));
+}
+
+#[test]
+fn recipients_of_other_vaults_and_other_keys_stay() {
+    let home = Home::with_vault();
+    home.run(["vault", "create", "second"]).succeeds();
+    let other = LocalVault::init(&home.path("other")).unwrap();
+    other.create("theirs").unwrap();
+    let own = vault(&home.default_vault());
+    let wrapping = [
+        own.wrapping_key("default").unwrap(),
+        own.wrapping_key("second").unwrap(),
+        other.wrapping_key("theirs").unwrap(),
+    ];
+    seal_for(&home, "shared", &wrapping, Slots::Two);
+    other.rotate("theirs").unwrap();
+    own.rotate("default").unwrap();
+
+    home.run(["rewrap", "shared"]).succeeds();
+    let mut found = keys(&home, "shared");
+    found.sort();
+    assert_eq!(found, ["default/2", "second/1", "theirs/1"]);
+    home.run(["open", "shared", "-o", "back", "--vault", "other"]).succeeds();
+    // By name all of this vault's give way, and no other.
+    home.run(["rewrap", "shared", "--key", "second"]).succeeds();
+    let mut found = keys(&home, "shared");
+    found.sort();
+    assert_eq!(found, ["second/1", "theirs/1"]);
+    assert_eq!(home.run(["open", "shared", "-o", "-"]).succeeds().stdout, b"text");
+}
+
+#[test]
+fn a_header_with_one_copy_comes_into_a_new_file() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    seal_for(&home, "object", &[own.wrapping_key("default").unwrap()], Slots::One);
+    fs::set_permissions(home.path("object"), fs::Permissions::from_mode(0o640)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(home.path("object"), Some(65534), Some(65534)).unwrap();
+    }
+    symlink("object", home.path("link")).unwrap();
+    let before = home.read("object");
+    let old = fs::metadata(home.path("object")).unwrap();
+    home.run(["vault", "rotate", "default"]).succeeds();
+
+    let done = home.run(["rewrap", "link"]).succeeds();
+    let (from, to) = (id(&home, "default/1"), id(&home, "default/2"));
+    assert_eq!(done.text(), format!("rewrapped link in a new file: from {from} to {to}\n"));
+    assert!(fs::symlink_metadata(home.path("link")).unwrap().is_symlink());
+    let new = fs::metadata(home.path("object")).unwrap();
+    assert_ne!(new.ino(), old.ino());
+    assert_eq!((new.mode(), new.uid(), new.gid()), (old.mode(), old.uid(), old.gid()));
+    let length = header(&home, "object").len();
+    assert_eq!(home.read("object")[length..], before[length..]);
+    assert_eq!(home.run(["open", "object", "-o", "-"]).succeeds().stdout, b"text");
+    assert_eq!(home.names(), ["link", "object"]);
+}
+
+#[test]
+fn recipients_that_do_not_fit_come_into_a_new_file_with_a_longer_header() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    let long = "n".repeat(127);
+    home.run(["vault", "create", &long]).succeeds();
+    let other = LocalVault::init(&home.path("other")).unwrap();
+    let mut wrapping = vec![own.wrapping_key("default").unwrap()];
+    for name in ["a", "b"] {
+        other.create(name).unwrap();
+        wrapping.push(other.wrapping_key(name).unwrap());
+    }
+    seal_for(&home, "full", &wrapping, Slots::Two);
+    assert_eq!(header(&home, "full").len(), HEADER);
+    let body = home.read("full").split_off(HEADER);
+
+    let value = home.run(["rewrap", "full", "--key", &long, "--json"]).succeeds().json();
+    assert_eq!(value["files"][0]["in_place"], false);
+    let length = header(&home, "full").len();
+    assert_eq!(length, HEADER + 2 * 512);
+    assert_eq!(home.read("full")[length..], body);
+    assert_eq!(value["bytes_written"], (length + body.len()) as u64);
+    assert_eq!(home.run(["open", "full", "-o", "-"]).succeeds().stdout, b"text");
+    home.run(["verify", "full", "--vault", "other"]).succeeds();
+}
+
+#[test]
+fn a_damaged_or_stale_copy_is_mended() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    let first = home.read("plain.sealed");
+    home.run(["vault", "rotate", "default"]).succeeds();
+    home.run(["rewrap", "plain.sealed"]).succeeds();
+    let second = home.read("plain.sealed");
+
+    let states = [("damaged", SlotState::Damaged), ("out of date", SlotState::Stale)];
+    for (word, state) in states {
+        for (number, slot) in [512..1536, 1536..HEADER].into_iter().enumerate() {
+            let mut spoilt = second.clone();
+            match state {
+                SlotState::Damaged => spoilt[slot.start + 100] ^= 1,
+                // As where the power went between the two copies.
+                _ => spoilt[slot.clone()].copy_from_slice(&first[slot]),
+            }
+            home.write("spoilt", &spoilt);
+            assert_eq!(header(&home, "spoilt").slots()[number], state);
+            let told = home.run(["verify", "spoilt"]).succeeds();
+            assert!(told.stderr.contains(word), "{}", told.stderr);
+            assert!(told.stderr.ends_with("strongroom rewrap spoilt\n"), "{}", told.stderr);
+
+            let done = home.run(["rewrap", "spoilt"]).succeeds();
+            assert_eq!(
+                done.text(),
+                "mended spoilt in place: both copies of its recipients are written anew\n"
+            );
+            assert_eq!(header(&home, "spoilt").slots(), [SlotState::Current; 2]);
+            assert_eq!(keys(&home, "spoilt"), ["default/2"]);
+            assert_eq!(home.run(["verify", "spoilt"]).succeeds().stderr, "");
+        }
+    }
+}
+
+#[test]
+fn many_files_of_which_some_are_bad() {
+    let home = Home::with_vault();
+    let other = LocalVault::init(&home.path("other")).unwrap();
+    other.create("default").unwrap();
+    seal_for(&home, "foreign", &[other.wrapping_key("default").unwrap()], Slots::Two);
+    home.write("plain", &bytes(5000));
+    for name in ["a", "b", "c"] {
+        home.run(["seal", "plain", "-o", name]).succeeds();
+    }
+    let mut forged = home.read("a");
+    forged[100] ^= 1; // the commitment
+    home.write("forged", &forged);
+    home.run(["vault", "rotate", "default"]).succeeds();
+    home.run(["seal", "plain", "-o", "new"]).succeeds();
+
+    let files = ["a", "plain", "b", "missing", "foreign", "forged", "new", "other", "c"];
+    let run = |json: &[&str]| home.run(["rewrap"].iter().chain(&files).chain(json));
+    let untouched = home.read("forged");
+    let done = run(&[]);
+    assert_eq!(done.code, Some(1));
+    let own = vault(&home.default_vault());
+    let shown = home.default_vault();
+    let mut expected = [
+        "error: plain: not a valid sealed document: it does not begin as one (at byte 0); give a file \
+         that strongroom has sealed, in full"
+            .to_owned(),
+        "error: cannot read missing: there is no such file or directory; check the path".to_owned(),
+        format!(
+            "error: no key for foreign in the vault {} (id {}): it is sealed under local/{}/default/1; \
+             name the vault that has this key with --vault",
+            shown.display(),
+            own.id(),
+            other.id()
+        ),
+        "error: forged: authentication failed: the key or the context is not the one it was sealed \
+         with, or the bytes were changed; give the --context it was sealed with, or restore the file \
+         from a copy"
+            .to_owned(),
+        "error: other is a directory, and strongroom works on single files; pack it into one first, \
+         for instance with tar"
+            .to_owned(),
+        "error: 5 of 9 files could not be rewrapped, each named above; mend what is said there, and \
+         run the same command again"
+            .to_owned(),
+    ];
+    let mut said: Vec<&str> = done.stderr.lines().collect();
+    assert_eq!(said.last(), Some(&expected[5].as_str()));
+    said.sort_unstable();
+    expected.sort();
+    assert_eq!(said, expected);
+    let lines: Vec<&str> = done.text().lines().collect();
+    assert_eq!(lines.len(), 5);
+    assert!(lines[0].starts_with("rewrapped a in place: "), "{}", lines[0]);
+    assert_eq!(lines[2], "new is wrapped as asked already; left as it is");
+    let count = "9 files: 3 rewrapped, 0 mended, 1 left as they are, 5 failed; ";
+    assert!(lines[4].starts_with(count), "{}", lines[4]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(keys(&home, name), ["default/2"]);
+    }
+    assert_eq!(home.read("forged"), untouched);
+
+    let again = run(&["--json"]);
+    assert_eq!(again.code, Some(1));
+    let value = again.json();
+    assert_eq!(value["unchanged"], 4);
+    assert_eq!(value["failed"], 5);
+    let of = |path: &str| {
+        let files = value["files"].as_array().unwrap();
+        files.iter().find(|file| file["path"] == path).unwrap().clone()
+    };
+    assert_eq!(of("missing")["outcome"], "failed");
+    let error = of("missing")["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("cannot read missing"), "{error}");
+    assert_eq!(of("c")["error"], Value::Null);
+}
+
+#[test]
+fn only_files_are_rewrapped() {
+    let home = Home::with_vault();
+    home.run(["rewrap", "-"]).is_refused_with("it must be a file");
+    home.run(["rewrap"]).is_refused_with("required arguments");
+    home.run(["rewrap", "/dev/zero"])
+        .fails_with("/dev/zero is not a file; give a sealed document, or a header's file");
+    home.write("cut", &[]);
+    home.run(["rewrap", "cut"]).fails_with(
+        "cut: not a valid sealed document: it does not begin as one (at byte 0); give a file that \
+         strongroom has sealed, in full",
+    );
+}
+
+#[test]
+fn a_version_that_is_gone_is_named() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    let before = home.read("plain.sealed");
+    home.run(["rewrap", "plain.sealed"]).fails_with(&format!(
+        "the vault {} has no key {} (any more); restore it from a copy of the vault",
+        home.default_vault().display(),
+        id(&home, "default/1")
+    ));
+    assert_eq!(home.read("plain.sealed"), before);
+}
+
+#[test]
+fn who_holds_the_lock_is_waited_for() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let before = home.read("plain.sealed");
+    let file = File::open(home.path("plain.sealed")).unwrap();
+    file.lock().unwrap();
+    let mut child =
+        home.command(["rewrap", "plain.sealed"]).stdout(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait for the lock");
+    assert_eq!(home.read("plain.sealed"), before);
+    file.unlock().unwrap();
+    Done::of(&child.wait_with_output().unwrap()).succeeds();
+    assert_eq!(keys(&home, "plain.sealed"), ["default/2"]);
+}
+
+/// Several at once on the same files, in place and into new files: each ends well, none undoes another's
+/// work, and the documents open.
+#[test]
+fn several_runs_at_once_do_not_disturb_each_other() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    home.run(["vault", "create", "archive"]).succeeds();
+    let names: Vec<String> = (0..12).map(|number| format!("file-{number}")).collect();
+    for (number, name) in names.iter().enumerate() {
+        let slots = if number % 2 == 0 { Slots::One } else { Slots::Two };
+        seal_for(&home, name, &[own.wrapping_key("default").unwrap()], slots);
+    }
+    home.run(["vault", "rotate", "default"]).succeeds();
+    for keys in [&["--key", "archive"][..], &["--key", "default"], &["--key", "archive"]] {
+        let children: Vec<_> = (0..4)
+            .map(|_| {
+                let mut command = home.command(["rewrap"]);
+                // Some files twice, so that one run meets itself, too.
+                command.args(&names).args(&names[..3]).args(keys).stdout(Stdio::piped());
+                command.stderr(Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        for child in children {
+            Done::of(&child.wait_with_output().unwrap()).succeeds();
+        }
+    }
+    for name in &names {
+        assert_eq!(keys(&home, name), ["archive/1"]);
+        assert_eq!(header(&home, name).generation(), 4, "each change was made once");
+        assert_eq!(home.run(["open", name, "-o", "-"]).succeeds().stdout, b"text");
+    }
+    let mut sorted = names.clone();
+    sorted.sort();
+    assert_eq!(home.names(), sorted, "nothing else was left behind");
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_told_and_the_file_stays() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    fs::create_dir(home.path("closed")).unwrap();
+    seal_for(&home, "closed/object", &[own.wrapping_key("default").unwrap()], Slots::One);
+    seal_for(&home, "closed/file", &[own.wrapping_key("default").unwrap()], Slots::Two);
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let sentence = |name: &str| {
+        format!(
+            "cannot rewrap {name}: permission denied; it opens with its old key or with its new one: \
+             check who may write it and its directory with ls -l, and run strongroom rewrap again"
+        )
+    };
+    let mode = |path: &str, mode| {
+        fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode("closed/file", 0o444);
+    mode("closed", 0o555);
+    let run = |name: &str| {
+        let mut command = home.command(["rewrap", name]);
+        if rustix::process::geteuid().is_root() {
+            // Root may write anywhere; without that capability it is a user like others.
+            let line = format!(
+                "exec setpriv --bounding-set -dac_override,-dac_read_search \
+                                --inh-caps -dac_override,-dac_read_search \"$0\" rewrap {name}"
+            );
+            command = home.shell(&line);
+        }
+        Done::of(&command.output().unwrap())
+    };
+    for name in ["closed/object", "closed/file"] {
+        let before = home.read(name);
+        run(name).fails_with(&sentence(name));
+        assert_eq!(home.read(name), before);
+    }
+    mode("closed", 0o755);
+    mode("closed/file", 0o644);
+    home.run(["rewrap", "closed/object", "closed/file"]).succeeds();
+}
+
+#[test]
+fn the_work_goes_on_when_nobody_reads_the_lines() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    for name in ["a", "b"] {
+        home.run(["seal", "plain", "-o", name]).succeeds();
+    }
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done = home.command(["rewrap", "a", "b"]).stdout(writer).output().unwrap();
+    Done::of(&done).fails_with(
+        "standard output was closed before everything was printed; run it again without the pipe",
+    );
+    assert_eq!(keys(&home, "a"), ["default/2"]);
+    assert_eq!(keys(&home, "b"), ["default/2"]);
+}
