@@ -523,7 +523,7 @@ fn a_backup_restores_a_key_with_all_its_versions() {
                 refused += 1;
             }
             assert!(refused >= 20, "{refused}");
-            for junk in [&b""[..], b"{}", b"null", b"[]", &[b'['; 100_000]] {
+            for junk in [&b""[..], b"{}", b"null", b"[]", &vec![b'['; 100_000]] {
                 let error = vault.restore(junk).unwrap_err();
                 assert!(matches!(error, LocalVaultError::Backup { .. }), "{error}");
             }
