@@ -114,17 +114,17 @@ fn a_batch_is_unwrapped_in_order_and_one_bad_key_does_not_disturb_the_others() {
     for (n, (result, payload)) in unwrapped.iter().zip(&payloads).enumerate() {
         match result {
             Ok(secret) => assert!(secret.expose() == payload && n != 7 && n != 9, "{n}"),
-            Err(VaultError::Key { key, .. }) => assert!(key == id.as_str() && (n == 7 || n == 9)),
+            Err(LocalVaultError::Key { key, .. }) => assert!(key == id.as_str() && (n == 7 || n == 9)),
             Err(other) => panic!("{other}"),
         }
     }
     assert!(vault.unwrap_batch(&id, oaep, &[]).unwrap().is_empty());
 
     let error = vault.unwrap_batch(&id, Algorithm::A256Kw, &wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::Algorithm { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::Algorithm { .. }), "{error}");
     let gone = id.as_str().replace("/1", "/2");
     let error = vault.unwrap_batch(&KeyId::new(&gone).unwrap(), oaep, &wrapped).unwrap_err();
-    assert!(matches!(error, VaultError::VersionMissing { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
 }
 
 #[test]
