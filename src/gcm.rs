@@ -5,6 +5,7 @@
 
 #[cfg(feature = "aead")]
 mod aead;
+mod two_places;
 mod window;
 
 use alloc::boxed::Box;

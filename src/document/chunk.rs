@@ -125,29 +125,26 @@ impl ChunkCipher {
             });
         }
         let mut text = Buffer::zeroed(span.plaintext_len);
-        self.open_into(span, record, &mut text, &mut Buffer::default())?;
+        self.open_into(span, record, &mut text)?;
         parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
 
     /// Opens a record into `text`, which is shorter by the overhead; zeros where a tag does not
-    /// hold. Between two layers the chunk, still sealed, passes through `between`.
+    /// hold. Of two layers the inner record is opened where it is: only its tag is elsewhere.
     pub(crate) fn open_into(
         &self,
         span: ChunkSpan,
         record: &[u8],
         text: &mut [u8],
-        between: &mut Buffer,
     ) -> Result<(), Error> {
         let nonce = nonce(span.index, span.last);
-        let record = match &self.outer {
-            Some(outer) => {
-                between.resize(record.len().saturating_sub(TAG_LEN));
-                open_into(outer, &nonce, record, between)?;
-                between
-            }
-            None => record,
+        let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
+        let Some(outer) = &self.outer else {
+            return self.inner.open_into(&nonce, &[], body, text, tag);
         };
-        open_into(&self.inner, &nonce, record, text)
+        let mut inner_tag = [0; TAG_LEN];
+        outer.open_into_two(&nonce, body, text, &mut inner_tag, tag)?;
+        self.inner.open_in_place(&nonce, &[], text, &inner_tag)
     }
 }
 
@@ -177,16 +174,6 @@ fn open_in_place<'r>(
     let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
     key.open_in_place(nonce, &[], text, tag)?;
     Ok(text)
-}
-
-fn open_into(
-    key: &Aes256Gcm,
-    nonce: &[u8; 12],
-    sealed: &[u8],
-    text: &mut [u8],
-) -> Result<(), Error> {
-    let (body, tag) = sealed.split_last_chunk().ok_or_else(record_too_short)?;
-    key.open_into(nonce, &[], body, text, tag)
 }
 
 fn nonce(index: u32, last: bool) -> [u8; 12] {

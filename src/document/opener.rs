@@ -16,7 +16,6 @@ use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::parallel::{for_each, workers};
-use crate::secret::Buffer;
 
 /// How a document is opened.
 ///
@@ -226,9 +225,12 @@ impl Opener {
         });
         // Nothing is buffered: the memory is the caller's.
         let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
-        let opened = for_each(workers, jobs, Buffer::default, |between, (span, record, text)| {
-            self.cipher.open_into(span, record, text, between)
-        });
+        let opened = for_each(
+            workers,
+            jobs,
+            || (),
+            |(), (span, record, text)| self.cipher.open_into(span, record, text),
+        );
         if opened.is_err() {
             plaintext.zeroize();
         }

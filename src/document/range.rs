@@ -18,7 +18,6 @@ use super::opener::Opener;
 use super::sealer::too_long_for_memory;
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
-use crate::secret::Buffer;
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
@@ -61,14 +60,18 @@ impl Opener {
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let workers = workers(sealed.len() as u64, chunks, 0, usize::MAX);
-        let opened =
-            for_each(workers, jobs, Buffer::default, |between, (span, record, from, part)| {
+        let opened = for_each(
+            workers,
+            jobs,
+            || (),
+            |(), (span, record, from, part)| {
                 if part.len() == span.plaintext_len {
-                    self.cipher.open_into(span, record, part, between)
+                    self.cipher.open_into(span, record, part)
                 } else {
                     self.cipher.open_parts(span, record, [(from, part)])
                 }
-            });
+            },
+        );
         if let Err(error) = opened {
             text.zeroize();
             return Err(error);
