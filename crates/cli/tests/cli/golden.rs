@@ -287,7 +287,7 @@ fn vault_as_json() {
     let version = |number: usize| {
         format!(
             "{{\"version\":{number},\"id\":\"local/ID/k/{number}\",\"algorithm\":\"RSA-OAEP-256\",\
-             \"created\":{}}}",
+             \"created\":{},\"enabled\":true}}",
             created(number - 1)
         )
     };
