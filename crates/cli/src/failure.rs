@@ -11,6 +11,9 @@ use strongroom::Error;
 use strongroom_keys::ResourceError;
 use strongroom_keys::audit::AuditError;
 use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::resource::Cause;
+
+use crate::time::display_time;
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +127,15 @@ pub(crate) enum Failure {
     /// The vault refused.
     #[error(transparent)]
     Vault(LocalVaultError),
+    /// The vault has a passphrase and none was given.
+    #[error("{0} with --passphrase-file")]
+    Passphrase(LocalVaultError),
+    /// The vault does not let the service use a customer's key.
+    #[error(
+        "{source}; or grant what is lacking with: strongroom vault grant {identity} --vault {}",
+        vault.display()
+    )]
+    NotGranted { source: Box<ResourceError>, identity: String, vault: PathBuf },
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -210,6 +222,7 @@ impl From<LocalVaultError> for Failure {
     fn from(error: LocalVaultError) -> Self {
         match error {
             LocalVaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            error @ LocalVaultError::PassphraseNeeded { .. } => Self::Passphrase(error),
             error => Self::Vault(error),
         }
     }
@@ -290,11 +303,29 @@ fn document_sentence(name: &str, error: &Error) -> String {
 }
 
 fn resource_sentence(error: &ResourceError) -> String {
-    let next = match error {
-        ResourceError::NotFound { .. } => "strongroom resource list".to_owned(),
-        ResourceError::Denied { resource, .. } => format!("strongroom resource refresh {resource}"),
-        ResourceError::NoVault { .. } => "strongroom resource rotate-cmk --vault DIR".to_owned(),
-        _ => return error.to_string(),
-    };
-    format!("{error}: {next}")
+    match error {
+        ResourceError::NotFound { resource } => format!(
+            "there is no resource {resource}; see which there are with: strongroom resource list, or \
+             create it with: strongroom resource create {resource}"
+        ),
+        ResourceError::Denied { resource, cause, since } => {
+            let since = display_time(*since);
+            let command = if *cause == Cause::ResourceDeleted { "restore" } else { "refresh" };
+            format!(
+                "no access to the resource {resource} since {since}: {cause}, with: strongroom \
+                 resource {command} {resource}"
+            )
+        }
+        ResourceError::Expired { expires_at } => {
+            format!(
+                "the document expired at {} and is not opened any more",
+                display_time(*expires_at)
+            )
+        }
+        ResourceError::NoVault { key, .. } => format!(
+            "the service's home does not know the vault of {key}; name it with: strongroom resource \
+             enable-cmk or rotate-cmk, and --vault"
+        ),
+        error => error.to_string(),
+    }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::OpenOptions;
+use strongroom_keys::local_vault::{LocalVaultError, OpenOptions};
 use strongroom_keys::resource::VaultDirectory;
 use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
 
@@ -75,7 +75,14 @@ impl CustomerVault {
     fn open(&self) -> Result<LocalVault, Failure> {
         let passphrase = self.passphrase_file.as_deref().map(passphrase).transpose()?;
         let options = OpenOptions { passphrase, ..OpenOptions::default() };
-        Ok(LocalVault::open_with(&self.directory, options)?)
+        match LocalVault::open_with(&self.directory, options) {
+            // No advice to make one: the customer's is away.
+            Err(LocalVaultError::Missing { path }) => {
+                let next = "bring its directory back".to_owned();
+                Err(Failure::NoVault { path, next })
+            }
+            opened => Ok(opened?),
+        }
     }
 }
 

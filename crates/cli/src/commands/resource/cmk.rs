@@ -27,7 +27,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     let resources = service.resources()?;
     // Before the vault is remembered: a name that is not there is said at once.
     block_on(resources.status(&name))?;
-    let key = remembered(&service, args.vault, &args.key, args.key_version)?;
+    let key = remembered(&service, args.vault.clone(), &args.key, args.key_version)?;
     let with = EnableCmk {
         scope: match args.scope {
             ScopeOption::Models => Scope::Models,
@@ -40,7 +40,9 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
         documents_before: args.documents_before,
         ..EnableCmk::new(key, &args.identity)
     };
-    block_on(resources.enable_cmk(&name, &with))?;
+    let place = args.vault.directory.clone();
+    block_on(resources.enable_cmk(&name, &with))
+        .map_err(|error| not_granted(error, args.identity.clone(), place))?;
     let text = format!(
         "is under {} as well: what is sealed from now on needs this key and the service's",
         with.key
@@ -83,6 +85,21 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     );
     let text = if cmk.key == to { format!("is under {to} as before") } else { text };
     tell(&name, "cmk-rotated", &text, json)
+}
+
+/// Adds the command that grants what an identity lacks.
+fn not_granted(error: ResourceError, identity: String, vault: Option<PathBuf>) -> Failure {
+    use strongroom_keys::vault::{DeniedReason, VaultError};
+    let reason = match &error {
+        ResourceError::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
+        _ => None,
+    };
+    match (reason, vault) {
+        (Some(DeniedReason::Permission | DeniedReason::Identity), Some(vault)) => {
+            Failure::NotGranted { source: Box::new(error), identity, vault }
+        }
+        _ => error.into(),
+    }
 }
 
 /// The id of a key of a vault, whose place the home knows from now on.
