@@ -46,12 +46,11 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             );
             change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
         }
-        ResourceCommand::Refresh(args) => change(
-            args,
-            "refreshed",
-            "is accessible: its vault unwrapped its key just now",
-            |resources, id| block_on(resources.refresh(id)),
-        ),
+        ResourceCommand::Refresh(args) => {
+            change(args, "refreshed", "is accessible", |resources, id| {
+                block_on(resources.refresh(id))
+            })
+        }
         ResourceCommand::Delete(args) => {
             let next = format!(
                 "is deleted: its keys are destroyed by strongroom resource shred from 24 hours on; \
