@@ -114,6 +114,7 @@ impl Layout {
     }
 
     /// Bytes before the body.
+    #[cfg(feature = "std")]
     pub(super) fn leading(&self) -> u64 {
         self.leading
     }

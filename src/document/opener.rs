@@ -169,6 +169,7 @@ impl Opener {
         self.plaintext_len
     }
 
+    #[cfg(feature = "std")]
     pub(super) fn chunk_len(&self) -> ChunkLen {
         self.chunk_len
     }

@@ -114,7 +114,9 @@ fn a_batch_is_unwrapped_in_order_and_one_bad_key_does_not_disturb_the_others() {
     for (n, (result, payload)) in unwrapped.iter().zip(&payloads).enumerate() {
         match result {
             Ok(secret) => assert!(secret.expose() == payload && n != 7 && n != 9, "{n}"),
-            Err(LocalVaultError::Key { key, .. }) => assert!(key == id.as_str() && (n == 7 || n == 9)),
+            Err(LocalVaultError::Key { key, .. }) => {
+                assert!(key == id.as_str() && (n == 7 || n == 9));
+            }
             Err(other) => panic!("{other}"),
         }
     }

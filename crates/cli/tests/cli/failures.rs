@@ -176,7 +176,7 @@ fn a_vault_or_key_that_is_not_there() {
     ));
     fs::remove_file(&pem).unwrap();
     home.run(["open", "plain.sealed", "-o", "x"]).fails_with(&format!(
-        "the vault {vault} has no key {key} (any more); restore it from a copy of the vault"
+        "{shown} is damaged: it is missing; restore it from a copy of the vault"
     ));
     assert_eq!(home.names(), ["other", "plain", "plain.sealed"]);
 }

@@ -147,8 +147,8 @@ fn a_vault_that_is_damaged_or_of_a_later_version() {
         "{shown}/vault.json is damaged: its id is not 16 lower-case hexadecimal digits; restore it from \
          a copy of the vault"
     ));
-    list("{\"format\":2,\"id\":\"0123456789abcdef\"}").fails_with(&format!(
-        "the vault {shown} has format 2, this version knows format 1; use a newer version"
+    list("{\"format\":3,\"id\":\"0123456789abcdef\"}").fails_with(&format!(
+        "the vault {shown} has format 3, this version knows the formats 1 and 2; use a newer version"
     ));
     fs::write(&manifest, whole).unwrap();
     fs::set_permissions(&vault, fs::Permissions::from_mode(0o755)).unwrap();

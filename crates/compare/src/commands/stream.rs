@@ -1,10 +1,12 @@
 //! `stream`: sealing and opening through pipes, against the pipes alone and against files.
 //!
 //! ```text
-//! cat FILE | strongroom seal - -o - | cat >/dev/null      cat FILE | cat >/dev/null
+//! cat FILE | strongroom seal - -o - >/dev/null            cat FILE | cat >/dev/null
+//! cat FILE | strongroom seal - -o - | cat >/dev/null      cat FILE | cat | cat >/dev/null
 //! ```
 //!
-//! All of a line runs at once, on the same cores: what `cat` takes of them strongroom does not have.
+//! In each line strongroom stands where the one beside it has a `cat`. All of a line runs at once, on the
+//! same cores: what `cat` takes of them strongroom does not have.
 
 use std::fs::File;
 use std::path::Path;
@@ -23,8 +25,15 @@ use crate::rounds::{Speeds, float};
 use crate::size;
 use crate::statistics::median;
 
-/// Titles of the columns: the two that stand beside the line with strongroom, and the slower of them.
-const COLUMNS: [&str; 3] = ["to cat | cat", "to the files", "to the lesser"];
+/// Titles of the columns: what stands beside the lines with strongroom: the pipes alone, the files, and
+/// the slower of the two.
+const COLUMNS: [&str; 3] = ["to the pipes", "to the files", "to the lesser"];
+/// Rows of a case.
+const STREAM: usize = 0;
+const BETWEEN: usize = 1;
+const PIPE: usize = 2;
+const PIPES: usize = 3;
+const FILES: usize = 4;
 
 /// Measures and reports.
 ///
@@ -52,8 +61,9 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
     // Once without a clock: what was sealed through pipes opens through pipes to what it was, and so
     // it does from file to file.
     let streamed = path("streamed");
-    line(&plain, Some(strongroom.filter(Operation::Seal)), File::create(&streamed)?.into())?;
-    line(&streamed, Some(strongroom.filter(Operation::Open)), File::create(&opened)?.into())?;
+    let through = |operation| [strongroom.filter(operation), cat()];
+    line(&plain, through(Operation::Seal), File::create(&streamed)?.into())?;
+    line(&streamed, through(Operation::Open), File::create(&opened)?.into())?;
     ensure!(files::same(&plain, &opened)?, "the stream was not opened to what it was");
     File::open(&streamed)?.sync_all()?;
     for tool in &tools {
@@ -65,7 +75,9 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
     let mut runs = Vec::new();
     for ((operation, input), tool) in Operation::ALL.into_iter().zip(inputs).zip(&tools) {
         runs.push(Way::Stream(operation, input));
+        runs.push(Way::Between(operation, input));
         runs.push(Way::Pipe(input));
+        runs.push(Way::Pipes(input));
         runs.push(Way::File(tool));
     }
     let mut speeds: Vec<_> =
@@ -83,7 +95,7 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
         let title = format!("{} {}", operation.name(), size::display(args.size));
         let case = case(title, speeds)?;
         let mut panel = Panel::new(&case.title, case.unit.symbol(), Shape::Bars);
-        let kind = |row| if row == 0 { Kind::Ours } else { Kind::Yardstick };
+        let kind = |row| if row < PIPE { Kind::Ours } else { Kind::Yardstick };
         let rows = case.rows.iter().enumerate();
         panel.add("", rows.map(|(row, is)| (is.name.as_str(), kind(row), is.median)));
         report.chart.panels.push(panel);
@@ -92,22 +104,31 @@ pub(super) fn run(args: &FileArgs) -> Result<()> {
     report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
 }
 
-/// The line with strongroom, the pipes alone, the files.
+/// The lines with strongroom, those without, the files.
 fn case(title: String, speeds: &[Speeds]) -> Result<Case> {
-    let beside = [1, 2];
     let by_median = |row: &usize| median(&speeds[*row].samples).unwrap_or(f64::NAN);
-    let lesser = beside.into_iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
     Case::new(title, Unit::Speed, &COLUMNS, speeds, |row, column| {
-        if row > 0 { None } else { beside.get(column).copied().or(lesser) }
+        let pipes = match row {
+            STREAM => PIPE,
+            BETWEEN => PIPES,
+            _ => return None,
+        };
+        let beside = [pipes, FILES];
+        let lesser = beside.into_iter().min_by(|a, b| by_median(a).total_cmp(&by_median(b)));
+        beside.get(column).copied().or(lesser)
     })
 }
 
 /// One of the ways through which a text goes.
 enum Way<'f> {
-    /// Through pipes, sealed or opened on its way.
+    /// Through a pipe, and sealed or opened at its end.
     Stream(Operation, &'f Path),
-    /// Through pipes as it is.
+    /// Through two pipes, sealed or opened between them.
+    Between(Operation, &'f Path),
+    /// Through a pipe as it is.
     Pipe(&'f Path),
+    /// Through two.
+    Pipes(&'f Path),
     /// From file to file.
     File(&'f Tool),
 }
@@ -115,37 +136,48 @@ enum Way<'f> {
 impl Way<'_> {
     fn name(&self) -> String {
         match self {
-            Self::Stream(operation, _) => format!("cat | strongroom {} | cat", operation.name()),
+            Self::Stream(operation, _) => format!("cat | strongroom {}", operation.name()),
+            Self::Between(operation, _) => format!("cat | strongroom {} | cat", operation.name()),
             Self::Pipe(_) => "cat | cat".to_owned(),
+            Self::Pipes(_) => "cat | cat | cat".to_owned(),
             Self::File(_) => "strongroom, from file to file".to_owned(),
         }
     }
 
     /// How long the text took.
     fn measure(&self, strongroom: &Strongroom) -> Result<Duration> {
+        let nowhere = Stdio::null();
         match self {
             Self::File(tool) => Ok(tool.measure()?.done),
-            Self::Pipe(input) => line(input, None, Stdio::null()),
-            Self::Stream(operation, input) => {
-                line(input, Some(strongroom.filter(*operation)), Stdio::null())
+            Self::Pipe(input) => line(input, [cat()], nowhere),
+            Self::Pipes(input) => line(input, [cat(), cat()], nowhere),
+            Self::Stream(operation, input) => line(input, [strongroom.filter(*operation)], nowhere),
+            Self::Between(operation, input) => {
+                line(input, [strongroom.filter(*operation), cat()], nowhere)
             }
         }
     }
 }
 
-/// Runs `cat INPUT | FILTER | cat` into `output`, and says how long that took.
-fn line(input: &Path, filter: Option<Command>, output: Stdio) -> Result<Duration> {
-    let mut first = Command::new("cat");
+fn cat() -> Command {
+    Command::new("cat")
+}
+
+/// Runs `cat INPUT | COMMAND | …` into `output`, and says how long that took.
+fn line<const N: usize>(input: &Path, commands: [Command; N], output: Stdio) -> Result<Duration> {
+    let mut first = cat();
     first.arg(input);
     let start = Instant::now();
-    let mut children = Vec::new();
-    let mut source = Stdio::null();
-    for command in std::iter::once(first).chain(filter) {
-        let (child, piped) = spawn(command, source, Stdio::piped())?;
-        source = piped.context("a pipe that is not there")?;
+    let (child, mut source) = spawn(first, Stdio::null(), Stdio::piped())?;
+    let mut children = vec![child];
+    let mut output = Some(output);
+    for (number, command) in commands.into_iter().enumerate() {
+        let goes_to = output.take_if(|_| number + 1 == N).unwrap_or_else(Stdio::piped);
+        let from = source.take().context("a pipe that is not there")?;
+        let (child, piped) = spawn(command, from, goes_to)?;
+        source = piped;
         children.push(child);
     }
-    children.push(spawn(Command::new("cat"), source, output)?.0);
     for child in children {
         let output = child.wait_with_output()?;
         let message = String::from_utf8_lossy(&output.stderr);
@@ -175,29 +207,39 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (input, output) = (folder.path().join("in"), folder.path().join("out"));
         fs::write(&input, vec![b'a'; 1 << 20]).unwrap();
-        let mut filter = Command::new("tr");
-        filter.args(["a", "b"]);
-        line(&input, Some(filter), File::create(&output).unwrap().into()).unwrap();
+        let turned = || {
+            let mut filter = Command::new("tr");
+            filter.args(["a", "b"]);
+            filter
+        };
+        let into = || Stdio::from(File::create(&output).unwrap());
+        line(&input, [turned()], into()).unwrap();
         assert_eq!(fs::read(&output).unwrap(), vec![b'b'; 1 << 20]);
-        line(&input, None, File::create(&output).unwrap().into()).unwrap();
+        line(&input, [turned(), cat()], into()).unwrap();
+        assert_eq!(fs::read(&output).unwrap(), vec![b'b'; 1 << 20]);
+        line(&input, [cat(), cat()], into()).unwrap();
         assert!(files::same(&input, &output).unwrap());
         let mut filter = Command::new("tr");
         filter.args(["--no-such-option"]);
-        assert!(line(&input, Some(filter), Stdio::null()).is_err());
-        assert!(line(&folder.path().join("none"), None, Stdio::null()).is_err());
+        assert!(line(&input, [filter, cat()], Stdio::null()).is_err());
+        assert!(line(&folder.path().join("none"), [cat()], Stdio::null()).is_err());
     }
 
     #[test]
     fn the_lesser_of_the_two_is_what_counts() {
-        let speeds = |samples: [f64; 3]| {
+        let speeds = |samples: [f64; 5]| {
             let named = |samples: f64| Speeds { name: String::new(), samples: vec![samples; 9] };
             samples.map(named)
         };
-        for (samples, ratio) in [([3.0, 4.0, 6.0], 0.75), ([3.0, 6.0, 4.0], 0.75)] {
+        for (samples, ratios) in
+            [([3.0, 2.0, 4.0, 5.0, 6.0], [0.75, 0.4]), ([3.0, 2.0, 6.0, 5.0, 4.0], [0.75, 0.5])]
+        {
             let case = case(String::new(), &speeds(samples)).unwrap();
-            let lesser = case.rows[0].ratios[2].unwrap();
-            assert!((lesser.median_of_ratios - ratio).abs() < 1e-9);
-            assert!(case.rows[1].ratios.iter().all(Option::is_none));
+            for (row, ratio) in [STREAM, BETWEEN].into_iter().zip(ratios) {
+                let lesser = case.rows[row].ratios[2].unwrap();
+                assert!((lesser.median_of_ratios - ratio).abs() < 1e-9);
+            }
+            assert!(case.rows[PIPE].ratios.iter().all(Option::is_none));
         }
     }
 }

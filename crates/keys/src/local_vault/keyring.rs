@@ -226,3 +226,48 @@ fn open(cipher: &Aes256Gcm, label: &str, sealed: &[u8]) -> Option<SecretVec> {
     cipher.open_into(nonce, label.as_bytes(), ciphertext, &mut plaintext, tag).ok()?;
     Some(SecretVec::from(std::mem::take(&mut *plaintext)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sealed_key_opens_for_its_own_id_alone() {
+        let vault_key = Secret::copy_from(&[7; 32]);
+        let keyring = Keyring::sealed(Secret::copy_from(vault_key.expose()));
+        let sealed = keyring.seal("oct|local/0123456789abcdef/a/1", b"key").unwrap().unwrap();
+        let opened =
+            |keyring: &Keyring, id| keyring.unseal(id, &sealed).map(|key| key.expose().to_vec());
+        let same = Keyring::sealed(vault_key);
+        assert_eq!(opened(&same, "oct|local/0123456789abcdef/a/1"), Some(b"key".to_vec()));
+        for other in [
+            "oct|local/0123456789abcdef/a/2",
+            "oct|local/0123456789abcdef/b/1",
+            "oct|local/0123456789abcdee/a/1",
+            "RSA|local/0123456789abcdef/a/1",
+            "",
+        ] {
+            assert_eq!(opened(&same, other), None, "{other}");
+        }
+        let others = Keyring::sealed(Secret::copy_from(&[8; 32]));
+        assert_eq!(opened(&others, "oct|local/0123456789abcdef/a/1"), None);
+        assert_eq!(opened(&Keyring::open(), "oct|local/0123456789abcdef/a/1"), None);
+        // Two seals of one key never share a nonce.
+        let again = same.seal("oct|local/0123456789abcdef/a/1", b"key").unwrap().unwrap();
+        assert_ne!(sealed[..NONCE_LEN], again[..NONCE_LEN]);
+    }
+
+    #[test]
+    fn checks_differ_by_key_label_and_contents() {
+        let sealed = Keyring::sealed(Secret::copy_from(&[7; 32]));
+        let checks = [
+            sealed.check("a", b"bc"),
+            sealed.check("ab", b"c"),
+            sealed.check("a", b"bd"),
+            Keyring::open().check("a", b"bc"),
+        ];
+        for (number, check) in checks.iter().enumerate() {
+            assert!(!checks[..number].contains(check), "{number}");
+        }
+    }
+}
