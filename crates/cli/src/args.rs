@@ -72,10 +72,10 @@ pub(crate) enum Command {
     /// Make, list, rotate and withdraw the keys that documents are sealed under
     #[command(subcommand)]
     Vault(VaultCommand),
-    /// Make the home of a service: its own keys, its resources and its audit trail
+    /// Make a service's home: its own keys, its resources and its audit trail
     #[command(subcommand)]
     Service(ServiceCommand),
-    /// Make resources, and turn on, rotate and revoke the customers' keys that they are under
+    /// Make resources; turn on, rotate and revoke the customers' keys over them
     #[command(subcommand)]
     Resource(ResourceCommand),
     /// Rotate the service's own key

@@ -44,17 +44,14 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let workers = Workers::new(&args.run)?;
     let expires_at =
         args.expires_in.map(|seconds| since_epoch(SystemTime::now()).saturating_add(seconds));
-    let (keys, seal_with) = match args.resource.name {
-        Some(id) => {
-            let location = HomeLocation::find(args.resource.home)?;
-            SealWith::resource(&location, id, args.kind, expires_at)?
-        }
-        None => {
-            let location = Location::find(args.vault)?;
-            let notice = |text: &str| print::notice("note", text);
-            let (vault, key) = sealing_key(&location, args.key.as_deref(), notice)?;
-            (Keys::Vault(vault), SealWith::Vault([key]))
-        }
+    let (keys, seal_with) = if let Some(id) = args.resource.name {
+        let location = HomeLocation::find(args.resource.home)?;
+        SealWith::resource(&location, id, args.kind, expires_at)?
+    } else {
+        let location = Location::find(args.vault)?;
+        let notice = |text: &str| print::notice("note", text);
+        let (vault, key) = sealing_key(&location, args.key.as_deref(), notice)?;
+        (Keys::Vault(vault), SealWith::Vault([key]))
     };
     let (key_id, customer_key_id) = seal_with.ids();
 

@@ -4,6 +4,7 @@ mod permissions;
 mod show;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -124,15 +125,11 @@ fn set_enabled(args: VersionsArgs, enabled: bool) -> Result<(), Failure> {
     let operation = if enabled { "enabled" } else { "disabled" };
     change(args.key, operation, |vault, name| {
         vault.set_enabled(name, versions, enabled)?;
-        let which = match args.key_version {
-            None => "all its versions".to_owned(),
-            Some(version) => format!("its version {version}"),
-        };
-        let what = if enabled { "wraps and unwraps again" } else { "neither wraps nor unwraps" };
-        let text = match args.key_version {
-            None if enabled => format!("{which} wrap and unwrap again"),
-            None => format!("{which} neither wrap nor unwrap"),
-            Some(_) => format!("{which} {what}"),
+        let text = match (args.key_version, enabled) {
+            (None, true) => "all its versions wrap and unwrap again".to_owned(),
+            (None, false) => "all its versions neither wrap nor unwrap".to_owned(),
+            (Some(version), true) => format!("its version {version} wraps and unwraps again"),
+            (Some(version), false) => format!("its version {version} neither wraps nor unwraps"),
         };
         Ok((text, name.to_owned()))
     })
@@ -169,7 +166,6 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
     let rules = Rules { existing: Existing::Keep, mode: 0o600, option: "-o" };
     let output = Output::create(&Place::Path(args.output.clone()), &[], rules)?;
     {
-        use std::io::Write as _;
         let (mut file, shown) = output.parts();
         file.write_all(backup.expose()).map_err(|source| Failure::write(shown, source))?;
     }

@@ -32,8 +32,8 @@ fn commands(document: &str) -> Vec<Command> {
                     line: command.to_owned(),
                     output: String::new(),
                 }),
-                (None, Some(last)) => last.output.extend([line, "\n"]),
-                (None, None) => panic!("output without a command: {line}"),
+                // Output belongs to the command above it.
+                (None, last) => last.unwrap().output.extend([line, "\n"]),
             },
         }
     }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use futures_lite::future::block_on;
-use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError};
 use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
-use strongroom_keys::vault::VersionedKeyId;
+use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
 use strongroom_keys::{LocalVault, ResourceError};
 
 use super::tell;
@@ -89,7 +89,6 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
 
 /// Adds the command that grants what an identity lacks.
 fn not_granted(error: ResourceError, identity: String, vault: Option<PathBuf>) -> Failure {
-    use strongroom_keys::vault::{DeniedReason, VaultError};
     let reason = match &error {
         ResourceError::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
         _ => None,
@@ -122,7 +121,7 @@ fn versioned(
     vault: &LocalVault,
     key: &str,
     version: Option<u32>,
-) -> Result<strongroom_keys::local_vault::LocalKeyId, LocalVaultError> {
+) -> Result<LocalKeyId, LocalVaultError> {
     let entry = vault.show(key)?;
     let wanted = |id: &u32| version.is_none_or(|version| version == *id);
     let found = entry.versions.into_iter().rfind(|one| wanted(&one.id.version()));

@@ -49,7 +49,8 @@ struct Version {
 #[derive(Serialize)]
 struct Deleted {
     name: String,
-    deleted_at: u64,
+    #[serde(rename = "deleted_at")]
+    since: u64,
     purge_from: u64,
 }
 
@@ -99,7 +100,7 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
     let entries = vault.list()?;
     let deleted = vault.list_deleted()?.into_iter().map(|deleted| Deleted {
         name: deleted.key.name.to_string(),
-        deleted_at: deleted.deleted_at,
+        since: deleted.deleted_at,
         purge_from: deleted.purge_from,
     });
     let listing = Listing {
@@ -121,8 +122,8 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
             text.push_str(&version.line(name));
         }
     }
-    for Deleted { name, deleted_at, .. } in &listing.deleted {
-        let _ = write!(text, "\n{name}  deleted {}", display_time(*deleted_at));
+    for Deleted { name, since, .. } in &listing.deleted {
+        let _ = write!(text, "\n{name}  deleted {}", display_time(*since));
     }
     print::line(Channel::Output, &text)
 }
