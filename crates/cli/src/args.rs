@@ -1,5 +1,8 @@
 //! The command line.
 
+mod service;
+mod vault;
+
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
@@ -14,6 +17,17 @@ use crate::output::Existing;
 use crate::place::Place;
 use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
+use crate::time::{parse_duration, parse_time};
+
+pub(crate) use self::service::{
+    AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeOption, KindOption, OnKeyLossOption,
+    ResourceArgs, ResourceCommand, ResourceOption, RotateCmkArgs, ScopeOption, ServiceCommand,
+    ServiceKeyCommand,
+};
+pub(crate) use self::vault::{
+    BackupArgs, CreateKeyArgs, GrantArgs, InitArgs, KeyArgs, KeyType, PermissionOption,
+    RestoreArgs, VaultCommand, VaultOption, VersionsArgs,
+};
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.
 ///
@@ -55,9 +69,21 @@ pub(crate) enum Command {
     /// owner and the permissions of the old one. What a document holds is never opened, so neither its
     /// context nor its expiry counts. The file that `seal --detach-header` writes is rewrapped alike.
     Rewrap(RewrapArgs),
-    /// Make, list and rotate the keys that documents are sealed under
+    /// Make, list, rotate and withdraw the keys that documents are sealed under
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Make a service's home: its own keys, its resources and its audit trail
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    /// Make resources; turn on, rotate and revoke the customers' keys over them
+    #[command(subcommand)]
+    Resource(ResourceCommand),
+    /// Rotate the service's own key
+    #[command(subcommand)]
+    ServiceKey(ServiceKeyCommand),
+    /// Check the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// List the AES-256-GCM implementations that this processor runs, fastest first
     Backends(BackendsArgs),
     /// Print what completes this command's words in a shell
@@ -80,8 +106,20 @@ pub(crate) struct SealArgs {
     pub(crate) vault: VaultOption,
 
     /// The key to seal under, in its newest version [default: default, created by the first seal]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", conflicts_with = "resource")]
     pub(crate) key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) resource: ResourceOption,
+
+    /// What the document is to the resource: its customer may have chosen a key for models only
+    #[arg(long, value_name = "KIND", requires = "resource", default_value = "model")]
+    pub(crate) kind: KindOption,
+
+    /// Never open the document after that time: 90s, 30m, 24h or 7d from now on. Of a resource, the key
+    /// that it needs is destroyed then
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) expires_in: Option<u64>,
 
     #[command(flatten)]
     pub(crate) context: ContextOption,
@@ -137,6 +175,9 @@ pub(crate) struct OpenArgs {
     pub(crate) vault: VaultOption,
 
     #[command(flatten)]
+    pub(crate) resource: ResourceOption,
+
+    #[command(flatten)]
     pub(crate) context: ContextOption,
 
     #[command(flatten)]
@@ -175,6 +216,9 @@ pub(crate) struct VerifyArgs {
     pub(crate) vault: VaultOption,
 
     #[command(flatten)]
+    pub(crate) resource: ResourceOption,
+
+    #[command(flatten)]
     pub(crate) context: ContextOption,
 
     #[command(flatten)]
@@ -205,46 +249,6 @@ pub(crate) struct RewrapArgs {
     pub(crate) json: JsonOption,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum VaultCommand {
-    /// Make a new vault, without keys
-    Init {
-        #[command(flatten)]
-        vault: VaultOption,
-
-        #[command(flatten)]
-        json: JsonOption,
-    },
-    /// Create a key
-    Create(KeyArgs),
-    /// List the keys with their versions
-    List {
-        #[command(flatten)]
-        vault: VaultOption,
-
-        #[command(flatten)]
-        json: JsonOption,
-    },
-    /// Add a new version to a key; from then on documents are sealed under it
-    ///
-    /// Older versions stay in the vault, and documents that were sealed under them open as before;
-    /// `strongroom rewrap` brings them to the new version.
-    Rotate(KeyArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KeyArgs {
-    /// The key's name: 1 to 127 letters, digits and hyphens
-    #[arg(value_name = "NAME")]
-    pub(crate) name: String,
-
-    #[command(flatten)]
-    pub(crate) vault: VaultOption,
-
-    #[command(flatten)]
-    pub(crate) json: JsonOption,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct BackendsArgs {
     #[command(flatten)]
@@ -268,19 +272,6 @@ pub(crate) struct HeaderOption {
         value_parser = place()
     )]
     pub(crate) place: Option<Place>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct VaultOption {
-    /// The vault's directory [default: strongroom/vault in the user's data directory]
-    #[arg(
-        long = "vault",
-        value_name = "DIR",
-        env = "STRONGROOM_VAULT",
-        hide_env_values = true,
-        value_hint = ValueHint::DirPath
-    )]
-    pub(crate) directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,17 @@
 //! One module a command, and what several share.
 
+mod audit;
 mod backends;
 mod check;
 mod completions;
 mod inspect;
+mod keys;
 mod open;
+mod resource;
 mod rewrap;
 mod seal;
 mod sealed;
+mod service;
 mod unlock;
 mod vault;
 mod verify;
@@ -31,6 +35,10 @@ pub(crate) fn run(command: Command, umask: u32) -> Result<(), Failure> {
         Command::Verify(args) => verify::run(args),
         Command::Rewrap(args) => rewrap::run(args),
         Command::Vault(command) => vault::run(command),
+        Command::Service(command) => service::run(command),
+        Command::Resource(command) => resource::run(command),
+        Command::ServiceKey(command) => service::rotate(command),
+        Command::Audit(command) => audit::run(command),
         Command::Backends(args) => backends::run(&args),
         Command::Completions(args) => completions::run(&args),
     }

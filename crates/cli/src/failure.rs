@@ -8,7 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use strongroom::Error;
+use strongroom_keys::ResourceError;
+use strongroom_keys::audit::AuditError;
 use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::resource::Cause;
+
+use crate::time::display_time;
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +127,15 @@ pub(crate) enum Failure {
     /// The vault refused.
     #[error(transparent)]
     Vault(LocalVaultError),
+    /// The vault has a passphrase and none was given.
+    #[error("{0} with --passphrase-file")]
+    Passphrase(LocalVaultError),
+    /// The vault does not let the service use a customer's key.
+    #[error(
+        "{source}; or grant what is lacking with: strongroom vault grant {identity} --vault {}",
+        vault.display()
+    )]
+    NotGranted { source: Box<ResourceError>, identity: String, vault: PathBuf },
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -134,6 +148,41 @@ pub(crate) enum Failure {
     /// There is no place for the default vault.
     #[error("there is no home directory for a vault; name one with --vault")]
     NoHome,
+    /// There is no home of a service where one was expected.
+    #[error("there is no service's home at {}; {next}", path.display())]
+    NoService { path: PathBuf, next: String },
+    /// There is a home already.
+    #[error("{} is a service's home already; use it as it is, or name another with --home", path.display())]
+    HomeExists { path: PathBuf },
+    /// A file of a home is not what it was.
+    #[error("{} is damaged: {reason}", path.display())]
+    HomeDamaged { path: PathBuf, reason: &'static str },
+    /// Others can reach a home.
+    #[error(
+        "{} is open to other users (mode {mode:03o}); make it private with: chmod 700 {}",
+        path.display(), path.display()
+    )]
+    HomeExposed { path: PathBuf, mode: u32 },
+    /// A file of a home cannot be read or written.
+    #[error("cannot {doing} {}: {}; name another home with --home", path.display(), Said(source))]
+    HomeFile { doing: &'static str, path: PathBuf, source: io::Error },
+    /// A document belongs to a resource that the home does not have.
+    #[error(
+        "no key for {name} in the service's home {}: it is sealed under {wrapped_with}; name the home \
+         that has this resource with --home", home.display()
+    )]
+    NoResourceKey { name: String, home: PathBuf, wrapped_with: String },
+    /// Something was not done with a resource.
+    #[error("{}", resource_sentence(.0))]
+    Resource(Box<ResourceError>),
+    /// The audit trail does not hold, or cannot be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Some resources that were due could not be shredded, and each was named.
+    #[error(
+        "{failed} resources were due and could not be shredded, each named above; run it again"
+    )]
+    SomeNotShredded { failed: usize },
     /// The pool of threads could not be started.
     #[error("cannot start {threads} threads: {reason}; give fewer with --threads")]
     Threads { threads: usize, reason: String },
@@ -173,8 +222,15 @@ impl From<LocalVaultError> for Failure {
     fn from(error: LocalVaultError) -> Self {
         match error {
             LocalVaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            error @ LocalVaultError::PassphraseNeeded { .. } => Self::Passphrase(error),
             error => Self::Vault(error),
         }
+    }
+}
+
+impl From<ResourceError> for Failure {
+    fn from(error: ResourceError) -> Self {
+        Self::Resource(Box::new(error))
     }
 }
 
@@ -244,4 +300,32 @@ fn document_sentence(name: &str, error: &Error) -> String {
         _ => return format!("{name}: {error}"),
     };
     format!("{name}: {error}; {next}")
+}
+
+fn resource_sentence(error: &ResourceError) -> String {
+    match error {
+        ResourceError::NotFound { resource } => format!(
+            "there is no resource {resource}; see which there are with: strongroom resource list, or \
+             create it with: strongroom resource create {resource}"
+        ),
+        ResourceError::Denied { resource, cause, since } => {
+            let since = display_time(*since);
+            let command = if *cause == Cause::ResourceDeleted { "restore" } else { "refresh" };
+            format!(
+                "no access to the resource {resource} since {since}: {cause}, with: strongroom \
+                 resource {command} {resource}"
+            )
+        }
+        ResourceError::Expired { expires_at } => {
+            format!(
+                "the document expired at {} and is not opened any more",
+                display_time(*expires_at)
+            )
+        }
+        ResourceError::NoVault { key, .. } => format!(
+            "the service's home does not know the vault of {key}; name it with: strongroom resource \
+             enable-cmk or rotate-cmk, and --vault"
+        ),
+        error => error.to_string(),
+    }
 }

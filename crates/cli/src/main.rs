@@ -12,6 +12,7 @@ mod print;
 mod progress;
 mod range;
 mod report;
+mod service;
 mod size;
 mod tagged;
 mod time;

@@ -42,6 +42,9 @@ pub(crate) struct Report {
     /// The id of the key that it is sealed under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<String>,
+    /// The id of the customer's key that its outer layer is sealed under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer_key: Option<String>,
     /// How the result was checked, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<Check>,
@@ -86,6 +89,7 @@ impl Report {
             backend: workers.backend().name(),
             threads: workers.threads(),
             key: None,
+            customer_key: None,
             check: None,
             mended: None,
         }

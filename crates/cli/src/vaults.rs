@@ -1,12 +1,17 @@
 //! Which vault a command uses, and how the first one comes to be.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
+use strongroom::secret::SecretVec;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_keys::local_vault::{InitOptions, LocalVaultError, OpenOptions};
+use zeroize::Zeroizing;
 
+use crate::args::VaultOption;
 use crate::failure::Failure;
 
 /// The key that is used where none is named.
@@ -17,6 +22,7 @@ pub(crate) const DEFAULT_KEY: &str = "default";
 pub(crate) struct Location {
     path: PathBuf,
     named: bool,
+    passphrase_file: Option<PathBuf>,
 }
 
 impl Location {
@@ -25,17 +31,30 @@ impl Location {
     /// # Errors
     ///
     /// [`Failure::NoHome`] when there is no such directory.
-    pub(crate) fn find(named: Option<PathBuf>) -> Result<Self, Failure> {
-        if let Some(path) = named {
-            return Ok(Self { path, named: true });
-        }
-        let base = etcetera::choose_base_strategy().map_err(|_| Failure::NoHome)?;
-        Ok(Self { path: base.data_dir().join("strongroom").join("vault"), named: false })
+    pub(crate) fn find(option: VaultOption) -> Result<Self, Failure> {
+        let VaultOption { directory, passphrase_file } = option;
+        let named = directory.is_some();
+        let path = directory.map_or_else(|| in_data_directory("vault"), Ok)?;
+        Ok(Self { path, named, passphrase_file })
     }
 
-    /// The vault's directory.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Makes a vault; its passphrase is the option's.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Vault`] when there is something already, [`Failure::Read`] without the passphrase.
+    pub(crate) fn init(&self, options: InitOptions) -> Result<LocalVault, Failure> {
+        let passphrase = self.passphrase()?;
+        Ok(LocalVault::init_with(&self.path, InitOptions { passphrase, ..options })?)
+    }
+
+    fn passphrase(&self) -> Result<Option<SecretVec>, Failure> {
+        self.passphrase_file.as_deref().map(passphrase).transpose()
+    }
+
+    fn open_it(&self) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
+        let options = OpenOptions { passphrase: self.passphrase()?, ..OpenOptions::default() };
+        Ok(LocalVault::open_with(&self.path, options))
     }
 
     /// Opens a vault that must be there.
@@ -44,7 +63,7 @@ impl Location {
     ///
     /// [`Failure::NoVault`] when it is not; [`Failure::Vault`] when it cannot be used.
     pub(crate) fn open(&self) -> Result<LocalVault, Failure> {
-        match LocalVault::open(&self.path) {
+        match self.open_it()? {
             Err(LocalVaultError::Missing { path }) => {
                 let next = if self.named {
                     format!(
@@ -64,17 +83,55 @@ impl Location {
     /// The vault to seal with: the one that is there; where none was named and there is none, a new
     /// one.
     fn open_or_init(&self) -> Result<LocalVault, Failure> {
-        match LocalVault::open(&self.path) {
+        match self.open_it()? {
             Err(LocalVaultError::Missing { .. }) if !self.named => {
-                match LocalVault::init(&self.path) {
+                match self.init(InitOptions::default()) {
                     // Another first run was quicker.
-                    Err(LocalVaultError::AlreadyInitialised { .. }) => self.open(),
-                    made => Ok(made?),
+                    Err(Failure::Vault(LocalVaultError::AlreadyInitialised { .. })) => self.open(),
+                    made => made,
                 }
             }
             _ => self.open(),
         }
     }
+}
+
+/// A place beside the default vault.
+///
+/// # Errors
+///
+/// [`Failure::NoHome`] when the user has no data directory.
+pub(crate) fn in_data_directory(name: &str) -> Result<PathBuf, Failure> {
+    let base = etcetera::choose_base_strategy().map_err(|_| Failure::NoHome)?;
+    Ok(base.data_dir().join("strongroom").join(name))
+}
+
+/// The longest passphrase, in bytes; longer files are something else.
+const LONGEST_PASSPHRASE: u64 = 4_096;
+
+/// The first line of the file at `path`.
+///
+/// # Errors
+///
+/// [`Failure::Read`] when it cannot be read, [`Failure::Usage`] when it is no passphrase.
+pub(crate) fn passphrase(path: &Path) -> Result<SecretVec, Failure> {
+    let failed = |source| Failure::read(path.display().to_string(), source);
+    let refuse = |reason| Failure::Usage(format!("{} {reason}", path.display()));
+    // Room for all of it, so that no smaller buffer is left behind with a part.
+    let mut text = Zeroizing::new(Vec::with_capacity(8_192));
+    let mut file = File::open(path).map_err(failed)?.take(LONGEST_PASSPHRASE + 2);
+    file.read_to_end(&mut text).map_err(failed)?;
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.is_empty() {
+        return Err(refuse("has an empty first line; write the passphrase there"));
+    }
+    if line.len() as u64 > LONGEST_PASSPHRASE {
+        return Err(refuse(
+            "has a first line that is too long for a passphrase; name another file",
+        ));
+    }
+    Ok(SecretVec::from(line.to_vec()))
 }
 
 /// The key to seal under: `key` of the vault at `location`. Where no key is named the first use

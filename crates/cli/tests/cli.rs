@@ -5,6 +5,8 @@
 #[path = "support/home.rs"]
 mod home;
 
+#[path = "cli/chapters.rs"]
+mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
 #[path = "cli/detached.rs"]
@@ -25,11 +27,15 @@ mod outputs;
 mod ranges;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/resources.rs"]
+mod resources;
 #[path = "cli/rewrap.rs"]
 mod rewrap;
 #[path = "cli/round_trips.rs"]
 mod round_trips;
 #[path = "cli/streams.rs"]
 mod streams;
+#[path = "cli/vault_keys.rs"]
+mod vault_keys;
 #[path = "cli/vaults.rs"]
 mod vaults;

@@ -5,10 +5,9 @@ use std::time::Instant;
 
 use strongroom::Error;
 use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, Totals, WriteAt};
-use strongroom_keys::LocalVault;
 use zeroize::Zeroizing;
 
-use super::unlock::unlock;
+use super::keys::Keys;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::NewFile;
@@ -28,7 +27,7 @@ pub(super) fn check(
     header: Option<&NewFile>,
     sealing: &Totals,
     input: &Input,
-    vault: &LocalVault,
+    keys: &Keys,
     workers: &Workers,
     context: &Context,
 ) -> Result<Check, Failure> {
@@ -47,7 +46,7 @@ pub(super) fn check(
     let parsed = Header::read_at(&Source { file: holder.file(), name: &holder.name() });
     let parsed = parsed.map_err(failed)?;
     let options = OpenOptions { context: context.clone(), backend, ..OpenOptions::default() };
-    let opener = unlock(&parsed, vault, &name, &options).map_err(|failure| match failure {
+    let opener = keys.unlock(&parsed, &name, &options).map_err(|failure| match failure {
         Failure::Document { .. } => differs(),
         failure => failure,
     })?;

@@ -7,6 +7,7 @@ use strongroom::Error;
 use strongroom::document::{OpenOptions, Opener, Run};
 use zeroize::Zeroizing;
 
+use super::keys::Keys;
 use super::sealed::Sealed;
 use super::unlock::known_len;
 use crate::args::{OpenArgs, opened_name};
@@ -16,7 +17,6 @@ use crate::place::Place;
 use crate::range::ByteRange;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
-use crate::vaults::Location;
 use crate::workers::Workers;
 
 /// Plaintext is for its owner until the owner says otherwise.
@@ -45,9 +45,9 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let rules = Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" };
     let output = Output::create(&place, &sealed.inputs(), rules)?;
     let workers = Workers::new(&args.run)?;
-    let vault = Location::find(args.vault.directory)?.open()?;
+    let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let opener = sealed.unlock(&vault, &options)?;
+    let opener = sealed.unlock(&keys, &options)?;
 
     let (file, name) = output.parts();
     let sink = Sink { file, name: &name };
@@ -70,6 +70,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
             (range.end - range.start, Some(range), elapsed)
         }
     };
+    keys.check()?;
     let report = Report {
         output: Some(place.output_name()),
         range,

@@ -52,7 +52,7 @@ const ATTEMPTS: u32 = 16;
 pub(super) fn run(args: RewrapArgs) -> Result<(), Failure> {
     let started = Instant::now();
     let pool = workers::pool(&args.threads)?;
-    let vault = Location::find(args.vault.directory)?.open()?;
+    let vault = Location::find(args.vault)?.open()?;
     let mut rewrapper = Rewrapper {
         vault: &vault,
         pool,

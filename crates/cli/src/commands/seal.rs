@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 
 use super::check::check;
+use super::keys::{Keys, SealWith};
 use crate::args::{SealArgs, sealed_name};
 use crate::failure::Failure;
 use crate::input::Input;
@@ -14,7 +15,9 @@ use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
 use crate::print;
 use crate::report::Report;
+use crate::service::HomeLocation;
 use crate::tagged::{self, Sink, Source};
+use crate::time::since_epoch;
 use crate::vaults::{Location, sealing_key};
 use crate::workers::Workers;
 
@@ -39,12 +42,21 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         return Err(no_check(&place));
     }
     let workers = Workers::new(&args.run)?;
-    let location = Location::find(args.vault.directory)?;
-    let (vault, key) =
-        sealing_key(&location, args.key.as_deref(), |text| print::notice("note", text))?;
-    let key_id = key.id().as_str().to_owned();
+    let expires_at =
+        args.expires_in.map(|seconds| since_epoch(SystemTime::now()).saturating_add(seconds));
+    let (keys, seal_with) = if let Some(id) = args.resource.name {
+        let location = HomeLocation::find(args.resource.home)?;
+        SealWith::resource(&location, id, args.kind, expires_at)?
+    } else {
+        let location = Location::find(args.vault)?;
+        let notice = |text: &str| print::notice("note", text);
+        let (vault, key) = sealing_key(&location, args.key.as_deref(), notice)?;
+        (Keys::Vault(vault), SealWith::Vault([key]))
+    };
+    let (key_id, customer_key_id) = seal_with.ids();
 
     let options = SealOptions {
+        expires_at,
         chunk_len: args.chunk_size.unwrap_or_default(),
         context,
         backend: workers.backend(),
@@ -55,7 +67,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         Some(length) if !args.stream => PlaintextLen::Known(length),
         _ => PlaintextLen::Stream,
     };
-    let mut sealer = Sealer::new(length, &[key], &options).map_err(failed)?;
+    let mut sealer = Sealer::new(length, seal_with.layers(), &options).map_err(failed)?;
     if let Some(header) = &header {
         let (mut file, name) = header.parts();
         file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
@@ -73,18 +85,20 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         .map_err(failed)?;
     let check = match (&output, &header) {
         (Output::File(file), None) if args.check => {
-            Some(check(file, None, &totals, &input, &vault, &workers, &options.context)?)
+            Some(check(file, None, &totals, &input, &keys, &workers, &options.context)?)
         }
         (Output::File(file), Some(Output::File(header))) if args.check => {
-            Some(check(file, Some(header), &totals, &input, &vault, &workers, &options.context)?)
+            Some(check(file, Some(header), &totals, &input, &keys, &workers, &options.context)?)
         }
         _ => None,
     };
+    seal_with.check()?;
     let report = Report {
         output: Some(place.output_name()),
         header: detached.as_ref().map(Place::output_name),
         sync_seconds: publish(output, header, rules.existing)?,
-        key: Some(key_id),
+        key: key_id,
+        customer_key: customer_key_id,
         check,
         ..Report::new("sealed", &input, totals.plaintext_len, elapsed, &workers)
     };

@@ -5,9 +5,8 @@ use std::os::unix::fs::FileExt as _;
 
 use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener};
-use strongroom_keys::LocalVault;
 
-use super::unlock::unlock;
+use super::keys::Keys;
 use crate::args::HeaderOption;
 use crate::failure::Failure;
 use crate::input::Input;
@@ -104,20 +103,16 @@ impl Sealed {
         Ok(leading != *self.header.prologue())
     }
 
-    /// What opens the body, with the keys of `vault`.
+    /// What opens the body, with `keys`.
     ///
     /// # Errors
     ///
-    /// [`Failure::HeaderAlone`] where there is no body, and those of [`unlock`].
-    pub(super) fn unlock(
-        &self,
-        vault: &LocalVault,
-        options: &OpenOptions,
-    ) -> Result<Opener, Failure> {
+    /// [`Failure::HeaderAlone`] where there is no body, and those of [`Keys::unlock`].
+    pub(super) fn unlock(&self, keys: &Keys, options: &OpenOptions) -> Result<Opener, Failure> {
         if self.is_header_alone() {
             return Err(Failure::HeaderAlone { name: self.input.name().to_owned() });
         }
-        let opener = unlock(&self.header, vault, self.input.name(), options)?;
+        let opener = keys.unlock(&self.header, self.input.name(), options)?;
         Ok(if self.is_detached() { opener.detached() } else { opener })
     }
 

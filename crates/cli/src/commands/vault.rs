@@ -1,18 +1,30 @@
 //! `strongroom vault`: the keys that documents are sealed under.
 
-use std::fmt::Write as _;
+mod permissions;
+mod show;
+
+use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalVaultError;
-use strongroom_keys::local_vault::{KeyEntry, LocalKeyId};
+use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError, Versions};
+use strongroom_keys::vault::Place as VaultPlace;
 
-use crate::args::{JsonOption, KeyArgs, VaultCommand};
+use crate::args::{
+    BackupArgs, CreateKeyArgs, InitArgs, JsonOption, KeyArgs, KeyType, RestoreArgs, VaultCommand,
+    VersionsArgs,
+};
 use crate::failure::Failure;
+use crate::output::{Existing, Output, Rules};
+use crate::place::Place;
 use crate::print::{self, Channel};
-use crate::time::{display_time, since_epoch};
+use crate::time::display_time;
 use crate::vaults::{Location, missing_key};
+
+/// The longest backup that is read, in bytes; longer ones are none.
+const LONGEST_BACKUP: u64 = 64 << 20;
 
 /// Does what the command asks for.
 ///
@@ -21,10 +33,37 @@ use crate::vaults::{Location, missing_key};
 /// A [`Failure`] when the vault or the key will not do.
 pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
     match command {
-        VaultCommand::Init { vault, json } => init(&Location::find(vault.directory)?, json),
-        VaultCommand::List { vault, json } => list(&Location::find(vault.directory)?, json),
-        VaultCommand::Create(args) => change(args, "created", LocalVault::create),
-        VaultCommand::Rotate(args) => change(args, "rotated", LocalVault::rotate),
+        VaultCommand::Init(args) => init(args),
+        VaultCommand::List { vault, json } => show::list(&Location::find(vault)?.open()?, json),
+        VaultCommand::Show(args) => show::show(args),
+        VaultCommand::Create(args) => create(args),
+        VaultCommand::Rotate(args) => change(args, "rotated", |vault, name| {
+            let id = vault.rotate(name)?.to_string();
+            Ok((seals_from_now_on(vault, &id), id))
+        }),
+        VaultCommand::Enable(args) => set_enabled(args, true),
+        VaultCommand::Disable(args) => set_enabled(args, false),
+        VaultCommand::Delete(args) => change(args, "deleted", |vault, name| {
+            let until = display_time(vault.delete(name)?.purge_from);
+            let protected = vault.settings()?.purge_protection;
+            let kept = if protected { "it cannot be purged before" } else { "it is kept until" };
+            let text = format!(
+                "nothing opens with it any more; {kept} {until}, bring it back with: strongroom \
+                 vault recover {name}"
+            );
+            Ok((text, name.to_owned()))
+        }),
+        VaultCommand::Recover(args) => change(args, "recovered", |vault, name| {
+            vault.recover(name)?;
+            Ok(("it opens documents again".to_owned(), name.to_owned()))
+        }),
+        VaultCommand::Purge(args) => change(args, "purged", |vault, name| {
+            vault.purge(name)?;
+            Ok(("nothing opens what was sealed under it".to_owned(), name.to_owned()))
+        }),
+        VaultCommand::Grant(args) => permissions::grant(args),
+        VaultCommand::Backup(args) => backup(args),
+        VaultCommand::Restore(args) => restore(args),
     }
 }
 
@@ -35,91 +74,121 @@ struct Made<'a> {
     id: String,
 }
 
-fn init(location: &Location, json: JsonOption) -> Result<(), Failure> {
-    let vault = LocalVault::init(location.path())?;
+fn init(args: InitArgs) -> Result<(), Failure> {
+    let options = InitOptions {
+        purge_protection: args.purge_protection,
+        retention_days: args.retention_days,
+        place: VaultPlace { tenant: args.tenant, region: args.region },
+        ..InitOptions::default()
+    };
+    let vault = Location::find(args.vault)?.init(options)?;
     let id = vault.id().to_string();
-    if json.enabled {
-        return print::json(
-            Channel::Output,
-            &Made { operation: "initialised", vault: vault.path(), id },
-        );
-    }
     let text = format!(
         "initialised the vault {} (id {id}): keep a copy of it in a safe place, losing it loses the \
          documents sealed with it",
         vault.path().display()
     );
-    print::line(Channel::Output, &text)
+    tell(&vault, "initialised", id, &text, args.json)
 }
 
+fn create(args: CreateKeyArgs) -> Result<(), Failure> {
+    let kind = match args.kind {
+        KeyType::Rsa => KeyKind::Rsa,
+        KeyType::Aes => KeyKind::Oct,
+    };
+    let options = KeyOptions {
+        kind,
+        not_before: args.not_before,
+        expires: args.expires,
+        ..KeyOptions::default()
+    };
+    change(args.key, "created", |vault, name| {
+        let id = vault.create_with(name, options)?.to_string();
+        let text = match kind {
+            KeyKind::Oct => format!(
+                "{id} wraps the keys of services; copy the vault {} to a safe place again",
+                vault.path().display()
+            ),
+            KeyKind::Rsa => seals_from_now_on(vault, &id),
+        };
+        Ok((text, id))
+    })
+}
+
+fn seals_from_now_on(vault: &LocalVault, id: &str) -> String {
+    let vault = vault.path().display();
+    format!("from now on {id} seals; copy the vault {vault} to a safe place again")
+}
+
+fn set_enabled(args: VersionsArgs, enabled: bool) -> Result<(), Failure> {
+    let versions = args.key_version.map_or(Versions::All, Versions::Only);
+    let operation = if enabled { "enabled" } else { "disabled" };
+    change(args.key, operation, |vault, name| {
+        vault.set_enabled(name, versions, enabled)?;
+        let text = match (args.key_version, enabled) {
+            (None, true) => "all its versions wrap and unwrap again".to_owned(),
+            (None, false) => "all its versions neither wrap nor unwrap".to_owned(),
+            (Some(version), true) => format!("its version {version} wraps and unwraps again"),
+            (Some(version), false) => format!("its version {version} neither wraps nor unwraps"),
+        };
+        Ok((text, name.to_owned()))
+    })
+}
+
+/// Does `work` to a key, which tells the sentence that follows and the id.
 fn change(
     args: KeyArgs,
     operation: &'static str,
-    work: impl FnOnce(&LocalVault, &str) -> Result<LocalKeyId, LocalVaultError>,
+    work: impl FnOnce(&LocalVault, &str) -> Result<(String, String), LocalVaultError>,
 ) -> Result<(), Failure> {
-    let vault = Location::find(args.vault.directory)?.open()?;
-    let id = work(&vault, &args.name).map_err(|error| missing_key(&vault, error))?.to_string();
-    if args.json.enabled {
+    let vault = Location::find(args.vault)?.open()?;
+    let (text, id) = work(&vault, &args.name).map_err(|error| missing_key(&vault, error))?;
+    tell(&vault, operation, id, &format!("{operation} the key {:?}: {text}", args.name), args.json)
+}
+
+fn tell(
+    vault: &LocalVault,
+    operation: &'static str,
+    id: String,
+    text: &str,
+    json: JsonOption,
+) -> Result<(), Failure> {
+    if json.enabled {
         return print::json(Channel::Output, &Made { operation, vault: vault.path(), id });
     }
+    print::line(Channel::Output, text)
+}
+
+fn backup(args: BackupArgs) -> Result<(), Failure> {
+    let KeyArgs { name, vault, json } = args.key;
+    let vault = Location::find(vault)?.open()?;
+    let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
+    let rules = Rules { existing: Existing::Keep, mode: 0o600, option: "-o" };
+    let output = Output::create(&Place::Path(args.output.clone()), &[], rules)?;
+    {
+        let (mut file, shown) = output.parts();
+        file.write_all(backup.expose()).map_err(|source| Failure::write(shown, source))?;
+    }
+    output.publish()?;
     let text = format!(
-        "{operation} the key {:?}: from now on {id} seals; copy the vault {} to a safe place again",
-        args.name,
-        vault.path().display()
+        "backed up the key {name:?} with all its versions to {}: whoever has the file has the key; \
+         put it back with: strongroom vault restore {}",
+        args.output.display(),
+        args.output.display()
     );
-    print::line(Channel::Output, &text)
+    tell(&vault, "backed-up", name, &text, json)
 }
 
-#[derive(Serialize)]
-struct Listing<'a> {
-    vault: &'a Path,
-    id: &'a str,
-    keys: Vec<Key<'a>>,
-}
-
-#[derive(Serialize)]
-struct Key<'a> {
-    name: &'a str,
-    versions: Vec<Version>,
-}
-
-#[derive(Serialize)]
-struct Version {
-    #[serde(rename = "version")]
-    number: u32,
-    id: String,
-    algorithm: &'static str,
-    /// Seconds since the Unix epoch.
-    created: u64,
-}
-
-fn list(location: &Location, json: JsonOption) -> Result<(), Failure> {
-    let vault = location.open()?;
-    let entries = vault.list()?;
-    let keys = entries.iter().map(key).collect();
-    let listing = Listing { vault: vault.path(), id: vault.id().as_str(), keys };
-    if json.enabled {
-        return print::json(Channel::Output, &listing);
+fn restore(args: RestoreArgs) -> Result<(), Failure> {
+    let failed = |source| Failure::read(args.file.display().to_string(), source);
+    let length = fs::metadata(&args.file).map_err(failed)?.len();
+    let vault = Location::find(args.vault)?.open()?;
+    if length > LONGEST_BACKUP {
+        let reason = "it is longer than any backup; give the file that was made as one";
+        return Err(LocalVaultError::Backup { vault: vault.path().to_owned(), reason }.into());
     }
-    let mut text = format!("vault {} (id {})", vault.path().display(), listing.id);
-    if listing.keys.is_empty() {
-        text.push_str("\nno keys yet: create one with strongroom vault create NAME");
-    }
-    for Key { name, versions } in &listing.keys {
-        for Version { number, algorithm, created, .. } in versions {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "\n{name}/{number}  {algorithm}  {}", display_time(*created));
-        }
-    }
-    print::line(Channel::Output, &text)
-}
-
-fn key(entry: &KeyEntry) -> Key<'_> {
-    let versions = entry.versions.iter().map(|version| Version {
-        number: version.id.version(),
-        id: version.id.to_string(),
-        algorithm: version.algorithm.name(),
-        created: since_epoch(version.created),
-    });
-    Key { name: entry.name.as_str(), versions: versions.collect() }
+    let backup = zeroize::Zeroizing::new(fs::read(&args.file).map_err(failed)?);
+    let name = vault.restore(&backup)?.to_string();
+    let text = format!("restored the key {name:?} with all its versions");
+    tell(&vault, "restored", name, &text, args.json)
 }

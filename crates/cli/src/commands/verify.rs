@@ -2,6 +2,7 @@
 
 use strongroom::document::OpenOptions;
 
+use super::keys::Keys;
 use super::sealed::Sealed;
 use super::unlock::{known_len, mended};
 use crate::args::VerifyArgs;
@@ -9,7 +10,6 @@ use crate::failure::Failure;
 use crate::print::{self, Channel};
 use crate::report::Report;
 use crate::tagged::Source;
-use crate::vaults::Location;
 use crate::workers::Workers;
 
 /// Authenticates what the arguments name.
@@ -22,9 +22,9 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let sealed = Sealed::open(&args.input, &args.header)?;
     let input = sealed.input();
     let workers = Workers::new(&args.run)?;
-    let vault = Location::find(args.vault.directory)?.open()?;
+    let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let opener = sealed.unlock(&vault, &options)?;
+    let opener = sealed.unlock(&keys, &options)?;
 
     let mut source = Source { file: input.file(), name: input.name() };
     let (totals, elapsed) = workers

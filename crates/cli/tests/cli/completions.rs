@@ -13,7 +13,7 @@ fn every_shell_gets_a_script_that_knows_the_commands() {
     for shell in SHELLS {
         let done = home.run(["completions", shell]).succeeds();
         assert_eq!(done.stderr, "");
-        for word in ["seal", "rewrap", "completions", "detach-header", "range"] {
+        for word in ["seal", "rewrap", "completions", "detach-header", "range", "enable-cmk"] {
             assert!(done.text().contains(word), "{shell} does not know {word}");
         }
     }
@@ -27,8 +27,8 @@ fn bash_reads_its_script_and_completes_with_it() {
     home.write("script", &script.stdout);
     let parsed = Command::new("bash").arg("-n").arg(home.path("script")).output().unwrap();
     Done::of(&parsed).succeeds();
-    let complete = ". ./script; COMP_WORDS=(strongroom re); COMP_CWORD=1; \
-                    _strongroom strongroom re strongroom; echo \"${COMPREPLY[*]}\"";
+    let complete = ". ./script; COMP_WORDS=(strongroom rew); COMP_CWORD=1; \
+                    _strongroom strongroom rew strongroom; echo \"${COMPREPLY[*]}\"";
     let completed =
         Command::new("bash").args(["-c", complete]).current_dir(home.work()).output().unwrap();
     assert_eq!(Done::of(&completed).succeeds().text(), "rewrap\n");

@@ -287,7 +287,7 @@ fn vault_as_json() {
     let version = |number: usize| {
         format!(
             "{{\"version\":{number},\"id\":\"local/ID/k/{number}\",\"algorithm\":\"RSA-OAEP-256\",\
-             \"created\":{}}}",
+             \"created\":{},\"enabled\":true}}",
             created(number - 1)
         )
     };
@@ -328,7 +328,11 @@ fn help_has_one_line_for_each_command_and_option() {
            inspect      Show what a document's header says, without a key\n  \
            verify       Authenticate a whole document and write nothing\n  \
            rewrap       Give documents other recipients without reading what they hold\n  \
-           vault        Make, list and rotate the keys that documents are sealed under\n  \
+           vault        Make, list, rotate and withdraw the keys that documents are sealed under\n  \
+           service      Make a service's home: its own keys, its resources and its audit trail\n  \
+           resource     Make resources; turn on, rotate and revoke the customers' keys over them\n  \
+           service-key  Rotate the service's own key\n  \
+           audit        Check the audit trail\n  \
            backends     List the AES-256-GCM implementations that this processor runs, fastest first\n  \
            completions  Print what completes this command's words in a shell\n  \
            help         Print this message or the help of the given subcommand(s)"

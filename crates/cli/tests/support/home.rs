@@ -73,6 +73,8 @@ impl Home {
             .env("HOME", self.0.path())
             .env_remove("XDG_DATA_HOME")
             .env_remove("STRONGROOM_VAULT")
+            .env_remove("STRONGROOM_HOME")
+            .env_remove("STRONGROOM_PASSPHRASE_FILE")
             .env_remove("STRONGROOM_BACKEND")
             .stdin(Stdio::null());
         command

@@ -1,0 +1,271 @@
+//! The words of `strongroom service`, `resource`, `service-key` and `audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use strongroom_keys::audit::Head;
+use strongroom_keys::resource::ResourceId;
+
+use super::{JsonOption, VaultOption, parse_duration, parse_time};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HomeOption {
+    /// The service's home: its own vault, its resources' states and its audit trail
+    /// [default: strongroom/service in the user's data directory]
+    #[arg(
+        id = "home",
+        long = "home",
+        value_name = "DIR",
+        env = "STRONGROOM_HOME",
+        hide_env_values = true,
+        value_hint = ValueHint::DirPath
+    )]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+/// Documents of a resource.
+#[derive(Debug, Args)]
+pub(crate) struct ResourceOption {
+    /// The resource whose keys to use [default: of a vault's key; a document's own header names its
+    /// resource, and only resources of the home are looked up]
+    #[arg(
+        id = "resource",
+        long = "resource",
+        value_name = "NAME",
+        value_parser = resource_id
+    )]
+    pub(crate) name: Option<ResourceId>,
+
+    #[command(flatten)]
+    pub(crate) home: HomeOption,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Make a service's home; the first `resource create` does so, too
+    Init {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceKeyCommand {
+    /// Add a version to the service's key and bring every resource under it
+    ///
+    /// No document is touched. Where it is interrupted, run it again.
+    Rotate {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Read the whole audit trail and find what was changed, removed or added
+    Verify {
+        /// A line that must be in it, as `audit head` printed it [default: the head kept in the home]
+        #[arg(long, value_name = "HEAD")]
+        anchor: Option<Head>,
+
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Print the trail's last line as a number and its authentication code
+    ///
+    /// Keep it where who can write to the home cannot: `audit verify --anchor` then finds a cut end.
+    Head {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ResourceCommand {
+    /// Make a resource, under the service's keys
+    Create(CreateResourceArgs),
+    /// Show how a resource stands; no vault is asked
+    Status(ResourceArgs),
+    /// List the resources
+    List {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Put a resource under a customer's key as well
+    ///
+    /// The vault must grant the identity get, wrap and unwrap, have purge protection, and be of the
+    /// resource's tenant and region. Documents that were sealed before stay under the service's keys.
+    EnableCmk(EnableCmkArgs),
+    /// Go back to the service's keys alone
+    DisableCmk(ResourceArgs),
+    /// Go over to another version of the customer's key, or to another key
+    ///
+    /// Keys are wrapped anew, no document is touched. Where it is interrupted, run it again; the old key
+    /// is needed until it is done.
+    RotateCmk(RotateCmkArgs),
+    /// Replace the resource's own keys; documents that are sealed from then on get the new ones
+    RotateKey(ResourceArgs),
+    /// End all access at once, whatever the vault says; `refresh` undoes it
+    Revoke(ResourceArgs),
+    /// Ask the vault anew: where the key is back, so is access
+    Refresh(ResourceArgs),
+    /// Say that a resource is deleted: no access from now on, and 24 hours later `shred` destroys its keys
+    Delete(ResourceArgs),
+    /// Take `delete` back, in time
+    Restore(ResourceArgs),
+    /// Destroy the keys of all resources that are due: deleted ones, and those whose customer chose it and
+    /// withdrew the key. It cannot be undone
+    Shred {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Destroy the keys of hours that are over, and with them all copies of what expired then
+    Sweep {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Show what the audit trail says of a resource
+    Events(ResourceArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResourceArgs {
+    /// The resource's name: 1 to 64 lower-case letters, digits, - and _
+    #[arg(value_name = "NAME", value_parser = resource_id)]
+    pub(crate) name: ResourceId,
+
+    #[command(flatten)]
+    pub(crate) home: HomeOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateResourceArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    /// The tenant that owns it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: String,
+
+    /// The region that it is in
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: String,
+
+    /// Its tier includes no customer-managed key
+    #[arg(long)]
+    pub(crate) no_cmk: bool,
+
+    /// When it was made, where that was earlier: a date or seconds since 1970 [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) created_at: Option<u64>,
+}
+
+/// What a document is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KindOption {
+    /// A model
+    Model,
+    /// The result of an analysis
+    Result,
+}
+
+/// What the customer's key covers.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ScopeOption {
+    /// Models only
+    Models,
+    /// Models, and results of analyses
+    ModelsAndResults,
+}
+
+/// What becomes of the data when the vault withdraws the key.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnKeyLossOption {
+    /// It cannot be read until the key is back
+    Block,
+    /// After the grace time `shred` destroys it
+    Shred,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EnableCmkArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// The customer's key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: String,
+
+    /// Its version [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(crate) key_version: Option<u32>,
+
+    /// As whom the vault is asked
+    #[arg(long, value_name = "IDENTITY", default_value = "service")]
+    pub(crate) identity: String,
+
+    /// What the key covers
+    #[arg(long, value_name = "SCOPE", default_value = "models-and-results")]
+    pub(crate) scope: ScopeOption,
+
+    /// What becomes of the data when the vault withdraws the key
+    #[arg(long, value_name = "WHAT", default_value = "block")]
+    pub(crate) on_key_loss: OnKeyLossOption,
+
+    /// For how long the key must be withdrawn before `shred` destroys the data
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
+    pub(crate) grace: u64,
+
+    /// How many documents there are already, which the key will not cover
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) documents_before: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateCmkArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    /// The new key's vault [default: the same as now]
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// The new key [default: the same as now]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+
+    /// Its version [default: the newest]
+    #[arg(long, value_name = "N")]
+    pub(crate) key_version: Option<u32>,
+}
+
+fn resource_id(text: &str) -> Result<ResourceId, String> {
+    ResourceId::new(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,220 @@
+//! The words of `strongroom vault`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::{JsonOption, parse_time, path};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VaultCommand {
+    /// Make a new vault, without keys
+    Init(InitArgs),
+    /// Create a key
+    Create(CreateKeyArgs),
+    /// List the keys with their versions
+    List {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Show a key: its versions, dates and operations
+    Show(KeyArgs),
+    /// Add a new version to a key; from then on documents are sealed under it
+    ///
+    /// Older versions stay in the vault, and documents that were sealed under them open as before;
+    /// `strongroom rewrap` brings them to the new version.
+    Rotate(KeyArgs),
+    /// Enable a key that was disabled
+    Enable(VersionsArgs),
+    /// Disable a key: it neither wraps nor unwraps until it is enabled again
+    Disable(VersionsArgs),
+    /// Delete a key; it can be recovered until it is purged
+    Delete(KeyArgs),
+    /// Recover a deleted key
+    Recover(KeyArgs),
+    /// Destroy a deleted key for good
+    ///
+    /// Nothing opens what was sealed under it. A vault with purge protection refuses until its retention
+    /// time is over.
+    Purge(KeyArgs),
+    /// Say what an identity may do with the keys
+    Grant(GrantArgs),
+    /// Write a key with all its versions to a file
+    ///
+    /// The file holds the private keys. Where the vault has a passphrase they are sealed under it.
+    Backup(BackupArgs),
+    /// Put a key back that `backup` wrote; into the vault that it came from
+    Restore(RestoreArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// Let nobody purge a deleted key before the retention time is over. It cannot be undone; a
+    /// customer-managed key must be in such a vault
+    #[arg(long)]
+    pub(crate) purge_protection: bool,
+
+    /// For how many days a deleted key is kept, 7 to 90
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    pub(crate) retention_days: u32,
+
+    /// The tenant that the vault belongs to; a customer-managed key must be of its resource's tenant
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+
+    /// The region that the vault is in; a customer-managed key must be in its resource's region
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeyArgs {
+    /// The key's name: 1 to 127 letters, digits and hyphens
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+/// What a key is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum KeyType {
+    /// RSA-2048: its public half wraps without the vault
+    Rsa,
+    /// AES-256: wraps inside the vault only
+    Aes,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CreateKeyArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// What the key is
+    #[arg(long = "type", value_name = "TYPE", default_value = "rsa")]
+    pub(crate) kind: KeyType,
+
+    /// Earlier the key does not wrap: a date, 2027-01-31 or 2027-01-31T08:00:00Z, or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) not_before: Option<u64>,
+
+    /// From then on the key does not wrap; it unwraps as before
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) expires: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionsArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// One version only [default: all]
+    #[arg(long, value_name = "N")]
+    pub(crate) key_version: Option<u32>,
+}
+
+/// What an identity may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PermissionOption {
+    /// Look at keys
+    Get,
+    /// Wrap with them
+    Wrap,
+    /// Unwrap with them
+    Unwrap,
+    /// Nothing: takes away what was granted
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GrantArgs {
+    /// The identity: 1 to 127 visible ASCII characters
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) identity: String,
+
+    /// One key only [default: every key]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+
+    /// All that it may do from now on, in place of what was granted before
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        default_values = ["get", "wrap", "unwrap"],
+    )]
+    pub(crate) permissions: Vec<PermissionOption>,
+
+    /// Disable the identity, whatever it may do
+    #[arg(long, conflicts_with_all = ["enable", "key", "permissions"])]
+    pub(crate) disable: bool,
+
+    /// Enable the identity again
+    #[arg(long, conflicts_with_all = ["key", "permissions"])]
+    pub(crate) enable: bool,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The file that `backup` wrote
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct VaultOption {
+    /// The vault's directory [default: strongroom/vault in the user's data directory]
+    #[arg(
+        long = "vault",
+        value_name = "DIR",
+        env = "STRONGROOM_VAULT",
+        hide_env_values = true,
+        value_hint = ValueHint::DirPath
+    )]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// A file whose first line is the vault's passphrase
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "STRONGROOM_PASSPHRASE_FILE",
+        hide_env_values = true,
+        value_hint = ValueHint::FilePath
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
+}

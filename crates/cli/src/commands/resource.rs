@@ -1,0 +1,186 @@
+//! `strongroom resource`: resources, and the customers' keys that they are under.
+
+mod cmk;
+mod events;
+mod status;
+
+use futures_lite::future::block_on;
+use serde::Serialize;
+use strongroom_keys::resource::{NewResource, ResourceId};
+use strongroom_keys::{ResourceError, Resources};
+
+use crate::args::{CreateResourceArgs, HomeOption, JsonOption, ResourceArgs, ResourceCommand};
+use crate::failure::Failure;
+use crate::print::{self, Channel};
+use crate::service::HomeLocation;
+use crate::time::since_epoch;
+
+/// Does what the command asks for.
+///
+/// # Errors
+///
+/// A [`Failure`] when the resource or its keys will not do.
+pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
+    match command {
+        ResourceCommand::Create(args) => create(args),
+        ResourceCommand::Status(args) => status::status(args),
+        ResourceCommand::List { home, json } => status::list(home, json),
+        ResourceCommand::EnableCmk(args) => cmk::enable(args),
+        ResourceCommand::RotateCmk(args) => cmk::rotate(args),
+        ResourceCommand::DisableCmk(args) => change(
+            args,
+            "cmk-disabled",
+            "is under the service's keys alone now; what is sealed already opens as before",
+            |resources, id| block_on(resources.disable_cmk(id)),
+        ),
+        ResourceCommand::RotateKey(args) => change(
+            args,
+            "key-rotated",
+            "has new keys for what is sealed from now on; what is sealed already opens as before",
+            |resources, id| block_on(resources.rotate_resource_key(id)),
+        ),
+        ResourceCommand::Revoke(args) => {
+            let next = format!(
+                "is revoked: nothing opens or is sealed until: strongroom resource refresh {}",
+                args.name
+            );
+            change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
+        }
+        ResourceCommand::Refresh(args) => {
+            change(args, "refreshed", "is accessible", |resources, id| {
+                block_on(resources.refresh(id))
+            })
+        }
+        ResourceCommand::Delete(args) => {
+            let next = format!(
+                "is deleted: its keys are destroyed by strongroom resource shred from 24 hours on; \
+                 take it back before with: strongroom resource restore {}",
+                args.name
+            );
+            change(args, "deleted", &next, |resources, id| block_on(resources.resource_deleted(id)))
+        }
+        ResourceCommand::Restore(args) => {
+            change(args, "restored", "is not deleted any more", |resources, id| {
+                block_on(resources.resource_restored(id))
+            })
+        }
+        ResourceCommand::Shred { home, json } => shred(home, json),
+        ResourceCommand::Sweep { home, json } => sweep(home, json),
+        ResourceCommand::Events(args) => events::events(args),
+    }
+}
+
+#[derive(Serialize)]
+struct Changed<'a> {
+    operation: &'static str,
+    resource: &'a ResourceId,
+}
+
+fn tell(
+    resource: &ResourceId,
+    operation: &'static str,
+    text: &str,
+    json: JsonOption,
+) -> Result<(), Failure> {
+    if json.enabled {
+        return print::json(Channel::Output, &Changed { operation, resource });
+    }
+    print::line(Channel::Output, &format!("the resource {resource} {text}"))
+}
+
+/// Does `work` to a resource, and says `text` of it.
+fn change(
+    args: ResourceArgs,
+    operation: &'static str,
+    text: &str,
+    work: impl FnOnce(&Resources, &ResourceId) -> Result<(), ResourceError>,
+) -> Result<(), Failure> {
+    let resources = HomeLocation::find(args.home)?.open()?.resources()?;
+    work(&resources, &args.name)?;
+    tell(&args.name, operation, text, args.json)
+}
+
+fn create(args: CreateResourceArgs) -> Result<(), Failure> {
+    let ResourceArgs { name, home, json } = args.resource;
+    let location = HomeLocation::find(home)?;
+    let service = if location.exists() {
+        location.open()?
+    } else {
+        match location.init() {
+            // Another first one was quicker.
+            Err(Failure::HomeExists { .. }) => location.open()?,
+            made => {
+                let service = made?;
+                let text = format!(
+                    "made the service's home {}: documents of its resources open with it alone, so \
+                     keep a copy of the directory in a safe place",
+                    service.path().display()
+                );
+                print::notice("note", &text);
+                service
+            }
+        }
+    };
+    let new = NewResource {
+        id: name.clone(),
+        tenant: args.tenant,
+        region: args.region,
+        cmk_allowed: !args.no_cmk,
+        created_at: args.created_at,
+    };
+    block_on(service.resources()?.create(new))?;
+    tell(&name, "created", "is made, under the service's keys", json)
+}
+
+fn now() -> u64 {
+    since_epoch(std::time::SystemTime::now())
+}
+
+#[derive(Serialize)]
+struct Shredded {
+    operation: &'static str,
+    resources: Vec<ResourceId>,
+}
+
+fn shred(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let resources = HomeLocation::find(home)?.open()?.resources()?;
+    let mut failed = 0;
+    let mut shredded = Vec::new();
+    for (id, outcome) in block_on(resources.shred_due(now()))? {
+        match outcome {
+            Ok(()) => shredded.push(id),
+            Err(error) => {
+                failed += 1;
+                print::notice("error", &Failure::from(error).to_string());
+            }
+        }
+    }
+    if json.enabled {
+        let shredded = Shredded { operation: "shredded", resources: shredded };
+        print::json(Channel::Output, &shredded)?;
+    } else if shredded.is_empty() {
+        print::line(Channel::Output, "no resource was shredded: none is due")?;
+    } else {
+        for id in shredded {
+            let text = format!("shredded the resource {id}: nothing opens its documents any more");
+            print::line(Channel::Output, &text)?;
+        }
+    }
+    if failed == 0 { Ok(()) } else { Err(Failure::SomeNotShredded { failed }) }
+}
+
+#[derive(Serialize)]
+struct Swept {
+    operation: &'static str,
+    resources: usize,
+}
+
+fn sweep(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let resources = HomeLocation::find(home)?.open()?.resources()?;
+    let swept = block_on(resources.sweep(now()))?;
+    if json.enabled {
+        return print::json(Channel::Output, &Swept { operation: "swept", resources: swept });
+    }
+    let text = format!("destroyed the keys of past hours in {swept} resources");
+    print::line(Channel::Output, &text)
+}

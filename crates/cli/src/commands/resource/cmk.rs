@@ -1,0 +1,137 @@
+//! `strongroom resource enable-cmk` and `rotate-cmk`.
+
+use std::path::{Path, PathBuf};
+
+use futures_lite::future::block_on;
+use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError};
+use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
+use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
+use strongroom_keys::{LocalVault, ResourceError};
+
+use super::tell;
+use crate::args::{
+    EnableCmkArgs, OnKeyLossOption, ResourceArgs, RotateCmkArgs, ScopeOption, VaultOption,
+};
+use crate::failure::Failure;
+use crate::service::{CustomerVault, HomeLocation, Service};
+use crate::vaults::{Location, missing_key};
+
+/// Puts a resource under a customer's key.
+///
+/// # Errors
+///
+/// A [`Failure`] when the key will not do; then nothing has changed.
+pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
+    let ResourceArgs { name, home, json } = args.resource;
+    let service = HomeLocation::find(home)?.open()?;
+    let resources = service.resources()?;
+    // Before the vault is remembered: a name that is not there is said at once.
+    block_on(resources.status(&name))?;
+    let key = remembered(&service, args.vault.clone(), &args.key, args.key_version)?;
+    let with = EnableCmk {
+        scope: match args.scope {
+            ScopeOption::Models => Scope::Models,
+            ScopeOption::ModelsAndResults => Scope::ModelsAndResults,
+        },
+        on_key_loss: match args.on_key_loss {
+            OnKeyLossOption::Block => OnKeyLoss::Block,
+            OnKeyLossOption::Shred => OnKeyLoss::CryptoShred { grace: args.grace },
+        },
+        documents_before: args.documents_before,
+        ..EnableCmk::new(key, &args.identity)
+    };
+    let place = args.vault.directory.clone();
+    block_on(resources.enable_cmk(&name, &with))
+        .map_err(|error| not_granted(error, args.identity.clone(), place))?;
+    let text = format!(
+        "is under {} as well: what is sealed from now on needs this key and the service's",
+        with.key
+    );
+    tell(&name, "cmk-enabled", &text, json)
+}
+
+/// Goes over to another version or key.
+///
+/// # Errors
+///
+/// A [`Failure`]; the old key then serves on, and the same command resumes where it stopped.
+pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
+    let ResourceArgs { name, home, json } = args.resource;
+    let service = HomeLocation::find(home)?.open()?;
+    let resources = service.resources()?;
+    let status = block_on(resources.status(&name))?;
+    let Some(cmk) = &status.cmk else {
+        return Err(ResourceError::WrongState {
+            resource: name,
+            state: status.protection.name(),
+            operation: "rotate the customer-managed key",
+            next: "enable one first, with strongroom resource enable-cmk",
+        }
+        .into());
+    };
+    let mut vault = args.vault;
+    if vault.directory.is_none()
+        && let Some(known) = service.customers().get(cmk.key.vault())?
+    {
+        vault.directory = Some(known.directory);
+        vault.passphrase_file = vault.passphrase_file.or(known.passphrase_file);
+    }
+    let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
+    let to = remembered(&service, vault, key, args.key_version)?;
+    block_on(resources.rotate_cmk(&name, &to))?;
+    let text = format!(
+        "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
+        cmk.key
+    );
+    let text = if cmk.key == to { format!("is under {to} as before") } else { text };
+    tell(&name, "cmk-rotated", &text, json)
+}
+
+/// Adds the command that grants what an identity lacks.
+fn not_granted(error: ResourceError, identity: String, vault: Option<PathBuf>) -> Failure {
+    let reason = match &error {
+        ResourceError::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
+        _ => None,
+    };
+    match (reason, vault) {
+        (Some(DeniedReason::Permission | DeniedReason::Identity), Some(vault)) => {
+            Failure::NotGranted { source: Box::new(error), identity, vault }
+        }
+        _ => error.into(),
+    }
+}
+
+/// The id of a key of a vault, whose place the home knows from now on.
+fn remembered(
+    service: &Service,
+    option: VaultOption,
+    key: &str,
+    version: Option<u32>,
+) -> Result<VersionedKeyId, Failure> {
+    let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
+    let vault = Location::find(option)?.open()?;
+    let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
+    let id = VersionedKeyId::try_from(&id).map_err(ResourceError::from)?;
+    let directory = absolute(vault.path())?;
+    service.customers().put(id.vault(), CustomerVault { directory, passphrase_file })?;
+    Ok(id)
+}
+
+fn versioned(
+    vault: &LocalVault,
+    key: &str,
+    version: Option<u32>,
+) -> Result<LocalKeyId, LocalVaultError> {
+    let entry = vault.show(key)?;
+    let wanted = |id: &u32| version.is_none_or(|version| version == *id);
+    let found = entry.versions.into_iter().rfind(|one| wanted(&one.id.version()));
+    found.map(|one| one.id).ok_or_else(|| LocalVaultError::VersionMissing {
+        vault: vault.path().to_owned(),
+        id: format!("local/{}/{key}/{}", vault.id(), version.unwrap_or_default()),
+    })
+}
+
+/// As it is from any directory.
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|source| Failure::read(path.display().to_string(), source))
+}

@@ -1,0 +1,144 @@
+//! `strongroom resource status` and `list`.
+
+use std::fmt::Write as _;
+
+use futures_lite::future::block_on;
+use serde::Serialize;
+use strongroom_keys::resource::{Cmk, OnKeyLoss, Protection, ResourceId, Scope, Status};
+
+use crate::args::{HomeOption, JsonOption, ResourceArgs};
+use crate::failure::Failure;
+use crate::print::{self, Channel};
+use crate::service::HomeLocation;
+use crate::time::display_time;
+
+/// How a resource stands; times are seconds since the Unix epoch.
+#[derive(Serialize)]
+struct Shown<'a> {
+    resource: &'a ResourceId,
+    tenant: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved_to: Option<&'a str>,
+    region: &'a str,
+    cmk_allowed: bool,
+    created_at: u64,
+    epoch: u64,
+    protection: &'a Protection,
+    /// `null` where it is not known.
+    outside_cmk: Option<u64>,
+    hour_keys: usize,
+    state_number: u64,
+    signed_by: &'a str,
+}
+
+/// Shows one resource.
+///
+/// # Errors
+///
+/// A [`Failure`] when there is none of the name, or its state is not valid.
+pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
+    let resources = HomeLocation::find(args.home)?.open()?.resources()?;
+    let status = block_on(resources.status(&args.name))?;
+    if args.json.enabled {
+        let shown = Shown {
+            resource: &status.id,
+            tenant: &status.tenant,
+            moved_to: status.moved_to.as_deref(),
+            region: &status.region,
+            cmk_allowed: status.cmk_allowed,
+            created_at: status.created_at,
+            epoch: status.epoch,
+            protection: &status.protection,
+            outside_cmk: status.outside_cmk,
+            hour_keys: status.hours.len(),
+            state_number: status.number,
+            signed_by: &status.signed_by,
+        };
+        return print::json(Channel::Output, &shown);
+    }
+    print::line(Channel::Output, &text(&status))
+}
+
+fn text(status: &Status) -> String {
+    let mut text = format!(
+        "resource      {}\nstate         {}\ntenant        {}\nregion        {}\ncreated       {}",
+        status.id,
+        status.protection.name(),
+        status.tenant,
+        status.region,
+        display_time(status.created_at)
+    );
+    // Writing to a string cannot fail.
+    match &status.protection {
+        Protection::Denied { cause, since, .. } => {
+            let _ = write!(text, "\nno access     since {}: {cause}", display_time(*since));
+        }
+        Protection::ShredPending { cause, since, due, .. } => {
+            let (since, due) = (display_time(*since), display_time(*due));
+            let _ = write!(text, "\nno access     since {since}: {cause}\nshredded from {due} on");
+        }
+        Protection::Shredded { since } => {
+            let _ = write!(text, "\nshredded      {}", display_time(*since));
+        }
+        Protection::Rotating { to, .. } => {
+            let _ = write!(text, "\nrotating to   {to}");
+        }
+        _ => {}
+    }
+    if let Some(cmk) = &status.cmk {
+        text.push_str(&cmk_text(cmk, status));
+    }
+    text
+}
+
+fn cmk_text(cmk: &Cmk, status: &Status) -> String {
+    let covers = match cmk.scope {
+        Scope::Models => "models",
+        Scope::ModelsAndResults => "models and results",
+    };
+    let loss = match cmk.on_key_loss {
+        OnKeyLoss::Block => "blocked until the key is back".to_owned(),
+        OnKeyLoss::CryptoShred { grace } => format!("destroyed by shred after {grace} seconds"),
+    };
+    let outside = match status.outside_cmk {
+        None => "not known".to_owned(),
+        Some(count) => format!("{count} documents"),
+    };
+    format!(
+        "\ncustomer key  {}, asked as {}\ncovers        {covers}, since {}\nif withdrawn  \
+         {loss}\noutside it    {outside}, sealed before it was enabled",
+        cmk.key,
+        cmk.identity,
+        display_time(cmk.enabled_at)
+    )
+}
+
+#[derive(Serialize)]
+struct Listed {
+    resource: ResourceId,
+    state: &'static str,
+}
+
+/// Lists the resources.
+///
+/// # Errors
+///
+/// A [`Failure`] when they cannot be listed, or a state of them is not valid.
+pub(super) fn list(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let resources = HomeLocation::find(home)?.open()?.resources()?;
+    let mut listed = Vec::new();
+    for resource in block_on(resources.list())? {
+        let state = block_on(resources.status(&resource))?.protection.name();
+        listed.push(Listed { resource, state });
+    }
+    if json.enabled {
+        return print::json(Channel::Output, &listed);
+    }
+    if listed.is_empty() {
+        let text = "no resources yet: create one with strongroom resource create NAME";
+        return print::line(Channel::Output, text);
+    }
+    let lines: Vec<String> =
+        listed.iter().map(|one| format!("{}  {}", one.resource, one.state)).collect();
+    print::line(Channel::Output, &lines.join("\n"))
+}

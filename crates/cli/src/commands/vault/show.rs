@@ -1,0 +1,188 @@
+//! `strongroom vault list` and `show`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+use strongroom_keys::LocalVault;
+use strongroom_keys::local_vault::{KeyEntry, KeyKind, KeyVersion};
+use strongroom_keys::vault::{Operation, Operations};
+
+use crate::args::{JsonOption, KeyArgs};
+use crate::failure::Failure;
+use crate::print::{self, Channel};
+use crate::time::{display_time, since_epoch};
+use crate::vaults::{Location, missing_key};
+
+#[derive(Serialize)]
+struct Listing<'a> {
+    vault: &'a Path,
+    id: &'a str,
+    keys: Vec<Key<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deleted: Vec<Deleted>,
+}
+
+#[derive(Serialize)]
+struct Key<'a> {
+    name: &'a str,
+    versions: Vec<Version>,
+}
+
+#[derive(Serialize)]
+struct Version {
+    #[serde(rename = "version")]
+    number: u32,
+    id: String,
+    algorithm: &'static str,
+    /// Seconds since the Unix epoch.
+    created: u64,
+    enabled: bool,
+    /// Seconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<u64>,
+}
+
+/// A deleted key; the times are seconds since the Unix epoch.
+#[derive(Serialize)]
+struct Deleted {
+    name: String,
+    #[serde(rename = "deleted_at")]
+    since: u64,
+    purge_from: u64,
+}
+
+impl From<&KeyVersion> for Version {
+    fn from(version: &KeyVersion) -> Self {
+        Self {
+            number: version.id.version(),
+            id: version.id.to_string(),
+            algorithm: version.algorithm.name(),
+            created: since_epoch(version.created),
+            enabled: version.enabled,
+            not_before: version.not_before,
+            expires: version.expires,
+        }
+    }
+}
+
+impl Version {
+    /// The line of a listing.
+    fn line(&self, name: &str) -> String {
+        let mut line =
+            format!("{name}/{}  {}  {}", self.number, self.algorithm, display_time(self.created));
+        // Writing to a string cannot fail.
+        if !self.enabled {
+            line.push_str("  disabled");
+        }
+        if let Some(time) = self.not_before {
+            let _ = write!(line, "  wraps from {}", display_time(time));
+        }
+        if let Some(time) = self.expires {
+            let _ = write!(line, "  wraps until {}", display_time(time));
+        }
+        line
+    }
+}
+
+fn key(entry: &KeyEntry) -> Key<'_> {
+    Key { name: entry.name.as_str(), versions: entry.versions.iter().map(Version::from).collect() }
+}
+
+/// Lists the keys of `vault`.
+///
+/// # Errors
+///
+/// A [`Failure`] when they cannot be read.
+pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> {
+    let entries = vault.list()?;
+    let deleted = vault.list_deleted()?.into_iter().map(|deleted| Deleted {
+        name: deleted.key.name.to_string(),
+        since: deleted.deleted_at,
+        purge_from: deleted.purge_from,
+    });
+    let listing = Listing {
+        vault: vault.path(),
+        id: vault.id().as_str(),
+        keys: entries.iter().map(key).collect(),
+        deleted: deleted.collect(),
+    };
+    if json.enabled {
+        return print::json(Channel::Output, &listing);
+    }
+    let mut text = format!("vault {} (id {})", vault.path().display(), listing.id);
+    if listing.keys.is_empty() {
+        text.push_str("\nno keys yet: create one with strongroom vault create NAME");
+    }
+    for Key { name, versions } in &listing.keys {
+        for version in versions {
+            text.push('\n');
+            text.push_str(&version.line(name));
+        }
+    }
+    for Deleted { name, since, .. } in &listing.deleted {
+        let _ = write!(text, "\n{name}  deleted {}", display_time(*since));
+    }
+    print::line(Channel::Output, &text)
+}
+
+/// A key with all that the vault says of it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    vault: &'a Path,
+    name: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    operations: Vec<&'static str>,
+    recovery_level: &'a str,
+    retention_days: u32,
+    versions: Vec<Version>,
+}
+
+/// Shows one key.
+///
+/// # Errors
+///
+/// A [`Failure`] when there is none of the name.
+pub(super) fn show(args: KeyArgs) -> Result<(), Failure> {
+    let vault = Location::find(args.vault)?.open()?;
+    let entry = vault.show(&args.name).map_err(|error| missing_key(&vault, error))?;
+    let settings = vault.settings()?;
+    let newest = entry.versions.last();
+    let kind = match newest.map(|version| version.kind) {
+        Some(KeyKind::Oct) => "AES-256",
+        _ => "RSA-2048",
+    };
+    let operations = newest.map(|version| version.operations).unwrap_or_default();
+    let shown = Shown {
+        vault: vault.path(),
+        name: entry.name.as_str(),
+        kind,
+        operations: names(operations),
+        recovery_level: settings.recovery_level.as_str(),
+        retention_days: settings.retention_days,
+        versions: key(&entry).versions,
+    };
+    if args.json.enabled {
+        return print::json(Channel::Output, &shown);
+    }
+    let mut text = format!(
+        "key {} of the vault {}\ntype        {kind}\noperations  {}\nrecovery    {}, {} days",
+        shown.name,
+        shown.vault.display(),
+        shown.operations.join(", "),
+        shown.recovery_level,
+        shown.retention_days,
+    );
+    for version in &shown.versions {
+        let _ = write!(text, "\nversion     {}", version.line(shown.name));
+    }
+    print::line(Channel::Output, &text)
+}
+
+/// The names of operations, in order.
+pub(super) fn names(operations: Operations) -> Vec<&'static str> {
+    Vec::from(operations).into_iter().map(Operation::name).collect()
+}

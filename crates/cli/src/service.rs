@@ -1,0 +1,263 @@
+//! A service's home: its own vault, its resources' states and its audit trail, in one directory.
+//!
+//! ```text
+//! HOME/home.json    written last: a directory that has it is a whole home
+//!      vault/       the service's own vault, with the AES-256 keys "service" and "audit"
+//!      audit.key    the key that the trail is chained under, wrapped by "audit"
+//!      audit.jsonl  the trail       audit.head  its last line, kept
+//!      state/       the resources' states
+//!      vaults.json  where the customers' vaults are
+//! ```
+
+mod customers;
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_lite::future::block_on;
+use serde::{Deserialize, Serialize};
+use strongroom::secret::Secret;
+use strongroom::wrap::{Algorithm, KeyId};
+use strongroom_keys::audit::{AuditKey, FileHeadStore, HeadStore, JsonLines};
+use strongroom_keys::clock::SystemClock;
+use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
+use strongroom_keys::resource::{Caller, ResourceId, Surroundings};
+use strongroom_keys::state::{FileStore, StateStore as _};
+use strongroom_keys::vault::KeyName;
+use strongroom_keys::{LocalVault, ResourceError, Resources};
+
+pub(crate) use self::customers::{CustomerVault, CustomerVaults};
+use crate::args::HomeOption;
+use crate::failure::Failure;
+use crate::vaults::in_data_directory;
+
+const HOME: &str = "home.json";
+const AUDIT_KEY: &str = "audit.key";
+/// The format of a home that this version makes and reads.
+const FORMAT: u32 = 1;
+/// The name of the service's key in its own vault.
+pub(crate) const SERVICE_KEY: &str = "service";
+/// The name of the key that wraps the audit trail's.
+const AUDIT: &str = "audit";
+
+/// What `home.json` says.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Manifest {
+    format: u32,
+}
+
+/// The trail's key at rest.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrappedAuditKey {
+    key: String,
+    wrapped: Vec<u8>,
+}
+
+/// Where a home is, or is to be.
+#[derive(Debug)]
+pub(crate) struct HomeLocation {
+    path: PathBuf,
+    named: bool,
+}
+
+impl HomeLocation {
+    /// Named on the command line or in the environment, else beside the default vault.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoHome`] when the user has no data directory.
+    pub(crate) fn find(option: HomeOption) -> Result<Self, Failure> {
+        let named = option.directory.is_some();
+        let path = option.directory.map_or_else(|| in_data_directory("service"), Ok)?;
+        Ok(Self { path, named })
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is a whole home.
+    pub(crate) fn exists(&self) -> bool {
+        self.path.join(HOME).exists()
+    }
+
+    /// Makes a home, or finishes one whose making was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::HomeExists`] when there is one; those of its parts.
+    pub(crate) fn init(&self) -> Result<Service, Failure> {
+        files::make_directory(&self.path)?;
+        let _lock = files::lock(&self.path)?;
+        if self.exists() {
+            return Err(Failure::HomeExists { path: self.path.clone() });
+        }
+        let vault_path = self.path.join("vault");
+        let options = InitOptions { purge_protection: true, ..InitOptions::default() };
+        let vault = match LocalVault::init_with(&vault_path, options) {
+            Err(LocalVaultError::AlreadyInitialised { .. }) => LocalVault::open(&vault_path)?,
+            made => made?,
+        };
+        for name in [SERVICE_KEY, AUDIT] {
+            let options = KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() };
+            match vault.create_with(name, options) {
+                Err(LocalVaultError::KeyExists { .. }) => {}
+                made => drop(made?),
+            }
+        }
+        if !self.path.join(AUDIT_KEY).exists() {
+            make_audit_key(&self.path, &vault)?;
+        }
+        let service = Service::load(&self.path, vault)?;
+        let surroundings = service.surroundings()?;
+        let store = Arc::clone(&surroundings.store);
+        // What an interrupted attempt left needs nothing more.
+        if block_on(store.list("_service")).map_err(ResourceError::from)?.is_empty() {
+            block_on(Resources::init(surroundings))?;
+        }
+        files::write_json(&self.path.join(HOME), &Manifest { format: FORMAT })?;
+        Ok(service)
+    }
+
+    /// Opens a home that must be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoService`] when it is not; those of its parts.
+    pub(crate) fn open(&self) -> Result<Service, Failure> {
+        let path = self.path.join(HOME);
+        let Some(Manifest { format }) = files::read_json(&path)? else {
+            let next = if self.named {
+                let path = self.path.display();
+                format!("check the path, or make one with: strongroom service init --home {path}")
+            } else {
+                "name it with --home, or make one with: strongroom service init".to_owned()
+            };
+            return Err(Failure::NoService { path: self.path.clone(), next });
+        };
+        if format != FORMAT {
+            let reason = "it has another format than this version knows; use a newer version";
+            return Err(Failure::HomeDamaged { path, reason });
+        }
+        files::require_private(&self.path)?;
+        Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?)
+    }
+}
+
+/// Draws the trail's key and writes it, wrapped.
+fn make_audit_key(home: &Path, vault: &LocalVault) -> Result<(), Failure> {
+    let id = vault.show(AUDIT)?.versions.last().map(|version| version.id.to_string());
+    let key = id.unwrap_or_default();
+    let secret = Secret::<32>::generate().map_err(|_| LocalVaultError::Random)?;
+    let wrapped = vault.wrap(&key_id(home, &key)?, Algorithm::A256Kw, secret.expose())?;
+    files::write_json(&home.join(AUDIT_KEY), &WrappedAuditKey { key, wrapped })
+}
+
+fn key_id(home: &Path, text: &str) -> Result<KeyId, Failure> {
+    let path = home.join(AUDIT_KEY);
+    let reason = "it names no key; restore it from a copy of the home";
+    KeyId::new(text).map_err(|_| Failure::HomeDamaged { path, reason })
+}
+
+/// An open home.
+#[derive(Debug)]
+pub(crate) struct Service {
+    home: PathBuf,
+    vault: LocalVault,
+    audit_key: AuditKey,
+}
+
+impl Service {
+    fn load(home: &Path, vault: LocalVault) -> Result<Self, Failure> {
+        let path = home.join(AUDIT_KEY);
+        let damaged = |reason| Failure::HomeDamaged { path: path.clone(), reason };
+        let wrapped: WrappedAuditKey = files::read_json(&path)?
+            .ok_or_else(|| damaged("it is missing; restore it from a copy of the home"))?;
+        let id = key_id(home, &wrapped.key)?;
+        let secret = vault.unwrap(&id, Algorithm::A256Kw, &wrapped.wrapped)?;
+        let secret: &[u8; 32] = secret
+            .expose()
+            .try_into()
+            .map_err(|_| damaged("it holds another key; restore it from a copy of the home"))?;
+        let audit_key = AuditKey::new(secret);
+        Ok(Self { home: home.to_owned(), vault, audit_key })
+    }
+
+    /// The home's directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.home
+    }
+
+    /// The service's own vault.
+    pub(crate) fn vault(&self) -> &LocalVault {
+        &self.vault
+    }
+
+    /// The key of the audit trail.
+    pub(crate) fn audit_key(&self) -> &AuditKey {
+        &self.audit_key
+    }
+
+    /// The audit trail's file.
+    pub(crate) fn trail_path(&self) -> PathBuf {
+        self.home.join("audit.jsonl")
+    }
+
+    /// Where the trail's last line is kept.
+    pub(crate) fn head_store(&self) -> FileHeadStore {
+        FileHeadStore::new(self.home.join("audit.head"), &self.audit_key)
+    }
+
+    /// The audit trail.
+    pub(crate) fn trail(&self) -> JsonLines {
+        let head: Arc<dyn HeadStore> = Arc::new(self.head_store());
+        JsonLines::new(self.trail_path(), &self.audit_key).head_store(head)
+    }
+
+    /// Where the customers' vaults are.
+    pub(crate) fn customers(&self) -> CustomerVaults {
+        CustomerVaults::of(&self.home)
+    }
+
+    fn store(&self) -> Result<FileStore, Failure> {
+        Ok(block_on(FileStore::open(self.home.join("state"))).map_err(ResourceError::from)?)
+    }
+
+    fn surroundings(&self) -> Result<Surroundings, Failure> {
+        let surroundings = Surroundings::new(
+            Arc::new(self.store()?),
+            Arc::new(self.vault.clone()),
+            KeyName::new(SERVICE_KEY).map_err(ResourceError::from)?,
+            Arc::new(self.customers()),
+            Arc::new(self.trail()),
+            Arc::new(SystemClock),
+        );
+        // A vault in a directory knows of a new permission at once.
+        Ok(Surroundings { permission_wait: std::time::Duration::ZERO, ..surroundings })
+    }
+
+    /// The service's resources, on behalf of the user who runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn resources(&self) -> Result<Resources, Failure> {
+        let user = format!("uid {}", rustix::process::getuid().as_raw());
+        let resources = block_on(Resources::open(self.surroundings()?))?;
+        Ok(resources.on_behalf_of(Caller::new(&user)))
+    }
+
+    /// Whether the service has the resource `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`] when its states cannot be listed.
+    pub(crate) fn has(&self, id: &ResourceId) -> Result<bool, Failure> {
+        let numbers = block_on(self.store()?.list(id.as_str())).map_err(ResourceError::from)?;
+        Ok(!numbers.is_empty())
+    }
+}

@@ -1,0 +1,93 @@
+//! The files of a home.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+use crate::output::{Existing, Output, Rules};
+use crate::place::Place;
+
+/// No file of a home that is read here is longer, in bytes.
+const LONGEST: u64 = 8 << 20;
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| Failure::HomeFile { doing, path, source }
+}
+
+/// Makes the directory of a home with its parents, private; it may be there.
+///
+/// # Errors
+///
+/// [`Failure::HomeFile`], [`Failure::HomeExposed`].
+pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(path).map_err(failed("create", path))?;
+    require_private(path)
+}
+
+/// Refuses a home that other users can reach.
+///
+/// # Errors
+///
+/// [`Failure::HomeExposed`], [`Failure::HomeFile`].
+pub(super) fn require_private(path: &Path) -> Result<(), Failure> {
+    let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(Failure::HomeExposed { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Keeps other processes from changing the home until the file is dropped.
+///
+/// # Errors
+///
+/// [`Failure::HomeFile`].
+pub(super) fn lock(path: &Path) -> Result<File, Failure> {
+    let directory = File::open(path).map_err(failed("lock", path))?;
+    flock(&directory, FlockOperation::LockExclusive)
+        .map_err(|error| failed("lock", path)(error.into()))?;
+    Ok(directory)
+}
+
+/// What the file holds; `None` where there is none.
+///
+/// # Errors
+///
+/// [`Failure::HomeDamaged`], [`Failure::HomeFile`].
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
+    let mut text = Vec::new();
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.map_err(failed("read", path))?,
+    };
+    file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
+    serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
+        path: path.to_owned(),
+        reason: "it is not what was written there; restore it from a copy of the home",
+    })
+}
+
+/// Replaces the file as a whole.
+///
+/// # Errors
+///
+/// Those of [`Output`].
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let rules = Rules { existing: Existing::Replace, mode: 0o600, option: "--home" };
+    let output = Output::create(&Place::Path(path.to_owned()), &[], rules)?;
+    {
+        let text = serde_json::to_vec(value)
+            .map_err(|error| Failure::write(path.display().to_string(), error.into()))?;
+        let (mut file, name) = output.parts();
+        file.write_all(&text).map_err(|source| Failure::write(name, source))?;
+    }
+    output.publish().map(drop)
+}

@@ -1,0 +1,108 @@
+//! Every command of `docs/keys.md` is run, in order, and prints what the document says.
+
+use std::fs;
+use std::path::Path;
+
+use crate::home::{Done, Home};
+
+/// How the document calls the reader's home directory.
+const READER: &str = "/home/you";
+
+struct Command {
+    chapter: String,
+    line: String,
+    output: String,
+}
+
+/// The commands of the `console` blocks, each with what stands below it.
+fn commands(document: &str) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    let (mut chapter, mut inside) = (String::new(), false);
+    for line in document.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut chapter);
+        }
+        match line {
+            "```console" => inside = true,
+            "```" => inside = false,
+            _ if !inside => {}
+            _ => match (line.strip_prefix("$ "), commands.last_mut()) {
+                (Some(command), _) => commands.push(Command {
+                    chapter: chapter.clone(),
+                    line: command.to_owned(),
+                    output: String::new(),
+                }),
+                // Output belongs to the command above it.
+                (None, last) => last.unwrap().output.extend([line, "\n"]),
+            },
+        }
+    }
+    commands
+}
+
+/// `text` without what is another in each run: times, ids, figures, the backend.
+fn same_each_time(text: &str) -> String {
+    let mut left = String::new();
+    let mut rest = text;
+    let in_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c| !in_word(c)).unwrap_or(rest.len()).max(first.len_utf8());
+        let (word, next) = rest.split_at(length);
+        let stem = word.trim_matches(['.', ':']);
+        let is_hex = stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_time = stem.len() == 20 && stem.ends_with('Z') && stem.contains('T');
+        let is_figure = stem.contains('.') && stem.parse::<f64>().is_ok();
+        let is_head = stem.len() > 65 && stem.contains(':') && !stem.contains('-');
+        if (is_hex && matches!(stem.len(), 16 | 64)) || is_time || is_figure || is_head {
+            left.push_str(&word.replacen(stem, "#", 1));
+        } else {
+            left.push_str(word);
+        }
+        rest = next;
+    }
+    while let Some(start) = left.find("(backend ") {
+        let end = start + left[start..].find(')').unwrap();
+        left.replace_range(start..=end, "(#)");
+    }
+    left
+}
+
+#[test]
+fn every_chapter_is_true() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/keys.md");
+    let commands = commands(&fs::read_to_string(path).unwrap());
+    for chapter in [
+        "You turn on your own key",
+        "You rotate it",
+        "You revoke it",
+        "Your vault is down",
+        "You delete a response",
+    ] {
+        let count = commands.iter().filter(|command| command.chapter == chapter).count();
+        assert!(count >= 3, "the chapter {chapter:?} shows {count} commands");
+    }
+    let home = Home::new();
+    let at = home.work().parent().unwrap().canonicalize().unwrap();
+    for Command { chapter, line, output } in commands {
+        let run = match line.strip_prefix("strongroom ") {
+            Some(args) => format!("\"$0\" {args} 2>&1"),
+            None => format!("{line} 2>&1"),
+        };
+        let done = Done::of(&home.shell(&run).output().unwrap());
+        let text = done.text().replace(at.to_str().unwrap(), READER);
+        assert_eq!(same_each_time(&text), same_each_time(&output), "{chapter}: {line}");
+        let failed = output.lines().any(|line| line.starts_with("error: "));
+        assert_eq!(done.code, Some(i32::from(failed)), "{chapter}: {line}");
+    }
+}
+
+#[test]
+fn what_differs_is_left_out_and_nothing_else() {
+    let text =
+        "local/0123456789abcdef/k/1 since 2026-11-24T01:31:39Z: 6 bytes in 0.001 s (backend x, 2)";
+    assert_eq!(same_each_time(text), "local/#/k/1 since #: 6 bytes in # s (#)");
+    assert_ne!(same_each_time("key a/1"), same_each_time("key a/2"));
+    let parsed = commands("## A\n```console\n$ one\nout\n$ two\n```\nno\n");
+    assert_eq!(parsed.len(), 2);
+    assert_eq!((&*parsed[0].line, &*parsed[0].output, &*parsed[1].chapter), ("one", "out\n", "A"));
+}

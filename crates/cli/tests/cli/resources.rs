@@ -1,0 +1,245 @@
+//! Resources, their customers' keys and the audit trail, beyond what the chapters of `docs/keys.md` show.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
+use std::time::Duration;
+
+use crate::home::{Done, Home};
+
+/// `line`, cut at spaces.
+fn run(home: &Home, line: &str) -> Done {
+    home.run(line.split(' '))
+}
+
+fn lines(home: &Home, all: &[&str]) {
+    for line in all {
+        run(home, line).succeeds();
+    }
+}
+
+/// The resource `r` in the home `h`, and a customer's vault `c` with the key `k`.
+fn service() -> Home {
+    let home = Home::new();
+    home.write("plain", b"text");
+    lines(
+        &home,
+        &[
+            "service init --home h",
+            "resource create r --tenant t --region e --home h",
+            "vault init --vault c --purge-protection --tenant t --region e",
+            "vault create k --vault c",
+            "vault grant service --vault c",
+        ],
+    );
+    home
+}
+
+const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
+
+#[test]
+fn what_is_done_is_told_as_json() {
+    let home = service();
+    let operation = |line: &str, operation: &str| {
+        let done = run(&home, &format!("{line} --json")).succeeds();
+        assert_eq!(done.text(), format!("{{\"operation\":\"{operation}\",\"resource\":\"r\"}}\n"));
+    };
+    operation(ENABLE, "cmk-enabled");
+    run(&home, "vault rotate k --vault c").succeeds();
+    operation("resource rotate-cmk r --home h", "cmk-rotated");
+    operation("resource rotate-key r --home h", "key-rotated");
+    operation("resource revoke r --home h", "revoked");
+    operation("resource refresh r --home h", "refreshed");
+    let status = run(&home, "resource status r --home h --json").json();
+    assert_eq!(status["protection"]["state"], "cmk-active");
+    assert!(status["protection"]["cmk"]["key"].as_str().unwrap().ends_with("/k/2"));
+    assert_eq!(status["epoch"], 1);
+    operation("resource disable-cmk r --home h", "cmk-disabled");
+    operation("resource delete r --home h", "deleted");
+    operation("resource restore r --home h", "restored");
+    assert_eq!(
+        run(&home, "resource list --home h --json").succeeds().text(),
+        "[{\"resource\":\"r\",\"state\":\"service-managed\"}]\n"
+    );
+    assert_eq!(
+        run(&home, "resource sweep --home h --json").succeeds().text(),
+        "{\"operation\":\"swept\",\"resources\":0}\n"
+    );
+    let rotated = run(&home, "service-key rotate --home h --json").json();
+    assert!(rotated["key"].as_str().unwrap().ends_with("/service/2"));
+    assert_eq!((&rotated["moved"], &rotated["moved_before"]), (&1.into(), &0.into()));
+    let events = run(&home, "resource events r --home h --json").json();
+    let events = events["events"].as_array().unwrap().clone();
+    for name in ["create", "enable-cmk", "rotate-cmk", "revoke", "refresh", "disable-cmk"] {
+        assert!(events.iter().any(|event| event["operation"] == name), "{name}");
+    }
+}
+
+#[test]
+fn documents_find_their_resource_by_their_header_among_the_homes_own() {
+    let home = service();
+    lines(&home, &[ENABLE]);
+    let sealed = run(&home, "seal plain --resource r --home h --json").json();
+    assert_eq!(sealed["key"], "resource/r/service/1");
+    assert_eq!(sealed["customer_key"], "resource/r/customer/1");
+    for line in ["open plain.sealed -o - --home h", "open plain.sealed -o - --home h --resource r"]
+    {
+        assert_eq!(run(&home, line).succeeds().stdout, b"text");
+    }
+    lines(
+        &home,
+        &["verify plain.sealed --home h", "seal plain -o x --check --resource r --home h"],
+    );
+    let under = "it is sealed under resource/r/service/1, resource/r/customer/1";
+    lines(&home, &["service init --home other"]);
+    run(&home, "verify plain.sealed --home other").fails_with(&format!(
+        "no key for plain.sealed in the service's home other: {under}; name the home that has this \
+         resource with --home"
+    ));
+    // Another resource of the same name has other keys.
+    lines(&home, &["resource create r --tenant t --region e --home other"]);
+    let done = run(&home, "verify plain.sealed --home other");
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let done = run(&home, "verify plain.sealed --home nowhere");
+    assert!(done.stderr.contains("no key for plain.sealed in the service's home nowhere"));
+}
+
+#[test]
+fn a_scope_of_models_leaves_results_to_the_service() {
+    let home = service();
+    lines(&home, &[&format!("{ENABLE} --scope models")]);
+    let layers = |kind: &str| {
+        let line = format!("seal plain -o {kind} --resource r --home h --kind {kind} --json");
+        run(&home, &line).json()["customer_key"].is_string()
+    };
+    assert!(layers("model") && !layers("result"));
+}
+
+#[test]
+fn an_expired_document_is_not_opened() {
+    let home = service();
+    lines(&home, &["seal plain --resource r --kind result --expires-in 1s --home h"]);
+    thread::sleep(Duration::from_millis(2_100));
+    let done = run(&home, "open plain.sealed -o - --home h");
+    assert!(done.stderr.starts_with("error: the document expired at 20"), "{}", done.stderr);
+    assert_eq!(done.code, Some(1));
+    run(&home, "seal plain -o y --expires-in 24")
+        .is_refused_with("write it as 90s, 30m, 24h or 7d");
+}
+
+#[test]
+fn a_customer_who_chose_it_has_the_keys_destroyed() {
+    let home = service();
+    lines(&home, &[&format!("{ENABLE} --on-key-loss shred --grace 0s")]);
+    lines(&home, &["seal plain --resource r --home h"]);
+    let none = "no resource was shredded: none is due\n";
+    assert_eq!(run(&home, "resource shred --home h").succeeds().text(), none);
+    lines(&home, &["vault disable k --vault c"]);
+    assert_eq!(run(&home, "verify plain.sealed --home h").code, Some(1));
+    assert_eq!(
+        run(&home, "resource shred --home h --json").succeeds().text(),
+        "{\"operation\":\"shredded\",\"resources\":[\"r\"]}\n"
+    );
+    lines(&home, &["vault enable k --vault c"]);
+    for line in ["verify plain.sealed --home h", "seal plain -o z --resource r --home h"] {
+        run(&home, line).fails_with(
+            "the resource r was shredded: its keys are destroyed and nothing opens its data",
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_a_customers_key_changes_nothing() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            "vault init --vault unprotected --tenant t --region e",
+            "vault create k --vault unprotected",
+            "vault grant service --vault unprotected",
+            "vault init --vault abroad --purge-protection --tenant t --region w",
+            "vault create k --vault abroad",
+            "vault create aes --type aes --vault c",
+            "resource create small --tenant t --region e --no-cmk --home h",
+            "resource create old --tenant t --region e --created-at 2020-05-10 --home h",
+        ],
+    );
+    for (line, words) in [
+        ("r --vault unprotected --key k", "its vault lacks soft delete or purge protection"),
+        ("r --vault abroad --key k", "it is in the region \"e\" and the vault in Some(\"w\")"),
+        ("r --vault c --key aes", "it is no RSA key; create an RSA key of 2048 bits"),
+        ("r --vault c --key none", "strongroom vault create none --vault c"),
+        ("r --vault c --key k --key-version 9", "/k/9 (any more)"),
+        ("r --vault c --key k --identity x", "strongroom vault grant x --vault c"),
+        ("r --vault nowhere --key k", "there is no vault at nowhere"),
+        ("small --vault c --key k", "its tier does not include one"),
+        ("old --vault c --key k", "it was created before 2020-05-11"),
+        ("nobody --vault c --key k", "there is no resource nobody; see which there are with"),
+    ] {
+        let done = run(&home, &format!("resource enable-cmk {line} --home h"));
+        assert_eq!(done.code, Some(1), "{line}");
+        assert!(done.stderr.contains(words), "{line}: {}", done.stderr);
+        assert_eq!(done.stderr.lines().count(), 1, "{}", done.stderr);
+    }
+    let listed = run(&home, "resource list --home h").succeeds();
+    assert_eq!(listed.text(), "old  service-managed\nr  service-managed\nsmall  service-managed\n");
+    run(&home, "resource rotate-cmk r --home h").fails_with(
+        "cannot rotate the customer-managed key: the resource r is service-managed; enable one first, \
+         with strongroom resource enable-cmk",
+    );
+}
+
+#[test]
+fn a_home_that_will_not_do() {
+    let home = service();
+    run(&home, "service init --home h")
+        .fails_with("h is a service's home already; use it as it is, or name another with --home");
+    run(&home, "resource create r --tenant t --region e --home h")
+        .fails_with("there is a resource r already: choose another name");
+    run(&home, "resource list --home nowhere").fails_with(
+        "there is no service's home at nowhere; check the path, or make one with: strongroom service \
+         init --home nowhere",
+    );
+    run(&home, "resource list").fails_with(&format!(
+        "there is no service's home at {}; name it with --home, or make one with: strongroom service \
+         init",
+        home.default_vault().with_file_name("service").display()
+    ));
+    run(&home, "resource status ../x --home h").is_refused_with("cannot name a resource");
+    fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o755)).unwrap();
+    run(&home, "resource list --home h")
+        .fails_with("h is open to other users (mode 755); make it private with: chmod 700 h");
+    fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o700)).unwrap();
+    home.write("h/home.json", b"{");
+    run(&home, "resource list --home h").fails_with(
+        "h/home.json is damaged: it is not what was written there; restore it from a copy of the home",
+    );
+}
+
+#[test]
+fn the_audit_trail_holds_until_somebody_writes_into_it() {
+    let home = service();
+    let head = run(&home, "audit head --home h").succeeds().text().trim_end().to_owned();
+    let number: u64 = head.split(':').next().unwrap().parse().unwrap();
+    assert_eq!(
+        run(&home, "audit verify --home h").succeeds().text(),
+        format!("the audit trail h/audit.jsonl holds: {number} lines\n")
+    );
+    assert_eq!(run(&home, "audit head --home h --json").json()["head"], head.as_str());
+    let verified = run(&home, &format!("audit verify --home h --json --anchor {head}")).json();
+    assert_eq!((&verified["lines"], &verified["head"]), (&number.into(), &head.as_str().into()));
+
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    let cut: String = trail.lines().take(2).flat_map(|line| [line, "\n"]).collect();
+    home.write("h/audit.jsonl", cut.as_bytes());
+    let done = run(&home, "audit verify --home h");
+    assert!(done.stderr.contains("its end was cut off"), "{}", done.stderr);
+    let changed = trail.replacen("\"resource\":\"r\"", "\"resource\":\"s\"", 1);
+    assert_ne!(changed, trail);
+    home.write("h/audit.jsonl", changed.as_bytes());
+    for line in ["audit verify --home h", "resource events r --home h"] {
+        let done = run(&home, line);
+        assert!(done.stderr.contains("the trail does not hold from there on"), "{}", done.stderr);
+        assert_eq!(done.code, Some(1));
+    }
+}

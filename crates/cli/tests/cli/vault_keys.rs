@@ -1,0 +1,183 @@
+//! The life of keys in a vault: enabled, dated, deleted, granted, backed up, behind a passphrase.
+
+use crate::home::Home;
+
+fn run(home: &Home, line: &str) -> String {
+    home.run(line.split(' ')).golden(home)
+}
+
+/// A vault with purge protection and the key `k`, in the default place.
+fn with_key() -> Home {
+    let home = Home::new();
+    home.run(["vault", "init", "--purge-protection", "--retention-days", "7"]).succeeds();
+    home.run(["vault", "create", "k"]).succeeds();
+    home.write("plain", b"text");
+    home.run(["seal", "plain", "--key", "k"]).succeeds();
+    home
+}
+
+#[test]
+fn a_disabled_key_opens_nothing_until_it_is_enabled() {
+    let home = with_key();
+    assert_eq!(
+        run(&home, "vault disable k"),
+        "0\ndisabled the key \"k\": all its versions neither wrap nor unwrap\n"
+    );
+    let id = home.run(["vault", "list", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    home.run(["open", "plain.sealed", "-o", "-"])
+        .fails_with(&format!("the key local/{id}/k/1 is disabled; enable it first"));
+    assert_eq!(
+        run(&home, "vault list"),
+        "0\nvault VAULT (id ID)\nk/1  RSA-OAEP-256  #  disabled\n"
+    );
+    assert_eq!(
+        run(&home, "vault enable k --key-version 1 --json"),
+        "0\n{\"operation\":\"enabled\",\"vault\":\"VAULT\",\"id\":\"k\"}\n"
+    );
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+    home.run(["vault", "enable", "k", "--key-version", "7"]).fails_with(&format!(
+        "the vault {} has no key local/{id}/k/7 (any more); restore it from a copy of the vault",
+        home.default_vault().display()
+    ));
+}
+
+#[test]
+fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
+    let home = with_key();
+    assert_eq!(
+        run(&home, "vault delete k"),
+        "0\ndeleted the key \"k\": nothing opens with it any more; it cannot be purged before #, \
+         bring it back with: strongroom vault recover k\n"
+    );
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).code, Some(1));
+    let listed = home.run(["vault", "list", "--json"]).json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 0);
+    assert_eq!(listed["deleted"][0]["name"], "k");
+    let purge_from = listed["deleted"][0]["purge_from"].as_u64().unwrap();
+    assert_eq!(purge_from - listed["deleted"][0]["deleted_at"].as_u64().unwrap(), 7 * 86_400);
+    home.run(["vault", "purge", "k"]).fails_with(&format!(
+        "purge protection keeps the deleted key \"k\" until {purge_from} (seconds since 1970); \
+         recover it, or purge it then"
+    ));
+    assert_eq!(home.run(["vault", "create", "k"]).code, Some(1));
+    assert_eq!(
+        run(&home, "vault recover k"),
+        "0\nrecovered the key \"k\": it opens documents again\n"
+    );
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+}
+
+#[test]
+fn without_protection_a_deleted_key_is_purged() {
+    let home = Home::with_vault();
+    home.run(["vault", "purge", "default"])
+        .fails_with("the key \"default\" is not deleted; delete it first to purge it");
+    home.run(["vault", "delete", "default"]).succeeds();
+    assert_eq!(
+        run(&home, "vault purge default"),
+        "0\npurged the key \"default\": nothing opens what was sealed under it\n"
+    );
+    home.run(["vault", "create", "default"]).succeeds();
+}
+
+#[test]
+fn a_key_has_a_type_and_dates() {
+    let home = Home::new();
+    home.run(["vault", "init"]).succeeds();
+    assert_eq!(
+        run(
+            &home,
+            "vault create a --type aes --not-before 2030-01-01 --expires 2031-01-01T00:00:00Z"
+        ),
+        "0\ncreated the key \"a\": local/ID/a/1 wraps the keys of services; copy the vault VAULT to a \
+         safe place again\n"
+    );
+    assert_eq!(
+        run(&home, "vault show a"),
+        "0\nkey a of the vault VAULT\ntype        AES-256\noperations  wrapKey, unwrapKey\n\
+         recovery    Recoverable+Purgeable, 90 days\n\
+         version     a/1  A256KW  #  wraps from #  wraps until #\n"
+    );
+    let shown = home.run(["vault", "show", "a", "--json"]).json();
+    assert_eq!(shown["versions"][0]["not_before"], 1_893_456_000_u64);
+    assert_eq!(shown["versions"][0]["expires"], 1_924_992_000_u64);
+    home.run(["vault", "create", "b", "--expires", "soon"])
+        .is_refused_with("write it as 2027-01-31");
+    home.run(["vault", "create", "b", "--type", "dsa"])
+        .is_refused_with("possible values: rsa, aes");
+    let done = home.run(["vault", "create", "b", "--not-before", "2", "--expires", "1"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+}
+
+#[test]
+fn identities_are_granted_what_they_may_do() {
+    let home = with_key();
+    assert_eq!(
+        run(&home, "vault grant auditor --key k --permissions get"),
+        "0\ngranted \"auditor\" on the key \"k\" of the vault VAULT: get\n"
+    );
+    assert_eq!(
+        run(&home, "vault grant auditor --json"),
+        "0\n{\"operation\":\"granted\",\"vault\":\"VAULT\",\"identity\":\"auditor\",\
+         \"permissions\":[\"get\",\"wrapKey\",\"unwrapKey\"]}\n"
+    );
+    assert_eq!(
+        run(&home, "vault grant auditor --permissions none"),
+        "0\ngranted \"auditor\" on every key of the vault VAULT: nothing\n"
+    );
+    assert_eq!(
+        run(&home, "vault grant auditor --disable"),
+        "0\ndisabled the identity \"auditor\" in the vault VAULT\n"
+    );
+    home.run(["vault", "grant", "auditor", "--permissions", "none,get"])
+        .is_refused_with("--permissions none stands alone");
+    home.run(["vault", "grant", "nobody", "--enable"]).fails_with(&format!(
+        "the vault {} does not know the identity \"nobody\", or it is disabled there; grant it \
+         something, or enable it",
+        home.default_vault().display()
+    ));
+}
+
+#[test]
+fn a_backup_brings_a_purged_key_back() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    assert_eq!(
+        run(&home, "vault backup default -o backup"),
+        "0\nbacked up the key \"default\" with all its versions to backup: whoever has the file has \
+         the key; put it back with: strongroom vault restore backup\n"
+    );
+    assert_eq!(home.run(["vault", "backup", "default", "-o", "backup"]).code, Some(1));
+    home.run(["vault", "delete", "default"]).succeeds();
+    home.run(["vault", "purge", "default"]).succeeds();
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).code, Some(1));
+    assert_eq!(
+        run(&home, "vault restore backup"),
+        "0\nrestored the key \"default\" with all its versions\n"
+    );
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+    let done = home.run(["vault", "restore", "plain"]);
+    assert!(done.stderr.contains("this is no backup that the vault"), "{}", done.stderr);
+}
+
+#[test]
+fn a_vault_with_a_passphrase_opens_with_it_alone() {
+    let home = Home::new();
+    home.write("right", b"correct horse\n");
+    home.write("wrong", b"battery staple\n");
+    home.write("empty", b"\n");
+    home.write("plain", b"text");
+    let with = |args: &[&str], file: &str| {
+        home.run(args.iter().copied().chain(["--vault", "v", "--passphrase-file", file]))
+    };
+    with(&["vault", "init"], "empty").is_refused_with("has an empty first line");
+    with(&["vault", "init"], "right").succeeds();
+    with(&["seal", "plain"], "right").succeeds();
+    home.run(["vault", "list", "--vault", "v"])
+        .fails_with("the vault v has a passphrase; give it with --passphrase-file");
+    assert!(with(&["verify", "plain.sealed"], "wrong").stderr.contains("does not open"));
+    with(&["verify", "plain.sealed"], "missing")
+        .fails_with("cannot read missing: there is no such file or directory; check the path");
+    assert_eq!(with(&["open", "plain.sealed", "-o", "-"], "right").succeeds().stdout, b"text");
+}
