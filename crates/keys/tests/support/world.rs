@@ -24,6 +24,7 @@ use strongroom_keys::vault::{KeyName, Vault, VersionedKeyId};
 
 pub const TENANT: &str = "contoso";
 pub const REGION: &str = "westeurope";
+pub const IDENTITY: &str = "an-identity";
 
 #[derive(Debug, Default)]
 pub struct Told(pub Mutex<Vec<HostEvent>>);
@@ -56,14 +57,19 @@ pub fn rsa(n: usize) -> PrivateKey {
     PrivateKey::from_pkcs8_der(KEYS.get_or_init(made)[n].expose()).unwrap()
 }
 
-impl World {
-    /// One resource, service-managed.
-    pub fn new() -> Self {
-        Self::with(|_| {})
-    }
+/// The vaults of a world.
+pub struct Keys {
+    pub clock: Arc<ManualClock>,
+    pub service: Arc<dyn Vault>,
+    pub customer: Arc<dyn Vault>,
+    /// The same vaults, where they are in memory.
+    pub service_keys: Arc<MemoryVault>,
+    pub customer_keys: Arc<MemoryVault>,
+    pub cmk: [VersionedKeyId; 3],
+}
 
-    pub fn with(change: impl FnOnce(&mut Surroundings)) -> Self {
-        let clock = Arc::new(ManualClock::default());
+impl Keys {
+    pub fn in_memory() -> Self {
         let service_keys = Arc::new(MemoryVault::new("memory/service"));
         service_keys.create_aes("service-key").unwrap();
         let customer_keys = Arc::new(MemoryVault::new("memory/customer").at(TENANT, REGION));
@@ -74,10 +80,34 @@ impl World {
             .collect::<Vec<_>>()
             .try_into()
             .unwrap();
-        let faulty = |inner: &Arc<MemoryVault>| {
-            Arc::new(FaultyVault::new(Arc::clone(inner) as _, Arc::clone(&clock) as _))
+        Self {
+            clock: Arc::default(),
+            service: Arc::clone(&service_keys) as _,
+            customer: Arc::clone(&customer_keys) as _,
+            service_keys,
+            customer_keys,
+            cmk,
+        }
+    }
+}
+
+impl World {
+    /// One resource, service-managed.
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Surroundings)) -> Self {
+        Self::over(&Keys::in_memory(), change)
+    }
+
+    /// One resource, service-managed, over vaults that may outlive it.
+    pub fn over(keys: &Keys, change: impl FnOnce(&mut Surroundings)) -> Self {
+        let clock = Arc::clone(&keys.clock);
+        let faulty = |inner: &Arc<dyn Vault>| {
+            Arc::new(FaultyVault::new(Arc::clone(inner), Arc::clone(&clock) as _))
         };
-        let (service, customer) = (faulty(&service_keys), faulty(&customer_keys));
+        let (service, customer) = (faulty(&keys.service), faulty(&keys.customer));
         let (store, audit) = (Arc::new(MemoryStore::default()), Arc::new(MemoryAudit::default()));
         let told = Arc::new(Told::default());
         let mut surroundings = surroundings(&store, &service, &customer, &audit, &clock, &told);
@@ -88,15 +118,15 @@ impl World {
         Self {
             clock,
             store,
-            service_keys,
+            service_keys: Arc::clone(&keys.service_keys),
             service,
-            customer_keys,
+            customer_keys: Arc::clone(&keys.customer_keys),
             customer,
             audit,
             told,
             resources,
             id,
-            cmk,
+            cmk: keys.cmk.clone(),
         }
     }
 
@@ -108,7 +138,7 @@ impl World {
     }
 
     pub fn enable(&self) -> EnableCmk {
-        EnableCmk::new(self.cmk[0].clone(), "an identity")
+        EnableCmk::new(self.cmk[0].clone(), IDENTITY)
     }
 
     /// Another process of the same service, with nothing in memory.
@@ -197,7 +227,7 @@ fn surroundings(
     told: &Arc<Told>,
 ) -> Surroundings {
     let vault: Arc<dyn Vault> = Arc::clone(customer) as _;
-    let vaults = HashMap::from([("memory/customer".to_owned(), vault)]);
+    let vaults = HashMap::from([(vault.id().to_owned(), vault)]);
     let mut surroundings = Surroundings::new(
         Arc::clone(store) as _,
         Arc::clone(service) as _,
