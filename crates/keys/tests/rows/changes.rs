@@ -85,15 +85,15 @@ fn row_05_every_change_is_explicit() {
         let mut step = |done: Result<(), ResourceError>, state: &str| {
             done.unwrap();
             assert_eq!(rig.state(), state);
-            if state != "denied" {
-                documents.push(rig.seal().unwrap());
-                for sealed in &documents {
-                    rig.open_in(&rig.restart(), sealed).unwrap();
-                }
-            } else {
+            if state == "denied" {
                 for sealed in &documents {
                     assert!(rig.open_in(&rig.restart(), sealed).is_err());
                 }
+                return;
+            }
+            documents.push(rig.seal().unwrap());
+            for sealed in &documents {
+                rig.open_in(&rig.restart(), sealed).unwrap();
             }
         };
         let (resources, id) = (&rig.resources, &rig.id);

@@ -58,6 +58,7 @@ pub fn rsa(n: usize) -> PrivateKey {
 }
 
 /// The vaults of a world.
+#[allow(clippy::struct_field_names, reason = "a world has the same names")]
 pub struct Keys {
     pub clock: Arc<ManualClock>,
     pub service: Arc<dyn Vault>,
