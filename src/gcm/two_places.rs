@@ -68,7 +68,7 @@ impl Aes256Gcm {
         let cache = self.cache.as_deref();
         let buffer = super::pair(first, whole)?;
         let kernel_tag = self.key.open(cache, pre_counter_block, &[], buffer);
-        let kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
+        let mut kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
 
         let (block, partial) = behind.split_first_chunk().ok_or(Error::Fault)?;
         let mut mask = verified.mask()?;
@@ -78,6 +78,8 @@ impl Aes256Gcm {
         hash = self.key.ghash(hash, partial);
         hash = self.key.ghash(hash, &length_block(0, ciphertext.len()).to_be_bytes());
         let computed = hash ^ u128::from_be_bytes(mask);
+        // Two tags under one nonce give away the hash key.
+        kernel_tag.zeroize();
         hash.zeroize();
         mask.zeroize();
         if !tags_are_equal(computed.to_be_bytes(), *tag) {
