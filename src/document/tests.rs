@@ -527,7 +527,7 @@ fn the_core_is_bound() {
     stream[16..24].copy_from_slice(&u64::MAX.to_be_bytes());
     assert_refused(&stream, &open_options(), &Expected::Authentication, "as a stream");
     // Chunks of twice the length, a time, and a bit of what is random.
-    for (offset, flip) in [(11, 12 ^ 13), (31, 9), (32, 1), (64, 1), (96, 1)] {
+    for (offset, flip) in [(11, 1), (31, 9), (32, 1), (64, 1), (96, 1)] {
         let mut changed = original.clone();
         changed[offset] ^= flip;
         assert_refused(&changed, &open_options(), &Expected::Authentication, "core");
