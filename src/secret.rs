@@ -147,6 +147,7 @@ impl Buffer {
 
     /// Gives it another length. Where it must grow it is made anew, for a vector that grows frees what
     /// it held unwiped.
+    #[cfg(feature = "std")]
     pub(crate) fn resize(&mut self, length: usize) {
         if self.0.capacity() < length {
             *self = Self::zeroed(length);
