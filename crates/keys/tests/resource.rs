@@ -882,3 +882,24 @@ fn writers_do_not_overwrite_each_other() {
     assert_eq!(world.store.numbers(world.id.as_str()).len(), 8);
     assert_eq!(now(world.store.list(world.id.as_str())).unwrap().len(), 41);
 }
+
+#[test]
+fn a_refusal_that_a_rotation_meets_wipes_what_is_cached() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let lease = world.opening(&sealed).unwrap().lease().clone();
+    lease.check().unwrap();
+    world.customer_keys.disable(&world.cmk[0]);
+    assert!(now(world.resources.rotate_cmk(&world.id, &world.cmk[1])).is_err());
+    assert!(lease.check().is_err(), "an open document is still read");
+    assert_eq!(world.state(), "denied");
+}
+
+#[test]
+fn a_resource_that_is_moved_while_deleted_belongs_to_its_new_tenant() {
+    let world = World::new();
+    now(world.resources.resource_deleted(&world.id)).unwrap();
+    now(world.resources.moved_to_tenant(&world.id, "fabrikam")).unwrap();
+    now(world.resources.resource_restored(&world.id)).unwrap();
+    assert_eq!(now(world.resources.status(&world.id)).unwrap().tenant, "fabrikam");
+}

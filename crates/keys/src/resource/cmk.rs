@@ -78,6 +78,7 @@ impl Resources {
     /// [`ResourceError::WrongState`] where one is enabled already (the same call again is fine), and those
     /// of the vault. Nothing has changed then.
     pub async fn enable_cmk(&self, id: &ResourceId, with: &EnableCmk) -> Result<(), ResourceError> {
+        self.keeper.write_pending(id, &self.caller).await?;
         let current = self.keeper.read(id, &self.caller).await?;
         let resource = &*current.resource;
         match &resource.protection {
@@ -196,6 +197,7 @@ impl Resources {
     /// [`ResourceError::Denied`] while the customer's key is withdrawn, and where the vault says so now;
     /// [`ResourceError::WrongState`]; those of the vaults. Nothing has changed then.
     pub async fn disable_cmk(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        self.keeper.write_pending(id, &self.caller).await?;
         let current = self.keeper.read(id, &self.caller).await?;
         let resource = &*current.resource;
         match &resource.protection {
@@ -233,6 +235,7 @@ impl Resources {
         id: &ResourceId,
         to: &VersionedKeyId,
     ) -> Result<(), ResourceError> {
+        self.keeper.write_pending(id, &self.caller).await?;
         let before = self.keeper.read(id, &self.caller).await?;
         let cmk = match &before.resource.protection {
             Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => cmk.clone(),
@@ -276,7 +279,7 @@ impl Resources {
         let origin = self.origin(id);
         let description = self.keeper.gateway.describe(vault, to, origin).await?;
         let thumbprint = check_key(to, &description, self.keeper.clock.unix_time())?;
-        let old = self.keeper.unwrap_root(resource, Side::Customer, &self.caller).await?.value;
+        let old = self.unwrap_root(resource, Side::Customer).await?;
         let root = self.wrap_proven(resource, vault, to, &old).await?;
         let event = Event::Rotated { to: to.clone(), thumbprint, root };
         let before = resource.root(Side::Customer)?.clone();
@@ -298,11 +301,17 @@ impl Resources {
         current: &Current,
         side: Side,
     ) -> Result<Ring, ResourceError> {
-        let opened = self.keeper.unwrap_root(&current.resource, side, &self.caller).await;
-        if let Err(error @ ResourceError::Denied { .. }) = &opened {
-            self.forget_keys(&current.resource.id, Some(error));
+        let root = self.unwrap_root(&current.resource, side).await?;
+        Ring::build(side, &current.resource, current.number, root)
+    }
+
+    /// A side's root, unwrapped by the vault now. Where the vault withdraws the key, what is cached goes.
+    async fn unwrap_root(&self, resource: &Resource, side: Side) -> Result<OpenKey, ResourceError> {
+        let unwrapped = self.keeper.unwrap_root(resource, side, &self.caller).await;
+        if let Err(error @ ResourceError::Denied { .. }) = &unwrapped {
+            self.forget_keys(&resource.id, Some(error));
         }
-        Ring::build(side, &current.resource, current.number, opened?.value)
+        unwrapped.map(|answer| answer.value)
     }
 
     pub(super) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {

@@ -38,6 +38,7 @@ impl Resources {
     /// [`ResourceError::Denied`], [`ResourceError::WrongState`] while the CMK rotates, those of the vaults.
     /// Nothing has changed then.
     pub async fn rotate_resource_key(&self, id: &ResourceId) -> Result<(), ResourceError> {
+        self.keeper.write_pending(id, &self.caller).await?;
         let current = self.keeper.read(id, &self.caller).await?;
         let resource = &*current.resource;
         let cmk = match &resource.protection {

@@ -287,7 +287,7 @@ fn moved(after: &mut Resource, tenant: &str, at: u64) -> Result<(), ResourceErro
     match &after.protection {
         Protection::Shredded { .. } => return Err(wrong_state(after, "move the resource")),
         // No key of a customer is involved: it simply belongs to another tenant from now on.
-        Protection::ServiceManaged => tenant.clone_into(&mut after.tenant),
+        other if other.cmk().is_none() => tenant.clone_into(&mut after.tenant),
         _ => {
             after.moved_to = (after.tenant != tenant).then(|| tenant.to_owned());
             if after.moved_to.is_some() {
