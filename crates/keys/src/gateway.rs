@@ -12,40 +12,9 @@ use futures_util::future::{Either, select};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink};
+use crate::audit::{AuditError, AuditResult, AuditSink, Auditor, Caller};
 use crate::clock::Clock;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
-
-/// Who asks, in the host's words: it goes into the audit trail.
-///
-/// # Example
-///
-/// ```
-/// use strongroom_keys::resource::Caller;
-///
-/// let caller = Caller::new("analyze-api").correlated("request 7f3a");
-/// assert_ne!(caller, Caller::default());
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Caller {
-    name: Option<String>,
-    correlation_id: Option<String>,
-}
-
-impl Caller {
-    /// A caller with a name.
-    #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self { name: Some(name.to_owned()), correlation_id: None }
-    }
-
-    /// With what ties the events to the host's own logs.
-    #[must_use]
-    pub fn correlated(mut self, correlation_id: &str) -> Self {
-        self.correlation_id = Some(correlation_id.to_owned());
-        self
-    }
-}
 
 /// For which resource, and who asks.
 #[derive(Clone, Copy, Debug)]
@@ -114,9 +83,7 @@ pub(crate) struct Counters {
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) audit: Arc<dyn AuditSink>,
-    /// Whether what cannot be recorded is not done.
-    pub(crate) audit_required: bool,
+    auditor: Auditor,
     pub(crate) limits: VaultLimits,
     pub(crate) counters: Counters,
     turns: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -130,7 +97,8 @@ impl Gateway {
         limits: VaultLimits,
     ) -> Self {
         let (counters, turns) = (Counters::default(), Mutex::default());
-        Self { clock, audit, audit_required, limits, counters, turns }
+        let auditor = Auditor::new(audit, Arc::clone(&clock), audit_required);
+        Self { clock, auditor, limits, counters, turns }
     }
 
     pub(crate) async fn newest(
@@ -227,18 +195,7 @@ impl Gateway {
         result: AuditResult,
         duration: Duration,
     ) -> Result<(), AuditError> {
-        let event = AuditEvent {
-            time: self.clock.unix_time(),
-            operation: operation.to_owned(),
-            key: key.cloned(),
-            resource: origin.resource.map(str::to_owned),
-            result,
-            duration_us: micros(duration),
-            caller: origin.caller.name.clone(),
-            correlation_id: origin.caller.correlation_id.clone(),
-        };
-        let recorded = self.audit.record(&event).await;
-        if self.audit_required { recorded } else { Ok(()) }
+        self.auditor.record(operation, key, origin.resource, result, duration, origin.caller).await
     }
 
     fn turns_of(&self, vault: &str) -> Arc<Semaphore> {

@@ -54,7 +54,8 @@ pub use self::id::ResourceId;
 pub use self::rotation::ServiceKeyRotation;
 pub use self::state::{Cmk, DocumentKind, NewResource, OnKeyLoss, Protection, Scope};
 pub use self::status::{Reach, Status};
-pub use crate::gateway::{Caller, VaultLimits};
+pub use crate::audit::Caller;
+pub use crate::gateway::VaultLimits;
 
 pub(crate) use self::id::KeyKind;
 use self::keeper::{Keeper, lock};

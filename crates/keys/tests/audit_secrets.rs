@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_lite::future::block_on;
 use strongroom::secret::Secret;
@@ -16,7 +17,7 @@ use strongroom_keys::audit::{
     AuditError, AuditKey, AuditResult, Auditor, Caller, FileHeadStore, HeadStore as _, JsonLines,
     verify,
 };
-use strongroom_keys::clock::{Clock as _, SystemClock};
+use strongroom_keys::clock::SystemClock;
 use strongroom_keys::vault::VersionedKeyId;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -107,10 +108,10 @@ fn no_key_is_shown_anywhere() {
     let id = VersionedKeyId::parse(public.id().as_str()).unwrap();
 
     let auditor = Auditor::new(Arc::new(sink.clone()), Arc::new(SystemClock), true);
-    let caller = Caller { name: Some("ops\u{1b}[2J".to_owned()), correlation_id: None };
+    let caller = Caller::new("ops\u{1b}[2J");
     let record = |result| {
-        let started = SystemClock.elapsed();
-        block_on(auditor.record("unwrap", Some(&id), Some("invoices"), result, started, &caller))
+        let took = Duration::from_micros(812);
+        block_on(auditor.record("unwrap", Some(&id), Some("invoices"), result, took, &caller))
     };
     // One that works, one that does not, and one that cannot be recorded.
     let opened = vault.unwrap(public.id(), Algorithm::RsaOaep256, &wrapped);

@@ -17,15 +17,28 @@ use crate::vault::VersionedKeyId;
 /// ```
 /// use strongroom_keys::audit::Caller;
 ///
-/// let caller = Caller { name: Some("ops@contoso".to_owned()), correlation_id: None };
+/// let caller = Caller::new("analyze-api").correlated("request 7f3a");
 /// assert_ne!(caller, Caller::default());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caller {
+    name: Option<String>,
+    correlation_id: Option<String>,
+}
+
+impl Caller {
     /// A person or a service.
-    pub name: Option<String>,
-    /// What ties this to the host's own logs.
-    pub correlation_id: Option<String>,
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), correlation_id: None }
+    }
+
+    /// With what ties the events to the host's own logs.
+    #[must_use]
+    pub fn correlated(mut self, correlation_id: &str) -> Self {
+        self.correlation_id = Some(correlation_id.to_owned());
+        self
+    }
 }
 
 /// Makes an event of each operation, shows it to `tracing` (target `strongroom::audit`) and hands it
@@ -46,9 +59,9 @@ pub struct Caller {
 /// let auditor = Auditor::new(sink.clone(), Arc::new(SystemClock), true);
 /// let started = SystemClock.elapsed();
 /// // … the operation …
-/// let caller = Caller { name: Some("ops".to_owned()), correlation_id: None };
-/// let done = AuditResult::Done;
-/// let recorded = auditor.record("enable-cmk", None, Some("invoices"), done, started, &caller);
+/// let (done, took) = (AuditResult::Done, SystemClock.elapsed().saturating_sub(started));
+/// let caller = Caller::new("ops");
+/// let recorded = auditor.record("enable-cmk", None, Some("invoices"), done, took, &caller);
 /// futures_lite::future::block_on(recorded)?;
 /// assert_eq!(sink.events()[0].caller.as_deref(), Some("ops"));
 /// # Ok::<(), strongroom_keys::audit::AuditError>(())
@@ -81,8 +94,7 @@ impl Auditor {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Records that `operation`, begun when the clock's [`elapsed`](Clock::elapsed) was `started`, ended
-    /// with `result`.
+    /// Records that `operation` took `duration` and ended with `result`.
     ///
     /// # Errors
     ///
@@ -93,10 +105,9 @@ impl Auditor {
         key: Option<&VersionedKeyId>,
         resource: Option<&str>,
         result: AuditResult,
-        started: Duration,
+        duration: Duration,
         caller: &Caller,
     ) -> Result<(), AuditError> {
-        let duration = self.clock.elapsed().saturating_sub(started);
         let event = AuditEvent {
             time: self.clock.unix_time(),
             operation: operation.to_owned(),

@@ -13,15 +13,15 @@ use super::event::{AuditEvent, AuditSink};
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::time::Duration;
 ///
 /// use strongroom_keys::audit::{AuditResult, Auditor, Caller, MemorySink};
-/// use strongroom_keys::clock::{Clock, SystemClock};
+/// use strongroom_keys::clock::SystemClock;
 ///
 /// let sink = Arc::new(MemorySink::default());
 /// let auditor = Auditor::new(sink.clone(), Arc::new(SystemClock), true);
-/// let started = SystemClock.elapsed();
 /// let (done, caller) = (AuditResult::Done, Caller::default());
-/// let recorded = auditor.record("refresh", None, Some("invoices"), done, started, &caller);
+/// let recorded = auditor.record("refresh", None, Some("invoices"), done, Duration::ZERO, &caller);
 /// futures_lite::future::block_on(recorded)?;
 /// assert_eq!(sink.events()[0].operation, "refresh");
 /// # Ok::<(), strongroom_keys::audit::AuditError>(())

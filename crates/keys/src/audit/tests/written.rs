@@ -110,11 +110,12 @@ impl Clock for Standing {
 
 fn record(auditor: &Auditor) -> Result<(), AuditError> {
     let event = event(0);
-    let caller = Caller { name: event.caller, correlation_id: event.correlation_id };
-    let started = Duration::from_millis(8_500);
+    let name = event.caller.unwrap_or_default();
+    let caller = Caller::new(&name).correlated(&event.correlation_id.unwrap_or_default());
+    let took = Duration::from_millis(500);
     let key = event.key.as_ref();
     let resource = event.resource.as_deref();
-    block_on(auditor.record("unwrap", key, resource, event.result, started, &caller))
+    block_on(auditor.record("unwrap", key, resource, event.result, took, &caller))
 }
 
 #[test]
