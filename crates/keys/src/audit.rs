@@ -53,8 +53,6 @@ pub use self::event::{AuditEvent, AuditResult, AuditSink};
 pub use self::head_store::{FileHeadStore, HeadStore};
 pub use self::json_lines::{JsonLines, Sync};
 pub use self::line::{AuditLine, Torn};
-#[cfg(any(test, feature = "testing"))]
-pub use self::memory::FailingSink;
 pub use self::memory::MemorySink;
 pub use self::text::printable;
 pub use self::verify::{Verified, verify, verify_each};

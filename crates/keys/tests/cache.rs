@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom::document::Header;
+use strongroom::document::{Header, SealOptions, Slots, seal_many};
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{Cause, EnableCmk, ResourceError, ResourceId, SealRequest};
@@ -23,20 +23,25 @@ fn settings() -> CacheSettings {
     CacheSettings::default()
 }
 
-/// The promise that a vault is never asked once a document.
+/// The promise that a vault is never asked once a document, and that rotating touches none of them.
 #[test]
-fn a_million_documents_an_hour_ask_once_a_refresh() {
+fn a_million_documents_an_hour_ask_once_a_refresh_and_rotate_at_once() {
+    const A_SECOND: usize = 278;
     let world = World::with_cmk();
     let mut tasks = Tasks::new(&world.clock);
     tasks.spawn(world.resources.cache().run());
     world.customer.reset_counts();
     world.service.reset_counts();
-    let mut documents = 0;
+    let options = SealOptions { slots: Slots::One, ..SealOptions::default() };
+    let texts = [(&b"text"[..], &options); A_SECOND];
+    let (mut documents, mut kept) = (0, Vec::new());
     while documents < 1_000_000 {
-        for _ in 0..278 {
-            now(world.resources.sealing_keys(&world.id, &SealRequest::default())).unwrap();
-            documents += 1;
-        }
+        let request = SealRequest::default();
+        let ask = || now(world.resources.sealing_keys(&world.id, &request)).unwrap();
+        let keys: Vec<_> = (0..A_SECOND).map(|_| ask()).collect();
+        let sealed = seal_many(&texts, keys[documents % A_SECOND].layers());
+        documents += sealed.iter().filter(|one| one.is_ok()).count();
+        kept.extend(sealed.into_iter().next());
         tasks.go(SECOND);
     }
     let most = 2 + 3600 / usize::try_from(settings().refresh.as_secs()).unwrap();
@@ -47,6 +52,18 @@ fn a_million_documents_an_hour_ask_once_a_refresh() {
     let stats = world.resources.stats();
     assert!(stats.hits >= 2_000_000 - 2 * most as u64, "{stats:?}");
     assert_eq!(stats.keys, 2);
+
+    world.customer.reset_counts();
+    world.service.reset_counts();
+    now(world.resources.rotate_cmk(&world.id, &world.cmk[1])).unwrap();
+    assert_eq!(Operation::ALL.map(|one| world.customer.calls(one)), [1, 1, 2]);
+    assert_eq!(Operation::ALL.map(|one| world.service.calls(one)), [0; 3]);
+    world.customer_keys.disable(&world.cmk[0]);
+    let another = world.restart();
+    assert!(kept.len() >= 3597);
+    for sealed in kept {
+        world.open_in(&another, &sealed.unwrap()).unwrap();
+    }
 }
 
 fn faults() -> Vec<Fault> {

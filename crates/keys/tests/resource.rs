@@ -809,6 +809,10 @@ fn the_service_key_rotates_all_and_resumes() {
     assert_eq!((&rotation.key, rotation.moved, rotation.before), (&newest, 4, 2));
     let again = now(world.restart().rotate_service_key()).unwrap();
     assert_eq!((again.moved, again.before), (0, 6));
+    // The trail names the key that was changed, whatever other key the resource has.
+    let events = world.audit.events();
+    let mut rotated = events.iter().filter(|event| event.operation == "rotate-service-key");
+    assert!(rotated.all(|event| event.key.as_ref() == Some(&newest)));
     // A process from before goes on.
     now(old_process.rotate_cmk(&world.id, &world.cmk[1])).unwrap();
     let first = VersionedKeyId::parse("memory/service/service-key/1").unwrap();
@@ -902,4 +906,20 @@ fn a_resource_that_is_moved_while_deleted_belongs_to_its_new_tenant() {
     now(world.resources.moved_to_tenant(&world.id, "fabrikam")).unwrap();
     now(world.resources.resource_restored(&world.id)).unwrap();
     assert_eq!(now(world.resources.status(&world.id)).unwrap().tenant, "fabrikam");
+}
+
+/// One process could not write a revocation, and another one disabled the key meanwhile.
+#[test]
+fn what_has_nothing_left_to_withdraw_is_not_written_for_ever() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let another = world.restart();
+    world.store.fail(true);
+    assert!(now(world.resources.revoke_now(&world.id)).is_err());
+    world.store.fail(false);
+    world.run(another.disable_cmk(&world.id)).unwrap();
+    assert_eq!(world.resources.unwritten(), 1);
+    world.clock.advance(seconds(61));
+    world.open(&sealed).unwrap();
+    assert_eq!((world.resources.unwritten(), world.state()), (0, "service-managed"));
 }

@@ -130,8 +130,7 @@ pub enum ResourceError {
     },
     /// The cached keys' time is up, and no new word came from the vault.
     #[error(
-        "the resource {resource} cannot be used at the moment: {reason}; it comes back by itself when \
-         the vault answers"
+        "the resource {resource} cannot be used: {reason}; it comes back by itself when the vault answers"
     )]
     Unreachable {
         /// Which.
@@ -247,7 +246,8 @@ pub enum Ineligible {
     },
     /// The vault is in another tenant, or does not say in which.
     #[error(
-        "it is in the tenant {resource:?} and the vault in {vault:?}; use a vault of its tenant"
+        "it is in the tenant {resource} and the vault in {}; use a vault of its tenant",
+        place(vault.as_deref())
     )]
     Tenant {
         /// The resource's.
@@ -257,7 +257,8 @@ pub enum Ineligible {
     },
     /// The vault is in another region, or does not say in which.
     #[error(
-        "it is in the region {resource:?} and the vault in {vault:?}; use a vault of its region"
+        "it is in the region {resource} and the vault in {}; use a vault of its region",
+        place(vault.as_deref())
     )]
     Region {
         /// The resource's.
@@ -268,6 +269,10 @@ pub enum Ineligible {
     /// No identity to ask the vault as.
     #[error("no identity was given to ask the vault as; give the resource one")]
     Identity,
+}
+
+fn place(named: Option<&str>) -> &str {
+    named.unwrap_or("one that it does not name")
 }
 
 impl ResourceError {

@@ -189,9 +189,13 @@ impl Keeper {
         caller: &Caller,
     ) -> Result<Option<Current>, ResourceError> {
         let (id, number) = (after.id.clone(), before.number.saturating_add(1));
-        let key = after.protection.cmk().or(before.resource.protection.cmk()).map(|cmk| &cmk.key);
+        let cmk = after.protection.cmk().or(before.resource.protection.cmk());
         let origin = Origin { resource: Some(id.as_str()), caller };
-        let (_, state_key) = self.service.current(caller).await?;
+        let (service_key, state_key) = self.service.current(caller).await?;
+        let key = match event {
+            Event::ServiceKeyRotated { .. } => Some(&service_key),
+            _ => cmk.map(|cmk| &cmk.key),
+        };
         // Before it is done: what could not be recorded afterwards would have left no trace.
         let record =
             |result| self.gateway.record(event.name(), key, origin, result, Duration::ZERO);
@@ -346,14 +350,18 @@ impl Keeper {
         }
     }
 
-    /// Writes what could not be written before. Until then there is no access.
+    /// Writes what could not be written before. Until then there is no access. Where another process has
+    /// meanwhile brought the resource to a state that has nothing to withdraw, nothing is left to write.
     pub(crate) async fn write_pending(
         &self,
         id: &ResourceId,
         caller: &Caller,
     ) -> Result<(), ResourceError> {
         let Some(event) = lock(&self.unwritten).get(id).cloned() else { return Ok(()) };
-        self.change(id, caller, |_| Ok(event.clone())).await?;
+        match self.change(id, caller, |_| Ok(event.clone())).await {
+            Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
+            Err(error) => return Err(error),
+        }
         lock(&self.unwritten).remove(id);
         Ok(())
     }

@@ -31,7 +31,8 @@ pub struct ServiceKeyRotation {
 
 impl Resources {
     /// Gives a resource new keys: what is sealed from now on is wrapped by them, and earlier ones still
-    /// open what they wrapped. Under a customer-managed key both sides get one.
+    /// open what they wrapped. Under a customer-managed key both sides get one. A vault that unwraps, but
+    /// refuses to describe the key or to wrap, ends this call and not the access: reading needs neither.
     ///
     /// # Errors
     ///

@@ -1,11 +1,10 @@
-//! An audit trail in memory.
+//! An audit trail in memory that can fail.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink};
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, MemorySink};
 
 /// Keeps all events, and fails when it is told to.
 ///
@@ -19,15 +18,15 @@ use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink};
 /// ```
 #[derive(Debug, Default)]
 pub struct MemoryAudit {
-    events: Mutex<Vec<AuditEvent>>,
+    kept: MemorySink,
     fails: AtomicBool,
 }
 
 impl MemoryAudit {
-    /// All events so far.
+    /// All events that it kept, from the oldest.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept.events()
     }
 
     /// How many events of `operation` say that it was done.
@@ -48,9 +47,8 @@ impl MemoryAudit {
 impl AuditSink for MemoryAudit {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
         if self.fails.load(Ordering::SeqCst) {
-            return Err(AuditError::Unwritable { reason: "the test says so".to_owned() });
+            return Err(AuditError::Unwritable { reason: "it was told to fail".to_owned() });
         }
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
-        Ok(())
+        self.kept.record(event).await
     }
 }
