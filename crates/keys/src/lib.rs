@@ -1,6 +1,6 @@
 //! Vaults and the life of the keys that Strongroom's documents are sealed under.
 //!
-//! [`LocalVault`] is the embedded vault: a directory with versioned RSA-2048 keys, for the command
+//! [`LocalVault`] is the embedded vault: a directory with versioned RSA-2048 and AES-256 keys, for the command
 //! line and for services without a key vault of their own. It relies on the permission bits and
 //! hard links of a Unix file system.
 //!
