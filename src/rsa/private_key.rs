@@ -27,7 +27,7 @@ const NOT_ENCODED: &str = "it cannot be written as PKCS#8; use another key";
 /// An RSA-2048 private key: two distinct primes of 1024 bits, a modulus of 2048 bits and an odd
 /// public exponent in 3..2^32.
 ///
-/// Both primes are tested (Miller-Rabin) when a key is read, too.
+/// Both primes are tested (Miller-Rabin) when a key is read, too, unless it is known from before.
 ///
 /// # Security
 ///
@@ -83,7 +83,26 @@ impl PrivateKey {
     ///
     /// The caller wipes the text.
     pub fn from_pkcs8_pem(text: &str) -> Result<Self, Error> {
-        pem::decode(text, pem::PRIVATE, Self::from_pkcs8_der)
+        Self::from_pkcs8_pem_known(text, |_| false)
+    }
+
+    /// Reads a key as [`from_pkcs8_pem`](Self::from_pkcs8_pem) does, but for the test of its primes
+    /// where its public half `is_known`, which takes most of the time: a modulus has one pair of
+    /// prime factors, and the key must consist of two that multiply to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pkcs8_pem`](Self::from_pkcs8_pem).
+    ///
+    /// # Security
+    ///
+    /// The caller wipes the text. `is_known` says so only of keys that this module generated or read
+    /// without it.
+    pub fn from_pkcs8_pem_known(
+        text: &str,
+        is_known: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<Self, Error> {
+        pem::decode(text, pem::PRIVATE, |der| Self::from_pkcs8_der_known(der, is_known))
     }
 
     /// Reads a PKCS#8 key (RFC 5958, `rsaEncryption`, not encrypted) in DER.
@@ -96,6 +115,22 @@ impl PrivateKey {
     ///
     /// The caller wipes `der`.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, Error> {
+        Self::from_pkcs8_der_known(der, |_| false)
+    }
+
+    /// Reads PKCS#8 in DER as [`from_pkcs8_pem_known`](Self::from_pkcs8_pem_known) does in PEM.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_pkcs8_pem`](Self::from_pkcs8_pem).
+    ///
+    /// # Security
+    ///
+    /// As [`from_pkcs8_pem_known`](Self::from_pkcs8_pem_known).
+    pub fn from_pkcs8_der_known(
+        der: &[u8],
+        is_known: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<Self, Error> {
         let info = PrivateKeyInfoRef::try_from(der).map_err(|_| {
             let public = SubjectPublicKeyInfoRef::try_from(der).is_ok();
             refuse(if public { pem::IS_PUBLIC } else { NOT_PKCS8 })
@@ -103,7 +138,7 @@ impl PrivateKey {
         rules::algorithm(info.algorithm)?;
         let key = RsaPrivateKeyRef::try_from(info.private_key.as_bytes())
             .map_err(|_| refuse(NOT_PKCS8))?;
-        Ok(Self(rules::private(&key)?))
+        Ok(Self(rules::private(&key, is_known)?))
     }
 
     /// Writes PKCS#8 (RFC 5958) in PEM, `BEGIN PRIVATE KEY`: ASCII text, wiped on drop.

@@ -12,7 +12,7 @@ use ::rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey, pkcs1};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::{MODULUS_LEN, primality};
+use super::{MODULUS_LEN, PublicKey, primality};
 use crate::error::Error;
 
 pub(super) const MODULUS_BITS: u32 = 2048;
@@ -76,7 +76,11 @@ pub(super) fn public(key: &RsaPublicKeyRef<'_>) -> Result<RsaPublicKey, Error> {
 
 /// The private key, once it keeps the rules. Its `dP`, `dQ` and `qInv` are not looked at, they are
 /// computed afresh: a file could name values that make the private operation give the primes away.
-pub(super) fn private(key: &RsaPrivateKeyRef<'_>) -> Result<RsaPrivateKey, Error> {
+/// A modulus that `is_known` has been factored into primes before, and has no other factors.
+pub(super) fn private(
+    key: &RsaPrivateKeyRef<'_>,
+    is_known: impl FnOnce(&PublicKey) -> bool,
+) -> Result<RsaPrivateKey, Error> {
     let (n, e) = modulus_and_exponent(&key.public_key())?;
     let (p, q) = (key.prime1.as_bytes(), key.prime2.as_bytes());
     if key.version() != Version::TwoPrime || !is_prime_size(p) || !is_prime_size(q) {
@@ -96,7 +100,11 @@ pub(super) fn private(key: &RsaPrivateKeyRef<'_>) -> Result<RsaPrivateKey, Error
         ::rsa::Error::InvalidExponent => refuse(NOT_INVERSE),
         _ => refuse(NOT_PRIME),
     })?;
-    all(key)
+    but_primality(&key)?;
+    if !is_known(&PublicKey::new(key.to_public_key())) {
+        primality::check(&key)?;
+    }
+    Ok(key)
 }
 
 /// Whether `bytes`, without leading zeros, is a number of exactly 1024 bits.
@@ -106,6 +114,12 @@ fn is_prime_size(bytes: &[u8]) -> bool {
 
 /// Holds a complete key to every rule, whoever made it.
 pub(super) fn all(key: RsaPrivateKey) -> Result<RsaPrivateKey, Error> {
+    but_primality(&key)?;
+    primality::check(&key)?;
+    Ok(key)
+}
+
+fn but_primality(key: &RsaPrivateKey) -> Result<(), Error> {
     if key.n().bits() != MODULUS_BITS {
         return Err(refuse(SIZE));
     }
@@ -124,9 +138,7 @@ pub(super) fn all(key: RsaPrivateKey) -> Result<RsaPrivateKey, Error> {
     if are_close(p, q) {
         return Err(refuse(CLOSE_PRIMES));
     }
-    key.validate().map_err(|_| refuse(NOT_INVERSE))?;
-    primality::check(&key)?;
-    Ok(key)
+    key.validate().map_err(|_| refuse(NOT_INVERSE))
 }
 
 /// Whether |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5

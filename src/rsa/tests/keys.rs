@@ -249,6 +249,9 @@ fn composite_factors_are_refused_though_all_numbers_agree() {
             if key.n().bits() == 2048 {
                 accepted_beneath += 1;
                 assert_private(&Numbers::of(&key), NOT_PRIME);
+                // It is this test, and no other, that a known key is spared.
+                let der = Numbers::of(&key).pkcs8();
+                assert!(PrivateKey::from_pkcs8_der_known(&der, |_| true).is_ok());
             }
         }
         if accepted_beneath >= 4 {
@@ -256,6 +259,34 @@ fn composite_factors_are_refused_though_all_numbers_agree() {
         }
     }
     assert!(accepted_beneath >= 4, "the rsa crate tests primes now: our own tests can go");
+}
+
+/// Nothing but the test of the primes is left out for a key that is known, and it is for no other.
+#[test]
+fn a_known_key_keeps_every_other_rule() {
+    let sound = numbers().pkcs8();
+    let asked = core::cell::Cell::new(0);
+    let read = |der: &[u8], known: &PublicKey| {
+        PrivateKey::from_pkcs8_der_known(der, |key| {
+            asked.set(asked.get() + 1);
+            key == known
+        })
+    };
+    let known = KEY.public_key();
+    assert_eq!(read(&sound, &known).unwrap().public_key(), known);
+    let other = PrivateKey::generate().unwrap();
+    assert_eq!(read(&sound, &other.public_key()).unwrap().public_key(), known);
+    assert_eq!(asked.get(), 2);
+
+    let other = Numbers::of(&other.0);
+    for (numbers, expected) in [
+        (Numbers { p: other.p, ..numbers() }, NOT_PRODUCT),
+        (Numbers { n: shifted(&numbers().n, 2), ..numbers() }, NOT_PRODUCT),
+        (Numbers { d: shifted(&numbers().d, 2), ..numbers() }, NOT_INVERSE),
+    ] {
+        assert_eq!(reason(read(&numbers.pkcs8(), &known)), expected);
+    }
+    assert_eq!(asked.get(), 2, "what breaks a rule is known for nothing");
 }
 
 #[test]

@@ -85,7 +85,8 @@ impl LocalVault {
                     LocalVaultError::Damaged { path: path.clone(), reason: "it is missing" }
                 })?;
                 // What could not be restored is no backup.
-                store.parse(&store.key_id(&name, version.version), version, &text, &path)?;
+                let id = store.key_id(&name, version.version);
+                store.parse(&id, version, &text, &path, |_| false)?;
                 Ok(SecretText(Zeroizing::new(base16ct::lower::encode_string(text.as_bytes()))))
             });
             Ok(Backup {
@@ -146,7 +147,8 @@ impl LocalVault {
             let text = text.ok_or_else(|| refused("a key in it is not hexadecimal"))?;
             let text =
                 std::str::from_utf8(&text).map_err(|_| refused("a key in it is not text"))?;
-            let public = match store.parse(&id, &attributes, text, Path::new("the backup"))? {
+            let from = Path::new("the backup");
+            let public = match store.parse(&id, &attributes, text, from, |_| false)? {
                 Material::Oct(_) => None,
                 Material::Rsa(key) => {
                     let key = key.public_key();

@@ -233,10 +233,16 @@ impl Store {
         let text = files::read_private(&path, LONGEST_KEY)?.ok_or_else(|| {
             LocalVaultError::Damaged { path: path.clone(), reason: "it is missing" }
         })?;
-        self.parse(id, version, &text, &path)
+        // Its primes were tested when it was made or restored, before this was recorded of it.
+        let is_known = |key: &PublicKey| {
+            let fingerprint = attributes::of_public_key(key).ok();
+            fingerprint.is_some() && fingerprint == version.fingerprint
+        };
+        self.parse(id, version, &text, &path, is_known)
     }
 
-    /// The key in `text`, the contents of the private file `path`.
+    /// The key in `text`, the contents of the private file `path`. The primes of an RSA key that
+    /// `is_known` are not tested.
     ///
     /// # Errors
     ///
@@ -247,6 +253,7 @@ impl Store {
         version: &VersionAttributes,
         text: &str,
         path: &Path,
+        is_known: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<Material, LocalVaultError> {
         let damaged = |reason| LocalVaultError::Damaged { path: path.to_owned(), reason };
         let refused = |source| LocalVaultError::Key { key: path.display().to_string(), source };
@@ -260,10 +267,10 @@ impl Store {
         };
         let (material, fingerprint) = match version.kind {
             KeyKind::Rsa => {
-                let key = der.map_or_else(
-                    || PrivateKey::from_pkcs8_pem(text),
-                    |der| PrivateKey::from_pkcs8_der(der.expose()),
-                );
+                let key = match der {
+                    None => PrivateKey::from_pkcs8_pem_known(text, is_known),
+                    Some(der) => PrivateKey::from_pkcs8_der_known(der.expose(), is_known),
+                };
                 let key = key.map_err(refused)?;
                 let fingerprint = attributes::of_public_key(&key.public_key())?;
                 (Material::Rsa(Box::new(key)), fingerprint)
