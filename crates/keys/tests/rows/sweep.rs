@@ -84,14 +84,14 @@ impl Sweep {
     pub fn met(&self) -> &Hits {
         self.met.get_or_init(|| {
             let mut hits = Hits::new();
-            self.over(&Vaults::in_memory(), true, &mut hits);
-            self.over(&Vaults::local(), false, &mut hits);
+            self.over(&Vaults::in_memory(), &mut hits);
+            self.over(&Vaults::local(), &mut hits);
             hits
         })
     }
 
-    /// In memory every fault at every request, in both extents; in a directory one request for each fault.
-    fn over(&self, vaults: &Vaults, all: bool, hits: &mut Hits) {
+    /// Every fault at every request, in both extents.
+    fn over(&self, vaults: &Vaults, hits: &mut Hits) {
         let world = self.prepared(vaults).0;
         world.customer.reset_counts();
         world.service.reset_counts();
@@ -104,13 +104,10 @@ impl Sweep {
             }
         }
         assert!(!requests.is_empty(), "{} asks no vault", self.name);
-        for (n, fault) in faults().into_iter().enumerate() {
-            for (m, request) in requests.iter().enumerate() {
+        for fault in faults() {
+            for request in &requests {
                 for extent in [Extent::Once, Extent::Standing] {
-                    let chosen = m == n % requests.len() && extent == Extent::Once;
-                    if all || chosen {
-                        self.one(vaults, &fault, *request, extent, hits);
-                    }
+                    self.one(vaults, &fault, *request, extent, hits);
                 }
             }
         }
