@@ -84,7 +84,8 @@ fn the_model_finds_planted_bugs() {
         let (tally, wrong) = play(TO_FIND_A_BUG, 7, 0);
         drop(planted);
         let histories = tally.of("history", "");
-        let wrong = wrong.unwrap_or_else(|| panic!("{bug:?} is not found in {histories} histories"));
+        let wrong =
+            wrong.unwrap_or_else(|| panic!("{bug:?} is not found in {histories} histories"));
         let what = wrong.lines().next().unwrap();
         println!("{bug:?} after {histories} histories: {what}");
         assert!(what.starts_with("step ") || what.starts_with("at the end: "), "{what}");

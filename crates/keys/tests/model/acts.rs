@@ -42,6 +42,8 @@ pub enum Act {
     Pass(u64),
     Restart,
     KeyChange(usize, KeyChange),
+    /// All keys are as they should be, and their vault answers.
+    AllWell,
     /// From now on the customer's vault does this to every request.
     Outage(Bad),
     Back,
@@ -127,6 +129,18 @@ fn bad() -> impl Strategy<Value = Bad> {
     ]
 }
 
+/// Silence, and refusals that are no word about the key.
+fn outages() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        3 => Just(Bad::Fail),
+        1 => Just(Bad::Refuse(DeniedReason::Firewall)),
+        1 => Just(Bad::OtherKey),
+        1 => Just(Bad::Throttle(Some(20))),
+        1 => Just(Bad::Hang),
+    ]
+    .prop_map(Act::Outage)
+}
+
 fn acts() -> impl Strategy<Value = Act> {
     let hours = prop_oneof![3 => Just(None), 1 => (1..3_u8).prop_map(Some)];
     let change = prop_oneof![
@@ -139,14 +153,6 @@ fn acts() -> impl Strategy<Value = Act> {
             Just([false, true, true])
         ]
         .prop_map(KeyChange::Granted),
-    ];
-    // Silence, and refusals that are no word about the key.
-    let outage = prop_oneof![
-        3 => Just(Bad::Fail),
-        1 => Just(Bad::Refuse(DeniedReason::Firewall)),
-        1 => Just(Bad::OtherKey),
-        1 => Just(Bad::Throttle(Some(20))),
-        1 => Just(Bad::Hang),
     ];
     let times = vec![1_u64, 5, 30, 61, 120, 239, 301, 3600, SHRED_GRACE + 1, DELETION_GRACE + 1];
     let tamper = prop_oneof![
@@ -175,48 +181,100 @@ fn acts() -> impl Strategy<Value = Act> {
         8 => proptest::sample::select(times).prop_map(Act::Pass),
         3 => Just(Act::Restart),
         6 => (0..3_usize, change).prop_map(|(key, change)| Act::KeyChange(key, change)),
-        3 => outage.prop_map(Act::Outage),
+        3 => outages(),
         4 => Just(Act::Back),
         2 => tamper.prop_map(Act::Tamper),
     ]
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+fn troubles() -> impl Strategy<Value = Trouble> {
     let with_crash = prop_oneof![4 => bad(), 1 => Just(Bad::Crash)];
-    let trouble = prop_oneof![
-        14 => Just(Trouble::None),
-        4 => (any::<bool>(), 0..6_usize, with_crash)
+    // Most operations make few requests.
+    let request = prop_oneof![4 => Just(0), 3 => Just(1_usize), 2 => Just(2), 1 => 3..6_usize];
+    prop_oneof![
+        8 => (any::<bool>(), request, with_crash)
             .prop_map(|(customer, request, bad)| Trouble::Vault { customer, request, bad }),
         2 => (0..4_usize, any::<bool>())
             .prop_map(|(changes, crash)| Trouble::StoreAfter { changes, crash }),
         1 => Just(Trouble::StoreDown),
         1 => Just(Trouble::AuditDown),
-    ];
+    ]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let trouble = prop_oneof![2 => Just(Trouble::None), 1 => troubles()];
     (acts(), trouble).prop_map(|(act, trouble)| Step { act, trouble })
 }
 
 /// What seldom comes about by itself, and is what matters.
-fn scenes() -> impl Strategy<Value = Vec<Step>> {
+fn scenes() -> impl Strategy<Value = Vec<Act>> {
     let enable = |shred| Act::Enable { key: 0, all: true, shred };
-    let seal = Act::Seal { result: false, hours: None };
-    let lose = Act::KeyChange(0, KeyChange::Enabled(false));
-    let read = [enable(false), seal.clone(), Act::Open(0), Act::Open(0)];
-    let again = [enable(false), seal.clone(), Act::Disable, enable(false), seal.clone()];
-    let due = [enable(true), seal, lose, Act::Refresh, Act::Pass(SHRED_GRACE + 1)];
-    let silent = [&due[..], &[Act::Outage(Bad::Fail), Act::ShredDue]].concat();
-    let out = [Act::Outage(Bad::Fail), Act::Pass(301), Act::Open(0)];
-    let scenes = vec![read.to_vec(), again.to_vec(), due.to_vec(), silent, out.to_vec()];
-    let calm = |act| Step { act, trouble: Trouble::None };
-    proptest::sample::select(scenes).prop_map(move |acts| acts.into_iter().map(calm).collect())
+    let seal = || Act::Seal { result: false, hours: None };
+    let lose = || {
+        prop_oneof![
+            Just(KeyChange::Enabled(false)),
+            Just(KeyChange::Deleted(true)),
+            Just(KeyChange::Granted([true, true, false])),
+        ]
+        .prop_map(|change| Act::KeyChange(0, change))
+    };
+    let silence = || prop_oneof![outages(), Just(Act::Outage(Bad::Refuse(DeniedReason::Identity)))];
+    let read = Just(vec![enable(false), seal(), Act::Open(0), Act::Open(0)]);
+    let again = Just(vec![enable(false), seal(), Act::Disable, enable(false), seal()]);
+    let lost = (any::<bool>(), lose()).prop_map(move |(shred, lose)| {
+        vec![enable(shred), seal(), Act::Open(0), lose, Act::Refresh]
+    });
+    let due = prop_oneof![silence(), Just(Act::Back)].prop_flat_map(move |then| {
+        let pass = Act::Pass(SHRED_GRACE + 1);
+        lose().prop_map(move |lose| {
+            let then = then.clone();
+            vec![enable(true), seal(), lose, Act::Refresh, pass.clone(), then, Act::ShredDue]
+        })
+    });
+    let out = silence().prop_map(move |silence| {
+        let (seal, open) = (seal(), Act::Open(0));
+        let wait = |seconds| Act::Pass(seconds);
+        vec![
+            enable(false),
+            seal,
+            open.clone(),
+            silence,
+            wait(61),
+            open.clone(),
+            wait(241),
+            open.clone(),
+            wait(241),
+            open,
+        ]
+    });
+    let rotate = (0..3_usize, any::<bool>(), any::<bool>()).prop_map(move |(to, unfit, more)| {
+        let granted = [true, true, !unfit];
+        let change = Act::KeyChange(to, KeyChange::Granted(granted));
+        let more = if more { Act::RotateResourceKey } else { Act::Rotate(to) };
+        vec![enable(false), change, Act::Rotate(to), seal(), Act::Open(0), more, seal()]
+    });
+    let well_again =
+        prop_oneof![Just(None), Just(Some(Act::Restore)), Just(Some(Act::Move { away: false }))]
+            .prop_map(move |first| {
+                [Some(Act::AllWell), first, Some(Act::Refresh)].into_iter().flatten().collect()
+            });
+    prop_oneof![
+        2 => read, 1 => again, 2 => lost, 2 => due, 2 => out, 2 => rotate, 4 => well_again
+    ]
 }
 
 /// Histories of up to 40 operations.
 pub fn histories() -> impl Strategy<Value = Vec<Step>> {
     let one = steps().prop_map(|step| vec![step]);
-    vec(prop_oneof![9 => one, 1 => scenes()], 1..=36).prop_map(|parts| {
+    let trouble = || prop_oneof![9 => Just(Trouble::None), 1 => troubles()];
+    let scene = scenes().prop_flat_map(move |acts| {
+        acts.into_iter()
+            .map(|act| trouble().prop_map(move |trouble| Step { act: act.clone(), trouble }))
+            .collect::<Vec<_>>()
+    });
+    vec(prop_oneof![9 => one, 1 => scene], 1..=36).prop_map(|parts| {
         let mut steps = parts.concat();
         steps.truncate(40);
         steps
     })
 }
-

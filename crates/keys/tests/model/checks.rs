@@ -112,6 +112,10 @@ impl History<'_> {
             if expected.is_err() || !as_expected {
                 return wrong("it was done");
             }
+            let whole = self.world.store.numbers(self.world.id.as_str()).len();
+            if matches!(step.act, Act::ShredDue) && now.kind == Kind::Shredded && whole != 1 {
+                return wrong(&format!("{whole} states have keys"));
+            }
             return if step.is_document() { self.check_served(step, base) } else { Ok(()) };
         }
         let excused = step.is_document() && (self.is_gone(step) || !step.was_calm);
@@ -121,10 +125,7 @@ impl History<'_> {
         let mut allowed = vec![self.state, base, then];
         allowed.extend(self.heeded);
         allowed.extend(step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))));
-        let stood = |since| step.start.saturating_sub(since) >= MAX_AGE - REFRESH;
-        if step.identity_stood.is_some_and(stood) {
-            allowed.push(base.denied(Cause::IdentityDisabled));
-        }
+        allowed.extend(step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled)));
         if let (Act::Rotate(to), true) = (step.act, base.in_use()) {
             allowed.extend([Kind::Rotating(*to), Kind::Active].map(|kind| State { kind, ..base }));
         }
@@ -177,8 +178,9 @@ impl History<'_> {
         }
         let base = self.state;
         let said = step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))).next();
+        let gone = step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled));
         let keys = self.script().keys;
-        let said = said.or_else(|| base.after(step.act, &keys, false).ok());
+        let said = said.or(gone).or_else(|| base.after(step.act, &keys, false).ok());
         match said {
             Some(said) if !said.is_open() || !now.is_open() => self.heeded = Some(said),
             _ => return Err(format!("something is unwritten, and the state is {now:?}")),
@@ -234,7 +236,6 @@ impl History<'_> {
             Ok(())
         })
     }
-
 }
 
 /// What one step did.
@@ -252,6 +253,12 @@ impl Taken<'_> {
         matches!(self.act, Act::Seal { .. } | Act::Open(_))
     }
 
+    /// Whether documents may depend on other keys now than before.
+    pub fn replaces_keys(&self) -> bool {
+        use Act::{Rotate, RotateResourceKey, RotateServiceKey, Sweep};
+        matches!(self.act, Rotate(_) | RotateResourceKey | RotateServiceKey | Sweep)
+    }
+
     /// The customer's vault refused the key in use.
     fn refusals(&self, base: State) -> impl Iterator<Item = DeniedReason> {
         let key = base.cmk.map(|cmk| cmk.key);
@@ -261,6 +268,12 @@ impl Taken<'_> {
                 _ => None,
             }
         })
+    }
+
+    /// Keys were asked for, and for the whole of their time the vault has not known the identity.
+    fn identity_is_gone(&self) -> bool {
+        let stood = |since| self.start.saturating_sub(since) >= MAX_AGE - REFRESH;
+        self.is_document() && self.identity_stood.is_some_and(stood)
     }
 
     /// A document is served from memory, or the vault is asked, which may refuse.
@@ -301,4 +314,3 @@ impl Taken<'_> {
         )
     }
 }
-

@@ -11,9 +11,7 @@ use strongroom_keys::VaultError;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::Cause;
 use strongroom_keys::testing::{Call, Fault, FaultyVault, MemoryVault, Operation};
-use strongroom_keys::vault::{
-    DeniedReason, KeyDescription, KeyName, Place, Vault, VersionedKeyId,
-};
+use strongroom_keys::vault::{DeniedReason, KeyDescription, KeyName, Place, Vault, VersionedKeyId};
 
 use crate::acts::Bad;
 use crate::reference::Key;
@@ -83,7 +81,9 @@ impl Script {
         for one in &self.asked {
             if let Said::Bad(_) | Said::Refused(_) = one.said {
                 let vault = if one.customer { "customer" } else { "service" };
-                tally.note("answer", &format!("{vault} {:?} {:?}", one.operation, one.said));
+                let (operation, said) = (one.operation, one.said);
+                tally.note("request refused", &format!("{vault} {operation:?}"));
+                tally.note("fault", &format!("{vault} {said:?}"));
             }
         }
         (std::mem::take(&mut self.asked), self.injected)

@@ -121,6 +121,7 @@ impl<'t> History<'t> {
             Act::KeyChange(key, change) => self.change_key(*key, *change),
             Act::Outage(bad) => self.script().outage = Some(*bad),
             Act::Back => self.script().outage = None,
+            Act::AllWell => self.all_well(),
             Act::Tamper(tamper) => self.tamper(*tamper)?,
             act => self.act(act, step.trouble)?,
         }
@@ -134,6 +135,12 @@ impl<'t> History<'t> {
             KeyChange::Deleted(deleted) => known.deleted = deleted,
             KeyChange::Granted(granted) => known.granted = granted,
         }
+    }
+
+    fn all_well(&self) {
+        let mut script = self.script();
+        script.outage = None;
+        script.keys = [Key::FINE; 3];
     }
 
     /// Runs a call until it is done, or the process ends.
@@ -202,13 +209,19 @@ impl<'t> History<'t> {
         let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
         self.note_heeded(&step, now)?;
+        if self.heeded.is_some() && now.kind == Kind::Managed {
+            // What it could not write withdraws nothing any more, and it goes on trying.
+            self.tally.note("restarted with something left to write", "");
+            self.restart();
+        }
         let changed = now != self.state;
         (self.state, self.due) = (now, due);
-        if !changed {
+        if changed {
+            self.tally.note("state", &now.name());
+        } else if !step.replaces_keys() {
             return Ok(());
         }
-        self.tally.note("state", &now.name());
-        if step.is_document() && now.kind == Kind::Denied(Cause::IdentityDisabled) {
+        if changed && step.is_document() && now.kind == Kind::Denied(Cause::IdentityDisabled) {
             self.tally.note("state", "closed by the identity's answers");
         }
         self.check_documents()
@@ -335,8 +348,7 @@ impl<'t> History<'t> {
     /// Once all is well again, nothing is lost that was not shredded.
     fn end(&mut self) -> Checked {
         self.restart();
-        self.script().outage = None;
-        self.script().keys = [Key::FINE; 3];
+        self.all_well();
         if self.state.kind == Kind::Pending(Cause::ResourceDeleted) {
             self.act(&Act::Restore, Trouble::None)?;
         }
