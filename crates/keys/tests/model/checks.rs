@@ -11,7 +11,7 @@ use strongroom_keys::vault::DeniedReason;
 use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE, Tamper};
 use crate::faults::{Asked, Said};
 use crate::history::{Checked, History, open};
-use crate::reference::{Cause, Key, Kind, State};
+use crate::reference::{Cause, Closing, Key, Kind, State};
 
 /// After this time keys are asked for again.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -60,7 +60,7 @@ impl History<'_> {
             let grace = if deleted { DELETION_GRACE } else { SHRED_GRACE };
             let earliest = self.due.unwrap_or(u64::MAX);
             // What was heeded and is written now counts from the time at which it was said.
-            let since_heeded = self.heeded.is_some() && due <= ended + grace;
+            let since_heeded = self.unwritten.is_some() && due <= ended + grace;
             (earliest.min(began + grace)..=earliest.min(ended + grace)).contains(&due)
                 || since_heeded
         };
@@ -75,7 +75,7 @@ impl History<'_> {
     ) -> Checked {
         let keys = step.effective_keys(self.script().keys);
         let due = self.due.is_some_and(|due| due <= self.world.clock.unix_time());
-        let bases = match self.heeded {
+        let bases = match self.heeded() {
             None => vec![self.state],
             Some(heeded) if step.writes_first() => vec![heeded],
             Some(heeded) => vec![self.state, heeded],
@@ -103,8 +103,7 @@ impl History<'_> {
         now: State,
     ) -> Checked {
         let then = expected.unwrap_or_else(|then| then);
-        let closed_too = self.heeded.is_some() && !now.is_open() && !then.is_open();
-        let as_expected = now == then || closed_too;
+        let as_expected = now == then;
         let wrong = |what: &str| {
             Err(format!("{what}: expected {expected:?} and found {now:?} with {done:?}"))
         };
@@ -118,18 +117,19 @@ impl History<'_> {
             }
             return if step.is_document() { self.check_served(step, base) } else { Ok(()) };
         }
-        let excused = step.is_document() && (self.is_gone(step) || !step.was_calm);
+        let may_wait = !step.was_calm || self.unwritten.is_some();
+        let excused = step.is_document() && (self.is_gone(step) || may_wait);
         if !step.troubled && !excused && (expected.is_ok() || !as_expected) {
             return wrong("it was refused");
         }
         let mut allowed = vec![self.state, base, then];
-        allowed.extend(self.heeded);
+        allowed.extend(self.heeded());
         allowed.extend(step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))));
         allowed.extend(step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled)));
         if let (Act::Rotate(to), true) = (step.act, base.in_use()) {
             allowed.extend([Kind::Rotating(*to), Kind::Active].map(|kind| State { kind, ..base }));
         }
-        if allowed.contains(&now) || closed_too { Ok(()) } else { wrong("it failed") }
+        if allowed.contains(&now) { Ok(()) } else { wrong("it failed") }
     }
 
     /// Whether there is no such document any more, by its time.
@@ -168,29 +168,25 @@ impl History<'_> {
         Ok(())
     }
 
-    pub fn note_heeded(&mut self, step: &Taken<'_>, now: State) -> Checked {
+    /// Notes what the process could not write.
+    pub fn note_unwritten(&mut self, step: &Taken<'_>, now: State) -> Checked {
         if self.world.resources.unwritten() == 0 {
-            self.heeded = None;
+            self.unwritten = None;
             return Ok(());
         }
-        if self.heeded.is_some() {
-            return Ok(());
+        let closing = step.closing(self.state);
+        let closing = closing.filter(|closing| !self.state.closed_by(*closing).is_open());
+        self.unwritten = closing.or(self.unwritten);
+        if self.unwritten.is_some() {
+            Ok(())
+        } else {
+            Err(format!("something is unwritten, and the state is {now:?}"))
         }
-        let base = self.state;
-        let said = step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))).next();
-        let gone = step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled));
-        let keys = self.script().keys;
-        let said = said.or(gone).or_else(|| base.after(step.act, &keys, false).ok());
-        match said {
-            Some(said) if !said.is_open() || !now.is_open() => self.heeded = Some(said),
-            _ => return Err(format!("something is unwritten, and the state is {now:?}")),
-        }
-        Ok(())
     }
 
     /// Whoever has a document open reads on only while there is access and the keys are not too old.
     pub fn check_opened(&self) -> Checked {
-        let state = self.heeded.unwrap_or(self.state);
+        let state = self.heeded().unwrap_or(self.state);
         let now = self.world.clock.elapsed();
         for opened in self.opened.iter().filter(|opened| opened.lease.check().is_ok()) {
             if !state.is_open() {
@@ -274,6 +270,19 @@ impl Taken<'_> {
     fn identity_is_gone(&self) -> bool {
         let stood = |since| self.start.saturating_sub(since) >= MAX_AGE - REFRESH;
         self.is_document() && self.identity_stood.is_some_and(stood)
+    }
+
+    /// What took access away in this step.
+    fn closing(&self, base: State) -> Option<Closing> {
+        let by_the_vault = self.refusals(base).next().map(Cause::Vault);
+        let gone = self.identity_is_gone().then_some(Cause::IdentityDisabled);
+        by_the_vault.or(gone).map(Closing::Denied).or(match self.act {
+            Act::Revoke => Some(Closing::Denied(Cause::Revoked)),
+            Act::IdentityDisabled => Some(Closing::Denied(Cause::IdentityDisabled)),
+            Act::Move { away } => Some(Closing::Moved { away: *away }),
+            Act::Delete => Some(Closing::Deleted),
+            _ => None,
+        })
     }
 
     /// A document is served from memory, or the vault is asked, which may refuse.

@@ -18,7 +18,7 @@ use strongroom_keys::vault::DeniedReason;
 use crate::acts::{Act, Bad, KeyChange, SHRED_GRACE, Step, Trouble};
 use crate::checks::Taken;
 use crate::faults::{self, Asked, Said, Script};
-use crate::reference::{Cause, Key, Kind, State};
+use crate::reference::{Cause, Closing, Key, Kind, State};
 use crate::tally::{Tally, variant};
 use crate::world::{IDENTITY, TENANT, World, new_resource, poll, result};
 
@@ -41,8 +41,8 @@ pub struct History<'t> {
     pub world: World,
     script: Arc<Mutex<Script>>,
     pub state: State,
-    /// What this process knows and could not write.
-    pub heeded: Option<State>,
+    /// What took access away, which this process heeds and could not write.
+    pub unwritten: Option<Closing>,
     /// When the keys may be destroyed.
     pub due: Option<u64>,
     pub documents: Vec<Document>,
@@ -67,7 +67,7 @@ impl<'t> History<'t> {
             world,
             script,
             state: State::NEW,
-            heeded: None,
+            unwritten: None,
             due: None,
             documents: Vec::new(),
             opened: Vec::new(),
@@ -82,8 +82,10 @@ impl<'t> History<'t> {
     pub fn play(mut self, steps: &[Step]) -> Checked {
         for (number, step) in steps.iter().enumerate() {
             self.step(step).map_err(|wrong| {
-                let (state, heeded) = (self.state, self.heeded);
-                format!("step {number}, {step:?}: {wrong}; before: {state:?}, heeded: {heeded:?}")
+                let (state, unwritten) = (self.state, self.unwritten);
+                format!(
+                    "step {number}, {step:?}: {wrong}; before: {state:?}, unwritten: {unwritten:?}"
+                )
             })?;
         }
         self.end().map_err(|wrong| format!("at the end: {wrong}; {:?}", self.state))?;
@@ -93,6 +95,11 @@ impl<'t> History<'t> {
 
     pub fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap()
+    }
+
+    /// The state that this process acts by.
+    pub fn heeded(&self) -> Option<State> {
+        self.unwritten.map(|closing| self.state.closed_by(closing))
     }
 
     /// Looks without touching: nothing goes wrong meanwhile.
@@ -107,7 +114,7 @@ impl<'t> History<'t> {
         let again = self.outside(World::restart);
         self.opened.clear();
         self.world.resources = again;
-        self.heeded = None;
+        self.unwritten = None;
         self.unwrapped = [None; 2];
         self.troubled_until = Duration::ZERO;
         self.identity_since = None;
@@ -199,17 +206,17 @@ impl<'t> History<'t> {
         };
         self.tally.note(outcome, &variant(act));
         if done.is_none() {
-            let heeded = self.heeded;
+            let unwritten = self.unwritten;
             self.restart();
-            self.heeded = heeded; // it may have been written just before
+            self.unwritten = unwritten; // it may have been written just before
         }
 
         let (now, due) = self.look()?;
         self.check_due(now, due, began)?;
         let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
-        self.note_heeded(&step, now)?;
-        if self.heeded.is_some() && now.kind == Kind::Managed {
+        self.note_unwritten(&step, now)?;
+        if self.unwritten.is_some() && now.kind == Kind::Managed {
             // What it could not write withdraws nothing any more, and it goes on trying.
             self.tally.note("restarted with something left to write", "");
             self.restart();

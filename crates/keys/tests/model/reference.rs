@@ -38,6 +38,14 @@ pub struct Cmk {
     pub shred: bool,
 }
 
+/// What takes access away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    Denied(Cause),
+    Moved { away: bool },
+    Deleted,
+}
+
 /// What the customer's vault says of a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -115,6 +123,20 @@ impl State {
         Self { kind: if shred { Kind::Pending(cause) } else { Kind::Denied(cause) }, ..self }
     }
 
+    /// After something took access away; shredded is for good.
+    pub fn closed_by(self, closing: Closing) -> Self {
+        match (closing, self.kind, self.cmk) {
+            (_, Kind::Shredded, _) => self,
+            (Closing::Denied(cause), ..) => self.denied(cause),
+            (Closing::Deleted, ..) => Self { kind: Kind::Pending(Cause::ResourceDeleted), ..self },
+            (Closing::Moved { away }, _, None) => Self { home: !away, moved: false, ..self },
+            (Closing::Moved { away: true }, ..) => {
+                Self { moved: true, ..self }.denied(Cause::OtherTenant)
+            }
+            (Closing::Moved { away: false }, ..) => Self { moved: false, ..self },
+        }
+    }
+
     /// After the vault was asked to unwrap with the key in use, if that is what it says now.
     fn asked(self, keys: &[Key; 3]) -> Result<Self, Self> {
         let key = self.cmk.filter(|_| self.in_use()).map(|cmk| keys[cmk.key]);
@@ -164,12 +186,8 @@ impl State {
             },
             Act::Revoke => self.closed(Cause::Revoked),
             Act::IdentityDisabled => self.closed(Cause::IdentityDisabled),
-            Act::Move { away } => match (self.kind, self.cmk) {
-                (Kind::Shredded, _) => Err(self),
-                (_, None) => Ok(Self { home: !away, moved: false, ..self }),
-                _ if *away => Ok(Self { moved: true, ..self }.denied(Cause::OtherTenant)),
-                _ => Ok(Self { moved: false, ..self }),
-            },
+            Act::Move { .. } if self.kind == Kind::Shredded => Err(self),
+            Act::Move { away } => Ok(self.closed_by(Closing::Moved { away: *away })),
             Act::Refresh => match self.kind {
                 Kind::Managed => Ok(self),
                 Kind::Active | Kind::Rotating(_) => self.asked(keys),
@@ -180,10 +198,7 @@ impl State {
                     if back { Ok(active) } else { Err(self) }
                 }
             },
-            Act::Delete => match self.kind {
-                Kind::Shredded => Ok(self),
-                _ => Ok(Self { kind: Kind::Pending(Cause::ResourceDeleted), ..self }),
-            },
+            Act::Delete => Ok(self.closed_by(Closing::Deleted)),
             Act::Restore => match (self.kind, self.cmk) {
                 (Kind::Pending(Cause::ResourceDeleted), None) => {
                     Ok(Self { kind: Kind::Managed, ..self })
