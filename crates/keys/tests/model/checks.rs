@@ -268,7 +268,7 @@ impl Taken<'_> {
 
     /// Keys were asked for, and for the whole of their time the vault has not known the identity.
     fn identity_is_gone(&self) -> bool {
-        let stood = |since| self.start.saturating_sub(since) >= MAX_AGE - REFRESH;
+        let stood = |since| self.start.saturating_sub(since) + REFRESH >= MAX_AGE;
         self.is_document() && self.identity_stood.is_some_and(stood)
     }
 

@@ -168,6 +168,9 @@ fn attach(vault: &FaultyVault, customer: bool, world: &World, script: &Arc<Mutex
     });
 }
 
+/// What was wrapped, by the key and what came of it.
+type Payloads = HashMap<(VersionedKeyId, Vec<u8>), Vec<u8>>;
+
 /// The customer's keys. Whether they may be used is the script's to say. What they wrapped is remembered
 /// for the history, so that RSA, which is most of its time, works in one direction only.
 #[derive(Debug)]
@@ -175,7 +178,7 @@ struct CustomerVault {
     keys: Arc<MemoryVault>,
     ids: [VersionedKeyId; 3],
     script: Arc<Mutex<Script>>,
-    payloads: Mutex<HashMap<(VersionedKeyId, Vec<u8>), Vec<u8>>>,
+    payloads: Mutex<Payloads>,
 }
 
 #[async_trait]

@@ -259,7 +259,10 @@ impl<'t> History<'t> {
                 let kind = if *is_result { result() } else { SealRequest::default() };
                 let request = SealRequest { expires_at, ..kind };
                 match self.run(resources.sealing_keys(&id, &request)) {
-                    Some(Ok(keys)) => Some(Ok(self.seal(&keys, expires_at))),
+                    Some(Ok(keys)) => {
+                        self.seal(&keys, expires_at);
+                        Some(Ok(()))
+                    }
                     other => other.map(|refused| refused.map(|_| ())),
                 }
             }

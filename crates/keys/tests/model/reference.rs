@@ -57,7 +57,7 @@ pub struct Key {
 impl Key {
     pub const FINE: Self = Self { enabled: true, deleted: false, granted: [true; 3] };
 
-    pub fn refusal(&self, operation: Operation) -> Option<DeniedReason> {
+    pub fn refusal(self, operation: Operation) -> Option<DeniedReason> {
         if self.deleted {
             Some(DeniedReason::KeyMissing)
         } else if !self.granted[operation as usize] {
@@ -70,7 +70,7 @@ impl Key {
     }
 
     /// Whether it can become a resource's key.
-    fn is_fit(&self) -> bool {
+    fn is_fit(self) -> bool {
         self.enabled && Operation::ALL.iter().all(|one| self.refusal(*one).is_none())
     }
 }
