@@ -216,11 +216,6 @@ impl<'t> History<'t> {
         let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
         self.note_unwritten(&step, now)?;
-        if self.unwritten.is_some() && now.kind == Kind::Managed {
-            // What it could not write withdraws nothing any more, and it goes on trying.
-            self.tally.note("restarted with something left to write", "");
-            self.restart();
-        }
         let changed = now != self.state;
         (self.state, self.due) = (now, due);
         if changed {
