@@ -231,17 +231,21 @@ fn scenes() -> impl Strategy<Value = Vec<Act>> {
             vec![enable(true), seal(), lose, Act::Refresh, pass.clone(), then, Act::ShredDue]
         })
     });
-    let out = silence().prop_map(move |silence| {
+    let early = prop_oneof![Just(1), Just(239)];
+    let out = (early, silence()).prop_map(move |(early, silence)| {
         let (seal, open) = (seal(), Act::Open(0));
         let wait = |seconds| Act::Pass(seconds);
         vec![
             enable(false),
             seal,
             open.clone(),
+            wait(early),
             silence,
+            wait(60),
+            open.clone(),
             wait(61),
             open.clone(),
-            wait(241),
+            wait(180),
             open.clone(),
             wait(241),
             open,

@@ -169,13 +169,19 @@ impl History<'_> {
     }
 
     /// Notes what the process could not write.
-    pub fn note_unwritten(&mut self, step: &Taken<'_>, now: State) -> Checked {
-        if self.world.resources.unwritten() == 0 {
-            self.unwritten = None;
-            return Ok(());
-        }
+    pub fn note_unwritten(&mut self, step: &Taken<'_>, refused: bool, now: State) -> Checked {
         let closing = step.closing(self.state);
         let closing = closing.filter(|closing| !self.state.closed_by(*closing).is_open());
+        if self.world.resources.unwritten() == 0 {
+            self.unwritten = None;
+            let told = matches!(step.act, Act::Revoke | Act::Delete | Act::Move { .. });
+            let forgotten = refused && closing.is_some() && now.is_open();
+            return if forgotten && told && self.knows {
+                Err("what ends access is neither written nor heeded".to_owned())
+            } else {
+                Ok(())
+            };
+        }
         self.unwritten = closing.or(self.unwritten);
         if self.unwritten.is_some() {
             Ok(())

@@ -43,6 +43,8 @@ pub struct History<'t> {
     pub state: State,
     /// What took access away, which this process heeds and could not write.
     pub unwritten: Option<Closing>,
+    /// Whether it has seen the resource: one that has not knows of nothing to heed.
+    pub knows: bool,
     /// When the keys may be destroyed.
     pub due: Option<u64>,
     pub documents: Vec<Document>,
@@ -68,6 +70,7 @@ impl<'t> History<'t> {
             script,
             state: State::NEW,
             unwritten: None,
+            knows: true,
             due: None,
             documents: Vec::new(),
             opened: Vec::new(),
@@ -115,6 +118,7 @@ impl<'t> History<'t> {
         self.opened.clear();
         self.world.resources = again;
         self.unwritten = None;
+        self.knows = false;
         self.unwrapped = [None; 2];
         self.troubled_until = Duration::ZERO;
         self.identity_since = None;
@@ -215,7 +219,9 @@ impl<'t> History<'t> {
         self.check_due(now, due, began)?;
         let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
-        self.note_unwritten(&step, now)?;
+        let refused = matches!(done, Some(Err(_)));
+        self.note_unwritten(&step, refused, now)?;
+        self.knows |= matches!(done, Some(Ok(())));
         let changed = now != self.state;
         (self.state, self.due) = (now, due);
         if changed {
