@@ -33,7 +33,7 @@ const HISTORIES_IN_A_TEST: u64 = 2000;
 const SEED: &str = "STRONGROOM_MODEL_SEED";
 const SEED_IN_A_TEST: u64 = 7;
 /// So many histories are enough to find each planted bug.
-const TO_FIND_A_BUG: u32 = 100;
+const TO_FIND_A_BUG: u32 = 300;
 
 /// Plays histories until one disagrees with the model: what was met, and what was wrong.
 fn play(cases: u32, seed: u64, shrinking: u32) -> (Tally, Option<String>) {
