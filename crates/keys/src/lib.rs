@@ -31,6 +31,7 @@ pub mod clock;
 mod gateway;
 mod hex;
 pub mod local_vault;
+mod planted;
 pub mod resource;
 mod service_key;
 pub mod state;

@@ -13,4 +13,5 @@ pub use self::clock::ManualClock;
 pub use self::faulty::{Call, Fault, FaultyVault};
 pub use self::store::MemoryStore;
 pub use self::vault::MemoryVault;
+pub use crate::planted::{Planted, PlantedBug};
 pub use crate::vault::Operation;

@@ -11,6 +11,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Shared as SharedFuture, WeakShared};
 
 use super::{LoadError, Root, Shared};
+use crate::planted::{PlantedBug, is_planted};
 use crate::resource::{ResourceError, Ring};
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), ResourceError>> + Send>>;
@@ -293,10 +294,14 @@ impl Inner {
     }
 
     fn usable(&self, now: Duration, max_age: Duration) -> Option<Arc<Ring>> {
-        self.ring.clone().filter(|_| self.age(now).is_some_and(|age| age < max_age))
+        let young = |age| age < max_age || is_planted(PlantedBug::KeysKeptTooLong);
+        self.ring.clone().filter(|_| self.age(now).is_some_and(young))
     }
 
     fn wipe(&mut self, refusal: Option<(ResourceError, Duration)>) {
+        if refusal.is_some() && is_planted(PlantedBug::KeysKeptOnDenial) {
+            return;
+        }
         self.generation = self.generation.wrapping_add(1);
         self.ring = None;
         self.started = None;

@@ -12,6 +12,7 @@ use super::state::{Cmk, OnKeyLoss, Protection, Resource, Scope};
 use super::transition::{Event, wrong_state};
 use super::{KeyKind, ResourceError, ResourceId, Resources};
 use crate::gateway::{AskError, Origin};
+use crate::planted::{PlantedBug, is_planted};
 use crate::resource::id::KeyLabel;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
@@ -89,7 +90,8 @@ impl Resources {
         check_resource(resource, with)?;
         let vault = self.keeper.vault_of(&with.key, &with.identity)?;
         check_place(resource, &*vault)?;
-        let version = resource.customer_version.saturating_add(1);
+        let reused = is_planted(PlantedBug::EpochReused) && resource.customer_version > 0;
+        let version = resource.customer_version.saturating_add(u64::from(!reused));
         let label = KeyLabel { kind: KeyKind::Customer, version };
         let key = OpenKey::generate(label, resource.epoch.saturating_add(1))?;
         let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
@@ -180,6 +182,10 @@ impl Resources {
         let wrapped = gateway.wrap(vault, id, algorithm, &payload, origin).await?;
         let (label, epoch, by) = (key.label, key.epoch, WrappedBy::Vault(id.clone()));
         let record = KeyRecord { label, epoch, by, wrapped };
+        let rotates = matches!(resource.protection, Protection::Rotating { .. });
+        if rotates && is_planted(PlantedBug::SwitchedBeforeProbe) {
+            return Ok(record);
+        }
         let again = gateway.unwrap(vault, id, algorithm, &record.wrapped, origin).await?;
         let again = OpenKey::from_payload(&resource.id, &record, &again.value)?;
         if again.secret == key.secret {

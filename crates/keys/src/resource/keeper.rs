@@ -14,6 +14,7 @@ use super::{
 use crate::audit::AuditResult;
 use crate::clock::Clock;
 use crate::gateway::{Answer, Gateway, Origin};
+use crate::planted::{PlantedBug, is_planted};
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
 use crate::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
@@ -339,6 +340,9 @@ impl Keeper {
         caller: &Caller,
     ) -> Option<ResourceError> {
         let id = &resource.id;
+        if is_planted(PlantedBug::DenialNotWritten) {
+            return apply(resource, &event).ok()?.check_access().err();
+        }
         lock(&self.unwritten).insert(id.clone(), event.clone());
         match self.change(id, caller, |_| Ok(event.clone())).await {
             Ok(change) => {

@@ -14,6 +14,7 @@ use strongroom::secret::Secret;
 
 use super::StateError;
 use crate::hex;
+use crate::planted::{PlantedBug, is_planted};
 
 /// The version of states that this code writes, and the highest `min_reader` that it reads.
 pub const READER_VERSION: u32 = 1;
@@ -129,9 +130,10 @@ impl StateKey {
         if parts.key_id != self.id {
             return Err(invalid("it was signed under another version of the service key"));
         }
-        self.mac(parts.signed)
-            .and_then(|mac| mac.verify_slice(&parts.mac).ok())
-            .ok_or_else(|| invalid("its HMAC does not hold"))?;
+        let holds = self.mac(parts.signed).is_some_and(|mac| mac.verify_slice(&parts.mac).is_ok());
+        if !holds && !is_planted(PlantedBug::StateUnverified) {
+            return Err(invalid("its HMAC does not hold"));
+        }
         let json = |error: serde_json::Error| invalid(&error.to_string());
         let outline: Outline = serde_json::from_str(parts.json).map_err(json)?;
         if (outline.name.as_str(), outline.number) != (name, number) {
