@@ -5,6 +5,7 @@
 #[path = "support/world.rs"]
 mod world;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use strongroom_keys::clock::Clock as _;
@@ -17,7 +18,7 @@ use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
     DeniedReason, KeyDescription, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
 };
-use world::{World, new_resource, now, result};
+use world::{Tasks, World, new_resource, now, result};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -819,6 +820,34 @@ fn the_service_key_rotates_all_and_resumes() {
         now(resources.opening_keys(id, &header)).unwrap();
         assert_eq!(now(resources.status(id)).unwrap().signed_by, newest.to_string());
     }
+}
+
+/// While one process makes new keys for a service-managed resource, another enables a customer's key: that
+/// key is not lost.
+#[test]
+fn new_keys_and_a_customers_key_at_once() {
+    let world = World::new();
+    let other = world.restart();
+    now(other.status(&world.id)).unwrap();
+    let mut first = true;
+    world.service.decide(move |call| {
+        let hangs = call.operation == Operation::UnwrapKey && std::mem::take(&mut first);
+        if hangs { Fault::Hang } else { Fault::None }
+    });
+    let rotated = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async {
+        *rotated.lock().unwrap() = Some(world.resources.rotate_resource_key(&world.id).await);
+    });
+    now(other.enable_cmk(&world.id, &world.enable())).unwrap();
+    let sealed = world.seal_in(&other, &SealRequest::default()).unwrap();
+    world.service.come_back();
+    tasks.poll();
+    let rotated = rotated.lock().unwrap().take();
+    assert!(matches!(rotated, Some(Err(ResourceError::Contended { .. }))), "{rotated:?}");
+    world.open_in(&world.restart(), &sealed).unwrap();
+    now(world.resources.rotate_resource_key(&world.id)).unwrap();
+    world.open_in(&world.restart(), &sealed).unwrap();
 }
 
 #[test]
