@@ -822,6 +822,35 @@ fn the_service_key_rotates_all_and_resumes() {
     }
 }
 
+/// A process that is slow to add a version, which another one adds meanwhile, and a later one: what states are
+/// signed with under that version stays the same.
+#[test]
+fn a_version_of_the_service_key_is_added_once() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let slow = world.restart();
+    world.service_keys.create_aes("service-key").unwrap();
+    let mut first = true;
+    world.service.decide(move |call| {
+        let hangs = call.operation == Operation::WrapKey && std::mem::take(&mut first);
+        if hangs { Fault::Hang } else { Fault::None }
+    });
+    let rotated = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async { *rotated.lock().unwrap() = Some(slow.rotate_service_key().await) });
+    now(world.resources.rotate_service_key()).unwrap();
+    // The later one is interrupted before the resource is moved to it.
+    let newest = world.service_keys.create_aes("service-key").unwrap();
+    world.store.fail_after(Some(1));
+    assert!(now(world.restart().rotate_service_key()).is_err());
+    world.store.fail_after(None);
+    world.service.come_back();
+    tasks.poll();
+    let rotated = rotated.lock().unwrap().take();
+    world.open_in(&world.restart(), &sealed).unwrap();
+    assert!(matches!(&rotated, Some(Ok(done)) if done.key == newest), "{rotated:?}");
+}
+
 /// While one process makes new keys for a service-managed resource, another enables a customer's key: that
 /// key is not lost.
 #[test]
