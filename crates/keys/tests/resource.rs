@@ -822,6 +822,27 @@ fn the_service_key_rotates_all_and_resumes() {
     }
 }
 
+/// A refresh that was asked for before a revocation does not undo it, however long the vault takes.
+#[test]
+fn a_refresh_under_way_does_not_undo_a_revocation() {
+    let world = World::with_cmk();
+    let other = world.restart();
+    world.customer.always(Fault::Hang);
+    let refreshed = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async {
+        *refreshed.lock().unwrap() = Some(world.resources.refresh(&world.id).await);
+    });
+    now(other.revoke_now(&world.id)).unwrap();
+    world.customer.come_back();
+    tasks.poll();
+    let refreshed = refreshed.lock().unwrap().take();
+    assert!(matches!(refreshed, Some(Err(ResourceError::Contended { .. }))), "{refreshed:?}");
+    assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "denied");
+    now(world.resources.refresh(&world.id)).unwrap();
+    assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "cmk-active");
+}
+
 /// A process that is slow to add a version, which another one adds meanwhile, and a later one: what states are
 /// signed with under that version stays the same.
 #[test]
