@@ -155,8 +155,9 @@ impl ServiceKey {
         caller: &Caller,
     ) -> Result<VersionedKeyId, ResourceError> {
         let origin = Self::origin(caller);
-        let newest = self.gateway.newest(&*self.vault, &self.name, origin).await?.id;
         loop {
+            // Asked anew where another process was first: it may have added a later one.
+            let newest = self.gateway.newest(&*self.vault, &self.name, origin).await?.id;
             let (number, mut generations) = {
                 let held = self.lock();
                 (held.number.saturating_add(1), held.generations.clone())
@@ -164,17 +165,18 @@ impl ServiceKey {
             if generations.last().is_some_and(|last| last.key == newest) {
                 return Ok(newest);
             }
-            let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
-            let payload = payload(KIND, ID, &secret);
-            let wrapped = self.wrap(&newest, &payload, origin).await?;
-            let again = self.unwrap(&newest, &wrapped, origin).await?.value;
-            if from_payload(KIND, ID, &again).as_ref() != Some(&secret) {
-                return Err(ResourceError::WrongKey { key: newest.to_string() });
-            }
-            generations.retain(|generation| generation.key != newest);
-            generations.push(Generation { key: newest.clone(), wrapped });
+            let (generation, key) =
+                match generations.iter().position(|generation| generation.key == newest) {
+                    // States are signed with its secret: it gets no other one.
+                    Some(at) => {
+                        let known = generations.remove(at);
+                        let key = self.unwrap_generation(&known, caller).await?;
+                        (known, key)
+                    }
+                    None => self.new_generation(&newest, origin).await?,
+                };
+            generations.push(generation);
             let record = Record { generations, unknown: Map::new() };
-            let key = Arc::new(StateKey::derive(&newest.to_string(), &secret));
             let bytes = key.sign(NAME, number, &record)?;
             match self.store.create(NAME, number, &bytes).await? {
                 Created::New => {
@@ -185,6 +187,22 @@ impl ServiceKey {
                 Created::Exists => self.open(caller).await?,
             }
         }
+    }
+
+    /// A fresh secret, wrapped by a version of the service key and unwrapped again.
+    async fn new_generation(
+        &self,
+        by: &VersionedKeyId,
+        origin: Origin<'_>,
+    ) -> Result<(Generation, Arc<StateKey>), ResourceError> {
+        let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
+        let wrapped = self.wrap(by, &payload(KIND, ID, &secret), origin).await?;
+        let again = self.unwrap(by, &wrapped, origin).await?.value;
+        if from_payload(KIND, ID, &again).as_ref() != Some(&secret) {
+            return Err(ResourceError::WrongKey { key: by.to_string() });
+        }
+        let key = Arc::new(StateKey::derive(&by.to_string(), &secret));
+        Ok((Generation { key: by.clone(), wrapped }, key))
     }
 
     /// The version that new things are wrapped and signed under.

@@ -5,6 +5,7 @@
 #[path = "support/world.rs"]
 mod world;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use strongroom_keys::clock::Clock as _;
@@ -17,7 +18,7 @@ use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
     DeniedReason, KeyDescription, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
 };
-use world::{World, new_resource, now, result};
+use world::{Tasks, World, new_resource, now, result};
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -823,6 +824,84 @@ fn the_service_key_rotates_all_and_resumes() {
         now(resources.opening_keys(id, &header)).unwrap();
         assert_eq!(now(resources.status(id)).unwrap().signed_by, newest.to_string());
     }
+}
+
+/// A refresh that was asked for before a revocation does not undo it, however long the vault takes.
+#[test]
+fn a_refresh_under_way_does_not_undo_a_revocation() {
+    let world = World::with_cmk();
+    let other = world.restart();
+    world.customer.always(Fault::Hang);
+    let refreshed = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async {
+        *refreshed.lock().unwrap() = Some(world.resources.refresh(&world.id).await);
+    });
+    now(other.revoke_now(&world.id)).unwrap();
+    world.customer.come_back();
+    tasks.poll();
+    let refreshed = refreshed.lock().unwrap().take();
+    assert!(matches!(refreshed, Some(Err(ResourceError::Contended { .. }))), "{refreshed:?}");
+    assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "denied");
+    now(world.resources.refresh(&world.id)).unwrap();
+    assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "cmk-active");
+}
+
+/// A process that is slow to add a version, which another one adds meanwhile, and a later one: what states are
+/// signed with under that version stays the same.
+#[test]
+fn a_version_of_the_service_key_is_added_once() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let slow = world.restart();
+    world.service_keys.create_aes("service-key").unwrap();
+    let mut first = true;
+    world.service.decide(move |call| {
+        let hangs = call.operation == Operation::WrapKey && std::mem::take(&mut first);
+        if hangs { Fault::Hang } else { Fault::None }
+    });
+    let rotated = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async { *rotated.lock().unwrap() = Some(slow.rotate_service_key().await) });
+    now(world.resources.rotate_service_key()).unwrap();
+    // The later one is interrupted before the resource is moved to it.
+    let newest = world.service_keys.create_aes("service-key").unwrap();
+    world.store.fail_after(Some(1));
+    assert!(now(world.restart().rotate_service_key()).is_err());
+    world.store.fail_after(None);
+    world.service.come_back();
+    tasks.poll();
+    let rotated = rotated.lock().unwrap().take();
+    world.open_in(&world.restart(), &sealed).unwrap();
+    assert!(matches!(&rotated, Some(Ok(done)) if done.key == newest), "{rotated:?}");
+}
+
+/// While one process makes new keys for a service-managed resource, another enables a customer's key: that
+/// key is not lost.
+#[test]
+fn new_keys_and_a_customers_key_at_once() {
+    let world = World::new();
+    let other = world.restart();
+    now(other.status(&world.id)).unwrap();
+    let mut first = true;
+    world.service.decide(move |call| {
+        let hangs = call.operation == Operation::UnwrapKey && std::mem::take(&mut first);
+        if hangs { Fault::Hang } else { Fault::None }
+    });
+    let rotated = Mutex::new(None);
+    let mut tasks = Tasks::new(&world.clock);
+    tasks.spawn(async {
+        *rotated.lock().unwrap() = Some(world.resources.rotate_resource_key(&world.id).await);
+    });
+    now(other.enable_cmk(&world.id, &world.enable())).unwrap();
+    let sealed = world.seal_in(&other, &SealRequest::default()).unwrap();
+    world.service.come_back();
+    tasks.poll();
+    let rotated = rotated.lock().unwrap().take();
+    assert!(matches!(rotated, Some(Err(ResourceError::Contended { .. }))), "{rotated:?}");
+    world.open_in(&world.restart(), &sealed).unwrap();
+    now(world.resources.rotate_resource_key(&world.id)).unwrap();
+    world.open_in(&world.restart(), &sealed).unwrap();
 }
 
 #[test]

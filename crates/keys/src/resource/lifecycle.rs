@@ -116,8 +116,9 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`] where the vault still refuses or the tenant is another one; those of the
-    /// vault where it does not answer. The state is as before then.
+    /// [`ResourceError::Denied`] where the vault still refuses or the tenant is another one;
+    /// [`ResourceError::Contended`] where access was taken away while the vault was asked; those of the vault
+    /// where it does not answer. The state is not changed then.
     pub async fn refresh(&self, id: &ResourceId) -> Result<(), ResourceError> {
         self.keeper.write_pending(id, &self.caller).await?;
         let current = self.keeper.read(id, &self.caller).await?;
@@ -138,7 +139,14 @@ impl Resources {
         super::transition::apply(resource, &event)?;
         self.open_side(&current, Side::Customer).await?;
         let key = cmk.key.clone();
-        self.keeper.change(id, &self.caller, |_| Ok(Event::Refreshed { key: key.clone() })).await?;
+        let change = self.keeper.change(id, &self.caller, |now| {
+            // What was taken away since is not given back: this was asked for before.
+            if now.check_access().is_err() && now.protection != resource.protection {
+                return Err(ResourceError::Contended { resource: id.clone() });
+            }
+            Ok(Event::Refreshed { key: key.clone() })
+        });
+        change.await?;
         self.cache.renew(id);
         Ok(())
     }

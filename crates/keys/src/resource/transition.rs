@@ -138,11 +138,7 @@ pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Resour
             }
         }
         Event::Rotated { to, thumbprint, root } => rotated(&mut after, to, thumbprint, root)?,
-        Event::KeysReplaced { keys } => {
-            before.check_access()?;
-            after.customer_version = highest_customer_version(keys).max(before.customer_version);
-            after.keys.clone_from(keys);
-        }
+        Event::KeysReplaced { keys } => keys_replaced(&mut after, keys)?,
         Event::ServiceKeyRotated { root } => {
             if let Some(root) = root {
                 replace(&mut after.keys, root);
@@ -233,6 +229,21 @@ fn rotated(
     let cmk = Cmk { key: to.clone(), thumbprint: thumbprint.to_vec(), ..cmk.clone() };
     replace(&mut after.keys, root);
     after.protection = Protection::CmkActive { cmk };
+    Ok(())
+}
+
+/// The keys come from a state that was read a while ago. Another writer may have added one since, which must
+/// not be lost, or destroyed one, which must not come back.
+fn keys_replaced(after: &mut Resource, keys: &[KeyRecord]) -> Result<(), ResourceError> {
+    after.check_access()?;
+    let lost = after.keys.iter().any(|key| keys.iter().all(|new| new.label != key.label));
+    let is_new_root = |key: &KeyRecord| matches!(key.by, WrappedBy::Vault(_));
+    let back = keys.iter().any(|key| after.find(key.label).is_none() && !is_new_root(key));
+    if lost || back {
+        return Err(ResourceError::Contended { resource: after.id.clone() });
+    }
+    after.customer_version = highest_customer_version(keys).max(after.customer_version);
+    after.keys = keys.to_vec();
     Ok(())
 }
 

@@ -189,3 +189,29 @@ fn hours_end_and_do_not_come_back() {
     assert_eq!(after.keys, managed.keys);
     assert!(matches!(apply(&after, &hour()), Err(ResourceError::Expired { .. })));
 }
+
+/// New keys are made from a state that was read before: what another writer did since stays done.
+#[test]
+fn replaced_keys_neither_lose_one_nor_bring_one_back() {
+    let by = VersionedKeyId::parse("memory/service/service-key/1").unwrap();
+    let under = WrappedBy::Root(KeyLabel { kind: KeyKind::Service, version: 2 });
+    let roots = [
+        record(KeyKind::Service, 2, 0, WrappedBy::Vault(by)),
+        record(KeyKind::Service, 1, 0, under.clone()),
+    ];
+    let with_hour = [&roots[..], &[record(KeyKind::Hour, T / 3600 + 1, 0, under)]].concat();
+    let replaced = |keys: &[KeyRecord]| Event::KeysReplaced { keys: keys.to_vec() };
+    let managed = service_managed();
+    assert_eq!(apply(&managed, &replaced(&roots)).unwrap().keys, roots);
+
+    // A customer's key was enabled, an hour's key was added, an hour ended.
+    let active = apply(&managed, &enabled(OnKeyLoss::Block)).unwrap();
+    let added = apply(&managed, &hour()).unwrap();
+    assert_eq!(apply(&added, &replaced(&with_hour)).unwrap().keys, with_hour);
+    let ended = apply(&added, &Event::HoursEnded { now: T + 7200 }).unwrap();
+    assert_eq!(ended.keys, managed.keys);
+    for (state, keys) in [(&active, &roots[..]), (&added, &roots), (&ended, &with_hour)] {
+        let error = apply(state, &replaced(keys)).unwrap_err();
+        assert!(matches!(error, ResourceError::Contended { .. }), "{error}");
+    }
+}
