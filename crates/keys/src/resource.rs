@@ -32,6 +32,7 @@ mod source;
 mod state;
 mod status;
 mod transition;
+mod unwritten;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -60,6 +61,7 @@ pub use crate::gateway::VaultLimits;
 pub(crate) use self::id::KeyKind;
 use self::keeper::{Keeper, lock};
 pub(crate) use self::keys::{Ring, Side};
+use self::unwritten::Unwritten;
 
 /// Finds the vault of a customer's key.
 ///
@@ -336,7 +338,7 @@ impl Resources {
             host: given.host,
             states: Mutex::default(),
             pins: Mutex::default(),
-            unwritten: Mutex::default(),
+            unwritten: Unwritten::default(),
         });
         let cache = KeyCache::new(Arc::clone(&keeper) as _, clock, settings);
         let (permission_wait, deletion_grace) = (given.permission_wait, given.deletion_grace);

@@ -1002,3 +1002,51 @@ fn what_has_nothing_left_to_withdraw_is_not_written_for_ever() {
     world.open(&sealed).unwrap();
     assert_eq!((world.resources.unwritten(), world.state()), (0, "service-managed"));
 }
+
+/// A process that has not seen the resource yet heeds what it was told, too.
+#[test]
+fn what_is_told_while_the_store_is_away_is_heeded_before_anything_else() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let fresh = world.restart();
+    world.store.fail(true);
+    assert!(now(fresh.revoke_now(&world.id)).is_err());
+    assert_eq!(fresh.unwritten(), 1);
+    world.store.fail(false);
+    assert!(matches!(
+        world.open_in(&fresh, &sealed),
+        Err(ResourceError::Denied { cause: Cause::Revoked, .. })
+    ));
+    assert_eq!((fresh.unwritten(), world.state()), (0, "denied"));
+}
+
+#[test]
+fn the_hosts_latest_word_on_the_tenant_counts() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    world.store.fail(true);
+    assert!(now(world.resources.moved_to_tenant(&world.id, "fabrikam")).is_err());
+    assert!(world.open(&sealed).is_err());
+    world.store.fail(false);
+    now(world.resources.moved_to_tenant(&world.id, world::TENANT)).unwrap();
+    world.clock.advance(seconds(61));
+    world.open(&sealed).unwrap();
+    assert_eq!((world.resources.unwritten(), world.state()), (0, "cmk-active"));
+}
+
+/// A second thing that ends access does not take the place of the first.
+#[test]
+fn all_that_could_not_be_written_is_written_in_its_order() {
+    let world = World::with_cmk();
+    world.store.fail(true);
+    assert!(now(world.resources.resource_deleted(&world.id)).is_err());
+    assert!(now(world.resources.revoke_now(&world.id)).is_err());
+    world.store.fail(false);
+    now(world.resources.resource_restored(&world.id)).unwrap();
+    let told = world.told.0.lock().unwrap();
+    let deleted = |event: &HostEvent| {
+        matches!(event, HostEvent::ShredPending { cause: Cause::ResourceDeleted, .. })
+    };
+    assert!(told.iter().any(deleted), "{told:?}");
+    assert_eq!((world.resources.unwritten(), world.state()), (0, "denied"));
+}

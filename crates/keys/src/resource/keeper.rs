@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::keys::{KeyRecord, OpenKey, Side, WrappedBy};
 use super::state::{Cmk, Protection, Resource};
 use super::transition::{Event, apply};
+use super::unwritten::Unwritten;
 use super::{
     Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory,
 };
@@ -49,7 +50,7 @@ pub(crate) struct Keeper {
     pub(crate) states: Mutex<HashMap<ResourceId, Current>>,
     pub(crate) pins: Mutex<HashMap<ResourceId, Pins>>,
     /// What takes access away and could not be written yet.
-    pub(crate) unwritten: Mutex<HashMap<ResourceId, Event>>,
+    pub(crate) unwritten: Unwritten,
 }
 
 impl fmt::Debug for Keeper {
@@ -343,14 +344,11 @@ impl Keeper {
         if is_planted(PlantedBug::DenialNotWritten) {
             return apply(resource, &event).ok()?.check_access().err();
         }
-        lock(&self.unwritten).insert(id.clone(), event.clone());
-        match self.change(id, caller, |_| Ok(event.clone())).await {
-            Ok(change) => {
-                lock(&self.unwritten).remove(id);
-                change.current.resource.check_access().err()
-            }
+        self.unwritten.push(id, event.clone());
+        match (self.write_pending(id, caller).await, self.known(id)) {
+            (Ok(()), Some(current)) => current.resource.check_access().err(),
             // Until it can be written, this process heeds it all the same.
-            Err(_) => apply(resource, &event).ok()?.check_access().err(),
+            _ => apply(resource, &event).ok()?.check_access().err(),
         }
     }
 
@@ -361,12 +359,13 @@ impl Keeper {
         id: &ResourceId,
         caller: &Caller,
     ) -> Result<(), ResourceError> {
-        let Some(event) = lock(&self.unwritten).get(id).cloned() else { return Ok(()) };
-        match self.change(id, caller, |_| Ok(event.clone())).await {
-            Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
-            Err(error) => return Err(error),
+        while let Some((ticket, event)) = self.unwritten.first(id) {
+            match self.change(id, caller, |_| Ok(event.clone())).await {
+                Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            self.unwritten.done(id, ticket);
         }
-        lock(&self.unwritten).remove(id);
         Ok(())
     }
 

@@ -87,6 +87,7 @@ impl Resources {
     /// [`ResourceError::WrongState`] where it is not deleted, or shredded.
     pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), ResourceError> {
         let at = self.keeper.clock.unix_time();
+        self.keeper.write_pending(id, &self.caller).await?;
         self.keeper.change(id, &self.caller, |_| Ok(Event::Restored { at })).await?;
         self.forget_keys(id, None);
         Ok(())
@@ -94,20 +95,32 @@ impl Resources {
 
     /// Writes what ends access. Cached keys go first, and stay away where it cannot be written.
     async fn close(&self, id: &ResourceId, event: Event) -> Result<(), ResourceError> {
-        let current = self.keeper.read(id, &self.caller).await;
-        let before = match current {
-            Ok(current) => current.resource,
-            // The store does not answer: what this process knows must do.
-            Err(error) => self.keeper.known(id).ok_or(error)?.resource,
+        let before = match self.keeper.read(id, &self.caller).await {
+            Ok(current) => current,
+            // The state cannot be read: what this process knows must do.
+            Err(error) => {
+                let Some(known) = self.keeper.known(id) else {
+                    if !matches!(error, ResourceError::NotFound { .. }) {
+                        // Heeded before anything else, once it can be read.
+                        self.keeper.unwritten.push(id, event);
+                    }
+                    return Err(error);
+                };
+                known
+            }
         };
+        let before = before.resource;
         let after = super::transition::apply(&before, &event)?;
         if let Err(error) = after.check_access() {
             self.forget_keys(id, Some(&error));
-            super::keeper::lock(&self.keeper.unwritten).insert(id.clone(), event.clone());
+            self.keeper.unwritten.push(id, event);
             let written = self.keeper.write_pending(id, &self.caller).await;
             // Once more: a request under way may have brought keys back before the state was written.
             self.forget_keys(id, Some(&error));
             return written;
+        }
+        if matches!(event, Event::Moved { .. }) {
+            self.keeper.unwritten.forget_moves(id);
         }
         self.keeper.change(id, &self.caller, |_| Ok(event.clone())).await.map(|_| ())
     }

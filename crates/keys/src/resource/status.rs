@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::keeper::lock;
 use super::state::{Cmk, Protection};
 use super::{ResourceError, ResourceId, Resources, Side};
 use crate::cache::{Root, Stats};
@@ -155,6 +154,6 @@ impl Resources {
     /// Whether something that closes a resource could not be written yet: this process heeds it already.
     #[must_use]
     pub fn unwritten(&self) -> usize {
-        lock(&self.keeper.unwritten).len()
+        self.keeper.unwritten.resources()
     }
 }

@@ -379,7 +379,7 @@ fn in_use<'r>(resource: &'r Resource, operation: &'static str) -> Result<&'r Cmk
 
 fn in_use_or_denied(resource: &Resource, operation: &'static str) -> Result<(), ResourceError> {
     match &resource.protection {
-        Protection::Denied { .. } | Protection::ShredPending { .. } => Ok(()),
+        Protection::Denied { .. } | Protection::ShredPending { cmk: Some(_), .. } => Ok(()),
         _ => in_use(resource, operation).map(|_| ()),
     }
 }

@@ -109,7 +109,7 @@ impl StateStore for FileStore {
             let create = || {
                 make_directory(&directory)?;
                 let temporary = Temporary::write(&directory, &bytes)?;
-                let created = match fs::hard_link(&temporary.0, &path) {
+                let created = match fs::hard_link(&temporary.path, &path) {
                     Ok(()) => Created::New,
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Created::Exists,
                     Err(error) => return Err(error),
@@ -128,7 +128,8 @@ impl StateStore for FileStore {
         unblock(move || {
             let erase = || {
                 let temporary = Temporary::write(&directory, &[])?;
-                fs::rename(&temporary.0, &path)?;
+                fs::rename(&temporary.path, &path)?;
+                sweep(&directory)?;
                 sync(&directory)
             };
             erase().map_err(failed("erase", &path))
@@ -146,17 +147,28 @@ impl StateStore for FileStore {
     }
 }
 
-/// An unpublished file, removed when it is dropped. What a crash leaves of it is ignored.
-struct Temporary(PathBuf);
+/// A file on its way to its name. It is locked as long as its writer lives, so that others can tell it from
+/// what a process that was killed left behind.
+struct Temporary {
+    path: PathBuf,
+    file: File,
+}
 
 impl Temporary {
     fn write(directory: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let path = directory.join(format!("{TEMPORARY}{}", hex::encode(&random)));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
-        let temporary = Self(path);
+        let temporary = loop {
+            let mut random = [0; 8];
+            getrandom::fill(&mut random).map_err(io::Error::other)?;
+            let path = directory.join(format!("{TEMPORARY}{}", hex::encode(&random)));
+            let file =
+                OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+            file.lock()?;
+            // Somebody who swept may have been faster than the lock.
+            if path.try_exists()? {
+                break Self { path, file };
+            }
+        };
+        let mut file = &temporary.file;
         file.write_all(bytes)?;
         file.sync_all()?;
         Ok(temporary)
@@ -165,9 +177,26 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Gone already where it was renamed; what remains does no harm.
-        let _ignored = fs::remove_file(&self.0);
+        // Gone already where it was renamed; what remains is swept.
+        let _ignored = fs::remove_file(&self.path);
     }
+}
+
+/// Removes what killed processes left: it may hold keys that are to be destroyed.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for name in entries(directory)?.iter().filter(|name| name.starts_with(TEMPORARY)) {
+        let path = directory.join(name);
+        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        match File::open(&path) {
+            Ok(file) if file.try_lock().is_ok() => match fs::remove_file(&path) {
+                Err(error) if !gone(&error) => return Err(error),
+                _ => {}
+            },
+            Err(error) if !gone(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes the directory durably; it may be there.
@@ -279,7 +308,9 @@ mod tests {
         let path = directory.path().join("state");
         let store = block_on(FileStore::open(&path)).unwrap();
         block_on(store.create("contoso", 1, b"one")).unwrap();
-        fs::write(path.join("contoso/.tmp-0123"), b"half").unwrap();
+        let leftover = path.join("contoso/.tmp-0123");
+        fs::write(&leftover, b"half").unwrap();
+        let on_its_way = Temporary::write(&path.join("contoso"), b"whole").unwrap();
         fs::write(path.join("contoso/2.state"), b"no number of ours").unwrap();
         assert_eq!(block_on(store.list("contoso")).unwrap(), [1]);
         assert_eq!(block_on(store.names()).unwrap(), ["contoso"]);
@@ -287,6 +318,8 @@ mod tests {
             block_on(store.erase("contoso", 1)).unwrap();
             assert_eq!(block_on(store.read("contoso", 1)).unwrap(), Some(Vec::new()));
         }
+        assert!(!leftover.exists(), "it may hold a key that was destroyed");
+        assert!(on_its_way.path.exists());
         assert_eq!(block_on(store.create("contoso", 1, b"two")).unwrap(), Created::Exists);
         for _ in 0..2 {
             block_on(store.remove("contoso", 1)).unwrap();

@@ -60,7 +60,7 @@ impl History<'_> {
             let grace = if deleted { DELETION_GRACE } else { SHRED_GRACE };
             let earliest = self.due.unwrap_or(u64::MAX);
             // What was heeded and is written now counts from the time at which it was said.
-            let since_heeded = self.unwritten.is_some() && due <= ended + grace;
+            let since_heeded = !self.unwritten.is_empty() && due <= ended + grace;
             (earliest.min(began + grace)..=earliest.min(ended + grace)).contains(&due)
                 || since_heeded
         };
@@ -117,13 +117,13 @@ impl History<'_> {
             }
             return if step.is_document() { self.check_served(step, base) } else { Ok(()) };
         }
-        let may_wait = !step.was_calm || self.unwritten.is_some();
+        let may_wait = !step.was_calm || !self.unwritten.is_empty();
         let excused = step.is_document() && (self.is_gone(step) || may_wait);
         if !step.troubled && !excused && (expected.is_ok() || !as_expected) {
             return wrong("it was refused");
         }
         let mut allowed = vec![self.state, base, then];
-        allowed.extend(self.heeded());
+        allowed.extend(self.on_the_way());
         allowed.extend(step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))));
         allowed.extend(step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled)));
         if let (Act::Rotate(to), true) = (step.act, base.in_use()) {
@@ -170,23 +170,28 @@ impl History<'_> {
 
     /// Notes what the process could not write.
     pub fn note_unwritten(&mut self, step: &Taken<'_>, refused: bool, now: State) -> Checked {
-        let closing = step.closing(self.state);
-        let closing = closing.filter(|closing| !self.state.closed_by(*closing).is_open());
+        let told = step.closing(self.state);
+        let closing = told.filter(|closing| !self.state.closed_by(*closing).is_open());
         if self.world.resources.unwritten() == 0 {
-            self.unwritten = None;
-            let told = matches!(step.act, Act::Revoke | Act::Delete | Act::Move { .. });
+            self.unwritten.clear();
+            let by_the_host = matches!(step.act, Act::Revoke | Act::Delete | Act::Move { .. });
             let forgotten = refused && closing.is_some() && now.is_open();
-            return if forgotten && told && self.knows {
+            return if forgotten && by_the_host {
                 Err("what ends access is neither written nor heeded".to_owned())
             } else {
                 Ok(())
             };
         }
-        self.unwritten = closing.or(self.unwritten);
-        if self.unwritten.is_some() {
-            Ok(())
-        } else {
+        // A process that has not seen the resource keeps what it was told, whether it closes or not.
+        let kept = if self.knows { closing } else { told };
+        if matches!(told, Some(Closing::Moved { .. })) {
+            self.unwritten.retain(|earlier| !matches!(earlier, Closing::Moved { .. }));
+        }
+        self.unwritten.extend(kept.filter(|kept| self.unwritten.last() != Some(kept)));
+        if self.unwritten.is_empty() {
             Err(format!("something is unwritten, and the state is {now:?}"))
+        } else {
+            Ok(())
         }
     }
 
@@ -326,6 +331,7 @@ impl Taken<'_> {
                 | Act::Rotate(_)
                 | Act::RotateResourceKey
                 | Act::Refresh
+                | Act::Restore
         )
     }
 }

@@ -42,8 +42,8 @@ pub struct History<'t> {
     script: Arc<Mutex<Script>>,
     pub state: State,
     /// What took access away, which this process heeds and could not write.
-    pub unwritten: Option<Closing>,
-    /// Whether it has seen the resource: one that has not knows of nothing to heed.
+    pub unwritten: Vec<Closing>,
+    /// Whether it has seen the resource.
     pub knows: bool,
     /// When the keys may be destroyed.
     pub due: Option<u64>,
@@ -69,7 +69,7 @@ impl<'t> History<'t> {
             world,
             script,
             state: State::NEW,
-            unwritten: None,
+            unwritten: Vec::new(),
             knows: true,
             due: None,
             documents: Vec::new(),
@@ -85,7 +85,7 @@ impl<'t> History<'t> {
     pub fn play(mut self, steps: &[Step]) -> Checked {
         for (number, step) in steps.iter().enumerate() {
             self.step(step).map_err(|wrong| {
-                let (state, unwritten) = (self.state, self.unwritten);
+                let (state, unwritten) = (self.state, &self.unwritten);
                 format!(
                     "step {number}, {step:?}: {wrong}; before: {state:?}, unwritten: {unwritten:?}"
                 )
@@ -100,9 +100,18 @@ impl<'t> History<'t> {
         self.script.lock().unwrap()
     }
 
-    /// The state that this process acts by.
+    /// The state that this process acts by, where some of it is unwritten.
     pub fn heeded(&self) -> Option<State> {
-        self.unwritten.map(|closing| self.state.closed_by(closing))
+        self.on_the_way().last().copied()
+    }
+
+    /// The states from the written one to that which this process acts by.
+    pub fn on_the_way(&self) -> Vec<State> {
+        let states = self.unwritten.iter().scan(self.state, |state, closing| {
+            *state = state.closed_by(*closing);
+            Some(*state)
+        });
+        states.collect()
     }
 
     /// Looks without touching: nothing goes wrong meanwhile.
@@ -117,7 +126,7 @@ impl<'t> History<'t> {
         let again = self.outside(World::restart);
         self.opened.clear();
         self.world.resources = again;
-        self.unwritten = None;
+        self.unwritten.clear();
         self.knows = false;
         self.unwrapped = [None; 2];
         self.troubled_until = Duration::ZERO;
@@ -210,7 +219,7 @@ impl<'t> History<'t> {
         };
         self.tally.note(outcome, &variant(act));
         if done.is_none() {
-            let unwritten = self.unwritten;
+            let unwritten = self.unwritten.clone();
             self.restart();
             self.unwritten = unwritten; // it may have been written just before
         }

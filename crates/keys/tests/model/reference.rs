@@ -226,7 +226,8 @@ impl State {
 
     fn closed(self, cause: Cause) -> Result<Self, Self> {
         match self.kind {
-            Kind::Managed | Kind::Shredded => Err(self),
+            Kind::Shredded => Err(self),
+            _ if self.cmk.is_none() => Err(self),
             _ => Ok(self.denied(cause)),
         }
     }
