@@ -57,6 +57,8 @@ pub(crate) struct Loaded {
 pub(crate) enum LoadError {
     /// A definite word: what is cached must go.
     Refused(ResourceError),
+    /// There are no such keys any more, which says nothing about the other side.
+    Gone(ResourceError),
     /// What is cached serves on, until its time is up.
     Unavailable {
         error: ResourceError,

@@ -133,6 +133,13 @@ impl Entry {
                 self.refuse(generation, &error, now, shared);
                 Err(error)
             }
+            LoadError::Gone(error) => {
+                let mut inner = self.lock();
+                if inner.generation == generation {
+                    inner.wipe(None);
+                }
+                Err(error)
+            }
             LoadError::Unavailable { error, retry_after, identity } => {
                 if self.fail(generation, &error, retry_after, identity, now, shared)
                     && let Some(error) = shared.source.identity_is_gone(&self.root).await
@@ -262,7 +269,12 @@ impl Entry {
         if !in_use {
             return None;
         }
-        let due = inner.started.map_or(now, |started| started.saturating_add(settings.refresh));
+        let due = match (inner.started, &inner.trouble) {
+            (Some(started), _) => started.saturating_add(settings.refresh),
+            (None, Some(_)) => now,
+            // Nothing to keep fresh: whoever wants these keys asks for them.
+            (None, None) => now.saturating_add(settings.refresh),
+        };
         Some(inner.trouble.as_ref().map_or(due, |trouble| due.max(trouble.retry_at)))
     }
 

@@ -251,7 +251,11 @@ impl Resources {
             let has_cmk =
                 known().is_some_and(|current| current.resource.protection.cmk().is_some());
             let customer = if has_cmk {
-                Some(self.cache.lease(&root(id, Side::Customer)).await?)
+                match self.cache.lease(&root(id, Side::Customer)).await {
+                    // Another process has disabled it: this one knows by now.
+                    Err(ResourceError::WrongState { .. }) => continue,
+                    leased => Some(leased?),
+                }
             } else {
                 None
             };

@@ -45,8 +45,9 @@ fn sort(error: ResourceError, side: Side, keeper: &Keeper) -> LoadError {
         ResourceError::Denied { .. }
         | ResourceError::Shredded { .. }
         | ResourceError::NotFound { .. }
-        | ResourceError::Pinned { .. }
-        | ResourceError::WrongState { .. } => true,
+        | ResourceError::Pinned { .. } => true,
+        // The customer's side of a resource that is under the service's keys alone, now.
+        ResourceError::WrongState { .. } => return LoadError::Gone(error),
         _ => false,
     };
     if refused {
