@@ -29,6 +29,8 @@ struct Inner {
     /// Counts wipes: a lease and a request are of one generation.
     generation: u64,
     ring: Option<Arc<Ring>>,
+    /// Whether they were the only side's of their resource.
+    alone: bool,
     /// When the last request that succeeded was sent.
     started: Option<Duration>,
     /// When somebody last asked.
@@ -118,6 +120,12 @@ impl Entry {
                 let mut inner = self.lock();
                 // Keys that were asked for before a wipe are not put back after it.
                 if inner.generation == generation {
+                    // A lease from before a customer's key was enabled knows nothing of that key's side:
+                    // it would go on when the key is withdrawn.
+                    if inner.alone && loaded.ring.under_cmk {
+                        inner.wipe(None);
+                    }
+                    inner.alone = !loaded.ring.under_cmk;
                     inner.started = Some(loaded.started);
                     inner.ring = Some(Arc::new(loaded.ring));
                     inner.trouble = None;

@@ -285,6 +285,11 @@ impl Resources {
         if ring.number == current.number {
             return Some(ring);
         }
+        if !ring.under_cmk && current.resource.protection.cmk().is_some() {
+            // Leases of one side alone end here.
+            self.cache.wipe(id, ring.side, None);
+            return None;
+        }
         if let Some(rebuilt) = ring.rebuild(&current.resource, current.number) {
             let rebuilt = Arc::new(rebuilt);
             self.cache.replace(&root(id, ring.side), &ring, Arc::clone(&rebuilt));
