@@ -360,8 +360,15 @@ impl Keeper {
         caller: &Caller,
     ) -> Result<(), ResourceError> {
         while let Some((ticket, event)) = self.unwritten.first(id) {
-            match self.change(id, caller, |_| Ok(event.clone())).await {
+            let waits = || self.unwritten.waits(id, ticket);
+            let decide = |_: &Resource| match waits() {
+                true => Ok(event.clone()),
+                false => Err(ResourceError::Contended { resource: id.clone() }),
+            };
+            match self.change(id, caller, decide).await {
                 Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
+                // Another task has written it, and what followed it since must stay.
+                Err(ResourceError::Contended { .. }) if !waits() => continue,
                 Err(error) => return Err(error),
             }
             self.unwritten.done(id, ticket);
