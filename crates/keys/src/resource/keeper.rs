@@ -90,6 +90,10 @@ impl Keeper {
             }
             // Pruned between the two calls: then there is a newer one.
             let Some(bytes) = self.store.read(name, number).await? else { continue };
+            // Erased between the two calls, where a key was destroyed: the same.
+            if bytes.is_empty() && self.store.list(name).await?.last() != Some(&number) {
+                continue;
+            }
             let (resource, signed_by) =
                 self.service.verify::<Resource>(name, number, &bytes, caller).await?;
             if resource.id != *id {
