@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::keys::{KeyRecord, OpenKey, Side, WrappedBy};
@@ -13,6 +13,7 @@ use super::{
     Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory,
 };
 use crate::audit::AuditResult;
+use crate::cache::WeakCache;
 use crate::clock::Clock;
 use crate::gateway::{Answer, Gateway, Origin};
 use crate::planted::{PlantedBug, is_planted};
@@ -51,6 +52,8 @@ pub(crate) struct Keeper {
     pub(crate) pins: Mutex<HashMap<ResourceId, Pins>>,
     /// What takes access away and could not be written yet.
     pub(crate) unwritten: Unwritten,
+    /// Where keys go from at once when access is taken away.
+    pub(crate) cache: OnceLock<WeakCache>,
 }
 
 impl fmt::Debug for Keeper {
@@ -349,6 +352,15 @@ impl Keeper {
             return apply(resource, &event).ok()?.check_access().err();
         }
         self.unwritten.push(id, event.clone());
+        // Before it is written: a store may hang, and whoever waits may go away.
+        let known = self.known(id);
+        let newest = known.as_ref().map_or(resource, |current| &current.resource);
+        let closes = apply(newest, &event).ok().and_then(|after| after.check_access().err());
+        if let (Some(error), Some(cache)) = (closes, self.cache.get().and_then(WeakCache::upgrade))
+        {
+            cache.wipe(id, Side::Service, Some(&error));
+            cache.wipe(id, Side::Customer, Some(&error));
+        }
         match (self.write_pending(id, caller).await, self.known(id)) {
             (Ok(()), Some(current)) => current.resource.check_access().err(),
             // Until it can be written, this process heeds it all the same.
