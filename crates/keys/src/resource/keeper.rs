@@ -377,10 +377,8 @@ impl Keeper {
     ) -> Result<(), ResourceError> {
         while let Some((ticket, event)) = self.unwritten.first(id) {
             let waits = || self.unwritten.waits(id, ticket);
-            let decide = |_: &Resource| match waits() {
-                true => Ok(event.clone()),
-                false => Err(ResourceError::Contended { resource: id.clone() }),
-            };
+            let contended = || ResourceError::Contended { resource: id.clone() };
+            let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
             match self.change(id, caller, decide).await {
                 Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
                 // Another task has written it, and what followed it since must stay.
