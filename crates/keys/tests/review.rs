@@ -19,7 +19,7 @@ use strongroom_keys::resource::{
 };
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::testing::{Fault, MemoryAudit, MemoryStore};
-use strongroom_keys::vault::{DeniedReason, KeyName};
+use strongroom_keys::vault::{DeniedReason, KeyName, WrappingKeys};
 use world::{Tasks, World, now, poll};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -331,4 +331,42 @@ fn the_services_own_unknown_identity_closes_no_resource() {
     tasks.go(SECOND * 120);
     assert_eq!(world.state(), "cmk-active");
     lease.check().unwrap();
+}
+
+/// A pin counts from the moment that it is set, for what was heard before as well.
+#[test]
+fn a_pin_counts_for_an_answer_that_is_kept() {
+    let keys = world::Keys::in_memory();
+    let wrapping = WrappingKeys::new(keys.customer, Arc::clone(&keys.clock) as _, SECOND * 60);
+    block_on(wrapping.get(&keys.cmk[0])).unwrap();
+    wrapping.pin(&keys.cmk[0], [7; 32]);
+    assert!(block_on(wrapping.get(&keys.cmk[0])).is_err());
+}
+
+/// A writer that was on its way when the keys were destroyed, and was killed then, leaves its state behind,
+/// with the keys: destroying them once more is to sweep it.
+#[test]
+fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let keys = world::Keys::in_memory();
+    let surroundings = Surroundings::new(
+        Arc::new(block_on(FileStore::open(&path)).unwrap()),
+        keys.service,
+        KeyName::new("service-key").unwrap(),
+        Arc::new(HashMap::new()),
+        Arc::new(MemoryAudit::default()),
+        Arc::clone(&keys.clock) as _,
+    );
+    let resources = block_on(Resources::init(surroundings)).unwrap();
+    let id = ResourceId::new("contoso-7").unwrap();
+    block_on(resources.create(world::new_resource(&id))).unwrap();
+    block_on(resources.resource_deleted(&id)).unwrap();
+    keys.clock.advance(SECOND * 25 * 3600);
+    let shred = || block_on(resources.shred_due(keys.clock.unix_time())).unwrap();
+    assert_eq!(shred().len(), 1);
+    let left = path.join(id.as_str()).join(".tmp-0123456789abcdef");
+    std::fs::write(&left, b"a state with all keys").unwrap();
+    shred();
+    assert!(!left.exists());
 }
