@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +57,8 @@ pub(crate) struct Loaded {
 pub(crate) enum LoadError {
     /// A definite word: what is cached must go.
     Refused(ResourceError),
+    /// There are no such keys any more, which says nothing about the other side.
+    Gone(ResourceError),
     /// What is cached serves on, until its time is up.
     Unavailable {
         error: ResourceError,
@@ -91,6 +93,15 @@ pub(crate) trait KeySource: Send + Sync + fmt::Debug {
 /// ```
 #[derive(Clone)]
 pub struct KeyCache(Arc<Shared>);
+
+/// A cache that may be gone.
+pub(crate) struct WeakCache(Weak<Shared>);
+
+impl WeakCache {
+    pub(crate) fn upgrade(&self) -> Option<KeyCache> {
+        self.0.upgrade().map(KeyCache)
+    }
+}
 
 pub(crate) struct Shared {
     pub(crate) source: Arc<dyn KeySource>,
@@ -161,6 +172,11 @@ impl KeyCache {
         if let Some(entry) = entry {
             entry.wipe(error.map(|error| (error.clone(), self.0.clock.elapsed())));
         }
+    }
+
+    /// A handle for those whom the cache itself keeps alive.
+    pub(crate) fn downgrade(&self) -> WeakCache {
+        WeakCache(Arc::downgrade(&self.0))
     }
 
     /// Has the keys of a resource asked for anew when somebody wants them next. Leases go on.

@@ -37,7 +37,7 @@ mod unwritten;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use crate::audit::AuditSink;
@@ -339,8 +339,10 @@ impl Resources {
             states: Mutex::default(),
             pins: Mutex::default(),
             unwritten: Unwritten::default(),
+            cache: OnceLock::new(),
         });
         let cache = KeyCache::new(Arc::clone(&keeper) as _, clock, settings);
+        let _first = keeper.cache.set(cache.downgrade());
         let (permission_wait, deletion_grace) = (given.permission_wait, given.deletion_grace);
         Self { keeper, cache, permission_wait, deletion_grace, caller: Caller::default() }
     }

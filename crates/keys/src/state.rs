@@ -217,8 +217,11 @@ pub(crate) async fn prune(
     kept: u64,
 ) -> Result<(), StateError> {
     let (mut far, mut whole) = (Vec::new(), Vec::new());
-    let mut all_erased_below = false;
+    let (mut all_erased_below, mut newest_older) = (false, None);
     for number in store.list(name).await?.into_iter().rev() {
+        if number < newest && number.saturating_add(NUMBERED) > newest {
+            newest_older = newest_older.or(Some(number));
+        }
         if number.saturating_add(NUMBERED) <= newest {
             far.push(number);
         } else if number.saturating_add(kept) <= newest && !all_erased_below {
@@ -231,6 +234,10 @@ pub(crate) async fn prune(
     }
     for number in far.into_iter().rev() {
         store.remove(name, number).await?;
+    }
+    // Where keys are destroyed one is erased in any case: it sweeps what a killed writer left meanwhile.
+    if kept == 1 && whole.is_empty() {
+        whole.extend(newest_older);
     }
     for number in whole.into_iter().rev() {
         store.erase(name, number).await?;

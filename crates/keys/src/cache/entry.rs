@@ -29,6 +29,8 @@ struct Inner {
     /// Counts wipes: a lease and a request are of one generation.
     generation: u64,
     ring: Option<Arc<Ring>>,
+    /// Whether they were the only side's of their resource.
+    alone: bool,
     /// When the last request that succeeded was sent.
     started: Option<Duration>,
     /// When somebody last asked.
@@ -118,6 +120,12 @@ impl Entry {
                 let mut inner = self.lock();
                 // Keys that were asked for before a wipe are not put back after it.
                 if inner.generation == generation {
+                    // A lease from before a customer's key was enabled knows nothing of that key's side:
+                    // it would go on when the key is withdrawn.
+                    if inner.alone && loaded.ring.under_cmk {
+                        inner.wipe(None);
+                    }
+                    inner.alone = !loaded.ring.under_cmk;
                     inner.started = Some(loaded.started);
                     inner.ring = Some(Arc::new(loaded.ring));
                     inner.trouble = None;
@@ -131,6 +139,13 @@ impl Entry {
             LoadError::Refused(error) => {
                 shared.refusals.fetch_add(1, Ordering::Relaxed);
                 self.refuse(generation, &error, now, shared);
+                Err(error)
+            }
+            LoadError::Gone(error) => {
+                let mut inner = self.lock();
+                if inner.generation == generation {
+                    inner.wipe(None);
+                }
                 Err(error)
             }
             LoadError::Unavailable { error, retry_after, identity } => {
@@ -262,7 +277,12 @@ impl Entry {
         if !in_use {
             return None;
         }
-        let due = inner.started.map_or(now, |started| started.saturating_add(settings.refresh));
+        let due = match (inner.started, &inner.trouble) {
+            (Some(started), _) => started.saturating_add(settings.refresh),
+            (None, Some(_)) => now,
+            // Nothing to keep fresh: whoever wants these keys asks for them.
+            (None, None) => now.saturating_add(settings.refresh),
+        };
         Some(inner.trouble.as_ref().map_or(due, |trouble| due.max(trouble.retry_at)))
     }
 

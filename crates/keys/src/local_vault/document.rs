@@ -1,10 +1,12 @@
 //! The vault's JSON files: parsed strictly, bounded, and each with a check over all the rest of it.
 
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::error::LocalVaultError;
 use super::files;
@@ -31,7 +33,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, LocalVaultError> {
     let check = check_of(keyring, label, document)?;
     *document.check() = Some(check);
-    json(label, document)
+    Ok(std::mem::take(&mut *json(label, document)?))
 }
 
 /// The document in the file `path`, once its check holds; `None` where there is no such file.
@@ -83,7 +85,28 @@ fn check_of(
     Ok(base16ct::lower::encode_string(check.expose()))
 }
 
-fn json(label: &str, document: &impl Serialize) -> Result<Vec<u8>, LocalVaultError> {
-    serde_json::to_vec(document)
-        .map_err(|error| LocalVaultError::io("write", Path::new(label))(error.into()))
+/// A backup has keys in it: wiped when it is dropped, and allocated once at its final size, because a vector
+/// that grows leaves copies behind.
+fn json(label: &str, document: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, LocalVaultError> {
+    let failed =
+        |error: serde_json::Error| LocalVaultError::io("write", Path::new(label))(error.into());
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, document).map_err(failed)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *bytes, document).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

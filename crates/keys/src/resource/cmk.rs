@@ -106,9 +106,18 @@ impl Resources {
             enabled_at: now,
         };
         let event = Event::CmkEnabled { cmk, root: proven.record, outside: with.documents_before };
-        let change = self.keeper.change(id, &self.caller, |_| Ok(event.clone())).await;
-        match change {
-            Ok(_) => Ok(()),
+        let change = self.keeper.change(id, &self.caller, |now| {
+            // It may have been moved while the vault was asked.
+            check_resource(now, with)?;
+            check_place(now, &*vault)?;
+            Ok(event.clone())
+        });
+        match change.await {
+            Ok(_) => {
+                // Leases that know of one side only end: they are to end with this key.
+                self.forget_keys(id, None);
+                Ok(())
+            }
             // Another process did just this.
             Err(error) => {
                 let current = self.keeper.read(id, &self.caller).await?;

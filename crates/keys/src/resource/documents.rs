@@ -251,7 +251,11 @@ impl Resources {
             let has_cmk =
                 known().is_some_and(|current| current.resource.protection.cmk().is_some());
             let customer = if has_cmk {
-                Some(self.cache.lease(&root(id, Side::Customer)).await?)
+                match self.cache.lease(&root(id, Side::Customer)).await {
+                    // Another process has disabled it: this one knows by now.
+                    Err(ResourceError::WrongState { .. }) => continue,
+                    leased => Some(leased?),
+                }
             } else {
                 None
             };
@@ -280,6 +284,11 @@ impl Resources {
     fn of_state(&self, id: &ResourceId, ring: Arc<Ring>, current: &Current) -> Option<Arc<Ring>> {
         if ring.number == current.number {
             return Some(ring);
+        }
+        if !ring.under_cmk && current.resource.protection.cmk().is_some() {
+            // Leases of one side alone end here.
+            self.cache.wipe(id, ring.side, None);
+            return None;
         }
         if let Some(rebuilt) = ring.rebuild(&current.resource, current.number) {
             let rebuilt = Arc::new(rebuilt);

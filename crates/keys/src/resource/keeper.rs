@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::keys::{KeyRecord, OpenKey, Side, WrappedBy};
@@ -13,6 +13,7 @@ use super::{
     Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory,
 };
 use crate::audit::AuditResult;
+use crate::cache::WeakCache;
 use crate::clock::Clock;
 use crate::gateway::{Answer, Gateway, Origin};
 use crate::planted::{PlantedBug, is_planted};
@@ -51,6 +52,8 @@ pub(crate) struct Keeper {
     pub(crate) pins: Mutex<HashMap<ResourceId, Pins>>,
     /// What takes access away and could not be written yet.
     pub(crate) unwritten: Unwritten,
+    /// Where keys go from at once when access is taken away.
+    pub(crate) cache: OnceLock<WeakCache>,
 }
 
 impl fmt::Debug for Keeper {
@@ -90,6 +93,10 @@ impl Keeper {
             }
             // Pruned between the two calls: then there is a newer one.
             let Some(bytes) = self.store.read(name, number).await? else { continue };
+            // Erased between the two calls, where a key was destroyed: the same.
+            if bytes.is_empty() && self.store.list(name).await?.last() != Some(&number) {
+                continue;
+            }
             let (resource, signed_by) =
                 self.service.verify::<Resource>(name, number, &bytes, caller).await?;
             if resource.id != *id {
@@ -345,6 +352,15 @@ impl Keeper {
             return apply(resource, &event).ok()?.check_access().err();
         }
         self.unwritten.push(id, event.clone());
+        // Before it is written: a store may hang, and whoever waits may go away.
+        let known = self.known(id);
+        let newest = known.as_ref().map_or(resource, |current| &current.resource);
+        let closes = apply(newest, &event).ok().and_then(|after| after.check_access().err());
+        if let (Some(error), Some(cache)) = (closes, self.cache.get().and_then(WeakCache::upgrade))
+        {
+            cache.wipe(id, Side::Service, Some(&error));
+            cache.wipe(id, Side::Customer, Some(&error));
+        }
         match (self.write_pending(id, caller).await, self.known(id)) {
             (Ok(()), Some(current)) => current.resource.check_access().err(),
             // Until it can be written, this process heeds it all the same.
@@ -360,8 +376,13 @@ impl Keeper {
         caller: &Caller,
     ) -> Result<(), ResourceError> {
         while let Some((ticket, event)) = self.unwritten.first(id) {
-            match self.change(id, caller, |_| Ok(event.clone())).await {
+            let waits = || self.unwritten.waits(id, ticket);
+            let contended = || ResourceError::Contended { resource: id.clone() };
+            let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
+            match self.change(id, caller, decide).await {
                 Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
+                // Another task has written it, and what followed it since must stay.
+                Err(ResourceError::Contended { .. }) if !waits() => continue,
                 Err(error) => return Err(error),
             }
             self.unwritten.done(id, ticket);

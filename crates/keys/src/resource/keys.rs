@@ -159,6 +159,8 @@ pub(crate) struct Ring {
     pub(crate) record: KeyRecord,
     /// Which state the keys are of.
     pub(crate) number: u64,
+    /// Whether the resource is under a customer-managed key there.
+    pub(crate) under_cmk: bool,
     keys: BTreeMap<KeyLabel, OpenKey>,
 }
 
@@ -181,7 +183,8 @@ impl Ring {
             keys.insert(child.label, OpenKey::from_payload(id, child, &unwrapped)?);
         }
         keys.insert(root.label, root);
-        Ok(Self { side, record, number, keys })
+        let under_cmk = resource.protection.cmk().is_some();
+        Ok(Self { side, record, number, under_cmk, keys })
     }
 
     /// The same root's keys in a newer state; `None` where the root is another one there.

@@ -95,6 +95,13 @@ impl Resources {
 
     /// Writes what ends access. Cached keys go first, and stay away where it cannot be written.
     async fn close(&self, id: &ResourceId, event: Event) -> Result<(), ResourceError> {
+        // At once, even where the store hangs. What is wrong about it heals with the next request for keys.
+        if let Some(known) = self.keeper.known(id)
+            && let Ok(after) = super::transition::apply(&known.resource, &event)
+            && let Err(error) = after.check_access()
+        {
+            self.forget_keys(id, Some(&error));
+        }
         let before = match self.keeper.read(id, &self.caller).await {
             Ok(current) => current,
             // The state cannot be read: what this process knows must do.

@@ -13,10 +13,20 @@ use crate::vault::VaultError;
 impl KeySource for Keeper {
     async fn load(&self, root: &Root) -> Result<Loaded, LoadError> {
         let caller = Caller::new("key cache");
-        let loaded = async {
+        let read = async {
             self.write_pending(&root.resource, &caller).await?;
             let current = self.read(&root.resource, &caller).await?;
             current.resource.check_access()?;
+            Ok(current)
+        };
+        // The service's own vault may have been asked there. Its word about an identity is about the service's.
+        let current = read.await.map_err(|error| match sort(error, root.side, self) {
+            LoadError::Unavailable { error, retry_after, .. } => {
+                LoadError::Unavailable { error, retry_after, identity: false }
+            }
+            refused => refused,
+        })?;
+        let loaded = async {
             let answer = self.unwrap_root(&current.resource, root.side, &caller).await?;
             let ring = Ring::build(root.side, &current.resource, current.number, answer.value)?;
             Ok(Loaded { ring, started: answer.started })
@@ -45,8 +55,9 @@ fn sort(error: ResourceError, side: Side, keeper: &Keeper) -> LoadError {
         ResourceError::Denied { .. }
         | ResourceError::Shredded { .. }
         | ResourceError::NotFound { .. }
-        | ResourceError::Pinned { .. }
-        | ResourceError::WrongState { .. } => true,
+        | ResourceError::Pinned { .. } => true,
+        // The customer's side of a resource that is under the service's keys alone, now.
+        ResourceError::WrongState { .. } => return LoadError::Gone(error),
         _ => false,
     };
     if refused {

@@ -45,6 +45,12 @@ impl Unwritten {
         lock(&self.0).of.get(id)?.first().cloned()
     }
 
+    /// Whether it is still to be written.
+    pub(crate) fn waits(&self, id: &ResourceId, ticket: Ticket) -> bool {
+        let queues = lock(&self.0);
+        queues.of.get(id).is_some_and(|queue| queue.iter().any(|(each, _)| *each == ticket))
+    }
+
     /// It was written, or there is nothing left to write of it.
     pub(crate) fn done(&self, id: &ResourceId, written: Ticket) {
         self.retain(id, |ticket, _| ticket != written);

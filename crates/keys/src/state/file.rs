@@ -80,8 +80,21 @@ impl FileStore {
 impl StateStore for FileStore {
     async fn names(&self) -> Result<Vec<String>, StateError> {
         let root = self.root.clone();
-        let names = unblock(move || entries(&root).map_err(failed("list", &root))).await?;
-        Ok(names.into_iter().filter(|name| check_name(name).is_ok()).collect())
+        unblock(move || {
+            let mut names = entries(&root).map_err(failed("list", &root))?;
+            names.retain(|name| check_name(name).is_ok());
+            let mut with_objects = Vec::new();
+            for name in names {
+                // A directory without any is what was left where the first could not be written.
+                let directory = root.join(&name);
+                let objects = entries(&directory).map_err(failed("list", &directory))?;
+                if objects.iter().any(|object| object.ends_with(SUFFIX)) {
+                    with_objects.push(name);
+                }
+            }
+            Ok(with_objects)
+        })
+        .await
     }
 
     async fn list(&self, name: &str) -> Result<Vec<u64>, StateError> {
