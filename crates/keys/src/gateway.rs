@@ -155,7 +155,7 @@ impl Gateway {
         let timeout = self.limits.request_timeout;
         let limit = pin!(self.clock.sleep(timeout));
         let turn = pin!(self.turns_of(vault).acquire_arc());
-        let (_turn, limit) = match select(turn, limit).await {
+        let (turn, limit) = match select(turn, limit).await {
             Either::Left(both) => both,
             Either::Right(_) => {
                 let reason = format!("{vault}: no turn within {timeout:?}, it answers too slowly");
@@ -170,6 +170,7 @@ impl Gateway {
                 Err(VaultError::Unavailable { reason, retry_after: None })
             }
         };
+        drop(turn); // the trail may be slow, and is no matter of the vault's
         let duration = self.clock.elapsed().saturating_sub(started);
         self.count(operation, duration, result.as_ref().err());
         let outcome = match &result {

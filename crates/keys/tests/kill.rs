@@ -93,7 +93,7 @@ fn is_found(planted: Planted, aim: Phase, expected: &[&str]) {
 #[test]
 fn a_state_written_in_place_is_found() {
     // By the look at what is left, or by the other process, which meets half a state or one that was replaced.
-    let expected = ["does not load", "is empty", "ended by itself"];
+    let expected = ["does not load", "is empty", "ended by itself", "follows"];
     is_found(Planted::StateInPlace, Phase::StateWrite, &expected);
 }
 

@@ -106,11 +106,12 @@ fn nothing_old_is_given_out_while_the_vault_is_away() {
     let world = World::over(&Keys::in_memory(), |_| {});
     let (keys, id) = (keys(&world), &world.cmk[0]);
     now(keys.get(id)).unwrap();
-    for fault in [Fault::Fail, Fault::Throttle(None), Fault::Refuse(DeniedReason::Firewall)] {
+    let refused = Fault::Refuse(DeniedReason::Firewall);
+    for fault in [Fault::Fail, Fault::Throttle(None), refused, Fault::Hang] {
         world.customer.always(fault.clone());
         now(keys.get(id)).unwrap(); // still young
         world.clock.advance(MAX_AGE);
-        assert!(now(keys.get(id)).is_err(), "{fault:?}");
+        assert!(world.run(keys.get(id)).is_err(), "{fault:?}");
         world.customer.come_back();
         now(keys.get(id)).unwrap(); // it heals by itself
     }
@@ -122,7 +123,7 @@ fn all_who_wait_share_one_request() {
     let world = World::over(&Keys::in_memory(), |_| {});
     let (keys, id) = (keys(&world), &world.cmk[0]);
     for is_there in [true, false] {
-        world.customer.always(Fault::Delay(MAX_AGE / 2));
+        world.customer.always(Fault::Delay(Duration::from_secs(2)));
         world.customer.reset_counts();
         if !is_there {
             world.customer_keys.delete(id);

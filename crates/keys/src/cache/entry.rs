@@ -13,6 +13,7 @@ use futures_util::future::{Shared as SharedFuture, WeakShared};
 use super::{LoadError, Root, Shared};
 use crate::planted::{PlantedBug, is_planted};
 use crate::resource::{ResourceError, Ring};
+use crate::vault::VaultError;
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), ResourceError>> + Send>>;
 /// A request that any number of callers wait for. It goes on as long as one of them does, and is given up
@@ -183,7 +184,8 @@ impl Entry {
         let pause = retry_after.map_or(pause, |asked| asked.min(settings.max_age).max(pause));
         // Identity answers stand until something else is heard; silence says nothing.
         let since = before.and_then(|trouble| trouble.identity_since);
-        let identity_since = if identity { since.or(Some(now)) } else { since };
+        let heard = matches!(error, ResourceError::Vault(VaultError::Denied { .. }));
+        let identity_since = if identity { since.or(Some(now)) } else { since.filter(|_| !heard) };
         let stood = identity_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         let stands = identity
             && inner.usable(now, settings.max_age).is_none()

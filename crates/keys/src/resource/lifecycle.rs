@@ -203,9 +203,14 @@ impl Resources {
                 prune(&*self.keeper.store, id.as_str(), current.number, 1).await?;
                 return Ok(false);
             }
-            Protection::ShredPending { due, cause, .. } if *due <= now => {
-                if *cause != Cause::ResourceDeleted {
-                    self.still_lost(resource).await?;
+            Protection::ShredPending { due, cause, since, .. } if *due <= now => {
+                let deleted = *cause == Cause::ResourceDeleted;
+                let over = deleted && since.saturating_add(self.deletion_grace) <= now;
+                // What was due before the deletion is so by the vault's word alone: by itself a deletion
+                // destroys nothing before its own grace is over.
+                match if over { Ok(()) } else { self.still_lost(resource).await } {
+                    Err(_) if deleted => return Ok(false),
+                    lost => lost?,
                 }
             }
             _ => return Ok(false),
@@ -222,7 +227,11 @@ impl Resources {
         let Some(cmk) = resource.protection.cmk() else { return Ok(()) };
         match self.keeper.unwrap_root(resource, Side::Customer, &self.caller).await {
             // `Refused` changes nothing in this state, but becomes the state's own error.
-            Err(ResourceError::Denied { cause, .. }) if cause.is_key_loss() => Ok(()),
+            Err(ResourceError::Denied { cause, .. })
+                if cause.is_key_loss() || cause == Cause::ResourceDeleted =>
+            {
+                Ok(())
+            }
             Err(ResourceError::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
             Err(ResourceError::Vault(_)) if is_planted(PlantedBug::ShreddedOnOutage) => Ok(()),
             Err(error) => Err(error),
@@ -241,19 +250,20 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// Those of store and audit trail, at the first resource that fails: call it again.
+    /// Those of store and audit trail: the first that was met, with all other resources swept. Call it again.
     ///
     /// # Security
     ///
     /// A copy of the state store from before still has the keys, wrapped by the resource's.
     pub async fn sweep(&self, now: u64) -> Result<usize, ResourceError> {
-        let mut swept = 0;
+        let (mut swept, mut failed) = (0, None);
         for id in self.list().await? {
-            let change =
-                self.keeper.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await?;
-            swept += usize::from(change.changed);
+            match self.keeper.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await {
+                Ok(change) => swept += usize::from(change.changed),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(swept)
+        failed.map_or(Ok(swept), Err)
     }
 
     /// The host has moved `count` documents under the customer's key that were sealed before it was

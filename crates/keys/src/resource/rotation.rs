@@ -135,15 +135,19 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// Those of the vault, store and audit trail, at the first resource that cannot be moved.
+    /// Those of the vault, store and audit trail: the first that was met, with all other resources moved.
     pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, ResourceError> {
         let key = self.keeper.service.add_generation(&self.caller).await?;
         let mut rotation = ServiceKeyRotation { key, moved: 0, before: 0 };
+        let mut failed = None;
         for id in self.list().await? {
-            let moved = self.move_to_service_key(&id, &rotation.key).await?;
-            *(if moved { &mut rotation.moved } else { &mut rotation.before }) += 1;
+            match self.move_to_service_key(&id, &rotation.key).await {
+                Ok(true) => rotation.moved += 1,
+                Ok(false) => rotation.before += 1,
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(rotation)
+        failed.map_or(Ok(rotation), Err)
     }
 
     async fn move_to_service_key(

@@ -34,13 +34,12 @@ impl Unwritten {
         if let Event::Moved { .. } = event {
             queue.retain(|(_, earlier)| !matches!(earlier, Event::Moved { .. }));
         }
-        let last = queue.last().map(|(_, last)| discriminant(last));
-        if last != Some(discriminant(&event)) {
+        if !queue.last().is_some_and(|(_, last)| says_the_same(last, &event)) {
             queue.push((ticket, event));
         }
     }
 
-    /// The one to be written next.
+    /// The one that is to be written next.
     pub(crate) fn first(&self, id: &ResourceId) -> Option<(Ticket, Event)> {
         lock(&self.0).of.get(id)?.first().cloned()
     }
@@ -73,5 +72,13 @@ impl Unwritten {
     /// Of how many resources something waits.
     pub(crate) fn resources(&self) -> usize {
         lock(&self.0).of.len()
+    }
+}
+
+/// Whether two events differ by their time at most.
+fn says_the_same(one: &Event, other: &Event) -> bool {
+    match (one, other) {
+        (Event::Refused { key: one, .. }, Event::Refused { key: other, .. }) => one == other,
+        _ => discriminant(one) == discriminant(other),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -124,7 +126,11 @@ impl StateStore for FileStore {
                 let temporary = Temporary::write(&directory, &bytes)?;
                 let created = match fs::hard_link(&temporary.path, &path) {
                     Ok(()) => Created::New,
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Created::Exists,
+                    // Over a network the answer to the first try may be lost, and the second meets its work.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        let linked = temporary.file.metadata()?.nlink() > 1;
+                        if linked { Created::New } else { Created::Exists }
+                    }
                     Err(error) => return Err(error),
                 };
                 drop(temporary);

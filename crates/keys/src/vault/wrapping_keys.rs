@@ -12,10 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_lock::Mutex as AsyncMutex;
+use futures_util::future::{Either, select};
 use strongroom::wrap::WrappingKey;
 
 use super::{KeyDescription, Vault, VaultError, VersionedKeyId};
 use crate::clock::Clock;
+
+/// How long a request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The RSA keys of a vault, to wrap with locally. A key is described once in a while and not once a document;
 /// what the vault said of it then (whether it is enabled, what it may do, from when to when) is checked
@@ -113,7 +117,7 @@ impl WrappingKeys {
     ///
     /// # Errors
     ///
-    /// Those of [`Vault::describe`] and [`KeyDescription::wrapping_key`]; [`VaultError::Invalid`] where the
+    /// Those of [`Vault::describe`], which may take 3 s, and [`KeyDescription::wrapping_key`]; [`VaultError::Invalid`] where the
     /// vault shows another public key than the version has, or describes another key. Nothing that is older
     /// than `max_age` is given out instead.
     pub async fn get(&self, id: &VersionedKeyId) -> Result<WrappingKey, VaultError> {
@@ -127,14 +131,28 @@ impl WrappingKeys {
             Err(_) => entry.answers.load(Ordering::Acquire) != heard,
         });
         if !serves {
-            let said = self.vault.describe(id).await.and_then(|said| entry.checked(id, said));
+            let said = self.ask(id).await.and_then(|said| entry.checked(id, said));
             *last = Some(Answer { asked, said });
             entry.answers.fetch_add(1, Ordering::Release);
         }
         let said = last.as_ref().map(|answer| answer.said.clone());
         drop(last);
         let none = || VaultError::Invalid { reason: format!("the key {id} was not described") };
-        said.unwrap_or_else(|| Err(none()))?.wrapping_key(self.clock.unix_time())
+        // Once more: a pin counts for what was heard before it, too.
+        let said = entry.checked(id, said.unwrap_or_else(|| Err(none()))?)?;
+        said.wrapping_key(self.clock.unix_time())
+    }
+
+    /// Asks the vault, and gives up after the time limit.
+    async fn ask(&self, id: &VersionedKeyId) -> Result<KeyDescription, VaultError> {
+        let limit = self.clock.sleep(REQUEST_TIMEOUT);
+        match select(self.vault.describe(id), limit).await {
+            Either::Left((said, _)) => said,
+            Either::Right(_) => {
+                let reason = format!("{}: no answer within {REQUEST_TIMEOUT:?}", self.vault.id());
+                Err(VaultError::Unavailable { reason, retry_after: None })
+            }
+        }
     }
 
     fn entry(&self, id: &VersionedKeyId) -> Arc<Entry> {

@@ -11,7 +11,7 @@ use strongroom_keys::vault::DeniedReason;
 use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE, Tamper};
 use crate::faults::{Asked, Said};
 use crate::history::{Checked, History, open};
-use crate::reference::{Cause, Closing, Key, Kind, State};
+use crate::reference::{Cause, Closing, Due, Key, Kind, State};
 
 /// After this time keys are asked for again.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -74,7 +74,11 @@ impl History<'_> {
         now: State,
     ) -> Checked {
         let keys = step.effective_keys(self.script().keys);
-        let due = self.due.is_some_and(|due| due <= self.world.clock.unix_time());
+        let unix = self.world.clock.unix_time();
+        let due = Due {
+            now: self.due.is_some_and(|due| due <= unix),
+            deletion_is_over: self.deleted.is_some_and(|at| at + DELETION_GRACE <= unix),
+        };
         let bases = match self.heeded() {
             None => vec![self.state],
             Some(heeded) if step.writes_first() => vec![heeded],

@@ -47,6 +47,8 @@ pub struct History<'t> {
     pub knows: bool,
     /// When the keys may be destroyed.
     pub due: Option<u64>,
+    /// Since when the resource is deleted.
+    pub deleted: Option<u64>,
     pub documents: Vec<Document>,
     pub opened: Vec<Opened>,
     /// Of which epoch a customer key is.
@@ -72,6 +74,7 @@ impl<'t> History<'t> {
             unwritten: Vec::new(),
             knows: true,
             due: None,
+            deleted: None,
             documents: Vec::new(),
             opened: Vec::new(),
             epochs: BTreeMap::new(),
@@ -224,7 +227,7 @@ impl<'t> History<'t> {
             self.unwritten = unwritten; // it may have been written just before
         }
 
-        let (now, due) = self.look()?;
+        let (now, due, deleted) = self.look()?;
         self.check_due(now, due, began)?;
         let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
@@ -232,7 +235,7 @@ impl<'t> History<'t> {
         self.note_unwritten(&step, refused, now)?;
         self.knows |= matches!(done, Some(Ok(())));
         let changed = now != self.state;
-        (self.state, self.due) = (now, due);
+        (self.state, self.due, self.deleted) = (now, due, deleted);
         if changed {
             self.tally.note("state", &now.name());
         } else if !step.replaces_keys() {
@@ -245,18 +248,21 @@ impl<'t> History<'t> {
     }
 
     /// The state as another process finds it, and when its keys may be destroyed.
-    fn look(&self) -> Result<(State, Option<u64>), String> {
+    fn look(&self) -> Result<(State, Option<u64>, Option<u64>), String> {
         let seen = self.outside(|world| world.run(world.restart().status(&world.id)));
         let seen = seen.map_err(|error| format!("the state does not load: {error}"))?;
         let cmk = &self.world.cmk;
         let now = State::observed(&seen, |id| {
             cmk.iter().position(|known| known.to_string() == id).unwrap()
         });
-        let due = match &seen.protection {
-            Protection::ShredPending { due, .. } => Some(*due),
-            _ => None,
+        let (due, deleted) = match &seen.protection {
+            Protection::ShredPending { due, since, .. } => {
+                let deleted = now.kind == Kind::Pending(Cause::ResourceDeleted);
+                (Some(*due), deleted.then_some(*since))
+            }
+            _ => (None, None),
         };
-        Ok((now, due))
+        Ok((now, due, deleted))
     }
 
     /// Does it: `None` where the process ended meanwhile.

@@ -38,6 +38,15 @@ pub struct Cmk {
     pub shred: bool,
 }
 
+/// Whether the time has come to destroy keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// By the earliest of what was said.
+    pub now: bool,
+    /// By the deletion alone, whatever else was said before it.
+    pub deletion_is_over: bool,
+}
+
 /// What takes access away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
@@ -148,7 +157,7 @@ impl State {
 
     /// What `act` leads to when everybody answers: `Ok` where it is done, `Err` where it is refused, each
     /// with the state then. Sealing and opening may be served from memory, which the caller must know.
-    pub fn after(self, act: &Act, keys: &[Key; 3], due: bool) -> Result<Self, Self> {
+    pub fn after(self, act: &Act, keys: &[Key; 3], due: Due) -> Result<Self, Self> {
         match act {
             Act::Seal { .. } | Act::Open(_) => {
                 if self.is_open() {
@@ -209,10 +218,13 @@ impl State {
                 _ => Err(self),
             },
             Act::ShredDue => match self.kind {
-                Kind::Pending(cause) if due => {
+                Kind::Pending(cause) if due.now => {
                     let lost = Self { kind: Kind::Active, ..self }.asked(keys).is_err();
-                    if lost || cause == Cause::ResourceDeleted {
+                    let deleted = cause == Cause::ResourceDeleted;
+                    if lost || deleted && due.deletion_is_over {
                         Ok(Self { kind: Kind::Shredded, cmk: None, ..self })
+                    } else if deleted {
+                        Ok(self)
                     } else {
                         Err(self)
                     }

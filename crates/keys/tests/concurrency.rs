@@ -1,4 +1,4 @@
-//! What a review found: tasks of one process at the same time, and futures that are dropped.
+//! Tasks of one process at the same time, futures that are dropped, stores that hang, and what must hold then.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
