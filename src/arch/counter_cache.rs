@@ -85,6 +85,15 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
         bytes[done % ENTRIES * BLOCK_LEN..].first_chunk().unwrap_or(&[0; LEN])
     }
 
+    /// Whether this can be the sum of all entries. No single flipped bit escapes; an even number of them
+    /// at one position of their entries does.
+    ///
+    /// Over all values of `b` every byte that enters the last round's S-boxes takes every value once, or
+    /// one value throughout: the sum is zero.
+    pub(crate) fn is_sound_in_all(sum: u128) -> bool {
+        sum == 0
+    }
+
     /// Flips a bit, as failing memory would.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn flip(&mut self, bit: usize) {
@@ -103,11 +112,6 @@ impl CounterCache<1> {
         let two_s = ((s << 1) ^ (0x1b & 0_u128.wrapping_sub(s >> 7))) & 0xff;
         sum == s | s << 8 | (two_s ^ s) << 16 | two_s << 24
     }
-
-    /// The same for the sum of all entries, which is zero: the S-box takes every value once.
-    pub(crate) fn is_sound_in_all(sum: u128) -> bool {
-        sum == 0
-    }
 }
 
 impl CounterCache<2> {
@@ -116,17 +120,6 @@ impl CounterCache<2> {
         let mut cache = Box::new(Self::empty(pre_counter_block));
         fill(&mut cache);
         cache
-    }
-
-    /// Whether the sum of all entries is what it must be. No single flipped bit escapes; an even
-    /// number of them at one position of their entries does.
-    ///
-    /// Over all values of `b` every byte that enters round 2's S-boxes takes every value once, or one
-    /// value throughout: the sum is zero.
-    #[inline]
-    pub(crate) fn is_sound(&self) -> bool {
-        // As if it were another table: what was written to it must be read again.
-        sum(core::hint::black_box(self).entries.as_flattened()) == 0
     }
 }
 
@@ -141,21 +134,6 @@ impl<const ROUNDS: usize> Drop for CounterCache<ROUNDS> {
 /// Whether the text behind this pre-counter block starts with the first entry.
 pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
     pre_counter_block & 0xff == u128::from(FIRST_COUNTER) - 1
-}
-
-/// The XOR of all blocks. In plain words, of which the compiler makes the widest vectors that the
-/// kernel has.
-#[allow(clippy::inline_always, reason = "elsewhere it would have none of the kernel's vectors")]
-#[inline(always)]
-fn sum(blocks: &[u8]) -> u128 {
-    let mut words = [0_u64; 32];
-    for bytes in blocks.as_chunks::<256>().0 {
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word ^= u64::from_le_bytes(*bytes);
-        }
-    }
-    let halves = words.as_chunks().0.iter();
-    halves.fold(0, |sum, [low, high]| sum ^ u128::from(*low) ^ (u128::from(*high) << 64))
 }
 
 /// The counter block `blocks` further on: the counter is the last 32 bits, and wraps into itself
