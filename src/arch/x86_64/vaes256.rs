@@ -22,21 +22,20 @@ mod tail;
 use alloc::boxed::Box;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_setzero_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
-    _mm256_set_epi32, _mm256_set1_epi64x, _mm256_setzero_si256, _mm256_xor_si256,
-    _mm256_zextsi128_si256,
+    _mm256_set_epi32, _mm256_setzero_si256, _mm256_xor_si256, _mm256_zextsi128_si256,
 };
 use core::array;
 
 use zeroize::Zeroize;
 
 use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
-use self::ghash::{Product, reverse_lanes};
+use self::ghash::{PowerPair, Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill_first_round;
 use super::ghash::{fill_powers, hash_key, number, reversed_block};
-use super::memory::{load_128, load_256, load_partial_256};
+use super::memory::{load_256, load_partial_256};
 use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
@@ -66,8 +65,8 @@ pub(crate) struct Key {
     round_keys: RoundKeys,
     /// H^17, H^16, …, H^1, and padding.
     powers: [[u8; 16]; POWERS + PADDING],
-    /// Of H^16, H^14, …, H^2 the XOR of both halves: one for each vector of a group.
-    power_sums: [u64; GROUP],
+    /// H^16 and H^14, …, H^4 and H^2: one for each two vectors of a group whose lanes are hashed apart.
+    power_pairs: [PowerPair; GROUP / 2],
     first_round: Box<CounterCache<1>>,
 }
 
@@ -130,26 +129,11 @@ impl Key {
     fn powers_for(&self, blocks_left: usize) -> __m256i {
         load_256(self.powers_from(blocks_left))
     }
-
-    /// H^16, H^14, …, H^2 in both lanes: one for each vector of a group whose lanes are hashed apart.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn power_of(&self, vector: usize) -> __m256i {
-        _mm256_broadcastsi128_si256(load_128(self.powers_from(2 * (GROUP - vector))))
-    }
-
-    /// The XOR of that power's halves.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn power_sum_of(&self, vector: usize) -> __m256i {
-        _mm256_set1_epi64x(self.power_sums[vector].cast_signed())
-    }
 }
 
 impl Drop for Key {
     fn drop(&mut self) {
         self.powers.zeroize();
-        self.power_sums.zeroize();
     }
 }
 
@@ -159,15 +143,12 @@ fn expand(key: &[u8; 32]) -> Key {
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = [[0; 16]; POWERS + PADDING];
     fill_powers(&mut powers[..POWERS], h);
-    let power_sums = array::from_fn(|vector| half_sum(&powers[2 * vector + 1]));
+    let power = |exponent: usize| u128::from_le_bytes(powers[POWERS - exponent]);
+    let power_pairs =
+        array::from_fn(|pair| PowerPair::of(power(16 - 4 * pair), power(14 - 4 * pair)));
     let mut first_round = Box::new(CounterCache::empty(0));
     fill_first_round(&round_keys, &mut first_round);
-    Key { round_keys, powers, power_sums, first_round }
-}
-
-/// The XOR of both halves.
-fn half_sum(block: &[u8; BLOCK_LEN]) -> u64 {
-    block.as_chunks().0.iter().fold(0, |sum, half| sum ^ u64::from_le_bytes(*half))
+    Key { round_keys, powers, power_pairs, first_round }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]

@@ -13,10 +13,14 @@ use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_set_epi8, _mm_xor_si128, _mm256_broadcastsi128_si256,
     _mm256_castsi256_si128, _mm256_clmulepi64_epi128, _mm256_extracti128_si256, _mm256_set1_epi64x,
-    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_xor_si256,
+    _mm256_setzero_si256, _mm256_shuffle_epi8, _mm256_shuffle_epi32, _mm256_unpackhi_epi64,
+    _mm256_unpacklo_epi64, _mm256_xor_si256,
 };
 
+use zeroize::Zeroize;
+
 use crate::arch::x86_64::ghash::REDUCTION;
+use crate::arch::x86_64::memory::load_128;
 
 /// Both blocks with their bytes in reverse order.
 #[inline]
@@ -33,11 +37,55 @@ fn xor3(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
     _mm256_xor_si256(a, _mm256_xor_si256(b, c))
 }
 
-/// In both halves of each lane the XOR of its halves: Karatsuba's operands.
+/// Two vectors of blocks or powers, taken apart as Karatsuba's products want them: in each lane the low
+/// halves of one block of either vector, their high halves, and the sums of both.
+///
+/// Three instructions for two vectors, where a sum for each alone takes four.
+pub(super) struct Halves {
+    low: __m256i,
+    high: __m256i,
+    sums: __m256i,
+}
+
+impl Halves {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn of(first: __m256i, second: __m256i) -> Self {
+        let low = _mm256_unpacklo_epi64(first, second);
+        let high = _mm256_unpackhi_epi64(first, second);
+        Self { low, high, sums: _mm256_xor_si256(low, high) }
+    }
+}
+
+/// In both halves of each lane the XOR of its halves.
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn half_sums(blocks: __m256i) -> __m256i {
+fn half_sums(blocks: __m256i) -> __m256i {
     _mm256_xor_si256(blocks, _mm256_shuffle_epi32::<0x4e>(blocks))
+}
+
+/// A power's two halves and their sum, each beside another power's: what [`Halves`] meet.
+pub(super) struct PowerPair {
+    low: [u8; 16],
+    high: [u8; 16],
+    sums: [u8; 16],
+}
+
+impl PowerPair {
+    pub(super) fn of(first: u128, second: u128) -> Self {
+        const LOW: u128 = u64::MAX as u128;
+        let low = (first & LOW) | second << 64;
+        let high = first >> 64 | (second & !LOW);
+        Self { low: low.to_le_bytes(), high: high.to_le_bytes(), sums: (low ^ high).to_le_bytes() }
+    }
+}
+
+impl Drop for PowerPair {
+    fn drop(&mut self) {
+        self.low.zeroize();
+        self.high.zeroize();
+        self.sums.zeroize();
+    }
 }
 
 /// Two sums of products before their reduction.
@@ -59,26 +107,28 @@ impl Product {
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
     pub(super) fn add(&mut self, blocks: __m256i, powers: __m256i) {
-        self.add_with_sums(blocks, half_sums(blocks), powers, half_sums(powers));
-    }
-
-    /// The same, where the XOR of each block's and each power's halves is there: in the low half of
-    /// its lane.
-    #[inline]
-    #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn add_with_sums(
-        &mut self,
-        blocks: __m256i,
-        block_sums: __m256i,
-        powers: __m256i,
-        power_sums: __m256i,
-    ) {
         let low = _mm256_clmulepi64_epi128::<0x00>(blocks, powers);
         let high = _mm256_clmulepi64_epi128::<0x11>(blocks, powers);
-        let middle = _mm256_clmulepi64_epi128::<0x00>(block_sums, power_sums);
+        let middle = _mm256_clmulepi64_epi128::<0x00>(half_sums(blocks), half_sums(powers));
         self.low = _mm256_xor_si256(self.low, low);
         self.high = _mm256_xor_si256(self.high, high);
         self.middle = _mm256_xor_si256(self.middle, middle);
+    }
+
+    /// The first of two steps that add the products of two vectors, which a kernel spreads over its
+    /// AES rounds: in both lanes the same two powers.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn add_low_halves(&mut self, blocks: &Halves, powers: &PowerPair) {
+        self.low = add_both(self.low, blocks.low, &powers.low);
+    }
+
+    /// The second step.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn add_high_halves_and_sums(&mut self, blocks: &Halves, powers: &PowerPair) {
+        self.high = add_both(self.high, blocks.high, &powers.high);
+        self.middle = add_both(self.middle, blocks.sums, &powers.sums);
     }
 
     /// Keeps the sums up to date in their three registers: the compiler would add up later, and store
@@ -119,6 +169,15 @@ impl Product {
     pub(super) fn reduce(self) -> __m128i {
         xor_lanes(self.fold().fold())
     }
+}
+
+/// Adds the products of both vectors' halves.
+#[inline]
+#[target_feature(enable = "avx2,vpclmulqdq")]
+fn add_both(sum: __m256i, halves: __m256i, powers: &[u8; 16]) -> __m256i {
+    let powers = _mm256_broadcastsi128_si256(load_128(powers));
+    let sum = _mm256_xor_si256(sum, _mm256_clmulepi64_epi128::<0x00>(halves, powers));
+    _mm256_xor_si256(sum, _mm256_clmulepi64_epi128::<0x11>(halves, powers))
 }
 
 /// A product whose lowest 64 bits are cleared.

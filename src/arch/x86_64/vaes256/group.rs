@@ -1,9 +1,9 @@
 //! Eight vectors, 16 blocks: their AES rounds, with GHASH of the eight before them between those.
 //!
 //! ```text
-//! round       1 (2 or 3)   2 …            8 …       9 …      10 …          last
-//! AES      8 x aesenc      8 x aesenc   …                                  8 x aesenclast
-//! GHASH    vector 0        vector 1     …  vector 7  fold     fold         reverse bytes
+//! round       1 (2 or 3)    2 …              8 …         9 …      10 …          last
+//! AES      8 x aesenc       8 x aesenc    …                                     8 x aesenclast
+//! GHASH    vectors 0 and 1, in two steps  …  6 and 7     fold     fold          reverse bytes
 //!
 //! hash in two lanes: (even, odd) = ((even, odd) ^ vector 0) · H^16 ^ vector 1 · H^14 ^ … ^ vector 7 · H^2
 //! at the end, with the last vectors: even · H^16 ^ odd · H^15
@@ -22,15 +22,15 @@
 //! counters: XOR of table and difference                      8
 //! XOR of text and last round key                             8
 //! byte reversal                                              8
-//! sums of halves (Karatsuba): an XOR each, and a shuffle     9
-//! products: 3 a vector, and the XORs that add them up       24 + 21
+//! halves and their sums (Karatsuba): 3 for two vectors      12
+//! products: 3 a vector, and the XORs that add them up       24 + 24
 //! reduction: 2 products, 2 shuffles, 6 XORs; hash           10 + 1
 //! ----------------------------------------------------------------------
-//! instructions                                             185, of which 96 AES: 62 cycles, not 48
+//! instructions                                             191, of which 96 AES: 64 cycles, not 48
 //! ```
 //!
-//! Of sixteen registers the states take eight, GHASH's sums three, and a round key, a block, its sum, a
-//! power and a product the rest: the order is pinned, or the compiler sorts by kind and runs out.
+//! Of sixteen registers the states take eight, GHASH's sums three, and a round key, two vectors' halves
+//! and sums, and a product the rest: the order is pinned, or the compiler sorts by kind and runs out.
 
 use core::arch::asm;
 use core::arch::x86_64::{
@@ -43,7 +43,7 @@ use aes::cipher::array::Array;
 use aes::cipher::consts::U256;
 use aes::cipher::inout::InOut;
 
-use super::ghash::{Product, half_sums, reverse_lanes};
+use super::ghash::{Halves, Product, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
@@ -55,38 +55,23 @@ pub(super) const GROUP: usize = 8;
 pub(super) const GROUP_BLOCKS: usize = 2 * GROUP;
 pub(super) const GROUP_LEN: usize = GROUP_BLOCKS * BLOCK_LEN;
 
-const HALF_BLOCK: usize = BLOCK_LEN / 2;
-
 pub(super) type Vectors = [__m256i; GROUP];
 type Group<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
 
-/// Ciphertext on its way to GHASH, its blocks byte-reversed; and half a block that a vector may read
-/// behind them.
+/// Ciphertext on its way to GHASH, its blocks byte-reversed.
 ///
 /// `black_box` before each use has it read from there: otherwise the compiler would keep vectors in
 /// registers until they run out, and write them to a stack that is aligned to 16 bytes only.
 #[repr(align(64))]
-struct Waiting([u8; GROUP_LEN + HALF_BLOCK]);
+struct Waiting([u8; GROUP_LEN]);
 
 impl Waiting {
     /// Two blocks.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn blocks(&self, vector: usize) -> __m256i {
-        self.from(vector * VECTOR_LEN)
-    }
-
-    /// In the lower half of each lane what is in its upper half in [`Waiting::blocks`].
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn upper_halves(&self, vector: usize) -> __m256i {
-        self.from(vector * VECTOR_LEN + HALF_BLOCK)
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn from(&self, at: usize) -> __m256i {
-        load_256(self.0[at..].first_chunk().unwrap_or(&[0; VECTOR_LEN]))
+        let bytes = self.0[vector * VECTOR_LEN..].first_chunk();
+        load_256(bytes.unwrap_or(&[0; VECTOR_LEN]))
     }
 }
 
@@ -115,7 +100,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     let mut groups = groups.into_iter();
     let lengths_are_next = rest.is_empty();
     if let Some(group) = groups.next() {
-        let mut waiting = Waiting([0; GROUP_LEN + HALF_BLOCK]);
+        let mut waiting = Waiting([0; GROUP_LEN]);
         let mut states = next_states();
         rounds::<DONE>(key, &mut states);
         last_round::<DIRECTION>(key, states, group, &mut waiting);
@@ -154,19 +139,17 @@ fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
     hash: __m256i,
 ) -> __m256i {
     let mut product = Product::zero();
-    for vector in 0..GROUP {
-        aes_round(key, DONE + vector + 1, states);
-        let mut blocks = ciphertext.blocks(vector);
-        if vector == 0 {
-            blocks = _mm256_xor_si256(blocks, hash);
+    for (pair, powers) in key.power_pairs.iter().enumerate() {
+        aes_round(key, DONE + 2 * pair + 1, states);
+        let mut first = ciphertext.blocks(2 * pair);
+        if pair == 0 {
+            first = _mm256_xor_si256(first, hash);
         }
-        let sums = if vector == 0 || DONE < 2 {
-            // In short texts what was just written would be waited for.
-            half_sums(blocks)
-        } else {
-            _mm256_xor_si256(blocks, ciphertext.upper_halves(vector))
-        };
-        product.add_with_sums(blocks, sums, key.power_of(vector), key.power_sum_of(vector));
+        let blocks = Halves::of(first, ciphertext.blocks(2 * pair + 1));
+        product.add_low_halves(&blocks, powers);
+        product.pin();
+        aes_round(key, DONE + 2 * pair + 2, states);
+        product.add_high_halves_and_sums(&blocks, powers);
         product.pin();
     }
     aes_round(key, DONE + GROUP + 1, states);
