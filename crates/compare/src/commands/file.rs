@@ -16,7 +16,7 @@ use crate::rounds::Speeds;
 use crate::size;
 
 /// What is counted of one run.
-const COUNTS: [&str; 3] = ["done", "safe on the device", "processor time"];
+const COUNTS: [&str; 3] = ["done", "safe on the device", "processor time, sync included"];
 
 /// One run's seconds, in the order of [`COUNTS`].
 type Seconds = [f64; COUNTS.len()];

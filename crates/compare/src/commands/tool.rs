@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::args::FileArgs;
-use crate::clock::children_time;
+use crate::clock::{ThreadClock, children_time};
 use crate::peer::Operation;
 
 /// A program with all its arguments.
@@ -32,7 +32,7 @@ pub(super) struct Times {
     pub(super) done: Duration,
     /// On the wall, until its output was safe on the device.
     pub(super) safe: Duration,
-    /// Of the processor, of the user and of the system.
+    /// Of the processor, of the user and of the system, until its output was safe on the device.
     pub(super) processor: Duration,
 }
 
@@ -70,12 +70,13 @@ impl Tool {
         let start = Instant::now();
         let own_sync = self.run()?;
         let wall = start.elapsed();
-        let processor = children_time()?.saturating_sub(before);
+        let mut processor = children_time()?.saturating_sub(before);
         let (done, safe) = if let Some(sync) = own_sync {
             (wall.saturating_sub(sync), wall)
         } else {
-            let start = Instant::now();
+            let (start, clock) = (Instant::now(), ThreadClock::start());
             File::open(&self.output)?.sync_all()?;
+            processor += clock.elapsed();
             (wall, wall + start.elapsed())
         };
         Ok(Times { done, safe, processor })
