@@ -147,7 +147,6 @@ fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
         }
         let blocks = Halves::of(first, ciphertext.blocks(2 * pair + 1));
         product.add_low_halves(&blocks, powers);
-        product.pin();
         aes_round(key, DONE + 2 * pair + 2, states);
         product.add_high_halves_and_sums(&blocks, powers);
         product.pin();
