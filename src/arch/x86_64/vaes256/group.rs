@@ -23,10 +23,10 @@
 //! XOR of text and last round key                             8
 //! byte reversal                                              8
 //! halves and their sums (Karatsuba): 3 for two vectors      12
-//! products: 3 a vector, and the XORs that add them up       24 + 24
+//! products: 3 a vector, and the XORs that add them up       24 + 21
 //! reduction: 2 products, 2 shuffles, 6 XORs; hash           10 + 1
 //! ----------------------------------------------------------------------
-//! instructions                                             191, of which 96 AES: 64 cycles, not 48
+//! instructions                                             188, of which 96 AES: 63 cycles, not 48
 //! ```
 //!
 //! Of sixteen registers the states take eight, GHASH's sums three, and a round key, two vectors' halves
