@@ -26,9 +26,10 @@ const EDGES: [(&str, &[&str]); 11] = [
 ];
 
 /// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
-const UNSAFE_BLOCKS: [(&str, usize); 11] = [
+const UNSAFE_BLOCKS: [(&str, usize); 12] = [
     ("src/arch/aarch64/armv8.rs", 5),
     ("src/arch/aarch64/memory.rs", 2),
+    ("src/arch/read_again.rs", 2),
     ("src/arch/x86_64/aesni.rs", 6),
     ("src/arch/x86_64/aesni/ghash.rs", 1),
     ("src/arch/x86_64/aesni/group.rs", 1),

@@ -1,12 +1,12 @@
 //! Groups whose first two AES rounds come from a counter cache: see `counter_cache.rs`.
 
 use core::arch::x86_64::{_mm_aesenc_si128, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
-use core::hint::black_box;
 
 use super::Key;
 use super::group::{IN_FLIGHT, each_group, load_blocks};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_128, store_128};
@@ -47,7 +47,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
 #[target_feature(enable = "ssse3,sse4.1")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = black_box(cache);
+    let cache = read_again(cache);
     let mut sums = [_mm_setzero_si128(); IN_FLIGHT];
     for done in (0..ENTRIES).step_by(IN_FLIGHT) {
         for (sum, entry) in sums.iter_mut().zip(load_blocks(cache.group(done))) {

@@ -17,7 +17,6 @@ use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_setzero_si128, _mm_xor_si128,
 };
-use core::hint::black_box;
 
 use aes::cipher::array::Array;
 use aes::cipher::consts::U256;
@@ -25,6 +24,7 @@ use aes::cipher::inout::InOut;
 
 use super::Key;
 use super::ghash::{Hash, POWERS, PairProduct};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::{dot, reverse_bytes};
 use crate::arch::x86_64::memory::{load_128, store_128};
@@ -45,7 +45,7 @@ type GroupText<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
 
 /// Ciphertext on its way to GHASH, in memory that nobody else writes to: the caller's is read once.
 ///
-/// `black_box` before each use has it read from there: otherwise the compiler would keep blocks in
+/// `read_again` before each use has it read from there: otherwise the compiler would keep blocks in
 /// registers until they run out.
 #[repr(align(64))]
 struct Waiting([[u8; HALF_LEN]; 2]);
@@ -54,7 +54,7 @@ struct Waiting([[u8; HALF_LEN]; 2]);
 /// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
 /// block of lengths is hashed as well.
 ///
-/// `black_box` has the key loaded anew for each group: kept in registers, its round keys would take
+/// `read_again` has the key loaded anew for each group: kept in registers, its round keys would take
 /// those that states and sums need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
@@ -80,7 +80,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const AVX: bool, const R
         }
     }
     for mut group in groups {
-        let mut turn = Turn::<DIRECTION, AVX, ROUNDS>::new(black_box(key), hash);
+        let mut turn = Turn::<DIRECTION, AVX, ROUNDS>::new(read_again(key), hash);
         turn.half::<0>(next_states(), &mut group, &mut waiting);
         turn.half::<1>(next_states(), &mut group, &mut waiting);
         hash = turn.hash;
@@ -124,11 +124,11 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         if DIRECTION == OPEN {
             store_blocks(&mut waiting.0[HALF], &load_blocks(input(group, HALF)));
         }
-        let waiting = &mut black_box(waiting).0[HALF];
-        self.pair::<HALF, 3>(&mut states, waiting);
-        self.pair::<HALF, 2>(&mut states, waiting);
-        self.pair::<HALF, 1>(&mut states, waiting);
-        self.pair::<HALF, 0>(&mut states, waiting);
+        let hashed = &read_again(waiting).0[HALF];
+        self.pair::<HALF, 3>(&mut states, hashed);
+        self.pair::<HALF, 2>(&mut states, hashed);
+        self.pair::<HALF, 1>(&mut states, hashed);
+        self.pair::<HALF, 0>(&mut states, hashed);
         if HALF == 1 {
             self.hash = self.product.reduce();
         }
@@ -139,11 +139,11 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         xor_text(
             self.key,
             &mut states,
-            if DIRECTION == OPEN { waiting } else { input(group, HALF) },
+            if DIRECTION == OPEN { hashed } else { input(group, HALF) },
         );
         store_blocks(output(group, HALF), &states);
         if DIRECTION == SEAL {
-            store_blocks(waiting, &states);
+            store_blocks(&mut waiting.0[HALF], &states);
         }
     }
 

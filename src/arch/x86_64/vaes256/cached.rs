@@ -4,13 +4,13 @@ use core::arch::x86_64::{
     _mm_aesenc_si128, _mm_setzero_si128, _mm256_aesenc_epi128, _mm256_broadcastsi128_si256,
     _mm256_setzero_si256, _mm256_xor_si256,
 };
-use core::hint::black_box;
 
 use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_256, store_256};
@@ -90,7 +90,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
 #[target_feature(enable = "avx2")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = black_box(cache);
+    let cache = read_again(cache);
     let mut sums = [_mm256_setzero_si256(); GROUP];
     for done in (0..ENTRIES).step_by(GROUP_BLOCKS) {
         for (sum, entries) in sums.iter_mut().zip(load_group(cache.group(done))) {

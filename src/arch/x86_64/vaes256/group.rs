@@ -37,7 +37,6 @@ use core::arch::x86_64::{
     __m128i, __m256i, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_broadcastsi128_si256,
     _mm256_xor_si256, _mm256_zextsi128_si256,
 };
-use core::hint::black_box;
 
 use aes::cipher::array::Array;
 use aes::cipher::consts::U256;
@@ -45,6 +44,7 @@ use aes::cipher::inout::InOut;
 
 use super::ghash::{Halves, Product, reverse_lanes};
 use super::{Key, VECTOR_LEN};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
 use crate::arch::x86_64::text::Text;
@@ -60,7 +60,7 @@ type Group<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
 
 /// Ciphertext on its way to GHASH, its blocks byte-reversed.
 ///
-/// `black_box` before each use has it read from there: otherwise the compiler would keep vectors in
+/// `read_again` before each use has it read from there: otherwise the compiler would keep vectors in
 /// registers until they run out, and write them to a stack that is aligned to 16 bytes only.
 #[repr(align(64))]
 struct Waiting([u8; GROUP_LEN]);
@@ -85,7 +85,7 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m256i {
 /// Encrypts or decrypts every whole group, from states after round `DONE`, and hashes its
 /// ciphertext a group late. Where they are all of the text, the block of lengths is hashed as well.
 ///
-/// `black_box` has the key loaded anew for each group: kept in two lanes each, its round keys would
+/// `read_again` has the key loaded anew for each group: kept in two lanes each, its round keys would
 /// take the registers that states and sums need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
@@ -106,16 +106,16 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         last_round::<DIRECTION>(key, states, group, &mut waiting);
         let mut carried = _mm256_zextsi128_si256(hash);
         for mut group in groups {
-            let key = black_box(key);
+            let key = read_again(key);
             if ask_ahead {
                 prefetch_behind(&mut group);
             }
-            let ciphertext = black_box(&waiting);
+            let ciphertext = read_again(&waiting);
             let mut states = next_states();
             carried = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, carried);
             last_round::<DIRECTION>(key, states, group, &mut waiting);
         }
-        hash = hash_alone(key, black_box(&waiting), carried, lengths_are_next.then_some(lengths));
+        hash = hash_alone(key, read_again(&waiting), carried, lengths_are_next.then_some(lengths));
     }
     Text { hash, lengths, rest }
 }

@@ -12,11 +12,11 @@ use core::arch::x86_64::{
     __m128i, __m256i, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_setzero_si256,
     _mm256_xor_si256, _mm256_zextsi128_si256,
 };
-use core::hint::black_box;
 
 use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{load_256, load_partial_256, store_256, store_partial_256};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
@@ -98,7 +98,7 @@ impl<'k> Tail<'k> {
         mut text: InOutBuf<'_, '_, u8>,
     ) -> __m256i {
         // Else the compiler loads the round keys for all numbers of vectors, before the choice.
-        let key = black_box(self.key);
+        let key = read_again(self.key);
         let whitening = round_key(key, 0);
         let mut states = [_mm256_setzero_si256(); N];
         for state in &mut states {

@@ -4,13 +4,13 @@ use core::arch::x86_64::{
     _mm_aesenc_si128, _mm_setzero_si128, _mm512_aesenc_epi128, _mm512_broadcast_i32x4,
     _mm512_mask_blend_epi64, _mm512_setzero_si512, _mm512_xor_si512,
 };
-use core::hint::black_box;
 
 use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_512, store_512};
@@ -90,7 +90,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
 #[target_feature(enable = "avx512f")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = black_box(cache);
+    let cache = read_again(cache);
     let mut sums = [_mm512_setzero_si512(); GROUP];
     for done in (0..ENTRIES).step_by(GROUP_BLOCKS) {
         for (sum, entries) in sums.iter_mut().zip(load_group(cache.group(done))) {

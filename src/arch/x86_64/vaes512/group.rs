@@ -15,10 +15,10 @@ use core::arch::x86_64::{
     __m128i, __m512i, _mm_xor_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128,
     _mm512_broadcast_i32x4, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
-use core::hint::black_box;
 
 use super::Key;
 use super::ghash::{Product, reverse_lanes};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_512, prefetch_behind, store_512};
@@ -43,7 +43,7 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 /// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
 /// block of lengths is hashed as well.
 ///
-/// `black_box` has the key loaded anew for each group: kept in four lanes each, its round keys would
+/// `read_again` has the key loaded anew for each group: kept in four lanes each, its round keys would
 /// take the registers that states and text need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
@@ -59,7 +59,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
-            let key = black_box(key);
+            let key = read_again(key);
             if ask_ahead {
                 prefetch_behind(&mut group);
             }
@@ -79,7 +79,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         store_group(group.get_out().as_mut(), &states);
         let mut previous = states;
         for mut group in groups {
-            let key = black_box(key);
+            let key = read_again(key);
             if ask_ahead {
                 prefetch_behind(&mut group);
             }

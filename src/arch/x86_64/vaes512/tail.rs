@@ -12,11 +12,11 @@ use core::arch::x86_64::{
     __m128i, __m512i, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_setzero_si512,
     _mm512_xor_si512, _mm512_zextsi128_si512,
 };
-use core::hint::black_box;
 
 use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
+use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{load_512, load_partial_512, store_512, store_partial_512};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
@@ -98,7 +98,7 @@ impl<'k> Tail<'k> {
         mut text: InOutBuf<'_, '_, u8>,
     ) -> __m512i {
         // Else the compiler loads the round keys for all numbers of vectors, before the choice.
-        let key = black_box(self.key);
+        let key = read_again(self.key);
         let whitening = round_key(key, 0);
         let mut states = [_mm512_setzero_si512(); N];
         for state in &mut states {
