@@ -115,7 +115,7 @@ impl Product {
         self.middle = _mm256_xor_si256(self.middle, middle);
     }
 
-    /// The first of two steps that add the products of two vectors, which a kernel spreads over its
+    /// The first of three steps that add the products of two vectors, which a kernel spreads over its
     /// AES rounds: in both lanes the same two powers.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
@@ -126,8 +126,14 @@ impl Product {
     /// The second step.
     #[inline]
     #[target_feature(enable = "avx2,vpclmulqdq")]
-    pub(super) fn add_high_halves_and_sums(&mut self, blocks: &Halves, powers: &PowerPair) {
+    pub(super) fn add_high_halves(&mut self, blocks: &Halves, powers: &PowerPair) {
         self.high = add_both(self.high, blocks.high, &powers.high);
+    }
+
+    /// The third step.
+    #[inline]
+    #[target_feature(enable = "avx2,vpclmulqdq")]
+    pub(super) fn add_sums(&mut self, blocks: &Halves, powers: &PowerPair) {
         self.middle = add_both(self.middle, blocks.sums, &powers.sums);
     }
 
