@@ -1,16 +1,15 @@
 //! Layer 0: one kernel a processor tier, and all of the crate's `unsafe` code.
 //!
-//! Every tier is a `Key` (the expanded form its kernel wants) with the same operations, `seal` and
-//! `open`. Neither checks lengths nor compares tags: that is layer 2's work. `ghash` is the hash of
-//! both by itself, for ciphertext whose plaintext is not wanted.
+//! Every tier is a `Key` (the expanded form its kernel wants) with the same operation, `crypt`, which
+//! seals or opens. It neither checks lengths nor compares tags: that is layer 2's work. `ghash` is the
+//! hash by itself, for ciphertext whose plaintext is not wanted.
 //!
 //! - `pre_counter_block` is J0 of NIST SP 800-38D as a big-endian number, which can stay in
 //!   registers: the first block of text is encrypted under `inc32(J0)`, and the 32-bit counter wraps
 //!   as the standard says.
 //! - The buffer is an [`InOutBuf`]: one slice in place, or two that do not overlap. Its type
 //!   upholds that, so that kernels need no pointer arithmetic of their own.
-//! - A [`counter_cache::CounterCache`] may be given where many texts have alike nonces; a tier that
-//!   has no use for one leaves it.
+//! - [`Hints`] say what the caller knows beforehand; a tier that has no use for one leaves it.
 //! - The result is the full 16-byte tag of what was sealed, or of the ciphertext that was opened.
 
 #![allow(unsafe_code, reason = "the one place for it: see SAFETY at each block")]
@@ -28,12 +27,28 @@ pub(crate) mod x86_64;
 
 pub(crate) use aes::cipher::inout::InOutBuf;
 
+use counter_cache::CounterCache;
+
 /// A kernel found that memory it relies on has changed: nothing it computed may be used.
 #[derive(Debug)]
 pub(crate) struct Fault;
 
 /// Length of an AES block in bytes (FIPS 197).
 pub(crate) const BLOCK_LEN: usize = 16;
+
+/// What a caller knows beforehand. It changes how fast a kernel is, never what it computes.
+#[derive(Clone, Copy, Default)]
+#[cfg_attr(
+    not(x86_64_kernels),
+    allow(dead_code, reason = "no tier here has a use for all of them")
+)]
+pub(crate) struct Hints<'c> {
+    /// A cache for many texts whose nonces are alike.
+    pub(crate) cache: Option<&'c CounterCache<2>>,
+    /// Whether the output is part of more than the processor's caches hold, so that it may go past
+    /// them where it goes to another place.
+    pub(crate) streams: bool,
+}
 
 /// Const-generic argument of the kernels: plaintext in, ciphertext out, hash the output.
 pub(crate) const SEAL: bool = true;

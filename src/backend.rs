@@ -15,7 +15,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes256, vaes512};
-use crate::arch::{Fault, InOutBuf, software};
+use crate::arch::{Fault, Hints, InOutBuf, software};
 use tier::Tier;
 
 /// One of the implementations of AES-256-GCM that this processor can run.
@@ -217,45 +217,26 @@ impl ExpandedKey {
         }
     }
 
-    /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
-    pub(crate) fn seal(
+    /// Encrypts or decrypts `buffer`; returns the tag of its ciphertext. See [`crate::arch`].
+    #[inline]
+    pub(crate) fn crypt<const DIRECTION: bool>(
         &self,
-        cache: Option<&CounterCache<2>>,
+        hints: Hints<'_>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
+        let (block, data) = (pre_counter_block, associated_data);
         match self {
             #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
+            Self::Vaes512(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
+            Self::Vaes256(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
             #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
+            Self::Aesni(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
             #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.seal(cache, pre_counter_block, associated_data, buffer),
-            Self::Software(key) => Ok(key.seal(pre_counter_block, associated_data, buffer)),
-        }
-    }
-
-    /// Decrypts `buffer`; returns the tag that the ciphertext should have. See [`crate::arch`].
-    pub(crate) fn open(
-        &self,
-        cache: Option<&CounterCache<2>>,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> Result<[u8; 16], Fault> {
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.open(cache, pre_counter_block, associated_data, buffer),
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => key.open(cache, pre_counter_block, associated_data, buffer),
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.open(cache, pre_counter_block, associated_data, buffer),
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.open(cache, pre_counter_block, associated_data, buffer),
-            Self::Software(key) => Ok(key.open(pre_counter_block, associated_data, buffer)),
+            Self::Armv8(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
+            Self::Software(key) => Ok(key.crypt(DIRECTION, block, data, buffer)),
         }
     }
 

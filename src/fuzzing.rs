@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, OPEN, SEAL};
 use crate::backend::{Backend, ExpandedKey};
 use crate::document::{DataKey, Layers, PlaintextLen, SealOptions, Sealer};
 use crate::error::Error;
@@ -18,13 +18,14 @@ const BITS: usize = ENTRIES * BLOCK_LEN * 8;
 pub struct Kernel {
     key: ExpandedKey,
     cache: Option<Box<CounterCache<2>>>,
+    streams: bool,
 }
 
 impl Kernel {
     /// Without a cache that texts share. The kernel may make one for each long text.
     #[must_use]
     pub fn new(key: &[u8; 32], backend: Backend) -> Self {
-        Self { key: backend.expand(key), cache: None }
+        Self { key: backend.expand(key), cache: None, streams: false }
     }
 
     /// With a cache for pre-counter blocks that agree with this one in bytes 0, 5 and 10; `None`
@@ -33,7 +34,17 @@ impl Kernel {
     pub fn with_cache(key: &[u8; 32], backend: Backend, pre_counter_block: u128) -> Option<Self> {
         let key = backend.expand(key);
         let cache = Some(key.counter_cache(pre_counter_block)?);
-        Some(Self { key, cache })
+        Some(Self { key, cache, streams: false })
+    }
+
+    /// The same, with output that goes past the processor's caches where it can, or not.
+    #[must_use]
+    pub fn streaming(self, streams: bool) -> Self {
+        Self { streams, ..self }
+    }
+
+    fn hints(&self) -> Hints<'_> {
+        Hints { cache: self.cache.as_deref(), streams: self.streams }
     }
 
     /// Flips a bit of the shared cache, as failing memory would. Whether there is one.
@@ -57,9 +68,8 @@ impl Kernel {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Error> {
-        let cache = self.cache.as_deref();
         self.key
-            .seal(cache, pre_counter_block, associated_data, buffer)
+            .crypt::<SEAL>(self.hints(), pre_counter_block, associated_data, buffer)
             .map_err(|Fault| Error::Fault)
     }
 
@@ -74,9 +84,8 @@ impl Kernel {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Error> {
-        let cache = self.cache.as_deref();
         self.key
-            .open(cache, pre_counter_block, associated_data, buffer)
+            .crypt::<OPEN>(self.hints(), pre_counter_block, associated_data, buffer)
             .map_err(|Fault| Error::Fault)
     }
 }

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::arch::counter_cache::CounterCache;
-use crate::arch::{Fault, InOutBuf};
+use crate::arch::{Fault, Hints, InOutBuf, OPEN, SEAL};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
 
@@ -58,7 +58,13 @@ pub struct Aes256Gcm {
     key: ExpandedKey,
     /// For nonces that agree in three bytes, where it was asked for.
     cache: Option<Box<CounterCache<2>>>,
+    /// Whether each text is part of a longer one.
+    streams: bool,
 }
+
+/// Length in bytes of a text from which on its output goes past the processor's caches, if it goes to
+/// another place: it is more than they hold, or than one program should take of them.
+const STREAM_FROM: u64 = 32 << 20;
 
 impl Aes256Gcm {
     /// Expands `key` for the fastest implementation that this processor has.
@@ -70,7 +76,7 @@ impl Aes256Gcm {
     /// Expands `key` for `backend`.
     #[must_use]
     pub fn with_backend(key: &[u8; KEY_LEN], backend: Backend) -> Self {
-        Self { key: backend.expand(key), cache: None }
+        Self { key: backend.expand(key), cache: None, streams: false }
     }
 
     /// The same, prepared for many messages whose nonces agree with `nonce` in bytes 0, 5 and 10:
@@ -82,7 +88,18 @@ impl Aes256Gcm {
     ) -> Self {
         let key = backend.expand(key);
         let cache = key.counter_cache(pre_counter_block(nonce));
-        Self { key, cache }
+        Self { key, cache, streams: false }
+    }
+
+    /// The same, for texts that are parts of one of that length in bytes.
+    pub(crate) fn for_parts_of(self, length: u64) -> Self {
+        Self { streams: length >= STREAM_FROM, ..self }
+    }
+
+    #[inline]
+    fn hints(&self, length: usize) -> Hints<'_> {
+        let streams = self.streams || length as u64 >= STREAM_FROM;
+        Hints { cache: self.cache.as_deref(), streams }
     }
 
     /// Encrypts `text` in place and returns the tag over it and `associated_data`.
@@ -173,14 +190,12 @@ impl Aes256Gcm {
         mut buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; TAG_LEN], Error> {
         check_lengths(associated_data, buffer.len())?;
-        let pre_counter_block = pre_counter_block(nonce);
-        let cache = self.cache.as_deref();
-        self.key.seal(cache, pre_counter_block, associated_data, buffer.reborrow()).map_err(
-            |Fault| {
-                buffer.get_out().zeroize();
-                Error::Fault
-            },
-        )
+        let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
+        let sealed = self.key.crypt::<SEAL>(hints, block, associated_data, buffer.reborrow());
+        sealed.map_err(|Fault| {
+            buffer.get_out().zeroize();
+            Error::Fault
+        })
     }
 
     #[inline]
@@ -192,9 +207,8 @@ impl Aes256Gcm {
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let pre_counter_block = pre_counter_block(nonce);
-        let cache = self.cache.as_deref();
-        let computed = self.key.open(cache, pre_counter_block, associated_data, buffer.reborrow());
+        let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
+        let computed = self.key.crypt::<OPEN>(hints, block, associated_data, buffer.reborrow());
         let error = match computed {
             Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),
             Ok(_) => Error::Authentication,

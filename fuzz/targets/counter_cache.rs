@@ -48,6 +48,8 @@ struct Message {
     flip: Flip,
     nonce: Nonce,
     layout: Layout,
+    /// Whether the output goes past the processor's caches, where a kernel can and the layout lets it.
+    streams: bool,
     associated_data_len: AssociatedDataLen,
 }
 
@@ -167,7 +169,8 @@ impl Message {
             let kernel = Kernel::with_cache(key, backend, pre_counter_block(nonce, 1))?;
             Some((kernel, serves && is_aligned))
         });
-        let (mut kernel, is_served) = cached.unwrap_or_else(|| (Kernel::new(key, backend), false));
+        let (kernel, is_served) = cached.unwrap_or_else(|| (Kernel::new(key, backend), false));
+        let mut kernel = kernel.streaming(self.streams);
         for mut outcome in self.seal_and_open(&kernel, expected) {
             // As if the first block behind 256 counters had the difference of those before.
             if planted() && is_served && expected.text.len() > 254 * 16 {

@@ -51,30 +51,14 @@ impl Key {
         Self { cipher, hash_key }
     }
 
-    pub(crate) fn seal(
-        &self,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
-        self.crypt(SEAL, pre_counter_block, associated_data, buffer)
-    }
-
-    pub(crate) fn open(
-        &self,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
-        self.crypt(OPEN, pre_counter_block, associated_data, buffer)
-    }
-
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
     pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         self.hash_key.absorb_padded(hash, bytes)
     }
 
-    fn crypt(
+    /// Encrypts or decrypts `buffer`, in the direction that is given; returns the tag. See
+    /// [`crate::arch`].
+    pub(crate) fn crypt(
         &self,
         direction: bool,
         pre_counter_block: u128,

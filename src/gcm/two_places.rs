@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::window::Verified;
 use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, check_lengths, pre_counter_block, tags_are_equal};
-use crate::arch::{BLOCK_LEN, Fault, length_block};
+use crate::arch::{BLOCK_LEN, Fault, OPEN, length_block};
 use crate::error::Error;
 
 /// Length of the second place.
@@ -65,9 +65,9 @@ impl Aes256Gcm {
         let pre_counter_block = pre_counter_block(nonce);
         let verified = Verified::unless_refused(self, pre_counter_block);
 
-        let cache = self.cache.as_deref();
         let buffer = super::pair(first, whole)?;
-        let kernel_tag = self.key.open(cache, pre_counter_block, &[], buffer);
+        let hints = self.hints(whole_len);
+        let kernel_tag = self.key.crypt::<OPEN>(hints, pre_counter_block, &[], buffer);
         let mut kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
 
         let (block, partial) = behind.split_first_chunk().ok_or(Error::Fault)?;

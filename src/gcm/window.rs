@@ -12,7 +12,7 @@
 use zeroize::Zeroize;
 
 use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, pre_counter_block, tags_are_equal};
-use crate::arch::{BLOCK_LEN, Fault, length_block};
+use crate::arch::{BLOCK_LEN, Fault, OPEN, length_block};
 use crate::error::Error;
 
 /// A text whose tag holds, any part of which may be decrypted.
@@ -85,9 +85,10 @@ impl<'k> Verified<'k> {
 
     fn apply_key_stream(&self, block: i64, text: &mut [u8]) -> Result<(), Error> {
         let first = add_to_counter(self.pre_counter_block, block);
-        let cache = self.gcm.cache.as_deref();
+        let hints = self.gcm.hints(text.len());
         // The kernel's hash of the part is of no use, and costs little where parts are short.
-        self.gcm.key.open(cache, first, &[], (&mut *text).into()).map(|_| ()).map_err(|Fault| {
+        let decrypted = self.gcm.key.crypt::<OPEN>(hints, first, &[], (&mut *text).into());
+        decrypted.map(|_| ()).map_err(|Fault| {
             text.zeroize();
             Error::Fault
         })

@@ -32,7 +32,7 @@ use super::ghash::{Power, Product, multiply, powers, reverse_bits};
 use super::memory::{load, store};
 use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
 /// From this length on a table for one text pays for itself: in LLVM's models of Neoverse N1 and V1,
 /// with the slowest stores, after 20 KiB and 13 KiB.
@@ -76,41 +76,22 @@ impl Key {
         unsafe { fill(self, cache) }
     }
 
-    pub(crate) fn seal(
-        &self,
-        cache: Option<&CounterCache<2>>,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> Result<[u8; 16], Fault> {
-        self.crypt::<SEAL>(cache, pre_counter_block, associated_data, buffer)
-    }
-
-    pub(crate) fn open(
-        &self,
-        cache: Option<&CounterCache<2>>,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> Result<[u8; 16], Fault> {
-        self.crypt::<OPEN>(cache, pre_counter_block, associated_data, buffer)
-    }
-
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
     pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         // SAFETY: a `Key` is made from a token only: `Features::support_armv8` holds.
         unsafe { ghash(self, hash, bytes) }
     }
 
+    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
     #[inline]
-    fn crypt<const DIRECTION: bool>(
+    pub(crate) fn crypt<const DIRECTION: bool>(
         &self,
-        cache: Option<&CounterCache<2>>,
+        hints: Hints<'_>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
-        match cache.filter(|cache| cache.serves(pre_counter_block)) {
+        match hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
             None if buffer.len() >= CACHE_FROM
                 && counter_cache::starts_aligned(pre_counter_block) =>
             {

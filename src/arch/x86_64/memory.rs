@@ -3,11 +3,12 @@
 use core::arch::x86_64::{
     __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
     _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
-    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512,
+    _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512, _mm512_stream_si512,
 };
+use core::slice;
 
 use aes::cipher::array::{Array, ArraySize};
-use aes::cipher::inout::InOut;
+use aes::cipher::inout::{InOut, InOutBuf};
 
 /// Sixteen bytes as a vector, the first byte lowest.
 #[inline]
@@ -156,6 +157,46 @@ pub(super) fn store_partial_512(bytes: &mut [u8], vector: __m512i) -> __m512i {
     core::arch::x86_64::_mm512_maskz_mov_epi8(mask, vector)
 }
 
+pub(super) const LINE_LEN: usize = 64;
+
+/// A line of the caches.
+#[repr(C, align(64))]
+pub(super) struct Line([u8; LINE_LEN]);
+
+/// The whole lines in `bytes`.
+#[inline]
+pub(super) fn lines(bytes: &mut [u8]) -> &mut [Line] {
+    // SAFETY: a `Line` is any 64 bytes.
+    let (_, lines, _) = unsafe { bytes.align_to_mut() };
+    lines
+}
+
+/// Writes a line past the caches. Behind the last such line of a text belongs `_mm_sfence`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn stream_512(line: &mut Line, vector: __m512i) {
+    // SAFETY: the reference is valid for writes of 64 bytes, and aligned to as many.
+    unsafe { _mm512_stream_si512(line.0.as_mut_ptr().cast(), vector) }
+}
+
+/// Input and output of a text's first `length` bytes, if it goes from one place to another, and the rest;
+/// or all of it, if it stays where it is.
+#[inline]
+#[allow(clippy::type_complexity, reason = "two places, and the rest")]
+pub(super) fn split_apart<'i, 'o>(
+    mut text: InOutBuf<'i, 'o, u8>,
+    length: usize,
+) -> Result<(&'i [u8], &'o mut [u8], InOutBuf<'i, 'o, u8>), InOutBuf<'i, 'o, u8>> {
+    if text.get_in().as_ptr() == text.get_out().as_ptr() {
+        return Err(text);
+    }
+    let (first, rest) = text.split_at(length);
+    // SAFETY: an `InOutBuf` is one place or two that do not overlap, and this is two: nothing writes to the
+    // first, which is valid for reads as long as its type says.
+    let input = unsafe { slice::from_raw_parts(first.get_in().as_ptr(), length) };
+    Ok((input, first.into_out(), rest))
+}
+
 /// Length in bytes of a text from which on its memory is asked for ahead. Shorter ones often are in
 /// the core's own cache, where asking costs up to a tenth.
 pub(super) const PREFETCH_FROM: usize = 512 * 1024;
@@ -172,17 +213,12 @@ const INTO_SECOND_OF_TWO: usize = 2 * 1024;
 /// Line by line, the nearer one first: a line that is on its way into the second cache already takes no
 /// place for long among the few (16) that the first one can wait for.
 #[inline]
-#[target_feature(enable = "sse")]
 pub(super) fn prefetch_behind<Len: ArraySize>(text: &mut InOut<'_, '_, Array<u8, Len>>) {
     let (input, output) = (text.get_in().as_ptr(), text.get_out().as_ptr());
-    let lines = (0..Len::USIZE).step_by(64);
     if input == output {
-        for line in lines {
-            prefetch::<_MM_HINT_T0>(input, line + INTO_FIRST);
-            prefetch::<_MM_HINT_T1>(input, line + INTO_SECOND);
-        }
+        prefetch_behind_input(text.get_in());
     } else {
-        for line in lines {
+        for line in (0..Len::USIZE).step_by(LINE_LEN) {
             prefetch::<_MM_HINT_T0>(input, line + INTO_FIRST);
             prefetch::<_MM_HINT_T0>(output, line + INTO_FIRST);
             prefetch::<_MM_HINT_T1>(input, line + INTO_SECOND_OF_TWO);
@@ -191,8 +227,16 @@ pub(super) fn prefetch_behind<Len: ArraySize>(text: &mut InOut<'_, '_, Array<u8,
     }
 }
 
+/// The same for a group that comes from there only.
 #[inline]
-#[target_feature(enable = "sse")]
+pub(super) fn prefetch_behind_input(text: &[u8]) {
+    for line in (0..text.len()).step_by(LINE_LEN) {
+        prefetch::<_MM_HINT_T0>(text.as_ptr(), line + INTO_FIRST);
+        prefetch::<_MM_HINT_T1>(text.as_ptr(), line + INTO_SECOND);
+    }
+}
+
+#[inline]
 fn prefetch<const CACHE: i32>(from: *const u8, ahead: usize) {
     if cfg!(miri) {
         return; // an interpreter has no caches

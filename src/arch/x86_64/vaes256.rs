@@ -39,7 +39,7 @@ use super::memory::{load_256, load_partial_256};
 use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
 const VECTOR_LEN: usize = 32;
 /// H^17 and below: a group's blocks, and the block of lengths behind the last ones.
@@ -82,26 +82,17 @@ impl Key {
         unsafe { fill_second_round(self, cache) }
     }
 
-    pub(crate) fn seal(
+    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
+    #[inline]
+    pub(crate) fn crypt<const DIRECTION: bool>(
         &self,
-        cache: Option<&CounterCache<2>>,
+        hints: Hints<'_>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { crypt::<SEAL>(self, cache, pre_counter_block, associated_data, buffer) }
-    }
-
-    pub(crate) fn open(
-        &self,
-        cache: Option<&CounterCache<2>>,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> Result<[u8; 16], Fault> {
-        // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<DIRECTION>(self, hints.cache, pre_counter_block, associated_data, buffer) }
     }
 
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

@@ -18,6 +18,8 @@
 mod cached;
 mod ghash;
 mod group;
+mod places;
+mod stream;
 mod tail;
 
 use alloc::boxed::Box;
@@ -28,9 +30,10 @@ use core::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
+use self::cached::{fill_second_round, own_cache, placed_groups, shared_cache};
 use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
+use self::places::whole_groups;
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill_first_round;
@@ -39,7 +42,7 @@ use super::memory::{load_512, load_partial_512};
 use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
 const VECTOR_LEN: usize = 64;
 /// H^33 and below: a group's blocks, and the block of lengths behind the last ones.
@@ -85,26 +88,17 @@ impl Key {
         unsafe { fill_second_round(self, cache) }
     }
 
-    pub(crate) fn seal(
+    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
+    #[inline]
+    pub(crate) fn crypt<const DIRECTION: bool>(
         &self,
-        cache: Option<&CounterCache<2>>,
+        hints: Hints<'_>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { crypt::<SEAL>(self, cache, pre_counter_block, associated_data, buffer) }
-    }
-
-    pub(crate) fn open(
-        &self,
-        cache: Option<&CounterCache<2>>,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-    ) -> Result<[u8; 16], Fault> {
-        // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { crypt::<OPEN>(self, cache, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<DIRECTION>(self, hints, pre_counter_block, associated_data, buffer) }
     }
 
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
@@ -154,7 +148,7 @@ fn expand(key: &[u8; 32]) -> Key {
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn crypt<const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache<2>>,
+    hints: Hints<'_>,
     pre_counter_block: u128,
     associated_data: &[u8],
     buffer: InOutBuf<'_, '_, u8>,
@@ -169,7 +163,7 @@ fn crypt<const DIRECTION: bool>(
     } else {
         let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
         let text = Text { hash, lengths, rest: buffer };
-        let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
+        let text = groups::<DIRECTION>(key, hints, pre_counter_block, text)?;
         if text.rest.is_empty() && text_len > 0 {
             return Ok(tag(&key.round_keys, pre_counter_block, text.hash));
         }
@@ -209,20 +203,20 @@ fn next_vector(counter: __m512i) -> __m512i {
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache<2>>,
+    hints: Hints<'_>,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     if text.rest.len() < GROUP_LEN {
         Ok(text)
-    } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
-        shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
+    } else if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
+        shared_cache::<DIRECTION>(key, cache, hints.streams, pre_counter_block, text)
     } else if !key.first_round.serves(pre_counter_block) {
         Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
     } else if text.rest.len() >= CACHE_FROM {
-        own_cache::<DIRECTION>(key, pre_counter_block, text)
+        own_cache::<DIRECTION>(key, hints.streams, pre_counter_block, text)
     } else {
-        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
+        placed_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
     }
 }
 
@@ -244,7 +238,8 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 0>(key, text, states)
+    let (groups, text) = whole_groups(text);
+    each_group::<DIRECTION, 0, _>(key, groups, text, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

@@ -1,6 +1,7 @@
 //! The body with EOR3 against the plain one. Everything else is tested above, on every tier.
 
 use super::*;
+use crate::arch::{OPEN, SEAL};
 
 /// What this processor has, and the plain body, which needs less.
 ///
@@ -25,11 +26,12 @@ fn sealed(tokens: [Token; 2], len: usize, j0: u128, cached: bool) -> (Vec<u8>, [
         let key = Key::new(token, &[len.to_le_bytes()[0]; 32]);
         let mut cache = CounterCache::empty(j0);
         key.fill(&mut cache);
-        let cache = cached.then_some(&cache);
+        let hints = Hints { cache: cached.then_some(&cache), ..Hints::default() };
         let mut buffer = text.clone();
-        let tag = key.seal(cache, j0, associated_data, buffer.as_mut_slice().into()).unwrap();
+        let tag =
+            key.crypt::<SEAL>(hints, j0, associated_data, buffer.as_mut_slice().into()).unwrap();
         let ciphertext = buffer.clone();
-        let opened = key.open(cache, j0, associated_data, buffer.as_mut_slice().into());
+        let opened = key.crypt::<OPEN>(hints, j0, associated_data, buffer.as_mut_slice().into());
         assert_eq!(opened.unwrap(), tag, "{len}");
         assert_eq!(buffer, text, "{len}");
         (ciphertext, tag)

@@ -1,6 +1,7 @@
 //! The groups with AVX against those without. Everything else is tested above, on every tier.
 
 use super::*;
+use crate::arch::{OPEN, SEAL};
 
 /// `STRONGROOM_REQUIRE_AVX=true` (or `false`) says which groups this run must take: neither are left
 /// untested in silence.
@@ -31,9 +32,13 @@ fn groups_with_and_without_avx_agree_at_every_length() {
             key.fill(&mut cache);
             let outcomes = [None, Some(&cache)].map(|cache| {
                 let mut buffer = text.clone();
-                let tag = key.seal(cache, j0, associated_data, buffer[..].as_mut().into()).unwrap();
+                let hints = Hints { cache, ..Hints::default() };
+                let tag = key
+                    .crypt::<SEAL>(hints, j0, associated_data, buffer[..].as_mut().into())
+                    .unwrap();
                 let ciphertext = buffer.clone();
-                let opened = key.open(cache, j0, associated_data, buffer[..].as_mut().into());
+                let opened =
+                    key.crypt::<OPEN>(hints, j0, associated_data, buffer[..].as_mut().into());
                 assert_eq!(opened.unwrap(), tag, "{len}");
                 assert_eq!(buffer, text, "{len}");
                 (ciphertext, tag)

@@ -7,7 +7,9 @@ use core::arch::x86_64::{
 
 use super::Key;
 use super::ghash::xor_lanes;
-use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group};
+use super::group::{GROUP, GROUP_BLOCKS, Vectors, each_group, load_group};
+use super::places::{Group, Groups, whole_groups};
+use super::stream::Stream;
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::read_again::read_again;
@@ -16,16 +18,22 @@ use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_512, store_512};
 use crate::arch::x86_64::text::Text;
 
-/// With a cache of two rounds that other texts use as well.
+/// With a cache of two rounds that other texts use as well. The output goes past the processor's caches
+/// where `streams` asks for it and it can.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache<2>,
+    streams: bool,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
-    let text = cached_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text)?;
+    let text = if streams {
+        streamed_groups::<DIRECTION>(key, cache, pre_counter_block, text)?
+    } else {
+        placed_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text)?
+    };
     if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(text) } else { Err(Fault) }
 }
 
@@ -35,21 +43,55 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
+    streams: bool,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, &mut cache);
-    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, text)
+    shared_cache::<DIRECTION>(key, &cache, streams, pre_counter_block, text)
 }
 
-/// Groups whose first `ROUNDS` rounds come from the cache.
+/// Groups whose output goes past the processor's caches; those of a text that cannot, where it belongs.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
+fn streamed_groups<'i, 'o, const DIRECTION: bool>(
+    key: &Key,
+    cache: &CounterCache<2>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    let (inputs, mut stream, text) = match Stream::of(text) {
+        Ok(parts) => parts,
+        Err(text) => return placed_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text),
+    };
+    let groups = stream.groups(inputs);
+    let text = cached_groups::<DIRECTION, 2, _>(key, cache, pre_counter_block, groups, text);
+    stream.finish();
+    text
+}
+
+/// Groups whose output goes where their text's type says.
+#[inline(never)]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+pub(super) fn placed_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    let (groups, text) = whole_groups(text);
+    cached_groups::<DIRECTION, ROUNDS, _>(key, cache, pre_counter_block, groups, text)
+}
+
+/// Groups whose first `ROUNDS` rounds come from the cache. Returns the text behind them.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize, G: Group>(
+    key: &Key,
+    cache: &CounterCache<ROUNDS>,
+    pre_counter_block: u128,
+    groups: Groups<impl Iterator<Item = G>, impl FnMut(G, &Vectors)>,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut differences = Differences::<ROUNDS>::new(&key.round_keys, pre_counter_block);
@@ -80,7 +122,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
         }
         states
     };
-    let text = each_group::<DIRECTION, ROUNDS>(key, text, states);
+    let text = each_group::<DIRECTION, ROUNDS, G>(key, groups, text, states);
     sound &= ROUNDS != 1 || CounterCache::<1>::is_sound(number(xor_lanes(used)));
     if sound { Ok(text) } else { Err(Fault) }
 }

@@ -18,10 +18,11 @@ use core::arch::x86_64::{
 
 use super::Key;
 use super::ghash::{Product, reverse_lanes};
+use super::places::{Group, Groups};
 use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
-use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_512, prefetch_behind, store_512};
+use crate::arch::x86_64::memory::{load_128, load_512, store_512};
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, OPEN};
 
@@ -39,54 +40,53 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
     _mm512_broadcast_i32x4(load_128(&key.round_keys.0[round]))
 }
 
-/// Encrypts or decrypts every whole group, from states after round `DONE`, and hashes its
-/// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
-/// block of lengths is hashed as well.
+/// Encrypts or decrypts every group, from states after round `DONE`, and hashes its ciphertext: at once
+/// when opening, a group late when sealing. Where they are all of the text, the block of lengths is hashed
+/// as well.
 ///
 /// `read_again` has the key loaded anew for each group: kept in four lanes each, its round keys would
 /// take the registers that states and text need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
+pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize, G: Group>(
     key: &Key,
+    groups: Groups<impl Iterator<Item = G>, impl FnMut(G, &Vectors)>,
     text: Text<'i, 'o>,
     mut next_states: impl FnMut() -> Vectors,
 ) -> Text<'i, 'o> {
     let Text { mut hash, lengths, rest } = text;
-    let ask_ahead = rest.len() >= PREFETCH_FROM;
-    let (groups, rest) = rest.into_chunks::<aes::cipher::consts::U512>();
-    let mut groups = groups.into_iter();
+    let Groups { each: mut groups, mut put, ask_ahead } = groups;
     let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = read_again(key);
             if ask_ahead {
-                prefetch_behind(&mut group);
+                group.prefetch_behind();
             }
-            let ciphertext = load_group(group.get_in().as_ref());
+            let ciphertext = load_group(group.input());
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &ciphertext, hash);
+            hash = rounds_with_hash::<DIRECTION, DONE, G>(key, &mut states, &ciphertext, hash);
             xor_text(key, &mut states, &ciphertext);
-            store_group(group.get_out().as_mut(), &states);
+            put(group, &states);
         }
         if lengths_are_next {
             hash = dot(_mm_xor_si128(hash, lengths), load_128(key.powers_from(1)));
         }
-    } else if let Some(mut group) = groups.next() {
+    } else if let Some(group) = groups.next() {
         let mut states = next_states();
         rounds::<DONE>(key, &mut states);
-        xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
-        store_group(group.get_out().as_mut(), &states);
+        xor_text(key, &mut states, &load_group(group.input()));
+        put(group, &states);
         let mut previous = states;
         for mut group in groups {
             let key = read_again(key);
             if ask_ahead {
-                prefetch_behind(&mut group);
+                group.prefetch_behind();
             }
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, &previous, hash);
-            xor_text(key, &mut states, &load_group(group.get_in().as_ref()));
-            store_group(group.get_out().as_mut(), &states);
+            hash = rounds_with_hash::<DIRECTION, DONE, G>(key, &mut states, &previous, hash);
+            xor_text(key, &mut states, &load_group(group.input()));
+            put(group, &states);
             previous = states;
         }
         hash = hash_alone(key, &previous, hash, lengths_are_next.then_some(lengths));
@@ -105,11 +105,11 @@ fn rounds<const DONE: usize>(key: &Key, states: &mut Vectors) {
 
 /// The same, and GHASH of the 32 blocks of `ciphertext` onto `hash` between them.
 ///
-/// `DIRECTION` keeps apart what sealing and opening call: a function with one caller is inlined, and
-/// the states stay in registers.
+/// `DIRECTION` and `G` keep apart what sealing and opening call, and what is written in either way: a
+/// function with one caller is inlined, and the states stay in registers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
+fn rounds_with_hash<const DIRECTION: bool, const DONE: usize, G: Group>(
     key: &Key,
     states: &mut Vectors,
     ciphertext: &Vectors,
@@ -173,7 +173,7 @@ pub(super) fn load_group(text: &[u8; GROUP_LEN]) -> Vectors {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_group(text: &mut [u8; GROUP_LEN], vectors: &Vectors) {
+pub(super) fn store_group(text: &mut [u8; GROUP_LEN], vectors: &Vectors) {
     for (bytes, vector) in text.as_chunks_mut().0.iter_mut().zip(vectors) {
         store_512(bytes, *vector);
     }

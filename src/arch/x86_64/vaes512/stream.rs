@@ -1,0 +1,120 @@
+//! Output that goes past the caches, a line at a time.
+//!
+//! ```text
+//! output   head | line | line | … | line | last        head: 8 to 64 bytes, so that lines are whole lines
+//! vectors  v0   v1   v2   …                            each line: the end of one and the start of the next
+//! ```
+//!
+//! A line that is written whole, and not for the caches, need not be read from memory before: one third
+//! less to move for a text that goes from one place to another. A line that is written in two parts, or by
+//! both kinds of store, costs more than all is worth: so the lines reach over groups.
+
+use core::arch::x86_64::{
+    __m512i, _mm_sfence, _mm512_add_epi64, _mm512_permutex2var_epi64, _mm512_set_epi64,
+    _mm512_set1_epi64, _mm512_setzero_si512,
+};
+use core::slice;
+
+use super::group::{GROUP, GROUP_LEN, Vectors};
+use super::places::Groups;
+use crate::arch::x86_64::memory::{
+    LINE_LEN, Line, PREFETCH_FROM, lines, split_apart, store_partial_512, stream_512,
+};
+use crate::arch::x86_64::text::Text;
+
+/// The output of some groups, of which the first are done.
+pub(super) struct Stream<'o> {
+    /// Which of the 16 words of two vectors in a row make a line.
+    words: __m512i,
+    /// The vector before the next group's.
+    before: __m512i,
+    /// What the first group writes otherwise: its first bytes, and seven lines.
+    first: Option<(&'o mut [u8], &'o mut [Line])>,
+    /// Eight lines for each other group.
+    lines: slice::IterMut<'o, [Line; GROUP]>,
+    /// The last bytes of the last vector.
+    last: &'o mut [u8],
+}
+
+impl<'o> Stream<'o> {
+    /// The whole groups' input, their output, and the text behind them; or the text as it was, if there
+    /// are none, it stays in one place, or it begins within a word of eight bytes.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    #[allow(clippy::type_complexity, reason = "two parts of a text, and the rest")]
+    pub(super) fn of<'i>(
+        mut text: Text<'i, 'o>,
+    ) -> Result<(&'i [[u8; GROUP_LEN]], Self, Text<'i, 'o>), Text<'i, 'o>> {
+        let head_len = LINE_LEN - text.rest.get_out().as_ptr().addr() % LINE_LEN;
+        let whole_len = text.rest.len() / GROUP_LEN * GROUP_LEN;
+        if whole_len == 0 || !head_len.is_multiple_of(8) {
+            return Err(text);
+        }
+        let (input, output, rest) = match split_apart(text.rest, whole_len) {
+            Ok(places) => places,
+            Err(rest) => return Err(Text { rest, ..text }),
+        };
+        let (head, body) = output.split_at_mut(head_len);
+        let (body, last) = body.split_at_mut(whole_len - LINE_LEN);
+        let (of_first, others) = lines(body).split_at_mut(GROUP - 1);
+        let words = i64::try_from(head_len / 8).unwrap_or(0);
+        let words =
+            _mm512_add_epi64(_mm512_set1_epi64(words), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+        let stream = Self {
+            words,
+            before: _mm512_setzero_si512(),
+            first: Some((head, of_first)),
+            lines: others.as_chunks_mut().0.iter_mut(),
+            last,
+        };
+        Ok((input.as_chunks().0, stream, Text { rest, ..text }))
+    }
+
+    /// The groups with such input, each written as the stream's next.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn groups<'i>(
+        &mut self,
+        inputs: &'i [[u8; GROUP_LEN]],
+    ) -> Groups<
+        impl Iterator<Item = &'i [u8; GROUP_LEN]> + use<'i>,
+        impl FnMut(&'i [u8; GROUP_LEN], &Vectors),
+    > {
+        let ask_ahead = inputs.len() * GROUP_LEN >= PREFETCH_FROM;
+        Groups { each: inputs.iter(), put: |_, output: &Vectors| self.put(output), ask_ahead }
+    }
+
+    /// Writes the next group, but for its last bytes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn put(&mut self, group: &Vectors) {
+        if let Some((head, lines)) = self.first.take() {
+            store_partial_512(head, group[0]);
+            for (line, pair) in lines.iter_mut().zip(group.windows(2)) {
+                stream_512(line, self.line(pair[0], pair[1]));
+            }
+        } else if let Some(lines) = self.lines.next() {
+            let mut before = self.before;
+            for (line, vector) in lines.iter_mut().zip(group) {
+                stream_512(line, self.line(before, *vector));
+                before = *vector;
+            }
+        }
+        self.before = group[GROUP - 1];
+    }
+
+    /// Writes the last bytes, and has all that went past the caches done before what comes next.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn finish(self) {
+        store_partial_512(self.last, self.line(self.before, _mm512_setzero_si512()));
+        _mm_sfence();
+    }
+
+    /// The line that begins in `first` and ends in `second`.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn line(&self, first: __m512i, second: __m512i) -> __m512i {
+        _mm512_permutex2var_epi64(first, self.words, second)
+    }
+}
