@@ -126,13 +126,19 @@ impl Backend {
         }
     }
 
-    /// Expands `key` into the form that this tier's kernel wants.
-    pub(crate) fn expand(self, key: &[u8; 32]) -> ExpandedKey {
+    /// Expands `key` into the form that this tier's kernel wants; with a counter cache of its own for texts
+    /// whose nonces have nothing in common, where the tier has a use for one and `first_rounds` says that
+    /// there will be such texts: it takes 4 KiB, and the time to encrypt as many.
+    pub(crate) fn expand(self, key: &[u8; 32], first_rounds: bool) -> ExpandedKey {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Vaes512(token) => ExpandedKey::Vaes512(vaes512::Key::new(token, key)),
+            Kind::Vaes512(token) => {
+                ExpandedKey::Vaes512(vaes512::Key::new(token, key, first_rounds))
+            }
             #[cfg(x86_64_kernels)]
-            Kind::Vaes256(token) => ExpandedKey::Vaes256(vaes256::Key::new(token, key)),
+            Kind::Vaes256(token) => {
+                ExpandedKey::Vaes256(vaes256::Key::new(token, key, first_rounds))
+            }
             #[cfg(x86_64_kernels)]
             Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
             #[cfg(aarch64_kernels)]
@@ -206,9 +212,9 @@ impl ExpandedKey {
     pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         match self {
             #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => Some(key.first_round_mut()),
+            Self::Vaes512(key) => key.first_round_mut(),
             #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => Some(key.first_round_mut()),
+            Self::Vaes256(key) => key.first_round_mut(),
             #[cfg(x86_64_kernels)]
             Self::Aesni(_) => None,
             #[cfg(aarch64_kernels)]

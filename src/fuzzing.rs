@@ -25,14 +25,14 @@ impl Kernel {
     /// Without a cache that texts share. The kernel may make one for each long text.
     #[must_use]
     pub fn new(key: &[u8; 32], backend: Backend) -> Self {
-        Self { key: backend.expand(key), cache: None, streams: false }
+        Self { key: backend.expand(key, true), cache: None, streams: false }
     }
 
     /// With a cache for pre-counter blocks that agree with this one in bytes 0, 5 and 10; `None`
     /// where the tier has no use for one.
     #[must_use]
     pub fn with_cache(key: &[u8; 32], backend: Backend, pre_counter_block: u128) -> Option<Self> {
-        let key = backend.expand(key);
+        let key = backend.expand(key, true);
         let cache = Some(key.counter_cache(pre_counter_block)?);
         Some(Self { key, cache, streams: false })
     }

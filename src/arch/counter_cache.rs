@@ -56,6 +56,13 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
         Self { entries: [[0; BLOCK_LEN]; ENTRIES], nonce_bytes: [nonce_bytes, 0, 0, 0] }
     }
 
+    /// The same on the heap, filled by a kernel.
+    pub(crate) fn filled(pre_counter_block: u128, fill: impl FnOnce(&mut Self)) -> Box<Self> {
+        let mut cache = Box::new(Self::empty(pre_counter_block));
+        fill(&mut cache);
+        cache
+    }
+
     /// Whether the table serves this pre-counter block, and the text behind it starts where the
     /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
     pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
@@ -111,15 +118,6 @@ impl CounterCache<1> {
         let s = sum & 0xff;
         let two_s = ((s << 1) ^ (0x1b & 0_u128.wrapping_sub(s >> 7))) & 0xff;
         sum == s | s << 8 | (two_s ^ s) << 16 | two_s << 24
-    }
-}
-
-impl CounterCache<2> {
-    /// A table for such pre-counter blocks, filled by a kernel.
-    pub(crate) fn filled(pre_counter_block: u128, fill: impl FnOnce(&mut Self)) -> Box<Self> {
-        let mut cache = Box::new(Self::empty(pre_counter_block));
-        fill(&mut cache);
-        cache
     }
 }
 

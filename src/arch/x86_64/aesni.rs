@@ -28,11 +28,12 @@ use core::arch::x86_64::{__m128i, _mm_add_epi32, _mm_set_epi32, _mm_setzero_si12
 
 use zeroize::Zeroize;
 
-use self::cached::{cached_groups, fill};
+use self::cached::cached_groups;
 use self::ghash::{HALF_SUMS, Hash, POWERS, half_sums};
 use self::group::{GROUP_LEN, IN_FLIGHT, each_group};
 use self::tail::Tail;
 use super::aes::RoundKeys;
+use super::counter_cache::fill;
 use super::ghash::{fill_powers, hash_key, number, reverse_bytes, reversed_block};
 use super::memory::{load_128, load_partial_128, store_128};
 use super::text::{Text, tag};
@@ -80,7 +81,7 @@ impl Key {
     /// Fills a cache for pre-counter blocks like the one it was made for.
     pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { fill(self, cache) }
+        unsafe { fill(&self.round_keys, cache) }
     }
 
     /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
@@ -167,7 +168,7 @@ fn long_groups<'i, 'o, const DIRECTION: bool>(
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
-    fill(key, &mut cache);
+    fill(&key.round_keys, &mut cache);
     groups::<DIRECTION>(key, Some(&cache), pre_counter_block, text)
 }
 

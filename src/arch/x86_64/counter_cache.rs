@@ -43,17 +43,24 @@ impl<'k, const ROUNDS: usize> Differences<'k, ROUNDS> {
     }
 }
 
-/// Fills a cache of one round.
+/// Fills a cache from nothing but round keys. (A kernel that has a cache of one round makes that of two
+/// from it in half the time.)
 #[inline]
 #[target_feature(enable = "aes,ssse3")]
-pub(super) fn fill_first_round(round_keys: &RoundKeys, cache: &mut CounterCache<1>) {
-    let base = after_round::<0>(round_keys, 0);
+pub(super) fn fill<const ROUNDS: usize>(round_keys: &RoundKeys, cache: &mut CounterCache<ROUNDS>) {
+    let base = after_round::<0>(round_keys, cache.base_block());
+    let before_last = |mut state| {
+        for round_key in &round_keys.0[1..ROUNDS] {
+            state = _mm_aesenc_si128(state, load_128(round_key));
+        }
+        state
+    };
     // A round ends with the XOR of its key: here that subtracts T[0].
-    let first = _mm_aesenc_si128(base, _mm_setzero_si128());
+    let first = _mm_aesenc_si128(before_last(base), _mm_setzero_si128());
     let mut last_byte = FIRST_COUNTER;
     for entry in cache.entries_mut() {
         let block = _mm_set_epi32(i32::from_le_bytes([0, 0, 0, last_byte]), 0, 0, 0);
-        store_128(entry, _mm_aesenc_si128(_mm_xor_si128(base, block), first));
+        store_128(entry, _mm_aesenc_si128(before_last(_mm_xor_si128(base, block)), first));
         last_byte = last_byte.wrapping_add(1);
     }
 }

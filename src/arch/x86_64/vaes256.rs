@@ -28,12 +28,12 @@ use core::array;
 
 use zeroize::Zeroize;
 
-use self::cached::{cached_groups, fill_second_round, own_cache, shared_cache};
+use self::cached::{cached_groups, own_cache, shared_cache};
 use self::ghash::{PowerPair, Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::tail::Tail;
 use super::aes::RoundKeys;
-use super::counter_cache::fill_first_round;
+use super::counter_cache::fill;
 use super::ghash::{fill_powers, hash_key, number, reversed_block};
 use super::memory::{load_256, load_partial_256};
 use super::text::{Text, tag};
@@ -67,19 +67,21 @@ pub(crate) struct Key {
     powers: [[u8; 16]; POWERS + PADDING],
     /// H^16 and H^14, …, H^4 and H^2: one for each two vectors of a group whose lanes are hashed apart.
     power_pairs: [PowerPair; GROUP / 2],
-    first_round: Box<CounterCache<1>>,
+    /// For texts that share no cache of two rounds.
+    first_round: Option<Box<CounterCache<1>>>,
 }
 
 impl Key {
-    pub(crate) fn new(_: Token, key: &[u8; 32]) -> Self {
+    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
+    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Self {
         // SAFETY: the token says that `Features::support_vaes256` holds.
-        unsafe { expand(key) }
+        unsafe { expand(key, first_rounds) }
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
     pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { fill_second_round(self, cache) }
+        unsafe { fill(&self.round_keys, cache) }
     }
 
     /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
@@ -102,8 +104,8 @@ impl Key {
     }
 
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn first_round_mut(&mut self) -> &mut CounterCache<1> {
-        &mut self.first_round
+    pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+        self.first_round.as_deref_mut()
     }
 
     /// The powers for what starts `blocks_left` blocks before the end.
@@ -129,7 +131,7 @@ impl Drop for Key {
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
-fn expand(key: &[u8; 32]) -> Key {
+fn expand(key: &[u8; 32], first_rounds: bool) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = [[0; 16]; POWERS + PADDING];
@@ -137,8 +139,8 @@ fn expand(key: &[u8; 32]) -> Key {
     let power = |exponent: usize| u128::from_le_bytes(powers[POWERS - exponent]);
     let power_pairs =
         array::from_fn(|pair| PowerPair::of(power(16 - 4 * pair), power(14 - 4 * pair)));
-    let mut first_round = Box::new(CounterCache::empty(0));
-    fill_first_round(&round_keys, &mut first_round);
+    let first_round =
+        first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
     Key { round_keys, powers, power_pairs, first_round }
 }
 
@@ -208,12 +210,16 @@ fn groups<'i, 'o, const DIRECTION: bool>(
         Ok(text)
     } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
         shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
-    } else if !key.first_round.serves(pre_counter_block) {
-        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
-    } else if text.rest.len() >= CACHE_FROM {
-        own_cache::<DIRECTION>(key, pre_counter_block, text)
+    } else if let Some(first_round) =
+        key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))
+    {
+        if text.rest.len() >= CACHE_FROM {
+            own_cache::<DIRECTION>(key, first_round, pre_counter_block, text)
+        } else {
+            cached_groups::<DIRECTION, 1>(key, first_round, pre_counter_block, text)
+        }
     } else {
-        cached_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
     }
 }
 

@@ -30,13 +30,13 @@ use core::arch::x86_64::{
 
 use zeroize::Zeroize;
 
-use self::cached::{fill_second_round, own_cache, placed_groups, shared_cache};
+use self::cached::{own_cache, placed_groups, shared_cache};
 use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
 use self::places::whole_groups;
 use self::tail::Tail;
 use super::aes::RoundKeys;
-use super::counter_cache::fill_first_round;
+use super::counter_cache::fill;
 use super::ghash::{fill_powers, hash_key, number, reversed_block};
 use super::memory::{load_512, load_partial_512};
 use super::text::{Text, tag};
@@ -69,7 +69,8 @@ impl Token {
 pub(crate) struct Key {
     round_keys: RoundKeys,
     powers: Powers,
-    first_round: Box<CounterCache<1>>,
+    /// For texts that share no cache of two rounds.
+    first_round: Option<Box<CounterCache<1>>>,
 }
 
 /// Lead, H^33, H^32, …, H^1, and padding.
@@ -77,15 +78,16 @@ pub(crate) struct Key {
 struct Powers([[u8; 16]; LEAD + POWERS + PADDING]);
 
 impl Key {
-    pub(crate) fn new(_: Token, key: &[u8; 32]) -> Self {
+    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
+    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Self {
         // SAFETY: the token says that `Features::support_vaes512` holds.
-        unsafe { expand(key) }
+        unsafe { expand(key, first_rounds) }
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
     pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { fill_second_round(self, cache) }
+        unsafe { fill(&self.round_keys, cache) }
     }
 
     /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
@@ -108,8 +110,8 @@ impl Key {
     }
 
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn first_round_mut(&mut self) -> &mut CounterCache<1> {
-        &mut self.first_round
+    pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+        self.first_round.as_deref_mut()
     }
 
     /// The powers for what starts `blocks_left` blocks before the end.
@@ -135,13 +137,13 @@ impl Drop for Powers {
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn expand(key: &[u8; 32]) -> Key {
+fn expand(key: &[u8; 32], first_rounds: bool) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
     let mut powers = Powers([[0; 16]; LEAD + POWERS + PADDING]);
     fill_powers(&mut powers.0[LEAD..][..POWERS], h);
-    let mut first_round = Box::new(CounterCache::empty(0));
-    fill_first_round(&round_keys, &mut first_round);
+    let first_round =
+        first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
     Key { round_keys, powers, first_round }
 }
 
@@ -211,12 +213,16 @@ fn groups<'i, 'o, const DIRECTION: bool>(
         Ok(text)
     } else if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
         shared_cache::<DIRECTION>(key, cache, hints.streams, pre_counter_block, text)
-    } else if !key.first_round.serves(pre_counter_block) {
-        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
-    } else if text.rest.len() >= CACHE_FROM {
-        own_cache::<DIRECTION>(key, hints.streams, pre_counter_block, text)
+    } else if let Some(first_round) =
+        key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))
+    {
+        if text.rest.len() >= CACHE_FROM {
+            own_cache::<DIRECTION>(key, first_round, hints.streams, pre_counter_block, text)
+        } else {
+            placed_groups::<DIRECTION, 1>(key, first_round, pre_counter_block, text)
+        }
     } else {
-        placed_groups::<DIRECTION, 1>(key, &key.first_round, pre_counter_block, text)
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
     }
 }
 

@@ -1,15 +1,14 @@
 //! Groups whose first two AES rounds come from a counter cache: see `counter_cache.rs`.
 
-use core::arch::x86_64::{_mm_aesenc_si128, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
+use core::arch::x86_64::{_mm_setzero_si128, _mm_xor_si128};
 
 use super::Key;
 use super::group::{IN_FLIGHT, each_group, load_blocks};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
 use crate::arch::read_again::read_again;
-use crate::arch::x86_64::counter_cache::{Differences, after_round};
+use crate::arch::x86_64::counter_cache::Differences;
 use crate::arch::x86_64::ghash::number;
-use crate::arch::x86_64::memory::{load_128, store_128};
 use crate::arch::x86_64::text::Text;
 
 /// Groups whose first two rounds come from the cache.
@@ -55,20 +54,4 @@ fn sum(cache: &CounterCache<2>) -> u128 {
         }
     }
     number(sums.into_iter().fold(_mm_setzero_si128(), |sum, next| _mm_xor_si128(sum, next)))
-}
-
-/// Fills a cache of two rounds.
-#[target_feature(enable = "aes,ssse3")]
-pub(super) fn fill(key: &Key, cache: &mut CounterCache<2>) {
-    let base = after_round::<0>(&key.round_keys, cache.base_block());
-    let first_key = load_128(&key.round_keys.0[1]);
-    // A round ends with the XOR of its key: here that subtracts T[0].
-    let first = _mm_aesenc_si128(_mm_aesenc_si128(base, first_key), _mm_setzero_si128());
-    let mut last_byte = FIRST_COUNTER;
-    for entry in cache.entries_mut() {
-        let block = _mm_set_epi32(i32::from_le_bytes([0, 0, 0, last_byte]), 0, 0, 0);
-        let state = _mm_aesenc_si128(_mm_xor_si128(base, block), first_key);
-        store_128(entry, _mm_aesenc_si128(state, first));
-        last_byte = last_byte.wrapping_add(1);
-    }
 }

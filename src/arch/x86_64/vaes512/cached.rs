@@ -43,12 +43,13 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
+    first_round: &CounterCache<1>,
     streams: bool,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
-    fill_second_round(key, &mut cache);
+    fill_second_round(key, first_round, &mut cache);
     shared_cache::<DIRECTION>(key, &cache, streams, pre_counter_block, text)
 }
 
@@ -146,12 +147,12 @@ fn sum(cache: &CounterCache<2>) -> u128 {
 
 /// Fills a cache of two rounds from that of one. A flipped bit in that one would be seen in this.
 #[target_feature(enable = "aes,avx512f,avx512bw,avx512vl,vaes")]
-pub(super) fn fill_second_round(key: &Key, cache: &mut CounterCache<2>) {
+fn fill_second_round(key: &Key, first_round: &CounterCache<1>, cache: &mut CounterCache<2>) {
     let base = after_round::<1>(&key.round_keys, cache.base_block());
     // A round ends with the XOR of its key: here that subtracts T[0].
     let first = _mm_aesenc_si128(base, _mm_setzero_si128());
     let (base, first) = (_mm512_broadcast_i32x4(base), _mm512_broadcast_i32x4(first));
-    let after_one = key.first_round.entries().as_flattened().as_chunks().0;
+    let after_one = first_round.entries().as_flattened().as_chunks().0;
     let after_two = cache.entries_mut().as_flattened_mut().as_chunks_mut().0;
     for (after_two, after_one) in after_two.iter_mut().zip(after_one) {
         let state = load_512(after_one);
