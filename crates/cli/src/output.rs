@@ -1,6 +1,7 @@
 //! Where the result goes: a file that appears whole or not at all, or a stream.
 
 mod atomic;
+pub(crate) mod room;
 mod sweep;
 
 use std::ffi::OsStr;

@@ -11,6 +11,7 @@ use strongroom::Error;
 use strongroom::document::{ReadAt, WriteAt};
 
 use crate::failure::Failure;
+use crate::output::room;
 
 /// A file or stream that is read.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,10 @@ impl ReadAt for Source<'_> {
 impl WriteAt for Sink<'_> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset).map_err(tag(Side::Write, self.name))
+    }
+
+    fn set_byte_len(&self, length: u64) -> io::Result<()> {
+        room::take(self.file, length).map_err(tag(Side::Write, self.name))
     }
 }
 
