@@ -15,7 +15,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes256, vaes512};
-use crate::arch::{Fault, Hints, InOutBuf, software};
+use crate::arch::{Fault, Hints, InOutBuf, OPEN, SEAL, software};
 use tier::Tier;
 
 /// One of the implementations of AES-256-GCM that this processor can run.
@@ -223,9 +223,33 @@ impl ExpandedKey {
         }
     }
 
-    /// Encrypts or decrypts `buffer`; returns the tag of its ciphertext. See [`crate::arch`].
+    /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
+    ///
+    /// This and [`ExpandedKey::open`] are compiled here with the kernels, and not anew in each crate that
+    /// calls them: there short texts were sealed at two thirds of the speed.
+    pub(crate) fn seal(
+        &self,
+        hints: Hints<'_>,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; 16], Fault> {
+        self.crypt::<SEAL>(hints, pre_counter_block, associated_data, buffer)
+    }
+
+    /// Decrypts `buffer`; returns the tag that the ciphertext should have. See [`crate::arch`].
+    pub(crate) fn open(
+        &self,
+        hints: Hints<'_>,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; 16], Fault> {
+        self.crypt::<OPEN>(hints, pre_counter_block, associated_data, buffer)
+    }
+
     #[inline]
-    pub(crate) fn crypt<const DIRECTION: bool>(
+    fn crypt<const DIRECTION: bool>(
         &self,
         hints: Hints<'_>,
         pre_counter_block: u128,

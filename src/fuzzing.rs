@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
-use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, OPEN, SEAL};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::document::{DataKey, Layers, PlaintextLen, SealOptions, Sealer};
 use crate::error::Error;
@@ -69,7 +69,7 @@ impl Kernel {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Error> {
         self.key
-            .crypt::<SEAL>(self.hints(), pre_counter_block, associated_data, buffer)
+            .seal(self.hints(), pre_counter_block, associated_data, buffer)
             .map_err(|Fault| Error::Fault)
     }
 
@@ -85,7 +85,7 @@ impl Kernel {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Error> {
         self.key
-            .crypt::<OPEN>(self.hints(), pre_counter_block, associated_data, buffer)
+            .open(self.hints(), pre_counter_block, associated_data, buffer)
             .map_err(|Fault| Error::Fault)
     }
 }

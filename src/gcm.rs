@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::arch::counter_cache::CounterCache;
-use crate::arch::{Fault, Hints, InOutBuf, OPEN, SEAL};
+use crate::arch::{Fault, Hints, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
 
@@ -191,7 +191,7 @@ impl Aes256Gcm {
     ) -> Result<[u8; TAG_LEN], Error> {
         check_lengths(associated_data, buffer.len())?;
         let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
-        let sealed = self.key.crypt::<SEAL>(hints, block, associated_data, buffer.reborrow());
+        let sealed = self.key.seal(hints, block, associated_data, buffer.reborrow());
         sealed.map_err(|Fault| {
             buffer.get_out().zeroize();
             Error::Fault
@@ -208,7 +208,7 @@ impl Aes256Gcm {
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
         let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
-        let computed = self.key.crypt::<OPEN>(hints, block, associated_data, buffer.reborrow());
+        let computed = self.key.open(hints, block, associated_data, buffer.reborrow());
         let error = match computed {
             Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),
             Ok(_) => Error::Authentication,

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use super::tier::Tier;
 use super::{Backend, ExpandedKey};
-use crate::arch::{Hints, InOutBuf, OPEN, SEAL};
+use crate::arch::{Hints, InOutBuf};
 
 const UNTESTED: u8 = 0;
 const PASSED: u8 = 1;
@@ -51,10 +51,10 @@ fn answers_rightly(key: &ExpandedKey) -> bool {
     [Hints::default(), cached, Hints { streams: true, ..cached }].into_iter().all(|hints| {
         let mut sealed = Aligned([0; TEXT_LEN]);
         let Ok(buffer) = InOutBuf::new(&text, &mut sealed.0) else { return false };
-        let sealed_tag = key.crypt::<SEAL>(hints, pre_counter_block, &associated_data, buffer);
+        let sealed_tag = key.seal(hints, pre_counter_block, &associated_data, buffer);
         let mut opened = Aligned([0; TEXT_LEN]);
         let Ok(buffer) = InOutBuf::new(&sealed.0, &mut opened.0) else { return false };
-        let opened_tag = key.crypt::<OPEN>(hints, pre_counter_block, &associated_data, buffer);
+        let opened_tag = key.open(hints, pre_counter_block, &associated_data, buffer);
         let right = |tag| matches!(tag, Ok(TAG));
         right(sealed_tag) && right(opened_tag) && opened.0 == text
     })

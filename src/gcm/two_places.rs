@@ -18,7 +18,7 @@ use zeroize::Zeroize;
 
 use super::window::Verified;
 use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, check_lengths, pre_counter_block, tags_are_equal};
-use crate::arch::{BLOCK_LEN, Fault, OPEN, length_block};
+use crate::arch::{BLOCK_LEN, Fault, length_block};
 use crate::error::Error;
 
 /// Length of the second place.
@@ -67,7 +67,7 @@ impl Aes256Gcm {
 
         let buffer = super::pair(first, whole)?;
         let hints = self.hints(whole_len);
-        let kernel_tag = self.key.crypt::<OPEN>(hints, pre_counter_block, &[], buffer);
+        let kernel_tag = self.key.open(hints, pre_counter_block, &[], buffer);
         let mut kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
 
         let (block, partial) = behind.split_first_chunk().ok_or(Error::Fault)?;

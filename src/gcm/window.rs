@@ -12,7 +12,7 @@
 use zeroize::Zeroize;
 
 use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, pre_counter_block, tags_are_equal};
-use crate::arch::{BLOCK_LEN, Fault, OPEN, length_block};
+use crate::arch::{BLOCK_LEN, Fault, length_block};
 use crate::error::Error;
 
 /// A text whose tag holds, any part of which may be decrypted.
@@ -87,7 +87,7 @@ impl<'k> Verified<'k> {
         let first = add_to_counter(self.pre_counter_block, block);
         let hints = self.gcm.hints(text.len());
         // The kernel's hash of the part is of no use, and costs little where parts are short.
-        let decrypted = self.gcm.key.crypt::<OPEN>(hints, first, &[], (&mut *text).into());
+        let decrypted = self.gcm.key.open(hints, first, &[], (&mut *text).into());
         decrypted.map(|_| ()).map_err(|Fault| {
             text.zeroize();
             Error::Fault

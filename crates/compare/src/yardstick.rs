@@ -8,6 +8,9 @@
 //! repeat: for each of ROUNDS: for each of 12 accumulators: accumulator = round(accumulator, key)
 //! ```
 //!
+//! Where AES is not the only thing that the ports are short of, their limit is that of a tier's whole
+//! [mix](Mix) of vector instructions.
+//!
 //! Twelve accumulators cover the instruction's latency on every processor so far (at most 5 cycles at
 //! one a cycle, 4 at two). The only `unsafe` code of this crate: calls of functions that are compiled
 //! for instructions which [`Yardstick::available`] and [`xor_sweep`] have found.
@@ -116,6 +119,47 @@ impl Yardstick {
     }
 }
 
+/// As many vector instructions of each kind as the `vaes256` tier's loop over a cached counter has for
+/// eight vectors, and nothing that one of them waits for but AES for AES:
+///
+/// ```text
+/// 96 AES rounds, 26 products, 18 shuffles, 48 XORs
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mix(());
+
+impl Mix {
+    /// Bytes that one call of [`Mix::time`] stands for.
+    pub(crate) const BYTES_PER_CALL: u64 = 256;
+    /// How a report calls it.
+    pub(crate) const NAME: &str = "188 instructions, ymm";
+
+    /// If this processor has the instructions.
+    pub(crate) fn available() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("vaes")
+            && is_x86_feature_detected!("vpclmulqdq")
+        {
+            return Some(Self(()));
+        }
+        None
+    }
+
+    /// Times so many passes.
+    pub(crate) fn time(self, calls: u64) -> Duration {
+        // SAFETY: `available` is the only place where a `Mix` is made, and it has detected `avx2`, `vaes`
+        // and `vpclmulqdq`.
+        #[cfg(target_arch = "x86_64")]
+        return unsafe { x86_64::mix(calls) };
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            let _ = calls;
+            Duration::ZERO
+        }
+    }
+}
+
 /// XORs all of `bytes` with a constant, in place, in the widest vectors there are: the least that any
 /// encryption in place can do to memory.
 pub(crate) fn xor_sweep(bytes: &mut [u8]) {
@@ -174,6 +218,7 @@ const KEY: i64 = 0x0123_4567_89ab_cdef;
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
+    use std::arch::asm;
     use std::arch::x86_64::{
         _mm_aesenc_si128, _mm_set1_epi64x, _mm256_aesenc_epi128, _mm256_set1_epi64x,
         _mm512_aesenc_epi128, _mm512_set1_epi64,
@@ -187,6 +232,56 @@ mod x86_64 {
     rounds!(zmm, "avx512f,vaes", _mm512_set1_epi64(KEY), _mm512_aesenc_epi128);
     rounds!(ymm, "avx2,vaes", _mm256_set1_epi64x(KEY), _mm256_aesenc_epi128);
     rounds!(xmm, "avx,aes", _mm_set1_epi64x(KEY), _mm_aesenc_si128);
+
+    /// In assembly: a compiler computes once what never changes.
+    #[target_feature(enable = "avx2,vaes,vpclmulqdq")]
+    pub(super) fn mix(calls: u64) -> Duration {
+        if calls == 0 {
+            return Duration::ZERO;
+        }
+        let start = ThreadClock::start();
+        // SAFETY: it touches the registers that it names, flags, and no memory.
+        unsafe {
+            asm!(
+                "vpxor ymm14, ymm14, ymm14",
+                "vpcmpeqd ymm15, ymm15, ymm15",
+                ".p2align 6",
+                "2:",
+                ".rept 12",
+                "vaesenc ymm0, ymm0, ymm15",
+                "vaesenc ymm1, ymm1, ymm15",
+                "vpclmulqdq ymm8, ymm14, ymm15, 0",
+                "vpxor ymm10, ymm14, ymm15",
+                "vaesenc ymm2, ymm2, ymm15",
+                "vaesenc ymm3, ymm3, ymm15",
+                "vpxor ymm11, ymm14, ymm15",
+                "vpshufb ymm12, ymm14, ymm15",
+                "vaesenc ymm4, ymm4, ymm15",
+                "vaesenc ymm5, ymm5, ymm15",
+                "vpclmulqdq ymm9, ymm14, ymm15, 0",
+                "vpxor ymm10, ymm14, ymm15",
+                "vaesenc ymm6, ymm6, ymm15",
+                "vaesenc ymm7, ymm7, ymm15",
+                "vpxor ymm11, ymm14, ymm15",
+                ".endr",
+                ".rept 2",
+                "vpclmulqdq ymm8, ymm14, ymm15, 0",
+                "vpshufb ymm12, ymm14, ymm15",
+                "vpshufb ymm13, ymm14, ymm15",
+                "vpshufb ymm12, ymm14, ymm15",
+                ".endr",
+                "dec {calls}",
+                "jnz 2b",
+                calls = inout(reg) calls => _,
+                out("ymm0") _, out("ymm1") _, out("ymm2") _, out("ymm3") _,
+                out("ymm4") _, out("ymm5") _, out("ymm6") _, out("ymm7") _,
+                out("ymm8") _, out("ymm9") _, out("ymm10") _, out("ymm11") _,
+                out("ymm12") _, out("ymm13") _, out("ymm14") _, out("ymm15") _,
+                options(nomem, nostack)
+            );
+        }
+        start.elapsed()
+    }
 
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn xor_avx512(bytes: &mut [u8]) {
@@ -245,5 +340,8 @@ mod tests {
             }
         }
         assert_eq!(Yardstick::of_tier("software"), None);
+        if let Some(mix) = Mix::available() {
+            assert!(mix.time(1000) > Duration::ZERO);
+        }
     }
 }

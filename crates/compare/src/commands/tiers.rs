@@ -15,11 +15,16 @@ use crate::report::chart::{Chart, Kind, Panel, Shape};
 use crate::report::{Case, Report, Unit};
 use crate::rounds::{Contender, Speeds, measure};
 use crate::size;
-use crate::yardstick::Yardstick;
+use crate::yardstick::{Mix, Yardstick};
 
 const MASKED: &str = "openssl without VAES";
-const COLUMNS: [&str; 4] =
-    ["of 14 rounds", "of 12 rounds", "to openssl without VAES", "to aes-gcm"];
+const COLUMNS: [&str; 5] = [
+    "of 14 rounds",
+    "of 12 rounds",
+    "of its instructions",
+    "to openssl without VAES",
+    "to aes-gcm",
+];
 
 /// Measures and reports.
 ///
@@ -71,7 +76,7 @@ pub(super) fn run(args: &TiersArgs) -> Result<()> {
 fn kind(name: &str) -> Kind {
     if name.starts_with("strongroom") {
         Kind::Ours
-    } else if name.contains("rounds") {
+    } else if name.contains("rounds") || name == Mix::NAME {
         Kind::Yardstick
     } else {
         Kind::Peer
@@ -102,6 +107,10 @@ fn one_length(
     }));
     let yardsticks = tiers.iter().filter_map(|tier| Yardstick::of_tier(tier.name()));
     contenders.extend(yardsticks.flat_map(bounds));
+    contenders.extend(Mix::available().map(|mix| {
+        let time = move |_: &mut Messages, calls| Ok(mix.time(calls));
+        Contender::new(Mix::NAME, Mix::BYTES_PER_CALL, time)
+    }));
     measure(&mut contenders, &mut messages, args.common.rounds)
 }
 
@@ -116,9 +125,10 @@ fn case(tiers: &[Backend], operation: Operation, length: usize, speeds: &[Speeds
         match (column, tier) {
             (0, _) => bound(14),
             (1, _) => bound(12),
-            (2, "aesni") => position(MASKED),
+            (2, "vaes256") => position(Mix::NAME),
+            (3, "aesni") => position(MASKED),
             // RustCrypto stands after the tiers and OpenSSL.
-            (3, "software") => Some(tiers.len() + 1),
+            (4, "software") => Some(tiers.len() + 1),
             _ => None,
         }
     })
