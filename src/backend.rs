@@ -129,6 +129,10 @@ impl Backend {
     /// Expands `key` into the form that this tier's kernel wants; with a counter cache of its own for texts
     /// whose nonces have nothing in common, where the tier has a use for one and `first_rounds` says that
     /// there will be such texts: it takes 4 KiB, and the time to encrypt as many.
+    #[cfg_attr(
+        not(x86_64_kernels),
+        allow(unused_variables, reason = "no tier here has a cache of first rounds")
+    )]
     pub(crate) fn expand(self, key: &[u8; 32], first_rounds: bool) -> ExpandedKey {
         match self.0 {
             #[cfg(x86_64_kernels)]

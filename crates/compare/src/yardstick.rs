@@ -148,6 +148,7 @@ impl Mix {
 
     /// Times so many passes.
     pub(crate) fn time(self, calls: u64) -> Duration {
+        let Self(()) = self;
         // SAFETY: `available` is the only place where a `Mix` is made, and it has detected `avx2`, `vaes`
         // and `vpclmulqdq`.
         #[cfg(target_arch = "x86_64")]
