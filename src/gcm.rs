@@ -58,8 +58,6 @@ pub struct Aes256Gcm {
     key: ExpandedKey,
     /// For nonces that agree in three bytes, where it was asked for.
     cache: Option<Box<CounterCache<2>>>,
-    /// Whether each text is part of a longer one.
-    streams: bool,
 }
 
 /// Length in bytes of a text from which on its output goes past the processor's caches, if it goes to
@@ -76,7 +74,7 @@ impl Aes256Gcm {
     /// Expands `key` for `backend`.
     #[must_use]
     pub fn with_backend(key: &[u8; KEY_LEN], backend: Backend) -> Self {
-        Self { key: backend.expand(key, true), cache: None, streams: false }
+        Self { key: backend.expand(key, true), cache: None }
     }
 
     /// The same, prepared for many messages whose nonces agree with `nonce` in bytes 0, 5 and 10: they
@@ -88,18 +86,7 @@ impl Aes256Gcm {
     ) -> Self {
         let key = backend.expand(key, false);
         let cache = key.counter_cache(pre_counter_block(nonce));
-        Self { key, cache, streams: false }
-    }
-
-    /// The same, for texts that are parts of one of that length in bytes.
-    pub(crate) fn for_parts_of(self, length: u64) -> Self {
-        Self { streams: length >= STREAM_FROM, ..self }
-    }
-
-    #[inline]
-    fn hints(&self, length: usize) -> Hints<'_> {
-        let streams = self.streams || length as u64 >= STREAM_FROM;
-        Hints { cache: self.cache.as_deref(), streams }
+        Self { key, cache }
     }
 
     /// Encrypts `text` in place and returns the tag over it and `associated_data`.
@@ -119,7 +106,7 @@ impl Aes256Gcm {
         associated_data: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Error> {
-        self.seal(nonce, associated_data, text.into())
+        self.seal(nonce, associated_data, text.into(), 0)
     }
 
     /// Encrypts `plaintext` into `ciphertext`, a buffer of the same length, and returns the tag.
@@ -141,7 +128,8 @@ impl Aes256Gcm {
         plaintext: &[u8],
         ciphertext: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Error> {
-        self.seal(nonce, associated_data, pair(plaintext, ciphertext)?)
+        let whole_len = plaintext.len() as u64;
+        self.seal(nonce, associated_data, pair(plaintext, ciphertext)?, whole_len)
     }
 
     /// Decrypts `text` in place if `tag` holds for it and `associated_data`.
@@ -159,7 +147,7 @@ impl Aes256Gcm {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        self.open(nonce, associated_data, text.into(), tag)
+        self.open(nonce, associated_data, text.into(), tag, 0)
     }
 
     /// Decrypts `ciphertext` into `plaintext`, a buffer of the same length, if `tag` holds.
@@ -179,7 +167,37 @@ impl Aes256Gcm {
         plaintext: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        self.open(nonce, associated_data, pair(ciphertext, plaintext)?, tag)
+        let whole_len = plaintext.len() as u64;
+        self.open(nonce, associated_data, pair(ciphertext, plaintext)?, tag, whole_len)
+    }
+
+    /// [`Aes256Gcm::seal_into`] without associated data, for a part of a text whose output has `whole_len`
+    /// bytes and is not read before all of it is written.
+    pub(crate) fn seal_part_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        plaintext: &[u8],
+        ciphertext: &mut [u8],
+        whole_len: u64,
+    ) -> Result<[u8; TAG_LEN], Error> {
+        self.seal(nonce, &[], pair(plaintext, ciphertext)?, whole_len)
+    }
+
+    /// [`Aes256Gcm::open_into`] for such a part.
+    pub(crate) fn open_part_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        ciphertext: &[u8],
+        plaintext: &mut [u8],
+        tag: &[u8; TAG_LEN],
+        whole_len: u64,
+    ) -> Result<(), Error> {
+        self.open(nonce, &[], pair(ciphertext, plaintext)?, tag, whole_len)
+    }
+
+    #[inline]
+    fn hints(&self, whole_len: u64) -> Hints<'_> {
+        Hints { cache: self.cache.as_deref(), streams: whole_len >= STREAM_FROM }
     }
 
     #[inline]
@@ -188,9 +206,10 @@ impl Aes256Gcm {
         nonce: &[u8; NONCE_LEN],
         associated_data: &[u8],
         mut buffer: InOutBuf<'_, '_, u8>,
+        whole_len: u64,
     ) -> Result<[u8; TAG_LEN], Error> {
         check_lengths(associated_data, buffer.len())?;
-        let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
+        let (hints, block) = (self.hints(whole_len), pre_counter_block(nonce));
         let sealed = self.key.seal(hints, block, associated_data, buffer.reborrow());
         sealed.map_err(|Fault| {
             buffer.get_out().zeroize();
@@ -205,9 +224,10 @@ impl Aes256Gcm {
         associated_data: &[u8],
         mut buffer: InOutBuf<'_, '_, u8>,
         tag: &[u8; TAG_LEN],
+        whole_len: u64,
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let (hints, block) = (self.hints(buffer.len()), pre_counter_block(nonce));
+        let (hints, block) = (self.hints(whole_len), pre_counter_block(nonce));
         let computed = self.key.open(hints, block, associated_data, buffer.reborrow());
         let error = match computed {
             Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),

@@ -12,7 +12,6 @@
 //!
 //! Both layers are done chunk by chunk: the second finds the chunk in the cache.
 
-use super::PlaintextLen;
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
@@ -27,24 +26,13 @@ pub(crate) struct ChunkCipher {
 }
 
 impl ChunkCipher {
-    /// For the chunk keys of all layers, the inner one first, and a text of that length where it is known.
-    pub(crate) fn new(
-        chunk_keys: &[Secret<32>],
-        plaintext_len: PlaintextLen,
-        backend: Backend,
-    ) -> Result<Self, Error> {
+    /// For the chunk keys of all layers, the inner one first.
+    pub(crate) fn new(chunk_keys: &[Secret<32>], backend: Backend) -> Result<Self, Error> {
         let cipher = |key: &Secret<32>| {
             Aes256Gcm::with_counter_cache(key.expose(), backend, &nonce(0, false))
         };
         match chunk_keys {
-            // Of two layers the second finds in the cache what the first has written.
-            [inner] => {
-                let inner = match plaintext_len {
-                    PlaintextLen::Known(bytes) => cipher(inner).for_parts_of(bytes),
-                    PlaintextLen::Stream => cipher(inner),
-                };
-                Ok(Self { inner, outer: None })
-            }
+            [inner] => Ok(Self { inner: cipher(inner), outer: None }),
             [inner, outer] => Ok(Self { inner: cipher(inner), outer: Some(cipher(outer)) }),
             _ => Err(Error::Argument { what: "layers", reason: "there are one or two" }),
         }
@@ -74,22 +62,25 @@ impl ChunkCipher {
         seal_in_place(outer, &nonce, record)
     }
 
-    /// Seals `text` into `record`, which is longer by the overhead.
+    /// Seals `text` into `record`, which is longer by the overhead, and one of those of a text of
+    /// `whole_len` bytes.
     #[allow(clippy::needless_pass_by_value, reason = "sealing consumes the chunk")]
     pub(crate) fn seal_into(
         &self,
         chunk: Chunk,
         text: &[u8],
         record: &mut [u8],
+        whole_len: u64,
     ) -> Result<(), Error> {
         let nonce = nonce(chunk.index(), chunk.is_last());
         let Some(outer) = &self.outer else {
-            return seal_into(&self.inner, &nonce, text, record);
+            return seal_into(&self.inner, &nonce, text, record, whole_len);
         };
         let Some((inner, _)) = record.split_last_chunk_mut::<TAG_LEN>() else {
             return Err(record_too_short());
         };
-        seal_into(&self.inner, &nonce, text, inner)?;
+        // The outer layer is to find it in the cache.
+        seal_into(&self.inner, &nonce, text, inner, 0)?;
         seal_in_place(outer, &nonce, record)
     }
 
@@ -137,22 +128,23 @@ impl ChunkCipher {
             });
         }
         let mut text = Buffer::zeroed(span.plaintext_len);
-        self.open_into(span, record, &mut text)?;
+        self.open_into(span, record, &mut text, 0)?;
         parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
 
-    /// Opens a record into `text`, which is shorter by the overhead; zeros where a tag does not
-    /// hold. Of two layers the inner record is opened where it is: only its tag is elsewhere.
+    /// Opens a record into `text`, which is shorter by the overhead, and part of a text of `whole_len`
+    /// bytes; zeros where a tag does not hold. Of two layers the inner record is opened where it is: only its tag is elsewhere.
     pub(crate) fn open_into(
         &self,
         span: ChunkSpan,
         record: &[u8],
         text: &mut [u8],
+        whole_len: u64,
     ) -> Result<(), Error> {
         let nonce = nonce(span.index, span.last);
         let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
         let Some(outer) = &self.outer else {
-            return self.inner.open_into(&nonce, &[], body, text, tag);
+            return self.inner.open_part_into(&nonce, body, text, tag, whole_len);
         };
         let mut inner_tag = [0; TAG_LEN];
         outer.open_into_two(&nonce, body, text, &mut inner_tag, tag)?;
@@ -171,9 +163,10 @@ fn seal_into(
     nonce: &[u8; 12],
     text: &[u8],
     sealed: &mut [u8],
+    whole_len: u64,
 ) -> Result<(), Error> {
     let (body, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
-    *tag = key.seal_into(nonce, &[], text, body)?;
+    *tag = key.seal_part_into(nonce, text, body, whole_len)?;
     Ok(())
 }
 

@@ -103,7 +103,7 @@ impl Opener {
             placement: Placement::Attached(header.len()),
             chunk_len: header.chunk_len(),
             plaintext_len: header.plaintext_len(),
-            cipher: ChunkCipher::new(&keys.chunk_keys, header.plaintext_len(), options.backend)?,
+            cipher: ChunkCipher::new(&keys.chunk_keys, options.backend)?,
         })
     }
 
@@ -224,12 +224,13 @@ impl Opener {
             (span, record, text)
         });
         // Nothing is buffered: the memory is the caller's.
-        let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
+        let whole_len = plan.plaintext_len();
+        let workers = workers(whole_len, plan.chunks(), 0, usize::MAX);
         let opened = for_each(
             workers,
             jobs,
             || (),
-            |(), (span, record, text)| self.cipher.open_into(span, record, text),
+            |(), (span, record, text)| self.cipher.open_into(span, record, text, whole_len),
         );
         if opened.is_err() {
             plaintext.zeroize();

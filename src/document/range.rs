@@ -60,13 +60,14 @@ impl Opener {
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let workers = workers(sealed.len() as u64, chunks, 0, usize::MAX);
+        let whole_len = length as u64;
         let opened = for_each(
             workers,
             jobs,
             || (),
             |(), (span, record, from, part)| {
                 if part.len() == span.plaintext_len {
-                    self.cipher.open_into(span, record, part)
+                    self.cipher.open_into(span, record, part, whole_len)
                 } else {
                     self.cipher.open_parts(span, record, [(from, part)])
                 }

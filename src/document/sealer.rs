@@ -136,7 +136,7 @@ impl Sealer {
             header,
             chunk_len: options.chunk_len,
             plaintext_len,
-            cipher: ChunkCipher::new(&keys.chunk_keys, plaintext_len, options.backend)?,
+            cipher: ChunkCipher::new(&keys.chunk_keys, options.backend)?,
         })
     }
 
@@ -202,12 +202,13 @@ impl Sealer {
             (counter.take(span.last), text, record)
         });
         // Nothing is buffered: the memory is the caller's.
-        let workers = workers(plan.plaintext_len(), plan.chunks(), 0, usize::MAX);
+        let whole_len = plan.plaintext_len();
+        let workers = workers(whole_len, plan.chunks(), 0, usize::MAX);
         for_each(
             workers,
             jobs,
             || (),
-            |(), (chunk, text, record)| cipher.seal_into(chunk?, text, record),
+            |(), (chunk, text, record)| cipher.seal_into(chunk?, text, record, whole_len),
         )
     }
 

@@ -66,8 +66,8 @@ impl Aes256Gcm {
         let verified = Verified::unless_refused(self, pre_counter_block);
 
         let buffer = super::pair(first, whole)?;
-        let hints = self.hints(whole_len);
-        let kernel_tag = self.key.open(hints, pre_counter_block, &[], buffer);
+        // What is opened here is opened once more, and must be in the cache then.
+        let kernel_tag = self.key.open(self.hints(0), pre_counter_block, &[], buffer);
         let mut kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
 
         let (block, partial) = behind.split_first_chunk().ok_or(Error::Fault)?;

@@ -79,6 +79,7 @@ impl WriteAt for Sink<'_> {
         self.file.write_all_at(bytes, offset).map_err(tag(Side::Write, self.name))
     }
 
+    /// For a new file, which holds nothing that would have to go.
     fn set_byte_len(&self, length: u64) -> io::Result<()> {
         room::take(self.file, length).map_err(tag(Side::Write, self.name))
     }

@@ -13,7 +13,8 @@
 //!
 //! Twelve accumulators cover the instruction's latency on every processor so far (at most 5 cycles at
 //! one a cycle, 4 at two). The only `unsafe` code of this crate: calls of functions that are compiled
-//! for instructions which [`Yardstick::available`] and [`xor_sweep`] have found.
+//! for instructions which [`Yardstick::available`], [`Mix::available`] and [`xor_sweep`] have found, and the
+//! mix, in assembly.
 
 #![cfg_attr(
     any(target_arch = "x86_64", target_arch = "aarch64"),

@@ -22,22 +22,21 @@ pub(super) fn after_round<const ROUNDS: usize>(round_keys: &RoundKeys, block: u1
 }
 
 /// The differences `D` of one run of 256 counters after the other.
-pub(super) struct Differences<'k, const ROUNDS: usize> {
-    round_keys: &'k RoundKeys,
+pub(super) struct Differences<const ROUNDS: usize> {
     /// The counter block with its last byte zero.
     block: u128,
 }
 
-impl<'k, const ROUNDS: usize> Differences<'k, ROUNDS> {
+impl<const ROUNDS: usize> Differences<ROUNDS> {
     /// From the run with this block on.
-    pub(super) fn new(round_keys: &'k RoundKeys, pre_counter_block: u128) -> Self {
-        Self { round_keys, block: pre_counter_block & !0xff }
+    pub(super) fn new(pre_counter_block: u128) -> Self {
+        Self { block: pre_counter_block & !0xff }
     }
 
     #[inline]
     #[target_feature(enable = "aes,ssse3")]
-    pub(super) fn next(&mut self) -> __m128i {
-        let difference = after_round::<ROUNDS>(self.round_keys, self.block);
+    pub(super) fn next(&mut self, round_keys: &RoundKeys) -> __m128i {
+        let difference = after_round::<ROUNDS>(round_keys, self.block);
         self.block = add_to_counter(self.block, 256);
         difference
     }

@@ -1,8 +1,8 @@
-//! Loads and stores: the only pointers of the x86_64 tiers.
+//! Loads and stores: the pointers of the x86_64 tiers, beside that of `read_again`.
 
 use core::arch::x86_64::{
     __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,
-    _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
+    _mm_sfence, _mm_storeu_si128, _mm256_loadu_si256, _mm256_storeu_si256, _mm512_loadu_si512,
     _mm512_mask_storeu_epi8, _mm512_maskz_loadu_epi8, _mm512_storeu_si512, _mm512_stream_si512,
 };
 use core::slice;
@@ -171,12 +171,24 @@ pub(super) fn lines(bytes: &mut [u8]) -> &mut [Line] {
     lines
 }
 
-/// Writes a line past the caches. Behind the last such line of a text belongs `_mm_sfence`.
+/// Writes a line past the caches. Behind the last one of a text belongs [`end_of_stream`].
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn stream_512(line: &mut Line, vector: __m512i) {
+    if cfg!(miri) {
+        return store_512(&mut line.0, vector); // an interpreter has no caches
+    }
     // SAFETY: the reference is valid for writes of 64 bytes, and aligned to as many.
     unsafe { _mm512_stream_si512(line.0.as_mut_ptr().cast(), vector) }
+}
+
+/// Has every line that went past the caches written before whatever comes next.
+#[inline]
+#[target_feature(enable = "sse")]
+pub(super) fn end_of_stream() {
+    if !cfg!(miri) {
+        _mm_sfence();
+    }
 }
 
 /// Input and output of a text's first `length` bytes, if it goes from one place to another, and the rest;

@@ -13,7 +13,7 @@
 //!
 //! NIST SP 800-38D, algorithms 4 and 5; `counter_cache.rs` for the cache.
 //!
-//! Constant-time: branches, indexes and masks depend on lengths and counters alone.
+//! Constant-time: branches, indexes and masks depend on lengths, counters and addresses of texts alone.
 
 mod cached;
 mod ghash;

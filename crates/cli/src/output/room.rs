@@ -3,29 +3,45 @@
 use std::fs::File;
 use std::io;
 
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
-
 /// Gives an empty file its length, and takes the room for it: a full device is told of before the work and
-/// not in its midst, and the system need not look for room at each write (a tenth of the time it takes to
-/// write 1 GiB to ext4).
+/// not in its midst, and the system need not look for room at each write (7 % of the processor time of
+/// sealing 1 GiB on ext4).
 ///
 /// Where the file system cannot, the file grows as it is written.
 ///
 /// # Errors
 ///
-/// The system's: no room, a limit on the length.
+/// No room, or a length that the system or the user's quota does not allow: what writing would end with.
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+))]
 pub(crate) fn take(file: &File, length: u64) -> io::Result<()> {
-    if length == 0 {
-        return Ok(());
-    }
+    use rustix::fs::FallocateFlags;
+    use rustix::io::Errno;
+
     loop {
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
             Err(Errno::INTR) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => return Ok(()),
-            taken => return Ok(taken?),
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => return Err(error.into()),
+            // It cannot, or not for this file, or no bytes were asked for.
+            Ok(()) | Err(_) => return Ok(()),
         }
     }
+}
+
+/// On other systems the file grows as it is written.
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_vendor = "apple"
+)))]
+#[allow(clippy::unnecessary_wraps, reason = "as on the systems that can")]
+pub(crate) fn take(_: &File, _: u64) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]
@@ -34,6 +50,7 @@ mod tests {
 
     use super::*;
 
+    /// Where the file system can; else both stay as they were.
     #[test]
     fn a_file_has_its_length_and_its_room_before_it_is_written() {
         let file = tempfile::tempfile().unwrap();
@@ -41,17 +58,10 @@ mod tests {
         assert_eq!(file.metadata().unwrap().len(), 0);
         take(&file, 1 << 20).unwrap();
         let metadata = file.metadata().unwrap();
-        // A file system that cannot leaves both as they were.
-        assert!(
-            [(0, 0), (1 << 20, 1 << 11)].iter().any(|(length, blocks)| {
-                metadata.len() == *length && metadata.blocks() >= *blocks
-            })
-        );
-    }
-
-    #[test]
-    fn what_has_no_room_to_take_is_refused() {
-        let file = tempfile::tempfile().unwrap();
-        assert!(take(&file, u64::MAX >> 1).is_err() || file.metadata().unwrap().len() == 0);
+        println!("{} bytes, {} blocks", metadata.len(), metadata.blocks());
+        match metadata.len() {
+            0 => assert_eq!(metadata.blocks(), 0),
+            length => assert!(length == 1 << 20 && metadata.blocks() >= 1 << 11),
+        }
     }
 }

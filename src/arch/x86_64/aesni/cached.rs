@@ -20,15 +20,15 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
-    let mut differences = Differences::<2>::new(&key.round_keys, pre_counter_block);
-    let mut difference = differences.next();
+    let mut differences = Differences::<2>::new(pre_counter_block);
+    let mut difference = differences.next(&key.round_keys);
     let mut done = 0;
     let states = || {
         let mut states = load_blocks(cache.group(done));
         let current = difference;
         done += IN_FLIGHT;
         if done % ENTRIES == 0 {
-            difference = differences.next();
+            difference = differences.next(&key.round_keys);
         }
         for (number, state) in states.iter_mut().enumerate() {
             // The last two counters of a run's last eight end in 0 and 1.

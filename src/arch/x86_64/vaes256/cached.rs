@@ -53,8 +53,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
-    let mut differences = Differences::<ROUNDS>::new(&key.round_keys, pre_counter_block);
-    let mut difference = _mm256_broadcastsi128_si256(differences.next());
+    let mut differences = Differences::<ROUNDS>::new(pre_counter_block);
+    let mut difference = _mm256_broadcastsi128_si256(differences.next(&key.round_keys));
     let mut done = 0;
     let mut used = _mm256_setzero_si256();
     let mut sound = true;
@@ -67,7 +67,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
         let mut last = difference;
         done += GROUP_BLOCKS;
         if done % ENTRIES == 0 {
-            difference = _mm256_broadcastsi128_si256(differences.next());
+            difference = _mm256_broadcastsi128_si256(differences.next(&key.round_keys));
             // The last vector's two counters end in 0 and 1.
             last = difference;
             if ROUNDS == 1 {

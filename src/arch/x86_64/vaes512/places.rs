@@ -18,6 +18,9 @@ pub(super) struct Groups<I, P> {
 
 /// One of them, whose input is read once.
 pub(super) trait Group {
+    /// Whether the output goes past the caches.
+    const STREAMED: bool;
+
     fn input(&self) -> &[u8; GROUP_LEN];
 
     /// Asks for the memory of what comes later.
@@ -28,6 +31,8 @@ pub(super) trait Group {
 type Placed<'i, 'o> = InOut<'i, 'o, Array<u8, U512>>;
 
 impl Group for Placed<'_, '_> {
+    const STREAMED: bool = false;
+
     #[inline]
     fn input(&self) -> &[u8; GROUP_LEN] {
         self.get_in().as_ref()
@@ -41,6 +46,8 @@ impl Group for Placed<'_, '_> {
 
 /// A group whose output goes past the caches.
 impl Group for &[u8; GROUP_LEN] {
+    const STREAMED: bool = true;
+
     #[inline]
     fn input(&self) -> &[u8; GROUP_LEN] {
         self

@@ -10,15 +10,15 @@
 //! both kinds of store, costs more than all is worth: so the lines reach over groups.
 
 use core::arch::x86_64::{
-    __m512i, _mm_sfence, _mm512_add_epi64, _mm512_permutex2var_epi64, _mm512_set_epi64,
-    _mm512_set1_epi64, _mm512_setzero_si512,
+    __m512i, _mm512_add_epi64, _mm512_permutex2var_epi64, _mm512_set_epi64, _mm512_set1_epi64,
+    _mm512_setzero_si512,
 };
-use core::slice;
+use core::mem;
 
 use super::group::{GROUP, GROUP_LEN, Vectors};
 use super::places::Groups;
 use crate::arch::x86_64::memory::{
-    LINE_LEN, Line, PREFETCH_FROM, lines, split_apart, store_partial_512, stream_512,
+    LINE_LEN, Line, PREFETCH_FROM, end_of_stream, lines, split_apart, store_partial_512, stream_512,
 };
 use crate::arch::x86_64::text::Text;
 
@@ -28,10 +28,10 @@ pub(super) struct Stream<'o> {
     words: __m512i,
     /// The vector before the next group's.
     before: __m512i,
-    /// What the first group writes otherwise: its first bytes, and seven lines.
-    first: Option<(&'o mut [u8], &'o mut [Line])>,
-    /// Eight lines for each other group.
-    lines: slice::IterMut<'o, [Line; GROUP]>,
+    /// The first group's first bytes, until they are written. Seven lines follow.
+    head: Option<&'o mut [u8]>,
+    /// The lines that are left: eight for each group but the first.
+    lines: &'o mut [Line],
     /// The last bytes of the last vector.
     last: &'o mut [u8],
 }
@@ -45,8 +45,8 @@ impl<'o> Stream<'o> {
     pub(super) fn of<'i>(
         mut text: Text<'i, 'o>,
     ) -> Result<(&'i [[u8; GROUP_LEN]], Self, Text<'i, 'o>), Text<'i, 'o>> {
-        let head_len = LINE_LEN - text.rest.get_out().as_ptr().addr() % LINE_LEN;
         let whole_len = text.rest.len() / GROUP_LEN * GROUP_LEN;
+        let head_len = head_len(text.rest.get_out());
         if whole_len == 0 || !head_len.is_multiple_of(8) {
             return Err(text);
         }
@@ -56,15 +56,14 @@ impl<'o> Stream<'o> {
         };
         let (head, body) = output.split_at_mut(head_len);
         let (body, last) = body.split_at_mut(whole_len - LINE_LEN);
-        let (of_first, others) = lines(body).split_at_mut(GROUP - 1);
         let words = i64::try_from(head_len / 8).unwrap_or(0);
         let words =
             _mm512_add_epi64(_mm512_set1_epi64(words), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
         let stream = Self {
             words,
             before: _mm512_setzero_si512(),
-            first: Some((head, of_first)),
-            lines: others.as_chunks_mut().0.iter_mut(),
+            head: Some(head),
+            lines: lines(body),
             last,
         };
         Ok((input.as_chunks().0, stream, Text { rest, ..text }))
@@ -88,19 +87,21 @@ impl<'o> Stream<'o> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn put(&mut self, group: &Vectors) {
-        if let Some((head, lines)) = self.first.take() {
-            store_partial_512(head, group[0]);
-            for (line, pair) in lines.iter_mut().zip(group.windows(2)) {
-                stream_512(line, self.line(pair[0], pair[1]));
-            }
-        } else if let Some(lines) = self.lines.next() {
-            let mut before = self.before;
-            for (line, vector) in lines.iter_mut().zip(group) {
-                stream_512(line, self.line(before, *vector));
-                before = *vector;
-            }
+        let [first, others @ ..] = group;
+        if let Some(head) = self.head.take() {
+            store_partial_512(head, *first);
+        } else if let Some(line) = self.lines.split_off_first_mut() {
+            stream_512(line, self.line(self.before, *first));
         }
-        self.before = group[GROUP - 1];
+        self.before = *first;
+        if let Some((lines, left)) = mem::take(&mut self.lines).split_first_chunk_mut() {
+            let lines: &mut [Line; GROUP - 1] = lines;
+            for (line, vector) in lines.iter_mut().zip(others) {
+                stream_512(line, self.line(self.before, *vector));
+                self.before = *vector;
+            }
+            self.lines = left;
+        }
     }
 
     /// Writes the last bytes, and has all that went past the caches done before what comes next.
@@ -108,7 +109,9 @@ impl<'o> Stream<'o> {
     #[target_feature(enable = "avx512f,avx512bw")]
     pub(super) fn finish(self) {
         store_partial_512(self.last, self.line(self.before, _mm512_setzero_si512()));
-        _mm_sfence();
+        end_of_stream();
+        #[cfg(test)]
+        tests::FINISHED.set(tests::FINISHED.get() + 1);
     }
 
     /// The line that begins in `first` and ends in `second`.
@@ -118,3 +121,11 @@ impl<'o> Stream<'o> {
         _mm512_permutex2var_epi64(first, self.words, second)
     }
 }
+
+/// Bytes up to the line behind the one that these begin in, 1 to 64.
+fn head_len(output: &[u8]) -> usize {
+    LINE_LEN - output.as_ptr().addr() % LINE_LEN
+}
+
+#[cfg(test)]
+mod tests;
