@@ -13,7 +13,7 @@ use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_permutex2var_epi64, _mm512_set_epi64, _mm512_set1_epi64,
     _mm512_setzero_si512,
 };
-use core::mem;
+use core::slice;
 
 use super::group::{GROUP, GROUP_LEN, Vectors};
 use super::places::Groups;
@@ -28,10 +28,10 @@ pub(super) struct Stream<'o> {
     words: __m512i,
     /// The vector before the next group's.
     before: __m512i,
-    /// The first group's first bytes, until they are written. Seven lines follow.
-    head: Option<&'o mut [u8]>,
-    /// The lines that are left: eight for each group but the first.
-    lines: &'o mut [Line],
+    /// What the first group writes: its first bytes, and seven lines.
+    first: Option<(&'o mut [u8], &'o mut [Line; GROUP - 1])>,
+    /// Eight lines for each other group.
+    lines: slice::IterMut<'o, [Line; GROUP]>,
     /// The last bytes of the last vector.
     last: &'o mut [u8],
 }
@@ -56,14 +56,15 @@ impl<'o> Stream<'o> {
         };
         let (head, body) = output.split_at_mut(head_len);
         let (body, last) = body.split_at_mut(whole_len - LINE_LEN);
+        let (of_first, others) = lines(body).split_at_mut(GROUP - 1);
         let words = i64::try_from(head_len / 8).unwrap_or(0);
         let words =
             _mm512_add_epi64(_mm512_set1_epi64(words), _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
         let stream = Self {
             words,
             before: _mm512_setzero_si512(),
-            head: Some(head),
-            lines: lines(body),
+            first: of_first.try_into().ok().map(|lines| (head, lines)),
+            lines: others.as_chunks_mut().0.iter_mut(),
             last,
         };
         Ok((input.as_chunks().0, stream, Text { rest, ..text }))
@@ -87,21 +88,19 @@ impl<'o> Stream<'o> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn put(&mut self, group: &Vectors) {
-        let [first, others @ ..] = group;
-        if let Some(head) = self.head.take() {
-            store_partial_512(head, *first);
-        } else if let Some(line) = self.lines.split_off_first_mut() {
-            stream_512(line, self.line(self.before, *first));
-        }
-        self.before = *first;
-        if let Some((lines, left)) = mem::take(&mut self.lines).split_first_chunk_mut() {
-            let lines: &mut [Line; GROUP - 1] = lines;
-            for (line, vector) in lines.iter_mut().zip(others) {
-                stream_512(line, self.line(self.before, *vector));
-                self.before = *vector;
+        if let Some((head, lines)) = self.first.take() {
+            store_partial_512(head, group[0]);
+            for (number, line) in lines.iter_mut().enumerate() {
+                stream_512(line, self.line(group[number], group[number + 1]));
             }
-            self.lines = left;
+        } else if let Some(lines) = self.lines.next() {
+            let mut before = self.before;
+            for (line, vector) in lines.iter_mut().zip(group) {
+                stream_512(line, self.line(before, *vector));
+                before = *vector;
+            }
         }
+        self.before = group[GROUP - 1];
     }
 
     /// Writes the last bytes, and has all that went past the caches done before what comes next.
