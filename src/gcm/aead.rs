@@ -32,7 +32,10 @@ impl AeadInOut for Aes256Gcm {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> aead::Result<Tag<Self>> {
-        let tag = self.seal(nonce.as_ref(), associated_data, buffer).map_err(|_| aead::Error)?;
+        let whole_len = buffer.len() as u64;
+        let tag = self
+            .seal(nonce.as_ref(), associated_data, buffer, whole_len)
+            .map_err(|_| aead::Error)?;
         Ok(tag.into())
     }
 
@@ -44,6 +47,7 @@ impl AeadInOut for Aes256Gcm {
         tag: &Tag<Self>,
     ) -> aead::Result<()> {
         let tag: &[u8; 16] = tag.as_ref();
-        self.open(nonce.as_ref(), associated_data, buffer, tag).map_err(|_| aead::Error)
+        let whole_len = buffer.len() as u64;
+        self.open(nonce.as_ref(), associated_data, buffer, tag, whole_len).map_err(|_| aead::Error)
     }
 }
