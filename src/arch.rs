@@ -19,8 +19,6 @@ pub(crate) mod aarch64;
 #[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for all of it"))]
 pub(crate) mod counter_cache;
 pub(crate) mod features;
-#[cfg(any(x86_64_kernels, aarch64_kernels))]
-mod read_again;
 pub(crate) mod software;
 #[cfg(x86_64_kernels)]
 pub(crate) mod x86_64;

@@ -5,6 +5,7 @@ pub(crate) mod aesni;
 mod counter_cache;
 mod ghash;
 mod memory;
+mod read_again;
 mod text;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;

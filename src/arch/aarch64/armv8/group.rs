@@ -16,13 +16,13 @@
 //! gaps, for sealing as for opening. It runs to the group in which the text ends and no further.
 
 use core::arch::aarch64::{uint8x16_t, vdupq_n_u8, veorq_u8};
+use core::hint::black_box;
 
 use zeroize::Zeroize;
 
 use super::{Key, absorb_padded};
 use crate::arch::aarch64::ghash::{Product, reverse_bits, xor3};
 use crate::arch::aarch64::memory::{load, store};
-use crate::arch::read_again::read_again;
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL};
 
 /// Blocks in flight.
@@ -51,7 +51,7 @@ pub(super) fn each_group<const DIRECTION: bool, const EOR3: bool, const FIRST: u
     for mut group in groups {
         // As if the key were another in each turn: else the compiler loads all of it once, into more
         // registers than there are, and leaves it on the stack.
-        let key = read_again(key);
+        let key = black_box(key);
         let last_key = key.round_keys.last();
         let input: &[u8; GROUP_LEN] = group.get_in().as_ref();
         let mut ciphertext = [vdupq_n_u8(0); GROUP];

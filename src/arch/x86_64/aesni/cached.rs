@@ -6,9 +6,9 @@ use super::Key;
 use super::group::{IN_FLIGHT, each_group, load_blocks};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::Differences;
 use crate::arch::x86_64::ghash::number;
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 
 /// Groups whose first two rounds come from the cache.

@@ -24,10 +24,10 @@ use aes::cipher::inout::InOut;
 
 use super::Key;
 use super::ghash::{Hash, POWERS, PairProduct};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::{dot, reverse_bytes};
 use crate::arch::x86_64::memory::{load_128, store_128};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, OPEN, SEAL};
 

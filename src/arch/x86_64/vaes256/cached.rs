@@ -10,10 +10,10 @@ use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, each_group, load_group};
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_256, store_256};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 
 /// With a cache of two rounds that other texts use as well.

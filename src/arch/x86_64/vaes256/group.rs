@@ -44,9 +44,9 @@ use aes::cipher::inout::InOut;
 
 use super::ghash::{Halves, Product, reverse_lanes};
 use super::{Key, VECTOR_LEN};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, SEAL};
 

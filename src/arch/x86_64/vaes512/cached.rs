@@ -12,10 +12,10 @@ use super::places::{Group, Groups, whole_groups};
 use super::stream::Stream;
 use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_512, store_512};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 
 /// With a cache of two rounds that other texts use as well. The output goes past the processor's caches

@@ -19,10 +19,10 @@ use core::arch::x86_64::{
 use super::Key;
 use super::ghash::{Product, reverse_lanes};
 use super::places::{Group, Groups};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, OPEN};
 

@@ -16,9 +16,9 @@ use core::arch::x86_64::{
 use super::ghash::{Product, reverse_lanes};
 use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
-use crate::arch::read_again::read_again;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{load_512, load_partial_512, store_512, store_partial_512};
+use crate::arch::x86_64::read_again::read_again;
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 
 /// Vectors in flight.

@@ -10,7 +10,7 @@ use core::ptr;
 /// behind it waits for its addresses: 3 to 5 % of a long text.
 #[inline]
 #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written there")]
-pub(crate) fn read_again<T>(reference: &T) -> &T {
+pub(super) fn read_again<T>(reference: &T) -> &T {
     if cfg!(miri) {
         return reference; // an interpreter has no registers
     }
