@@ -133,7 +133,8 @@ impl ChunkCipher {
     }
 
     /// Opens a record into `text`, which is shorter by the overhead, and part of a text of `whole_len`
-    /// bytes; zeros where a tag does not hold. Of two layers the inner record is opened where it is: only its tag is elsewhere.
+    /// bytes; zeros where a tag does not hold. Of two layers the inner record is opened where it is: only
+    /// its tag is elsewhere.
     pub(crate) fn open_into(
         &self,
         span: ChunkSpan,
