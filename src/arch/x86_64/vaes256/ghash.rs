@@ -182,8 +182,11 @@ impl Product {
 #[target_feature(enable = "avx2,vpclmulqdq")]
 fn add_both(sum: __m256i, halves: __m256i, powers: &[u8; 16]) -> __m256i {
     let powers = _mm256_broadcastsi128_si256(load_128(powers));
-    let sum = _mm256_xor_si256(sum, _mm256_clmulepi64_epi128::<0x00>(halves, powers));
-    _mm256_xor_si256(sum, _mm256_clmulepi64_epi128::<0x11>(halves, powers))
+    xor3(
+        sum,
+        _mm256_clmulepi64_epi128::<0x00>(halves, powers),
+        _mm256_clmulepi64_epi128::<0x11>(halves, powers),
+    )
 }
 
 /// A product whose lowest 64 bits are cleared.

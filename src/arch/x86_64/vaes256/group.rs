@@ -139,18 +139,20 @@ fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
     hash: __m256i,
 ) -> __m256i {
     let mut product = Product::zero();
-    for (pair, powers) in key.power_pairs.iter().enumerate() {
-        half_round::<0>(key, DONE + 2 * pair + 1, states);
+    for step in 0..GROUP / 2 {
+        let pair = GROUP / 2 - 1 - step;
+        let powers = &key.power_pairs[pair];
+        half_round::<0>(key, DONE + 2 * step + 1, states);
         let mut first = ciphertext.blocks(2 * pair);
         if pair == 0 {
             first = _mm256_xor_si256(first, hash);
         }
         let blocks = Halves::of(first, ciphertext.blocks(2 * pair + 1));
-        half_round::<1>(key, DONE + 2 * pair + 1, states);
+        half_round::<1>(key, DONE + 2 * step + 1, states);
         product.add_low_halves(&blocks, powers);
-        half_round::<0>(key, DONE + 2 * pair + 2, states);
+        half_round::<0>(key, DONE + 2 * step + 2, states);
         product.add_high_halves(&blocks, powers);
-        half_round::<1>(key, DONE + 2 * pair + 2, states);
+        half_round::<1>(key, DONE + 2 * step + 2, states);
         product.add_sums(&blocks, powers);
         product.pin();
     }
