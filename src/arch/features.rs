@@ -20,6 +20,9 @@ pub(crate) struct Features {
     pub(crate) avx512bw: bool,
     pub(crate) avx512vl: bool,
     pub(crate) avx512dq: bool,
+    /// Of those with VAES, AMD's processors have it.
+    pub(crate) sse4a: bool,
+    pub(crate) avx512vp2intersect: bool,
     /// aarch64's FEAT_PMULL: the product of 64-bit polynomials.
     pub(crate) pmull: bool,
     /// aarch64's FEAT_SHA3: EOR3 is one of its instructions.
@@ -65,6 +68,12 @@ impl Features {
     pub(crate) fn support_vaes512(self) -> bool {
         let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
         self.support_vaes256() && avx512
+    }
+
+    /// Whether this is AMD's Zen 5 or later. No kernel needs that; one is faster in another form there.
+    #[cfg(any(x86_64_kernels, test))]
+    pub(crate) fn are_of_zen_5(self) -> bool {
+        self.sse4a && self.avx512vp2intersect
     }
 
     /// Whether the `armv8` kernel may run. AES and PMULL are two features: the architecture allows
@@ -113,6 +122,11 @@ mod x86_64 {
             avx512bw: cpu_avx512bw::get(),
             avx512vl: cpu_avx512vl::get(),
             avx512dq: cpu_avx512dq::get(),
+            // `cpufeatures` does not know these two: without `std` no processor is taken for a Zen 5.
+            #[cfg(feature = "std")]
+            sse4a: std::arch::is_x86_feature_detected!("sse4a"),
+            #[cfg(feature = "std")]
+            avx512vp2intersect: std::arch::is_x86_feature_detected!("avx512vp2intersect"),
             #[cfg(feature = "std")]
             vaes: std::arch::is_x86_feature_detected!("vaes"),
             #[cfg(feature = "std")]

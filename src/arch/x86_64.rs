@@ -3,6 +3,8 @@
 mod aes;
 pub(crate) mod aesni;
 mod counter_cache;
+#[cfg(test)]
+mod forms;
 mod ghash;
 mod memory;
 mod read_again;

@@ -10,7 +10,7 @@ fn choose(features: Features) -> Tier {
 }
 
 /// What the named processor reports, from the vendors' and sandpile.org's CPUID tables.
-const PROCESSORS: [(&str, Features, Tier); 10] = {
+const PROCESSORS: [(&str, Features, Tier); 12] = {
     const NEHALEM: Features = Features {
         aes: false,
         pclmulqdq: false,
@@ -24,17 +24,22 @@ const PROCESSORS: [(&str, Features, Tier); 10] = {
         avx512bw: false,
         avx512vl: false,
         avx512dq: false,
+        sse4a: false,
+        avx512vp2intersect: false,
         pmull: false,
         sha3: false,
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
     const SANDY_BRIDGE: Features = Features { avx: true, ..WESTMERE };
     const HASWELL: Features = Features { avx2: true, ..SANDY_BRIDGE };
-    const ZEN_3: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
-    const ALDER_LAKE: Features = ZEN_3;
+    const ALDER_LAKE: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
+    const ZEN_3: Features = Features { sse4a: true, ..ALDER_LAKE };
     const SKYLAKE_X: Features =
         Features { avx512f: true, avx512bw: true, avx512vl: true, avx512dq: true, ..HASWELL };
     const ICE_LAKE: Features = Features { vaes: true, vpclmulqdq: true, ..SKYLAKE_X };
+    const TIGER_LAKE: Features = Features { avx512vp2intersect: true, ..ICE_LAKE };
+    const ZEN_4: Features = Features { sse4a: true, ..ICE_LAKE };
+    const ZEN_5: Features = Features { avx512vp2intersect: true, ..ZEN_4 };
     [
         ("Nehalem", NEHALEM, Tier::Software),
         ("Westmere", WESTMERE, Tier::Aesni),
@@ -44,7 +49,9 @@ const PROCESSORS: [(&str, Features, Tier); 10] = {
         ("Alder Lake", ALDER_LAKE, Tier::Vaes256),
         ("Skylake-X", SKYLAKE_X, Tier::Aesni),
         ("Ice Lake", ICE_LAKE, Tier::Vaes512),
-        ("Zen 4", ICE_LAKE, Tier::Vaes512),
+        ("Tiger Lake", TIGER_LAKE, Tier::Vaes512),
+        ("Zen 4", ZEN_4, Tier::Vaes512),
+        ("Zen 5", ZEN_5, Tier::Vaes512),
         ("Sapphire Rapids", ICE_LAKE, Tier::Vaes512),
     ]
 };
@@ -56,6 +63,7 @@ fn each_processor_gets_its_tier() {
         assert_eq!(Tier::supported_by(features).last(), Some(Tier::Software), "{processor}");
         let before_avx = matches!(processor, "Nehalem" | "Westmere");
         assert_eq!(features.support_avx(), !before_avx, "{processor}");
+        assert_eq!(features.are_of_zen_5(), processor == "Zen 5", "{processor}");
     }
 }
 

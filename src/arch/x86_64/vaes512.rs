@@ -16,9 +16,12 @@
 //! Constant-time: branches, indexes and masks depend on lengths, counters and addresses of texts alone.
 
 mod cached;
+mod cores;
 mod ghash;
 mod group;
+mod group_product;
 mod places;
+mod powers;
 mod stream;
 mod tail;
 
@@ -28,40 +31,37 @@ use core::arch::x86_64::{
     _mm512_set_epi32, _mm512_setzero_si512, _mm512_xor_si512, _mm512_zextsi128_si512,
 };
 
-use zeroize::Zeroize;
-
 use self::cached::{own_cache, placed_groups, shared_cache};
+use self::cores::{OTHER, ZEN_5};
 use self::ghash::{Product, reverse_lanes};
-use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
+use self::group::{GROUP, GROUP_LEN, each_group, hash_group, load_group, round_key};
 use self::places::whole_groups;
+use self::powers::{POWERS, PowerSums, Powers};
 use self::tail::Tail;
 use super::aes::RoundKeys;
 use super::counter_cache::fill;
-use super::ghash::{fill_powers, hash_key, number, reversed_block};
-use super::memory::{load_512, load_partial_512};
+use super::ghash::{hash_key, number, reversed_block};
+use super::memory::load_partial_512;
 use super::text::{Text, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
 const VECTOR_LEN: usize = 64;
-/// H^33 and below: a group's blocks, and the block of lengths behind the last ones.
-const POWERS: usize = GROUP_BLOCKS + 1;
-/// Unused entries before H^33: a group's first power, H^32, starts a cache line.
-const LEAD: usize = 3;
-/// Entries behind H^1, so that four vectors of powers may be read from any entry. They meet the zero
-/// blocks behind the text's last one.
-const PADDING: usize = 15;
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 32 * 1024;
+const CACHE_FROM_ZEN_5: usize = 128 * 1024;
 
-/// Proof that this processor has what the kernel needs.
+/// Proof that this processor has what the kernel needs, and which of its forms suits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(());
+pub(crate) struct Token {
+    zen_5: bool,
+}
 
 impl Token {
     pub(crate) fn detect() -> Option<Self> {
-        Features::detect().support_vaes512().then_some(Self(()))
+        let features = Features::detect();
+        features.support_vaes512().then_some(Self { zen_5: features.are_of_zen_5() })
     }
 }
 
@@ -69,19 +69,19 @@ impl Token {
 pub(crate) struct Key {
     round_keys: RoundKeys,
     powers: Powers,
+    power_sums: PowerSums,
+    /// 1 on Zen 5. A number, for the values that a `bool` does not have would tell
+    /// [`ExpandedKey`](crate::backend)'s variants apart, and short texts wait for that.
+    zen_5: usize,
     /// For texts that share no cache of two rounds.
     first_round: Option<Box<CounterCache<1>>>,
 }
 
-/// Lead, H^33, H^32, …, H^1, and padding.
-#[repr(align(64))]
-struct Powers([[u8; 16]; LEAD + POWERS + PADDING]);
-
 impl Key {
     /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
-    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Self {
+    pub(crate) fn new(token: Token, key: &[u8; 32], first_rounds: bool) -> Self {
         // SAFETY: the token says that `Features::support_vaes512` holds.
-        unsafe { expand(key, first_rounds) }
+        unsafe { expand(token, key, first_rounds) }
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
@@ -117,34 +117,26 @@ impl Key {
     /// The powers for what starts `blocks_left` blocks before the end.
     #[inline]
     fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
-        let from = (LEAD + POWERS - blocks_left) * BLOCK_LEN;
-        // The padding makes every slice long enough.
-        self.powers.0.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
+        self.powers.at(blocks_left)
     }
 
     /// The powers for a vector that starts `blocks_left` blocks before the end.
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn powers_for(&self, blocks_left: usize) -> __m512i {
-        load_512(self.powers_from(blocks_left))
-    }
-}
-
-impl Drop for Powers {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        self.powers.vector(blocks_left)
     }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn expand(key: &[u8; 32], first_rounds: bool) -> Key {
+fn expand(token: Token, key: &[u8; 32], first_rounds: bool) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = Powers([[0; 16]; LEAD + POWERS + PADDING]);
-    fill_powers(&mut powers.0[LEAD..][..POWERS], h);
+    let powers = Powers::of(h);
     let first_round =
         first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
-    Key { round_keys, powers, first_round }
+    let power_sums = PowerSums::of(&powers);
+    Key { round_keys, powers, power_sums, zen_5: token.zen_5.into(), first_round }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
@@ -211,25 +203,41 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 ) -> Result<Text<'i, 'o>, Fault> {
     if text.rest.len() < GROUP_LEN {
         Ok(text)
-    } else if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
-        shared_cache::<DIRECTION>(key, cache, hints.streams, pre_counter_block, text)
+    } else if key.zen_5 == 1 {
+        groups_by::<DIRECTION, ZEN_5>(key, hints, pre_counter_block, text)
+    } else {
+        groups_by::<DIRECTION, OTHER>(key, hints, pre_counter_block, text)
+    }
+}
+
+/// The same, in the form that suits one kind of core.
+#[inline]
+#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
+fn groups_by<'i, 'o, const DIRECTION: bool, const CORE: bool>(
+    key: &Key,
+    hints: Hints<'_>,
+    pre_counter_block: u128,
+    text: Text<'i, 'o>,
+) -> Result<Text<'i, 'o>, Fault> {
+    if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
+        shared_cache::<DIRECTION, CORE>(key, cache, hints.streams, pre_counter_block, text)
     } else if let Some(first_round) =
         key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))
     {
-        if text.rest.len() >= CACHE_FROM {
-            own_cache::<DIRECTION>(key, first_round, hints.streams, pre_counter_block, text)
+        if text.rest.len() >= if CORE == ZEN_5 { CACHE_FROM_ZEN_5 } else { CACHE_FROM } {
+            own_cache::<DIRECTION, CORE>(key, first_round, hints.streams, pre_counter_block, text)
         } else {
-            placed_groups::<DIRECTION, 1>(key, first_round, pre_counter_block, text)
+            placed_groups::<DIRECTION, CORE, 1>(key, first_round, pre_counter_block, text)
         }
     } else {
-        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
+        Ok(plain_groups::<DIRECTION, CORE>(key, pre_counter_block, text))
     }
 }
 
 /// Groups whose fourteen rounds are all computed.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn plain_groups<'i, 'o, const DIRECTION: bool>(
+fn plain_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
@@ -245,7 +253,7 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         states
     };
     let (groups, text) = whole_groups(text);
-    each_group::<DIRECTION, 0, _>(key, groups, text, states)
+    each_group::<DIRECTION, CORE, 0, _>(key, groups, text, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
@@ -254,8 +262,12 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
 fn absorb_padded(key: &Key, mut hash: __m128i, bytes: &[u8]) -> __m128i {
     let (groups, rest) = bytes.as_chunks::<GROUP_LEN>();
     for group in groups {
-        let vectors = group.as_chunks().0.iter().map(|vector| load_512(vector));
-        hash = absorb_group(key, hash, GROUP_BLOCKS, vectors);
+        let blocks = load_group(group);
+        hash = if key.zen_5 == 1 {
+            hash_group::<ZEN_5>(key, &blocks, hash)
+        } else {
+            hash_group::<OTHER>(key, &blocks, hash)
+        };
     }
     if !rest.is_empty() {
         let vectors = rest.chunks(VECTOR_LEN).map(|vector| load_partial_512(vector));
@@ -289,3 +301,6 @@ fn absorb_group(
 fn ghash(key: &Key, hash: u128, bytes: &[u8]) -> u128 {
     number(absorb_padded(key, reversed_block(hash), bytes))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use crate::arch::x86_64::text::Text;
 /// where `streams` asks for it and it can.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
+pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     streams: bool,
@@ -30,9 +30,9 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let text = if streams {
-        streamed_groups::<DIRECTION>(key, cache, pre_counter_block, text)?
+        streamed_groups::<DIRECTION, CORE>(key, cache, pre_counter_block, text)?
     } else {
-        placed_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text)?
+        placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, text)?
     };
     if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(text) } else { Err(Fault) }
 }
@@ -41,7 +41,7 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
 /// shorter texts do not pay for the room.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
+pub(super) fn own_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     first_round: &CounterCache<1>,
     streams: bool,
@@ -50,13 +50,13 @@ pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
 ) -> Result<Text<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, first_round, &mut cache);
-    shared_cache::<DIRECTION>(key, &cache, streams, pre_counter_block, text)
+    shared_cache::<DIRECTION, CORE>(key, &cache, streams, pre_counter_block, text)
 }
 
 /// Groups whose output goes past the processor's caches; those of a text that cannot, where it belongs.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn streamed_groups<'i, 'o, const DIRECTION: bool>(
+fn streamed_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     pre_counter_block: u128,
@@ -64,10 +64,12 @@ fn streamed_groups<'i, 'o, const DIRECTION: bool>(
 ) -> Result<Text<'i, 'o>, Fault> {
     let (inputs, mut stream, text) = match Stream::of(text) {
         Ok(parts) => parts,
-        Err(text) => return placed_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text),
+        Err(text) => {
+            return placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, text);
+        }
     };
     let groups = stream.groups(inputs);
-    let text = cached_groups::<DIRECTION, 2, _>(key, cache, pre_counter_block, groups, text);
+    let text = cached_groups::<DIRECTION, CORE, 2, _>(key, cache, pre_counter_block, groups, text);
     stream.finish();
     text
 }
@@ -75,20 +77,26 @@ fn streamed_groups<'i, 'o, const DIRECTION: bool>(
 /// Groups whose output goes where their text's type says.
 #[inline(never)]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn placed_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
+pub(super) fn placed_groups<
+    'i,
+    'o,
+    const DIRECTION: bool,
+    const CORE: bool,
+    const ROUNDS: usize,
+>(
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
     text: Text<'i, 'o>,
 ) -> Result<Text<'i, 'o>, Fault> {
     let (groups, text) = whole_groups(text);
-    cached_groups::<DIRECTION, ROUNDS, _>(key, cache, pre_counter_block, groups, text)
+    cached_groups::<DIRECTION, CORE, ROUNDS, _>(key, cache, pre_counter_block, groups, text)
 }
 
 /// Groups whose first `ROUNDS` rounds come from the cache. Returns the text behind them.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize, G: Group>(
+fn cached_groups<'i, 'o, const DIRECTION: bool, const CORE: bool, const ROUNDS: usize, G: Group>(
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
@@ -126,7 +134,7 @@ fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize, G: Group>(
         }
         states
     };
-    let text = each_group::<DIRECTION, ROUNDS, G>(key, groups, text, states);
+    let text = each_group::<DIRECTION, CORE, ROUNDS, G>(key, groups, text, states);
     sound &= ROUNDS != 1 || CounterCache::<1>::is_sound(number(xor_lanes(used)));
     if sound { Ok(text) } else { Err(Fault) }
 }

@@ -3,10 +3,10 @@
 
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_set_epi8, _mm_xor_si128, _mm256_castsi256_si128,
-    _mm256_extracti128_si256, _mm256_xor_si256, _mm512_broadcast_i32x4, _mm512_bslli_epi128,
-    _mm512_bsrli_epi128, _mm512_castsi512_si256, _mm512_clmulepi64_epi128,
-    _mm512_extracti64x4_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_shuffle_epi32, _mm512_xor_si512,
+    _mm256_extracti128_si256, _mm256_xor_si256, _mm512_broadcast_i32x4, _mm512_castsi512_si256,
+    _mm512_clmulepi64_epi128, _mm512_extracti64x4_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_epi8, _mm512_shuffle_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi64,
+    _mm512_xor_si512,
 };
 
 use crate::arch::x86_64::ghash::REDUCTION;
@@ -24,6 +24,13 @@ pub(super) fn reverse_lanes(vector: __m512i) -> __m512i {
 #[target_feature(enable = "avx512f")]
 fn xor3(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     _mm512_xor_si512(_mm512_xor_si512(a, b), c)
+}
+
+/// The sums of the halves of eight blocks, four of either vector.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn half_sums(first: __m512i, second: __m512i) -> __m512i {
+    _mm512_xor_si512(_mm512_unpacklo_epi64(first, second), _mm512_unpackhi_epi64(first, second))
 }
 
 /// Four sums of products before their reduction.
@@ -45,8 +52,7 @@ impl Product {
     #[inline]
     #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn add(&mut self, blocks: __m512i, powers: __m512i) {
-        self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128::<0x00>(blocks, powers));
-        self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(blocks, powers));
+        self.add_outer(blocks, powers);
         self.middle = xor3(
             self.middle,
             _mm512_clmulepi64_epi128::<0x01>(blocks, powers),
@@ -54,27 +60,89 @@ impl Product {
         );
     }
 
+    /// Two of three parts of Karatsuba's product.
+    #[inline]
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
+    pub(super) fn add_outer(&mut self, blocks: __m512i, powers: __m512i) {
+        self.low = _mm512_xor_si512(self.low, _mm512_clmulepi64_epi128::<0x00>(blocks, powers));
+        self.high = _mm512_xor_si512(self.high, _mm512_clmulepi64_epi128::<0x11>(blocks, powers));
+    }
+
+    /// The third part, for two vectors: [`half_sums`] of their blocks and of the powers.
+    #[inline]
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
+    pub(super) fn add_half_sums(&mut self, blocks: __m512i, powers: __m512i) {
+        self.middle = xor3(
+            self.middle,
+            _mm512_clmulepi64_epi128::<0x00>(blocks, powers),
+            _mm512_clmulepi64_epi128::<0x11>(blocks, powers),
+        );
+    }
+
+    /// Keeps the sums up to date in their three registers: the compiler would add up later, and store
+    /// the products until then.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn pin(&mut self) {
+        if cfg!(miri) {
+            return; // an interpreter has no registers to keep in order
+        }
+        let Self { low, middle, high } = self;
+        // SAFETY: the template is a comment. No instruction is added, and every register keeps its
+        // value.
+        unsafe {
+            core::arch::asm!(
+                "/* {} {} {} */",
+                inout(zmm_reg) * low,
+                inout(zmm_reg) * middle,
+                inout(zmm_reg) * high,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+    }
+
+    /// What Karatsuba's three parts have for the middle is all three of them.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn subtract_outer(&mut self) {
+        self.middle = xor3(self.middle, self.low, self.high);
+    }
+
     /// The first of three steps to [`Lanes::sum`], which a kernel spreads over its AES rounds.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn fold(self) -> Folded {
-        let low = _mm512_xor_si512(self.low, _mm512_bslli_epi128::<8>(self.middle));
-        let high = _mm512_xor_si512(self.high, _mm512_bsrli_epi128::<8>(self.middle));
-        let multiple = _mm512_clmulepi64_epi128::<0x00>(low, _mm512_set1_epi64(REDUCTION));
-        Folded { low: _mm512_xor_si512(_mm512_shuffle_epi32::<0x4e>(low), multiple), high }
+        let swapped = _mm512_shuffle_epi32::<0x4e>(self.low);
+        Folded { middle: xor3(self.middle, swapped, multiple(self.low)), high: self.high }
     }
 
     /// The four sums modulo the polynomial, added up.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+    #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn reduce(self) -> __m128i {
         self.fold().fold().sum()
     }
 }
 
+/// The multiple of the polynomial that clears the low 64 bits, without those.
+#[inline]
+#[target_feature(enable = "avx512f,vpclmulqdq")]
+fn multiple(low: __m512i) -> __m512i {
+    _mm512_clmulepi64_epi128::<0x00>(low, _mm512_set1_epi64(REDUCTION))
+}
+
+/// Four products modulo the polynomial, lane by lane.
+#[inline]
+#[target_feature(enable = "avx512f,vpclmulqdq")]
+pub(super) fn dot_lanes(a: __m512i, b: __m512i) -> __m512i {
+    let mut product = Product::zero();
+    product.add(a, b);
+    product.fold().fold().0
+}
+
 /// A product whose lowest 64 bits are cleared.
 pub(super) struct Folded {
-    low: __m512i,
+    middle: __m512i,
     high: __m512i,
 }
 
@@ -83,8 +151,8 @@ impl Folded {
     #[inline]
     #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn fold(self) -> Lanes {
-        let multiple = _mm512_clmulepi64_epi128::<0x00>(self.low, _mm512_set1_epi64(REDUCTION));
-        Lanes(xor3(self.high, _mm512_shuffle_epi32::<0x4e>(self.low), multiple))
+        let swapped = _mm512_shuffle_epi32::<0x4e>(self.middle);
+        Lanes(xor3(self.high, swapped, multiple(self.middle)))
     }
 }
 

@@ -17,7 +17,9 @@ use core::arch::x86_64::{
 };
 
 use super::Key;
+use super::cores::OTHER;
 use super::ghash::{Product, reverse_lanes};
+use super::group_product::GroupProduct;
 use super::places::{Group, Groups};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
@@ -48,7 +50,14 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 /// take the registers that states and text need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize, G: Group>(
+pub(super) fn each_group<
+    'i,
+    'o,
+    const DIRECTION: bool,
+    const CORE: bool,
+    const DONE: usize,
+    G: Group,
+>(
     key: &Key,
     groups: Groups<impl Iterator<Item = G>, impl FnMut(G, &Vectors)>,
     text: Text<'i, 'o>,
@@ -60,12 +69,13 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize, G: Gr
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = read_again(key);
-            if ask_ahead {
+            if ask_ahead && (CORE == OTHER || G::STREAMED) {
                 group.prefetch_behind();
             }
             let ciphertext = load_group(group.input());
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, DONE, G>(key, &mut states, &ciphertext, hash);
+            hash =
+                rounds_with_hash::<DIRECTION, CORE, DONE, G>(key, &mut states, &ciphertext, hash);
             xor_text(key, &mut states, &ciphertext);
             put(group, &states);
         }
@@ -80,11 +90,11 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize, G: Gr
         let mut previous = states;
         for mut group in groups {
             let key = read_again(key);
-            if ask_ahead {
+            if ask_ahead && (CORE == OTHER || G::STREAMED) {
                 group.prefetch_behind();
             }
             let mut states = next_states();
-            hash = rounds_with_hash::<DIRECTION, DONE, G>(key, &mut states, &previous, hash);
+            hash = rounds_with_hash::<DIRECTION, CORE, DONE, G>(key, &mut states, &previous, hash);
             xor_text(key, &mut states, &load_group(group.input()));
             put(group, &states);
             previous = states;
@@ -109,24 +119,43 @@ fn rounds<const DONE: usize>(key: &Key, states: &mut Vectors) {
 /// function with one caller is inlined, and the states stay in registers.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
-fn rounds_with_hash<const DIRECTION: bool, const DONE: usize, G: Group>(
+fn rounds_with_hash<const DIRECTION: bool, const CORE: bool, const DONE: usize, G: Group>(
     key: &Key,
     states: &mut Vectors,
     ciphertext: &Vectors,
     hash: __m128i,
 ) -> __m128i {
-    let mut product = Product::zero();
-    for (vector, ciphertext) in ciphertext.iter().enumerate() {
-        aes_round(key, DONE + vector + 1, states);
-        let mut blocks = reverse_lanes(*ciphertext);
-        if vector == 0 {
-            blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
-        }
-        product.add(blocks, key.powers_for(4 * (GROUP - vector)));
-        pin(states);
-    }
+    let mut product = GroupProduct::<CORE>::new(key);
+    two_rounds_with_pair::<DIRECTION, CORE, DONE, 3, G>(
+        key,
+        states,
+        &mut product,
+        ciphertext,
+        hash,
+    );
+    two_rounds_with_pair::<DIRECTION, CORE, DONE, 2, G>(
+        key,
+        states,
+        &mut product,
+        ciphertext,
+        hash,
+    );
+    two_rounds_with_pair::<DIRECTION, CORE, DONE, 1, G>(
+        key,
+        states,
+        &mut product,
+        ciphertext,
+        hash,
+    );
+    two_rounds_with_pair::<DIRECTION, CORE, DONE, 0, G>(
+        key,
+        states,
+        &mut product,
+        ciphertext,
+        hash,
+    );
     aes_round(key, DONE + GROUP + 1, states);
-    let folded = product.fold();
+    let folded = product.whole().fold();
     pin(states);
     aes_round(key, DONE + GROUP + 2, states);
     let lanes = folded.fold();
@@ -139,6 +168,50 @@ fn rounds_with_hash<const DIRECTION: bool, const DONE: usize, G: Group>(
         pin(states);
     }
     hash
+}
+
+/// Two rounds, and the hash of one pair of vectors between them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vaes,vpclmulqdq")]
+fn two_rounds_with_pair<
+    const DIRECTION: bool,
+    const CORE: bool,
+    const DONE: usize,
+    const PAIR: usize,
+    G: Group,
+>(
+    key: &Key,
+    states: &mut Vectors,
+    product: &mut GroupProduct<'_, CORE>,
+    ciphertext: &Vectors,
+    hash: __m128i,
+) {
+    let round = DONE + GROUP - 1 - 2 * PAIR;
+    aes_round(key, round, states);
+    product.add_second(PAIR, ciphertext);
+    pin(states);
+    product.pin();
+    aes_round(key, round + 1, states);
+    product.add_first(PAIR, ciphertext, hash);
+    pin(states);
+    product.pin();
+}
+
+/// GHASH of 32 blocks onto `hash`, with nothing beside it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
+pub(super) fn hash_group<const CORE: bool>(
+    key: &Key,
+    ciphertext: &Vectors,
+    hash: __m128i,
+) -> __m128i {
+    let mut product = GroupProduct::<CORE>::new(key);
+    for step in 0..GROUP / 2 {
+        let pair = GROUP / 2 - 1 - step;
+        product.add_second(pair, ciphertext);
+        product.add_first(pair, ciphertext, hash);
+    }
+    product.whole().reduce()
 }
 
 /// GHASH of 32 blocks onto `hash`, with nothing beside it, and of the block of lengths behind them
