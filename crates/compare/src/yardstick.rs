@@ -124,8 +124,9 @@ impl Yardstick {
 /// eight vectors, loads and stores included, and nothing that one of them waits for but AES for AES:
 ///
 /// ```text
-/// 188 to compute   96 AES rounds, 26 products, 18 shuffles, 48 XORs, of which 12 with memory
-///  32 loads        12 round keys and 12 pairs of powers, 16 bytes in both lanes; 8 vectors to hash
+/// 188 to compute   96 AES rounds, 26 products, 18 shuffles, 48 XORs
+///  48 loads        12 round keys and 12 pairs of powers, 16 bytes in both lanes; 8 vectors of the table,
+///                  of the text, and to hash: 12 of these as operands of XORs
 ///  16 stores       8 vectors of text, and the same to be hashed
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -280,6 +281,8 @@ mod x86_64 {
                 "vpshufb ymm12, ymm14, ymm15",
                 "vmovdqu ymm13, [{memory} + 128]",
                 "vmovdqu ymm11, [{memory} + 160]",
+                "vmovdqu ymm8, [{memory} + 384]",
+                "vmovdqu ymm12, [{memory} + 416]",
                 "vpshufb ymm13, ymm14, ymm15",
                 "vmovdqu ymm10, [{memory} + 192]",
                 "vmovdqu ymm9, [{memory} + 224]",

@@ -41,8 +41,8 @@ pub(super) fn agree<K>(
             } else {
                 fresh += 1;
             }
-            let ways = [(None, false), (Some(&cache), false), (Some(&cache), true)];
-            let sealed = ways.map(|(cache, streams)| {
+            let ways = [None, Some(&cache)].map(|cache| [(cache, false), (cache, true)]);
+            let sealed = ways.as_flattened().iter().map(|&(cache, streams)| {
                 let hints = Hints { cache, streams };
                 let mut ciphertext = vec![0; len];
                 let places = InOutBuf::new(&text, &mut ciphertext).unwrap();
@@ -62,11 +62,12 @@ pub(super) fn agree<K>(
                 assert_eq!((&in_place, again), (&text, tag), "{len}");
                 (ciphertext, tag)
             });
+            let sealed: Vec<_> = sealed.collect();
             assert!(sealed.iter().all(|one| *one == sealed[0]), "{len}");
-            let [sealed, ..] = sealed;
             (sealed, (tier.ghash)(&key, j0, &text))
         });
         assert_eq!(outcomes[0], outcomes[1], "{len}");
     }
-    assert!(cached > 1000 && fresh > 500, "{cached} with a cache, {fresh} without");
+    // For an interpreter a few have to do.
+    assert!(cfg!(miri) || cached > 1000 && fresh > 500, "{cached} with a cache, {fresh} without");
 }

@@ -132,9 +132,10 @@ impl Key {
 fn expand(token: Token, key: &[u8; 32], first_rounds: bool) -> Key {
     let round_keys = RoundKeys::expand(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let powers = Powers::of(h);
+    // Before the powers, which the compiler would keep on the stack while this is made.
     let first_round =
         first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
+    let powers = Powers::of(h);
     let power_sums = PowerSums::of(&powers);
     Key { round_keys, powers, power_sums, zen_5: token.zen_5.into(), first_round }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! round       1 (2 or 3)    2 …              8 …         9 …      10 …          last
 //! AES      8 x aesenc       8 x aesenc    …                                     8 x aesenclast
-//! GHASH    vectors 0 and 1, in four steps …  6 and 7     fold     fold          reverse bytes
+//! GHASH    vectors 6 and 7, in four steps …  0 and 1     fold     fold          reverse bytes
 //!
 //! hash in two lanes: (even, odd) = ((even, odd) ^ vector 0) · H^16 ^ vector 1 · H^14 ^ … ^ vector 7 · H^2
 //! at the end, with the last vectors: even · H^16 ^ odd · H^15

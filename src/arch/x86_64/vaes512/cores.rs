@@ -7,7 +7,7 @@
 //! | two AES rounds less gain | little: products are the limit | all of their time |
 //! | so a text has a table of its own | from 128 KiB on | from 32 KiB on |
 //! | the core asks for memory ahead | beyond the page | up to its end |
-//! | so the kernel asks | never | for long texts |
+//! | so the kernel asks | for streams alone | for long texts |
 //!
 //! `OTHER` was fitted on Intel's cores (Emerald Rapids and later), and is what Zen 4 takes as well.
 

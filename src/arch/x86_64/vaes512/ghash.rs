@@ -1,5 +1,11 @@
 //! GHASH on four lanes: four sums of products side by side. See the tier-independent part,
-//! `x86_64/ghash.rs`, for the arithmetic.
+//! `x86_64/ghash.rs`, for what is computed.
+//!
+//! ```text
+//! product: low + middle · x^64 + high · x^128
+//! fold:    middle += swap(low) ^ low[0] · (x^63 + x^62 + x^57)
+//! fold:    result = high ^ swap(middle) ^ middle[0] · (x^63 + x^62 + x^57)
+//! ```
 
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_set_epi8, _mm_xor_si128, _mm256_castsi256_si128,

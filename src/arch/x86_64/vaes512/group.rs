@@ -3,11 +3,11 @@
 //! ```text
 //! round     1 (2, 3)     2 …            8 …       9 …      10 …            last
 //! AES      8 x aesenc   8 x aesenc   …                                     8 x aesenclast
-//! GHASH    vector 0     vector 1     …  vector 7  fold     fold    sum
+//! GHASH    vector 7     vector 6     …  vector 0  fold     fold    sum
 //! ```
 //!
-//! One port starts one 512-bit AES instruction a cycle and is the limit; everything else must find
-//! its place on the other one. That works where each round brings its eight AES instructions and
+//! On Intel's cores one port starts one 512-bit AES instruction a cycle and is the limit; everything else
+//! must find its place on the other one. (Zen 5 starts two, and products are the limit.) That works where each round brings its eight AES instructions and
 //! about as many others: the order is pinned, because the compiler would sort them by kind.
 
 use core::arch::asm;

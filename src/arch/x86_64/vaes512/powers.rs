@@ -3,13 +3,13 @@
 //! ```text
 //! H^33, H^32, …, H^1, and zeros
 //!
-//! H^4 … H^1     one after the other
+//! H^4 … H^1     H^2 = H · H, H^3 = H^2 · H, H^4 = H^2 · H^2
 //! H^8 … H^5     = (H^4 … H^1) · H^4
 //! H^16 … H^9    = (H^8 … H^1) · H^8
 //! H^32 … H^17   = (H^16 … H^1) · H^16
 //! ```
 //!
-//! That many multiplications of four at a time wait for six others, not for 32.
+//! No multiplication waits for more than five others; made one after the other, the last would wait for 31.
 
 use core::arch::x86_64::{
     __m128i, __m512i, _mm512_castsi512_si128, _mm512_inserti32x4, _mm512_shuffle_i32x4,

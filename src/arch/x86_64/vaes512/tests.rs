@@ -20,6 +20,9 @@ fn both_forms_agree_at_every_length() {
     // Neither form needs more than the other.
     let new = |zen_5| move |key: &_| Key::new(Token { zen_5 }, key, true);
     let forms: [New<'_, Key>; 2] = [&new(true), &new(false)];
+    if cfg!(miri) {
+        return agree(&tier, forms, [511, 512, 1100].into_iter());
+    }
     let around = |length| [length - 1, length, length + 1];
     let long = [CACHE_FROM, CACHE_FROM_ZEN_5, 254 * 16, 510 * 16, 600_000].map(around);
     agree(&tier, forms, (0..=5 * GROUP_LEN).chain(long.into_iter().flatten()));
@@ -45,8 +48,8 @@ fn powers_are_those_of_one_multiplication_each() {
         let power = |exponent| u128::from_le_bytes(*key.powers.at(exponent));
         for exponent in 1..POWERS {
             let next = dot(power(exponent), power(1));
-            assert_eq!(power(exponent + 1), next, "H^{exponent} of {byte}");
+            assert_eq!(power(exponent + 1), next, "H^{} of {byte}", exponent + 1);
         }
-        assert_eq!(power(0), 0);
+        assert_eq!(key.powers.at(0), &[0; 240], "behind H^1");
     }
 }
