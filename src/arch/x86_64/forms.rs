@@ -1,7 +1,7 @@
 //! For tests of a tier that comes in two forms, of which a processor takes one: both give the same.
 
-use super::super::counter_cache::CounterCache;
-use super::super::{Fault, Hints, InOutBuf};
+use crate::arch::counter_cache::CounterCache;
+use crate::arch::{Fault, Hints, InOutBuf};
 
 /// Makes a key of one of the forms.
 pub(super) type New<'f, K> = &'f dyn Fn(&[u8; 32]) -> K;

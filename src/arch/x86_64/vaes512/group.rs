@@ -65,11 +65,12 @@ pub(super) fn each_group<
 ) -> Text<'i, 'o> {
     let Text { mut hash, lengths, rest } = text;
     let Groups { each: mut groups, mut put, ask_ahead } = groups;
+    let ask_ahead = ask_ahead && (CORE == OTHER || G::STREAMED);
     let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
             let key = read_again(key);
-            if ask_ahead && (CORE == OTHER || G::STREAMED) {
+            if ask_ahead {
                 group.prefetch_behind();
             }
             let ciphertext = load_group(group.input());
@@ -90,7 +91,7 @@ pub(super) fn each_group<
         let mut previous = states;
         for mut group in groups {
             let key = read_again(key);
-            if ask_ahead && (CORE == OTHER || G::STREAMED) {
+            if ask_ahead {
                 group.prefetch_behind();
             }
             let mut states = next_states();
@@ -206,8 +207,7 @@ pub(super) fn hash_group<const CORE: bool>(
     hash: __m128i,
 ) -> __m128i {
     let mut product = GroupProduct::<CORE>::new(key);
-    for step in 0..GROUP / 2 {
-        let pair = GROUP / 2 - 1 - step;
+    for pair in (0..GROUP / 2).rev() {
         product.add_second(pair, ciphertext);
         product.add_first(pair, ciphertext, hash);
     }
