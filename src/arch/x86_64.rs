@@ -7,6 +7,7 @@ mod counter_cache;
 mod forms;
 mod ghash;
 mod memory;
+mod pin;
 mod read_again;
 mod text;
 pub(crate) mod vaes256;

@@ -6,10 +6,11 @@
 //!
 //!   dot(a, b) = a · b · x^-128  mod  x^128 + x^127 + x^126 + x^121 + 1
 //!
-//! product: four 64 x 64 multiplications into low, middle, high
-//! reduce:  add multiples of the polynomial that clear the low 64 bits, twice:
-//!          low = swap(low) ^ low[0] · (x^63 + x^62 + x^57)      (twice)
-//!          result = high ^ low
+//! product: four 64 x 64 multiplications into low + middle · x^64 + high · x^128
+//! fold:    middle += swap(low) ^ low[0] · (x^63 + x^62 + x^57)
+//! fold:    result = high ^ swap(middle) ^ middle[0] · (x^63 + x^62 + x^57)
+//!
+//! Each fold adds the multiple of the polynomial that clears the lowest 64 bits.
 //! ```
 //!
 //! Gueron and Kounavis, "Intel Carry-Less Multiplication Instruction and its Usage for Computing
@@ -20,7 +21,7 @@
 use core::arch::x86_64::{
     __m128i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_extract_epi64, _mm_set_epi8,
     _mm_set_epi64x, _mm_set1_epi64x, _mm_setzero_si128, _mm_shuffle_epi8, _mm_shuffle_epi32,
-    _mm_slli_si128, _mm_srli_si128, _mm_xor_si128,
+    _mm_xor_si128,
 };
 
 use zeroize::Zeroize;
@@ -115,13 +116,11 @@ impl Product {
     #[target_feature(enable = "pclmulqdq")]
     pub(super) fn reduce(self) -> __m128i {
         let reduction = _mm_set1_epi64x(REDUCTION);
-        let mut low = _mm_xor_si128(self.low, _mm_slli_si128::<8>(self.middle));
-        let high = _mm_xor_si128(self.high, _mm_srli_si128::<8>(self.middle));
-        for _ in 0..2 {
+        let fold = |onto, low| {
             let multiple = _mm_clmulepi64_si128::<0x00>(low, reduction);
-            low = _mm_xor_si128(_mm_shuffle_epi32::<0x4e>(low), multiple);
-        }
-        _mm_xor_si128(high, low)
+            _mm_xor_si128(onto, _mm_xor_si128(_mm_shuffle_epi32::<0x4e>(low), multiple))
+        };
+        fold(self.high, fold(self.middle, self.low))
     }
 }
 

@@ -113,19 +113,6 @@ impl Key {
     pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         self.first_round.as_deref_mut()
     }
-
-    /// The powers for what starts `blocks_left` blocks before the end.
-    #[inline]
-    fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
-        self.powers.at(blocks_left)
-    }
-
-    /// The powers for a vector that starts `blocks_left` blocks before the end.
-    #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn powers_for(&self, blocks_left: usize) -> __m512i {
-        self.powers.vector(blocks_left)
-    }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
@@ -293,7 +280,7 @@ fn absorb_group(
             0 => _mm512_xor_si512(reverse_lanes(vector), _mm512_zextsi128_si512(hash)),
             _ => reverse_lanes(vector),
         };
-        product.add(vector, key.powers_for(blocks - 4 * number));
+        product.add(vector, key.powers.vector(blocks - 4 * number));
     }
     product.reduce()
 }

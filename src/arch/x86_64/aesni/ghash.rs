@@ -11,7 +11,6 @@
 //! carry-less multiplication takes two cycles or more. What a1·b1 and a0·b0 add to the middle is added
 //! once a group.
 
-use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, _mm_clmulepi64_si128, _mm_setzero_si128, _mm_unpackhi_epi64, _mm_unpacklo_epi64,
     _mm_xor_si128,
@@ -22,6 +21,7 @@ use super::Key;
 use super::group::GROUP;
 use crate::arch::x86_64::ghash::Product;
 use crate::arch::x86_64::memory::load_128;
+use crate::arch::x86_64::pin::pin;
 
 /// H^17 and below: a group's blocks, and the block of lengths behind the last ones.
 pub(super) const POWERS: usize = GROUP + 1;
@@ -103,21 +103,8 @@ impl PairProduct {
     #[inline]
     #[target_feature(enable = "sse2")]
     pub(super) fn pin(&mut self) {
-        if cfg!(miri) {
-            return; // an interpreter has no registers to keep in order
-        }
         let Self { low, cross, high } = self;
-        // SAFETY: the template is a comment. No instruction is added, and every register keeps its
-        // value.
-        unsafe {
-            asm!(
-                "/* {} {} {} */",
-                inout(xmm_reg) * low,
-                inout(xmm_reg) * cross,
-                inout(xmm_reg) * high,
-                options(nomem, nostack, preserves_flags)
-            );
-        }
+        pin!(xmm_reg: low, cross, high);
     }
 
     /// The sum modulo the polynomial, times x^-128.

@@ -13,7 +13,6 @@
 //! every port finds work: the order is pinned, because the compiler would sort them by kind. The first
 //! block comes last: it waits for the hash of the group before.
 
-use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_setzero_si128, _mm_xor_si128,
 };
@@ -27,6 +26,7 @@ use super::ghash::{Hash, POWERS, PairProduct};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::{dot, reverse_bytes};
 use crate::arch::x86_64::memory::{load_128, store_128};
+use crate::arch::x86_64::pin::pin;
 use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, OPEN, SEAL};
@@ -256,23 +256,6 @@ fn aes_round(key: &Key, round: usize, states: &mut Blocks) {
 #[inline]
 #[target_feature(enable = "sse2")]
 fn pin(states: &mut Blocks) {
-    if cfg!(miri) {
-        return; // an interpreter has no registers to keep in order
-    }
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    // SAFETY: the template is a comment. No instruction is added, and every register keeps its value.
-    unsafe {
-        asm!(
-            "/* {} {} {} {} {} {} {} {} */",
-            inout(xmm_reg) * s0,
-            inout(xmm_reg) * s1,
-            inout(xmm_reg) * s2,
-            inout(xmm_reg) * s3,
-            inout(xmm_reg) * s4,
-            inout(xmm_reg) * s5,
-            inout(xmm_reg) * s6,
-            inout(xmm_reg) * s7,
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+    pin!(xmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

@@ -2,14 +2,11 @@
 //! `x86_64/ghash.rs`, for the arithmetic.
 //!
 //! ```text
-//! product (Karatsuba): low = a0 · b0   high = a1 · b1   middle = (a0 + a1) · (b0 + b1)
-//! fold:                middle += low + high;  middle += swap(low) ^ low[0] · (x^63 + x^62 + x^57)
-//! fold:                result = high ^ swap(middle) ^ middle[0] · (x^63 + x^62 + x^57)
+//! product (Karatsuba): low = a0 · b0   high = a1 · b1   middle = (a0 + a1) · (b0 + b1) + low + high
 //! ```
 //!
 //! Three multiplications and not four: on processors without AVX-512 they are dear.
 
-use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm_set_epi8, _mm_xor_si128, _mm256_broadcastsi128_si256,
     _mm256_castsi256_si128, _mm256_clmulepi64_epi128, _mm256_extracti128_si256, _mm256_set1_epi64x,
@@ -21,6 +18,7 @@ use zeroize::Zeroize;
 
 use crate::arch::x86_64::ghash::REDUCTION;
 use crate::arch::x86_64::memory::load_128;
+use crate::arch::x86_64::pin::pin;
 
 /// Both blocks with their bytes in reverse order.
 #[inline]
@@ -142,21 +140,8 @@ impl Product {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub(super) fn pin(&mut self) {
-        if cfg!(miri) {
-            return; // an interpreter has no registers to keep in order
-        }
         let Self { low, middle, high } = self;
-        // SAFETY: the template is a comment. No instruction is added, and every register keeps its
-        // value.
-        unsafe {
-            asm!(
-                "/* {} {} {} */",
-                inout(ymm_reg) * low,
-                inout(ymm_reg) * middle,
-                inout(ymm_reg) * high,
-                options(nomem, nostack, preserves_flags)
-            );
-        }
+        pin!(ymm_reg: low, middle, high);
     }
 
     /// The first of two steps to the sums modulo the polynomial, which a kernel spreads over its AES

@@ -32,7 +32,6 @@
 //! Of sixteen registers the states take eight, GHASH's sums three, and a round key, two vectors' halves
 //! and sums, and a product the rest: the order is pinned, or the compiler sorts by kind and runs out.
 
-use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m256i, _mm256_aesenc_epi128, _mm256_aesenclast_epi128, _mm256_broadcastsi128_si256,
     _mm256_xor_si256, _mm256_zextsi128_si256,
@@ -46,6 +45,7 @@ use super::ghash::{Halves, Product, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
+use crate::arch::x86_64::pin::pin;
 use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, SEAL};
@@ -245,23 +245,6 @@ fn half_round<const HALF: usize>(key: &Key, round: usize, states: &mut Vectors) 
 #[inline]
 #[target_feature(enable = "avx2")]
 fn pin(states: &mut Vectors) {
-    if cfg!(miri) {
-        return; // an interpreter has no registers to keep in order
-    }
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    // SAFETY: the template is a comment. No instruction is added, and every register keeps its value.
-    unsafe {
-        asm!(
-            "/* {} {} {} {} {} {} {} {} */",
-            inout(ymm_reg) * s0,
-            inout(ymm_reg) * s1,
-            inout(ymm_reg) * s2,
-            inout(ymm_reg) * s3,
-            inout(ymm_reg) * s4,
-            inout(ymm_reg) * s5,
-            inout(ymm_reg) * s6,
-            inout(ymm_reg) * s7,
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+    pin!(ymm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

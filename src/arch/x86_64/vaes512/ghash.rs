@@ -1,11 +1,5 @@
 //! GHASH on four lanes: four sums of products side by side. See the tier-independent part,
-//! `x86_64/ghash.rs`, for what is computed.
-//!
-//! ```text
-//! product: low + middle · x^64 + high · x^128
-//! fold:    middle += swap(low) ^ low[0] · (x^63 + x^62 + x^57)
-//! fold:    result = high ^ swap(middle) ^ middle[0] · (x^63 + x^62 + x^57)
-//! ```
+//! `x86_64/ghash.rs`, for the arithmetic.
 
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_set_epi8, _mm_xor_si128, _mm256_castsi256_si128,
@@ -16,6 +10,7 @@ use core::arch::x86_64::{
 };
 
 use crate::arch::x86_64::ghash::REDUCTION;
+use crate::arch::x86_64::pin::pin;
 
 /// Each of the four blocks with its bytes in reverse order.
 #[inline]
@@ -90,21 +85,8 @@ impl Product {
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn pin(&mut self) {
-        if cfg!(miri) {
-            return; // an interpreter has no registers to keep in order
-        }
         let Self { low, middle, high } = self;
-        // SAFETY: the template is a comment. No instruction is added, and every register keeps its
-        // value.
-        unsafe {
-            core::arch::asm!(
-                "/* {} {} {} */",
-                inout(zmm_reg) * low,
-                inout(zmm_reg) * middle,
-                inout(zmm_reg) * high,
-                options(nomem, nostack, preserves_flags)
-            );
-        }
+        pin!(zmm_reg: low, middle, high);
     }
 
     /// What Karatsuba's three parts have for the middle is all three of them.

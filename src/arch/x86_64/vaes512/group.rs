@@ -6,11 +6,11 @@
 //! GHASH    vector 7     vector 6     …  vector 0  fold     fold    sum
 //! ```
 //!
-//! On Intel's cores one port starts one 512-bit AES instruction a cycle and is the limit; everything else
-//! must find its place on the other one. (Zen 5 starts two, and products are the limit.) That works where each round brings its eight AES instructions and
-//! about as many others: the order is pinned, because the compiler would sort them by kind.
+//! On Intel's cores one port starts one 512-bit AES instruction a cycle and is the limit; everything
+//! else must find its place on the other one. (Zen 5 starts two, and products are the limit.) That works
+//! where each round brings its eight AES instructions and about as many others: the order is pinned,
+//! because the compiler would sort them by kind.
 
-use core::arch::asm;
 use core::arch::x86_64::{
     __m128i, __m512i, _mm_xor_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128,
     _mm512_broadcast_i32x4, _mm512_xor_si512, _mm512_zextsi128_si512,
@@ -24,6 +24,7 @@ use super::places::{Group, Groups};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
+use crate::arch::x86_64::pin::pin;
 use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
 use crate::arch::{BLOCK_LEN, OPEN};
@@ -81,7 +82,7 @@ pub(super) fn each_group<
             put(group, &states);
         }
         if lengths_are_next {
-            hash = dot(_mm_xor_si128(hash, lengths), load_128(key.powers_from(1)));
+            hash = dot(_mm_xor_si128(hash, lengths), load_128(key.powers.at(1)));
         }
     } else if let Some(group) = groups.next() {
         let mut states = next_states();
@@ -100,7 +101,11 @@ pub(super) fn each_group<
             put(group, &states);
             previous = states;
         }
-        hash = hash_alone(key, &previous, hash, lengths_are_next.then_some(lengths));
+        hash = if lengths_are_next {
+            hash_last_group(key, &previous, hash, lengths)
+        } else {
+            hash_group::<CORE>(key, &previous, hash)
+        };
     }
     Text { hash, lengths, rest }
 }
@@ -127,6 +132,7 @@ fn rounds_with_hash<const DIRECTION: bool, const CORE: bool, const DONE: usize, 
     hash: __m128i,
 ) -> __m128i {
     let mut product = GroupProduct::<CORE>::new(key);
+    // The compiler would leave a loop one, with the states in memory.
     two_rounds_with_pair::<DIRECTION, CORE, DONE, 3, G>(
         key,
         states,
@@ -214,22 +220,18 @@ pub(super) fn hash_group<const CORE: bool>(
     product.whole().reduce()
 }
 
-/// GHASH of 32 blocks onto `hash`, with nothing beside it, and of the block of lengths behind them
-/// where it is given: one reduction for both.
+/// The same, and the block of lengths behind them: one reduction for both.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
-fn hash_alone(key: &Key, ciphertext: &Vectors, hash: __m128i, lengths: Option<__m128i>) -> __m128i {
+fn hash_last_group(key: &Key, ciphertext: &Vectors, hash: __m128i, lengths: __m128i) -> __m128i {
     let mut product = Product::zero();
-    let behind = usize::from(lengths.is_some());
-    for (vector, ciphertext) in ciphertext.iter().enumerate() {
+    product.add(_mm512_zextsi128_si512(lengths), key.powers.vector(1));
+    for (vector, ciphertext) in ciphertext.iter().enumerate().rev() {
         let mut blocks = reverse_lanes(*ciphertext);
         if vector == 0 {
             blocks = _mm512_xor_si512(blocks, _mm512_zextsi128_si512(hash));
         }
-        product.add(blocks, key.powers_for(4 * (GROUP - vector) + behind));
-    }
-    if let Some(lengths) = lengths {
-        product.add(_mm512_zextsi128_si512(lengths), key.powers_for(1));
+        product.add(blocks, key.powers.vector(4 * (GROUP - vector) + 1));
     }
     product.reduce()
 }
@@ -275,23 +277,6 @@ fn aes_round(key: &Key, round: usize, states: &mut Vectors) {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn pin(states: &mut Vectors) {
-    if cfg!(miri) {
-        return; // an interpreter has no registers to keep in order
-    }
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    // SAFETY: the template is a comment. No instruction is added, and every register keeps its value.
-    unsafe {
-        asm!(
-            "/* {} {} {} {} {} {} {} {} */",
-            inout(zmm_reg) * s0,
-            inout(zmm_reg) * s1,
-            inout(zmm_reg) * s2,
-            inout(zmm_reg) * s3,
-            inout(zmm_reg) * s4,
-            inout(zmm_reg) * s5,
-            inout(zmm_reg) * s6,
-            inout(zmm_reg) * s7,
-            options(nomem, nostack, preserves_flags)
-        );
-    }
+    pin!(zmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

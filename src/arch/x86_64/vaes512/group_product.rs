@@ -61,7 +61,7 @@ impl<'k, const CORE: bool> GroupProduct<'k, CORE> {
     #[inline]
     #[target_feature(enable = "avx512f,vpclmulqdq")]
     fn add(&mut self, vector: usize, blocks: __m512i) {
-        let powers = self.key.powers_for(4 * (GROUP - vector));
+        let powers = self.key.powers.vector(4 * (GROUP - vector));
         if CORE == ZEN_5 {
             self.product.add_outer(blocks, powers);
         } else {

@@ -44,7 +44,7 @@ impl<'k> Tail<'k> {
     #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn new(key: &'k Key, blocks: usize, lengths: __m128i) -> Self {
         let mut product = Product::zero();
-        product.add(_mm512_zextsi128_si512(lengths), key.powers_for(1));
+        product.add(_mm512_zextsi128_si512(lengths), key.powers.vector(1));
         Self { key, product, blocks_left: blocks }
     }
 
@@ -52,7 +52,7 @@ impl<'k> Tail<'k> {
     #[inline]
     #[target_feature(enable = "avx512f,vpclmulqdq")]
     pub(super) fn carry(&mut self, hash: __m128i) {
-        self.product.add(_mm512_zextsi128_si512(hash), self.key.powers_for(self.blocks_left));
+        self.product.add(_mm512_zextsi128_si512(hash), self.key.powers.vector(self.blocks_left));
     }
 
     /// Hashes `bytes`, the last block filled up with zeros.
@@ -61,7 +61,7 @@ impl<'k> Tail<'k> {
     pub(super) fn absorb_padded(&mut self, bytes: &[u8]) {
         for vector in bytes.chunks(VECTOR_LEN) {
             let blocks = reverse_lanes(load_partial_512(vector));
-            self.product.add(blocks, self.key.powers_for(self.blocks_left));
+            self.product.add(blocks, self.key.powers.vector(self.blocks_left));
             self.blocks_left -= vector.len().div_ceil(BLOCK_LEN);
         }
     }
@@ -127,7 +127,7 @@ impl<'k> Tail<'k> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq")]
     fn absorb(&mut self, ciphertext: &[__m512i]) {
-        let powers: &[u8; MOST_LEN] = self.key.powers_from(self.blocks_left);
+        let powers: &[u8; MOST_LEN] = self.key.powers.at(self.blocks_left);
         for (vector, powers) in ciphertext.iter().zip(powers.as_chunks().0) {
             self.product.add(reverse_lanes(*vector), load_512(powers));
         }
