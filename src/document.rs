@@ -23,65 +23,42 @@
 //! vault is remote, [`Header::recipients`] say what to unwrap and [`Header::unlock`] takes the
 //! result.
 
-#[cfg(feature = "std")]
-mod adapters;
-#[cfg(feature = "std")]
-mod batch;
 mod chunk;
-mod context;
-mod data_key;
-#[cfg(feature = "std")]
-mod file;
-mod geometry;
 mod header;
-mod key_schedule;
-mod layers;
-mod layout;
-mod many;
-mod opener;
-mod policy;
 #[cfg(feature = "std")]
-mod positioned;
-mod prologue;
+mod io;
+mod key_schedule;
+mod many;
+mod open;
 mod range;
 #[cfg(feature = "std")]
 mod reader;
-mod recipient;
-mod rewrap;
-#[cfg(feature = "std")]
-mod run;
-mod sealer;
-mod slot;
-#[cfg(feature = "std")]
-mod stream;
+mod seal;
 mod unlock;
 
 use alloc::vec::Vec;
 
+pub use header::recipient::Recipient;
+pub use header::rewrap::Rewrap;
 #[cfg(feature = "std")]
-pub use adapters::{SealWriter, StreamReader};
-#[cfg(feature = "std")]
-pub use batch::{Batch, BatchOpener, BatchSealer};
-pub use context::Context;
-pub use data_key::DataKey;
-pub use geometry::Slots;
+pub use header::rewrap::destroy_header;
+pub use header::slots::Slots;
 pub use header::{Header, SlotState};
-pub use layers::Layers;
-pub use layout::Layout;
-pub use many::{open_many, rewrap_batch, seal_many};
-pub use opener::{OpenOptions, Opener};
-pub use policy::OpenPolicy;
 #[cfg(feature = "std")]
-pub use positioned::{Durable, ReadAt, WriteAt};
+pub use io::{
+    adapters::{SealWriter, StreamReader},
+    batch::{Batch, BatchOpener, BatchSealer},
+    limits::{Run, Totals},
+    read_at::{Durable, ReadAt, WriteAt},
+};
+pub use key_schedule::{Context, DataKey};
+pub use many::{open_many, rewrap_batch, seal_many};
+pub use open::{OpenOptions, Opener};
+pub use range::Layout;
 #[cfg(feature = "std")]
 pub use reader::Reader;
-pub use recipient::Recipient;
-pub use rewrap::Rewrap;
-#[cfg(feature = "std")]
-pub use rewrap::destroy_header;
-#[cfg(feature = "std")]
-pub use run::{Run, Totals};
-pub use sealer::{SealOptions, Sealer};
+pub use seal::{Layers, SealOptions, Sealer};
+pub use unlock::OpenPolicy;
 
 pub use crate::parallel::ChunkLen;
 

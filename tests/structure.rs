@@ -48,7 +48,7 @@ const COMPILED_FOR_FUZZING: [&str; 6] = [
     "src/arch/x86_64/vaes256.rs",
     "src/arch/x86_64/vaes512.rs",
     "src/backend.rs",
-    "src/document/data_key.rs",
+    "src/document/key_schedule.rs",
     "src/lib.rs",
 ];
 

@@ -2,17 +2,21 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub(crate) mod prologue;
+pub(crate) mod recipient;
+pub(crate) mod rewrap;
+pub(crate) mod slots;
+
 use alloc::vec::Vec;
 
 use subtle::ConstantTimeEq;
 
-use super::geometry::{Geometry, PREFIX_LEN, Slots};
-use super::key_schedule::{BoundKeys, HeaderKey};
-use super::prologue::{CORE_LEN, Core, PROLOGUE_LEN};
-use super::recipient::Recipient;
-use super::slot::{Slot, parts};
-use super::{ChunkLen, PlaintextLen};
+use crate::document::key_schedule::{BoundKeys, HeaderKey};
+use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
+use prologue::{CORE_LEN, Core, PROLOGUE_LEN};
+use recipient::Recipient;
+use slots::{Geometry, PREFIX_LEN, Slot, Slots, parts};
 
 /// What became of one of a header's slots.
 ///
@@ -105,7 +109,7 @@ impl Header {
 
     /// The error for bytes that end within the header: they are no document at all, or a cut one.
     pub(crate) fn cut(bytes: &[u8]) -> Error {
-        let magic = super::prologue::MAGIC;
+        let magic = prologue::MAGIC;
         let common = bytes.len().min(magic.len());
         if bytes.is_empty() || bytes.get(..common) != magic.get(..common) {
             Error::format(0, "it does not begin as one")
@@ -309,6 +313,6 @@ fn newest_slot(
 }
 
 /// In constant time.
-pub(super) fn check(computed: &[u8; 32], found: &[u8; 32]) -> Result<(), Error> {
+pub(crate) fn check(computed: &[u8; 32], found: &[u8; 32]) -> Result<(), Error> {
     if bool::from(computed.ct_eq(found)) { Ok(()) } else { Err(Error::Authentication) }
 }

@@ -1,4 +1,5 @@
-//! From the data keys to every key and tag of a document (HKDF-SHA-256, RFC 5869).
+//! The data keys, the caller's context, and every key and tag that a document derives from them
+//! (HKDF-SHA-256, RFC 5869).
 //!
 //! ```text
 //! PRK_l      = HKDF-Extract(salt, data key l)
@@ -16,17 +17,20 @@
 //! Every output is one hash long, so that both steps are one HMAC each. The `hkdf` crate is what
 //! the tests compare with: it leaves its outputs on the stack.
 
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use hmac::digest::FixedOutput;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
-use super::data_key::DataKey;
-use super::prologue::CORE_LEN;
-use super::slot::MAC_LEN;
+use crate::document::header::prologue::{CORE_LEN, SUITE, VERSION};
+use crate::document::header::slots::MAC_LEN;
 use crate::error::Error;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretVec};
 
 /// The pseudo-random keys of one document.
 pub(crate) struct KeySchedule {
@@ -115,6 +119,184 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) -> Result<(), Error
     Ok(())
 }
 
+/// Length of what is wrapped, in bytes: `"SRMDK" || version || suite || layer || key`.
+pub(crate) const PAYLOAD_LEN: usize = 40;
+
+/// The data key of one layer of one document: 32 random bytes, used for nothing else.
+///
+/// # Example
+///
+/// A vault that unwraps remotely gives back the payload; the document takes it from there.
+///
+/// ```
+/// use strongroom::document::{self, DataKey, Header, OpenOptions, SealOptions};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+///
+/// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
+/// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
+/// let sealed = document::seal(b"text", &[wrapping], &SealOptions::default())?;
+///
+/// let header = Header::parse(&sealed)?;
+/// let remote = UnwrappingKey::aes(id, Secret::copy_from(&key));
+/// let payload = remote.unwrap(header.recipients()[0].wrapped())?;
+/// let data_key = DataKey::from_payload(1, &payload)?;
+/// let opener = header.unlock(&[data_key], &OpenOptions::default())?;
+/// assert_eq!(opener.open_slice(&sealed)?, b"text");
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+pub struct DataKey {
+    layer: u8,
+    key: Secret<32>,
+}
+
+impl DataKey {
+    /// A new key for a layer.
+    pub(crate) fn generate(layer: u8) -> Result<Self, Error> {
+        Ok(Self { layer, key: Secret::generate()? })
+    }
+
+    /// The key in what a vault unwrapped for `layer` (1 or 2).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Authentication`] where `payload` is no data key of this format version, suite and
+    /// layer.
+    pub fn from_payload(layer: u8, payload: &SecretVec) -> Result<Self, Error> {
+        let Ok(payload) = <&[u8; PAYLOAD_LEN]>::try_from(payload.expose()) else {
+            return Err(Error::Authentication);
+        };
+        let Some((found, key)) = payload.split_last_chunk::<32>() else {
+            return Err(Error::Authentication);
+        };
+        if bool::from(found.ct_eq(&prefix(layer))) {
+            Ok(Self { layer, key: Secret::copy_from(key) })
+        } else {
+            Err(Error::Authentication)
+        }
+    }
+
+    /// What is wrapped.
+    pub(crate) fn payload(&self) -> SecretVec {
+        let mut payload = SecretVec::zeroed(PAYLOAD_LEN);
+        let (front, key) = payload.expose_mut().split_at_mut(PAYLOAD_LEN - 32);
+        front.copy_from_slice(&prefix(self.layer));
+        key.copy_from_slice(self.key.expose());
+        payload
+    }
+
+    pub(crate) fn layer(&self) -> u8 {
+        self.layer
+    }
+
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+
+    /// A chosen key, for the format's worked examples and for findings that can be repeated.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn fixed(layer: u8, key: &[u8; 32]) -> Self {
+        Self { layer, key: Secret::copy_from(key) }
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataKey").field("layer", &self.layer).finish_non_exhaustive()
+    }
+}
+
+fn prefix(layer: u8) -> [u8; PAYLOAD_LEN - 32] {
+    let mut prefix = *b"SRMDK\0\0\0";
+    prefix[5..].copy_from_slice(&[VERSION, SUITE, layer]);
+    prefix
+}
+
+/// Greatest length of a key or a value in bytes.
+const MAX_LEN: usize = u16::MAX as usize;
+/// Greatest number of pairs.
+const MAX_PAIRS: usize = 256;
+
+/// Key-value pairs that a document is sealed with and opened with again: tenant, file name,
+/// purpose. They are authenticated, not stored and not secret.
+///
+/// The canonical encoding sorts the pairs by key, bytewise; each is the key's length (u16,
+/// big-endian), the key, the value's length (u16, big-endian) and the value, in UTF-8. No pairs
+/// are no bytes.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::Context;
+///
+/// let mut context = Context::new();
+/// context.insert("tenant", "7")?;
+/// context.insert("file", "contract.pdf")?;
+/// assert_eq!(context.encode(), b"\0\x04file\0\x0ccontract.pdf\0\x06tenant\0\x017");
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    pairs: BTreeMap<String, String>,
+}
+
+impl Context {
+    /// No pairs.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a pair.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where the key is there already or is empty; [`Error::Length`] where key
+    /// or value is longer than 65,535 bytes or there are more than 256 pairs.
+    pub fn insert(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        if key.is_empty() {
+            return Err(Error::Argument { what: "context", reason: "a key must not be empty" });
+        }
+        for (what, text) in [("context key, in bytes", key), ("context value, in bytes", value)] {
+            if text.len() > MAX_LEN {
+                let (length, limit) = (text.len() as u64, MAX_LEN as u64);
+                return Err(Error::Length { what, length, limit });
+            }
+        }
+        if self.pairs.contains_key(key) {
+            return Err(Error::Argument {
+                what: "context",
+                reason: "a key stands there twice; give each key once",
+            });
+        }
+        if self.pairs.len() >= MAX_PAIRS {
+            let length = self.pairs.len() as u64 + 1;
+            let limit = MAX_PAIRS as u64;
+            return Err(Error::Length { what: "context pairs", length, limit });
+        }
+        self.pairs.insert(key.into(), value.into());
+        Ok(())
+    }
+
+    /// The pairs, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The canonical encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for text in self.pairs.iter().flat_map(|(key, value)| [key, value]) {
+            // `insert` has checked that every length fits.
+            let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+            bytes.extend(length.to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,5 +333,88 @@ mod tests {
             let tag: [u8; 32] = mac.finalize().into_bytes().into();
             assert_eq!(schedule.context_tag(b"context").unwrap(), tag);
         }
+    }
+
+    #[test]
+    fn payload_is_prefix_and_key() {
+        let payload = DataKey::fixed(2, &[9; 32]).payload();
+        assert_eq!(payload.expose()[..8], *b"SRMDK\x01\x01\x02");
+        assert_eq!(payload.expose()[8..], [9; 32]);
+        assert_eq!(DataKey::from_payload(2, &payload).unwrap().expose(), &[9; 32]);
+    }
+
+    /// Another kind of wrapped secret, or another layer's, is not taken for a data key.
+    #[test]
+    fn every_byte_of_the_prefix_counts() {
+        for byte in 0..8 {
+            let mut payload = DataKey::fixed(1, &[9; 32]).payload();
+            payload.expose_mut()[byte] ^= 1;
+            let refused = DataKey::from_payload(1, &payload);
+            assert!(matches!(refused, Err(Error::Authentication)), "{byte}");
+        }
+        assert!(DataKey::from_payload(2, &DataKey::fixed(1, &[9; 32]).payload()).is_err());
+        for length in [0, 39, 41] {
+            assert!(DataKey::from_payload(1, &SecretVec::zeroed(length)).is_err());
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(format!("{:?}", DataKey::fixed(1, &[0x42; 32])), "DataKey { layer: 1, .. }");
+    }
+
+    #[test]
+    fn order_of_insertion_does_not_matter() {
+        let mut one = Context::new();
+        one.insert("b", "2").unwrap();
+        one.insert("a", "1").unwrap();
+        let mut other = Context::new();
+        other.insert("a", "1").unwrap();
+        other.insert("b", "2").unwrap();
+        assert_eq!(one.encode(), other.encode());
+        assert_eq!(Context::new().encode(), b"");
+    }
+
+    /// Bytes cannot move between keys, values and pairs.
+    #[test]
+    fn encodings_are_distinct() {
+        let sets: [&[(&str, &str)]; 7] = [
+            &[],
+            &[("a", "")],
+            &[("a", "b")],
+            &[("ab", "")],
+            &[("a", "b\0\u{1}c")],
+            &[("a", "b"), ("c", "")],
+            &[("a", ""), ("b", "c")],
+        ];
+        let mut encodings: Vec<_> = sets
+            .iter()
+            .map(|pairs| {
+                let mut context = Context::new();
+                for (key, value) in *pairs {
+                    context.insert(key, value).unwrap();
+                }
+                context.encode()
+            })
+            .collect();
+        encodings.sort();
+        encodings.dedup();
+        assert_eq!(encodings.len(), sets.len());
+    }
+
+    #[test]
+    fn bad_pairs_are_refused() {
+        let mut context = Context::new();
+        context.insert("k", "v").unwrap();
+        assert!(matches!(context.insert("k", "v"), Err(Error::Argument { .. })));
+        assert!(matches!(context.insert("", "v"), Err(Error::Argument { .. })));
+        let long = "x".repeat(65_536);
+        assert!(matches!(context.insert(&long, ""), Err(Error::Length { .. })));
+        assert!(matches!(context.insert("long", &long), Err(Error::Length { .. })));
+        context.insert("long", &long[1..]).unwrap();
+        for n in 2..256 {
+            context.insert(&format!("{n}"), "").unwrap();
+        }
+        assert!(matches!(context.insert("one more", ""), Err(Error::Length { limit: 256, .. })));
     }
 }

@@ -2,12 +2,12 @@
 
 use alloc::vec::Vec;
 
-use super::header::Header;
-use super::layers::Layers;
-use super::opener::OpenOptions;
-use super::rewrap::Rewrap;
-use super::sealer::{SealOptions, Sealer};
-use super::{PlaintextLen, policy::OpenPolicy};
+use crate::document::PlaintextLen;
+use crate::document::header::Header;
+use crate::document::header::rewrap::Rewrap;
+use crate::document::open::OpenOptions;
+use crate::document::seal::{Layers, SealOptions, Sealer};
+use crate::document::unlock::OpenPolicy;
 use crate::error::Error;
 use crate::parallel::{for_each, workers};
 use crate::secret::SecretVec;

@@ -1,4 +1,5 @@
-//! Parts of a document, without the rest.
+//! Parts of a document, without the rest: where they lie (arithmetic, no keys and no I/O), and opening
+//! them.
 //!
 //! ```text
 //! range of the plaintext -> chunks that hold it -> their records: one piece of the sealed document
@@ -9,22 +10,25 @@
 //! A stream's length is authenticated by its last chunk, which is opened first.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use zeroize::Zeroize;
 
-use super::layout::Layout;
-use super::opener::Opener;
-use super::sealer::too_long_for_memory;
+use crate::document::header::Header;
+use crate::document::header::prologue::PROLOGUE_LEN;
+use crate::document::open::Opener;
+use crate::document::seal::too_long_for_memory;
+use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
-use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::parallel::{ChunkPlan, ChunkSpan, for_each, workers};
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
     /// [`Layout::sealed_range`] for the same `plaintext` range.
     ///
     /// Of a stream, the caller first opens a range that ends where the layout says the plaintext does,
-    /// or the length is not authenticated; a [`Reader`](super::Reader) does so by itself.
+    /// or the length is not authenticated; a [`Reader`](crate::document::Reader) does so by itself.
     ///
     /// # Errors
     ///
@@ -82,10 +86,153 @@ impl Opener {
 }
 
 /// The part of a chunk that is in a range of the plaintext.
-pub(super) fn within(span: ChunkSpan, plaintext: &Range<u64>) -> Range<usize> {
+pub(crate) fn within(span: ChunkSpan, plaintext: &Range<u64>) -> Range<usize> {
     let clamp = |offset: u64| {
         let offset = offset.saturating_sub(span.plaintext_offset);
         usize::try_from(offset).map_or(span.plaintext_len, |at| at.min(span.plaintext_len))
     };
     clamp(plaintext.start)..clamp(plaintext.end)
 }
+
+/// Where everything is in one sealed document of known length.
+///
+/// A remote reader asks for [`Layout::sealed_range`] and gives what it gets to
+/// [`Opener::open_range`](crate::document::Opener::open_range): one contiguous piece for any range.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{self, ChunkLen, Header, SealOptions};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, WrappingKey};
+///
+/// let key = WrappingKey::aes(KeyId::new("vault/contracts/1")?, Secret::generate()?);
+/// let options = SealOptions { chunk_len: ChunkLen::new(4096)?, ..SealOptions::default() };
+/// let sealed = document::seal(&[0; 10_000], &[key], &options)?;
+///
+/// let layout = Header::parse(&sealed)?.layout(sealed.len() as u64)?;
+/// assert_eq!(layout.plaintext_len(), 10_000);
+/// // The header of 2,560 bytes, one record of 4,096 + 16 bytes, and that which holds the range.
+/// assert_eq!(layout.sealed_range(5000..5004)?, 6672..10_784);
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Bytes before the body.
+    leading: u64,
+    plan: ChunkPlan,
+}
+
+impl Layout {
+    /// For a document of `sealed_len` bytes, of which the first `leading` are not its body.
+    pub(crate) fn new(
+        leading: usize,
+        chunk_len: ChunkLen,
+        layers: u8,
+        plaintext_len: PlaintextLen,
+        sealed_len: u64,
+    ) -> Result<Self, Error> {
+        let leading = leading as u64;
+        let body_len = sealed_len.saturating_sub(leading);
+        let plan = match plaintext_len {
+            PlaintextLen::Known(bytes) => {
+                let plan = ChunkPlan::new(chunk_len, layers, bytes)?;
+                match body_len.cmp(&plan.body_len()) {
+                    Ordering::Equal => plan,
+                    Ordering::Less => {
+                        return Err(Error::Format { offset: sealed_len, reason: CUT });
+                    }
+                    Ordering::Greater => {
+                        let offset = leading.saturating_add(plan.body_len());
+                        return Err(Error::Format { offset, reason: APPENDED });
+                    }
+                }
+            }
+            PlaintextLen::Stream => ChunkPlan::from_body_len(chunk_len, layers, body_len)
+                .map_err(|reason| Error::Format { offset: sealed_len, reason })?,
+        };
+        Ok(Self { leading, plan })
+    }
+
+    /// Length of the plaintext in bytes. Of a stream it is believed only after its last chunk was
+    /// opened: a [`Reader`](crate::document::Reader) sees to that.
+    #[must_use]
+    pub fn plaintext_len(&self) -> u64 {
+        self.plan.plaintext_len()
+    }
+
+    /// Length of the sealed document in bytes.
+    #[must_use]
+    pub fn sealed_len(&self) -> u64 {
+        self.leading.saturating_add(self.plan.body_len())
+    }
+
+    /// The bytes of the sealed document that hold `plaintext`, whole records: none for an empty range.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where the range ends before it begins or past the plaintext's end.
+    pub fn sealed_range(&self, plaintext: Range<u64>) -> Result<Range<u64>, Error> {
+        let spans = self.spans(&plaintext)?;
+        let Some((first, last)) = spans else { return Ok(self.leading..self.leading) };
+        let start = self.leading.saturating_add(first.record_offset);
+        let end = self.leading.saturating_add(last.record_offset);
+        Ok(start..end.saturating_add(last.record_len as u64))
+    }
+
+    /// The first and the last chunk of a range; `None` of an empty one.
+    pub(crate) fn spans(
+        &self,
+        plaintext: &Range<u64>,
+    ) -> Result<Option<(ChunkSpan, ChunkSpan)>, Error> {
+        if plaintext.start > plaintext.end || plaintext.end > self.plaintext_len() {
+            let reason =
+                "it must begin before it ends, and end where the plaintext does or earlier";
+            return Err(Error::Argument { what: "range", reason });
+        }
+        let Some(last) = plaintext.end.checked_sub(1).filter(|last| *last >= plaintext.start)
+        else {
+            return Ok(None);
+        };
+        let chunk = |offset| self.plan.chunk_at(offset).ok_or(Error::Authentication);
+        Ok(Some((chunk(plaintext.start)?, chunk(last)?)))
+    }
+
+    /// Bytes before the body.
+    #[cfg(feature = "std")]
+    pub(crate) fn leading(&self) -> u64 {
+        self.leading
+    }
+
+    pub(crate) fn plan(&self) -> ChunkPlan {
+        self.plan
+    }
+}
+
+impl Header {
+    /// Where everything is in the document with this header, which is `sealed_len` bytes long,
+    /// header included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where no document with this header has that length.
+    pub fn layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+        self.layout_behind(self.len(), sealed_len)
+    }
+
+    /// The same where the header is detached: `sealed_len` counts the prologue and the body.
+    ///
+    /// # Errors
+    ///
+    /// As [`Header::layout`].
+    pub fn detached_layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+        self.layout_behind(PROLOGUE_LEN, sealed_len)
+    }
+
+    fn layout_behind(&self, leading: usize, sealed_len: u64) -> Result<Layout, Error> {
+        Layout::new(leading, self.chunk_len(), self.layers(), self.plaintext_len(), sealed_len)
+    }
+}
+
+const CUT: &str = "it ends before its last byte: it was truncated";
+pub(crate) const APPENDED: &str = "it goes on after its last byte: something was appended";

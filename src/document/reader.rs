@@ -3,12 +3,11 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Mutex, PoisonError};
 
-use super::Run;
-use super::file::read_record;
-use super::layout::Layout;
-use super::opener::Opener;
-use super::positioned::ReadAt;
-use super::range::within;
+use crate::document::Run;
+use crate::document::io::file::read_record;
+use crate::document::io::read_at::ReadAt;
+use crate::document::open::Opener;
+use crate::document::range::{Layout, within};
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, for_each, workers};
 use crate::secret::Buffer;

@@ -214,7 +214,7 @@ fn stripped_and_swapped_recipients_are_refused() {
     // With a checksum made anew, as an attacker would: the HMAC is what is left to refuse it.
     let rewrite = |list: &mut [Recipient]| {
         let mut slot = 1_u64.to_be_bytes().to_vec();
-        recipient::encode_list(1, list, &mut slot).unwrap();
+        header::recipient::encode_list(1, list, &mut slot).unwrap();
         slot.resize(range.len() - 48, 0);
         let mut changed = original.clone();
         changed[range.clone()][..slot.len()].copy_from_slice(&slot);

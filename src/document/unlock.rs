@@ -1,4 +1,4 @@
-//! From a header and keys to what opens the body.
+//! From a header, keys and the caller's policy to the opener of the body.
 //!
 //! ```text
 //! recipients -> the ones that policy and caller name -> unwrap -> data key, one a layer
@@ -9,15 +9,13 @@
 
 use alloc::vec::Vec;
 
-use super::data_key::DataKey;
-use super::header::{Header, check};
-use super::key_schedule::{BoundKeys, KeySchedule};
-use super::opener::{OpenOptions, Opener};
-use super::policy::OpenPolicy;
-use super::recipient::Recipient;
+use crate::document::header::recipient::Recipient;
+use crate::document::header::{Header, check};
+use crate::document::key_schedule::{BoundKeys, DataKey, KeySchedule};
+use crate::document::open::{OpenOptions, Opener};
 use crate::error::Error;
 use crate::secret::SecretVec;
-use crate::wrap::UnwrappingKey;
+use crate::wrap::{Algorithm, KeyId, UnwrappingKey};
 
 impl Header {
     /// Authenticates the header with its data keys and gives what opens the body.
@@ -77,7 +75,7 @@ impl Header {
     }
 
     /// Derives the document's keys and checks commitment and slot with them.
-    pub(super) fn authenticate(
+    pub(crate) fn authenticate(
         &self,
         data_keys: &[DataKey],
     ) -> Result<(KeySchedule, BoundKeys), Error> {
@@ -93,7 +91,7 @@ impl Header {
 
     /// Calls `attempt` with data keys, one a layer, until it succeeds: where one recipient does not
     /// hold, another of its layer may. `found` are those of the layers before.
-    pub(super) fn search<T, E: From<Error>>(
+    pub(crate) fn search<T, E: From<Error>>(
         &self,
         found: &mut Vec<DataKey>,
         policy: &OpenPolicy,
@@ -132,7 +130,7 @@ impl Header {
 }
 
 /// What the keys at hand make of a recipient: the first that unwraps it, or a failure.
-pub(super) fn unwrap_with(
+pub(crate) fn unwrap_with(
     keys: &[UnwrappingKey],
     recipient: &Recipient,
 ) -> Option<Result<SecretVec, Error>> {
@@ -140,4 +138,61 @@ pub(super) fn unwrap_with(
         .filter(|key| recipient.is_for(key))
         .map(|key| key.unwrap(recipient.wrapped()))
         .reduce(Result::or)
+}
+
+/// What the caller demands of a document before any of its keys is tried. A header is an attacker's
+/// input: its key ids are matched with these, never obeyed, and no vault is to be asked for a key that
+/// is not [permitted](OpenPolicy::permits).
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{OpenOptions, OpenPolicy};
+/// use strongroom::wrap::{Algorithm, KeyId};
+///
+/// let policy = OpenPolicy {
+///     key_ids: Some(vec![KeyId::new("resource/7/service/1")?, KeyId::new("resource/7/customer/2")?]),
+///     algorithms: vec![Algorithm::A256Kw],
+///     least_layers: 2,
+/// };
+/// let options = OpenOptions { policy, ..OpenOptions::default() };
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPolicy {
+    /// The keys that may be used; `None` allows all that the caller hands in.
+    pub key_ids: Option<Vec<KeyId>>,
+    /// The wrapping algorithms that may be used; all that are known by default.
+    pub algorithms: Vec<Algorithm>,
+    /// The least number of layers, 1 by default: with 2 a document that lacks the customer's layer is
+    /// refused.
+    pub least_layers: u8,
+}
+
+impl OpenPolicy {
+    /// Whether a recipient's key may be used.
+    #[must_use]
+    pub fn permits(&self, recipient: &Recipient) -> bool {
+        recipient.algorithm().is_some_and(|algorithm| self.algorithms.contains(&algorithm))
+            && self.key_ids.as_ref().is_none_or(|ids| ids.contains(recipient.key_id()))
+    }
+
+    /// Refuses a document of fewer layers than there must be.
+    pub(crate) fn check(&self, header: &Header) -> Result<(), Error> {
+        if header.layers() < self.least_layers {
+            let reason = "it has fewer layers of encryption than the policy demands";
+            return Err(Error::format(10, reason));
+        }
+        Ok(())
+    }
+}
+
+impl Default for OpenPolicy {
+    fn default() -> Self {
+        Self {
+            key_ids: None,
+            algorithms: [Algorithm::RsaOaep256, Algorithm::A256Kw].into(),
+            least_layers: 1,
+        }
+    }
 }

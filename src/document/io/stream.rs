@@ -3,13 +3,13 @@
 
 use std::io::{self, Read, Write};
 
-use super::batch::Batch;
-use super::geometry::PREFIX_LEN;
-use super::header::Header;
-use super::opener::Opener;
-use super::positioned::Discard;
-use super::sealer::Sealer;
-use super::{Run, Totals};
+use crate::document::header::Header;
+use crate::document::header::slots::PREFIX_LEN;
+use crate::document::io::batch::Batch;
+use crate::document::io::read_at::Discard;
+use crate::document::open::Opener;
+use crate::document::seal::Sealer;
+use crate::document::{Run, Totals};
 use crate::error::Error;
 use crate::parallel::overlap;
 
@@ -98,7 +98,7 @@ impl Opener {
     }
 
     /// Reads what a detached body begins with.
-    pub(super) fn read_leading(&self, sealed: &mut impl Read) -> Result<(), Error> {
+    pub(crate) fn read_leading(&self, sealed: &mut impl Read) -> Result<(), Error> {
         if !self.is_detached() {
             return Ok(()); // the header, which was read before
         }
@@ -108,8 +108,8 @@ impl Opener {
     }
 }
 
-pub(super) const READING_SEALED: &str = "reading the sealed document";
-pub(super) const WRITING_SEALED: &str = "writing the sealed document";
+pub(crate) const READING_SEALED: &str = "reading the sealed document";
+pub(crate) const WRITING_SEALED: &str = "writing the sealed document";
 
 /// What reading and writing are called in errors.
 struct Ways {
@@ -163,7 +163,7 @@ fn write(output: &mut impl Write, batch: &Batch) -> io::Result<()> {
 }
 
 /// Reads until the batch is full; returns false where the input has ended before.
-pub(super) fn read_to_full(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
+pub(crate) fn read_to_full(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
     while batch.unfilled().is_some() {
         if !read_some(input, batch)? {
             return Ok(false);
@@ -173,7 +173,7 @@ pub(super) fn read_to_full(input: &mut impl Read, batch: &mut Batch) -> io::Resu
 }
 
 /// Reads once; returns false where the input has ended.
-pub(super) fn read_some(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
+pub(crate) fn read_some(input: &mut impl Read, batch: &mut Batch) -> io::Result<bool> {
     let Some(place) = batch.unfilled() else { return Ok(true) };
     loop {
         match input.read(place) {

@@ -4,16 +4,15 @@ use alloc::vec::Vec;
 
 use zeroize::Zeroize;
 
-use super::chunk::ChunkCipher;
-use super::context::Context;
-use super::header::Header;
-use super::key_schedule::BoundKeys;
-use super::layout::Layout;
-use super::policy::OpenPolicy;
-use super::prologue::PROLOGUE_LEN;
-use super::sealer::too_long_for_memory;
-use super::{ChunkLen, PlaintextLen};
 use crate::backend::Backend;
+use crate::document::chunk::ChunkCipher;
+use crate::document::header::Header;
+use crate::document::header::prologue::PROLOGUE_LEN;
+use crate::document::key_schedule::{BoundKeys, Context};
+use crate::document::range::Layout;
+use crate::document::seal::too_long_for_memory;
+use crate::document::unlock::OpenPolicy;
+use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
 use crate::parallel::{for_each, workers};
 
@@ -80,7 +79,7 @@ pub struct Opener {
     placement: Placement,
     chunk_len: ChunkLen,
     plaintext_len: PlaintextLen,
-    pub(super) cipher: ChunkCipher,
+    pub(crate) cipher: ChunkCipher,
 }
 
 /// Where the header is.
@@ -169,7 +168,7 @@ impl Opener {
     }
 
     #[cfg(feature = "std")]
-    pub(super) fn chunk_len(&self) -> ChunkLen {
+    pub(crate) fn chunk_len(&self) -> ChunkLen {
         self.chunk_len
     }
 

@@ -5,17 +5,17 @@
 //! input -> Batch -> BatchSealer::seal or BatchOpener::open -> outputs, in order
 //! ```
 
-use super::chunk::ChunkCipher;
-use super::layout::APPENDED;
-use super::opener::Opener;
-use super::sealer::{Parts, Sealer};
-use super::{ChunkLen, PlaintextLen, Run, Totals};
+use crate::document::chunk::ChunkCipher;
+use crate::document::open::Opener;
+use crate::document::range::APPENDED;
+use crate::document::seal::{Parts, Sealer};
+use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
 use crate::secret::Buffer;
 
 /// Batches that are in use at once: one is read, one is computed, one is written.
-pub(super) const IN_FLIGHT: usize = 3;
+pub(crate) const IN_FLIGHT: usize = 3;
 
 /// As many chunks as the memory allows and the workers need. Wiped on drop.
 ///

@@ -11,7 +11,7 @@
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::PlaintextLen;
+use crate::document::PlaintextLen;
 use crate::error::Error;
 use crate::parallel::{ChunkLen, ChunkPlan};
 

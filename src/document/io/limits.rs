@@ -26,7 +26,7 @@ pub struct Run<'p> {
 }
 
 impl Run<'_> {
-    pub(super) fn report(&self, bytes: u64) {
+    pub(crate) fn report(&self, bytes: u64) {
         if let Some(progress) = self.progress {
             progress(bytes);
         }

@@ -147,7 +147,7 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
 }
 
 /// Takes everything and keeps nothing: opening into it verifies a document.
-pub(super) struct Discard;
+pub(crate) struct Discard;
 
 impl WriteAt for Discard {
     fn write_all_at(&self, _: &[u8], _: u64) -> io::Result<()> {

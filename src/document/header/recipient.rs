@@ -13,7 +13,7 @@
 
 use alloc::vec::Vec;
 
-use super::data_key::DataKey;
+use crate::document::key_schedule::{DataKey, PAYLOAD_LEN};
 use crate::error::Error;
 use crate::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
@@ -188,7 +188,7 @@ fn check_list(layers: u8, recipients: &[Recipient]) -> Result<(), &'static str> 
             return Err("a recipient is of a layer that the document does not have");
         }
         if let Some(algorithm) = recipient.algorithm()
-            && recipient.wrapped.len() != algorithm.wrapped_len(super::data_key::PAYLOAD_LEN)
+            && recipient.wrapped.len() != algorithm.wrapped_len(PAYLOAD_LEN)
         {
             return Err("a wrapped key has the wrong length for its algorithm");
         }

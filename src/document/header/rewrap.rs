@@ -16,18 +16,15 @@
 
 use alloc::vec::Vec;
 
-use super::data_key::DataKey;
-use super::geometry::Geometry;
-use super::header::Header;
+use crate::document::header::Header;
 #[cfg(feature = "std")]
-use super::header::SlotState;
-use super::key_schedule::HeaderKey;
-use super::policy::OpenPolicy;
+use crate::document::header::SlotState;
+use crate::document::header::recipient::Recipient;
+use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
-use super::positioned::Durable;
-use super::recipient::Recipient;
-use super::slot::Slot;
-use super::unlock::unwrap_with;
+use crate::document::io::read_at::Durable;
+use crate::document::key_schedule::{DataKey, HeaderKey};
+use crate::document::unlock::{OpenPolicy, unwrap_with};
 use crate::error::Error;
 use crate::secret::SecretVec;
 use crate::wrap::{KeyId, UnwrappingKey, WrappingKey};

@@ -5,11 +5,11 @@
 
 use std::io::{self, Read, Write};
 
-use super::batch::{Batch, BatchOpener, BatchSealer};
-use super::opener::Opener;
-use super::sealer::Sealer;
-use super::stream::{READING_SEALED, WRITING_SEALED, read_some, read_to_full};
-use super::{Run, Totals};
+use crate::document::io::batch::{Batch, BatchOpener, BatchSealer};
+use crate::document::io::stream::{READING_SEALED, WRITING_SEALED, read_some, read_to_full};
+use crate::document::open::Opener;
+use crate::document::seal::Sealer;
+use crate::document::{Run, Totals};
 use crate::error::Error;
 
 /// Seals what is written into it: [`Sealer::into_writer`].
@@ -158,7 +158,7 @@ pub struct StreamReader<R> {
 
 impl Opener {
     /// A reader of the text of the document whose body `sealed` gives next, after
-    /// [`Header::read`](super::Header::read). Of a detached document `sealed` begins with the prologue.
+    /// [`Header::read`](crate::document::Header::read). Of a detached document `sealed` begins with the prologue.
     ///
     /// # Errors
     ///

@@ -3,13 +3,13 @@
 
 use std::io;
 
-use super::geometry::PREFIX_LEN;
-use super::header::Header;
-use super::layout::Layout;
-use super::opener::Opener;
-use super::positioned::{Discard, ReadAt, WriteAt};
-use super::sealer::{Parts, Sealer};
-use super::{PlaintextLen, Run, Totals};
+use crate::document::header::Header;
+use crate::document::header::slots::PREFIX_LEN;
+use crate::document::io::read_at::{Discard, ReadAt, WriteAt};
+use crate::document::open::Opener;
+use crate::document::range::Layout;
+use crate::document::seal::{Parts, Sealer};
+use crate::document::{PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, for_each, workers};
 use crate::secret::Buffer;
@@ -126,7 +126,7 @@ impl Opener {
 
     /// The layout of `sealed`, as far as it can be trusted before its chunks are read: a stream's
     /// length follows from the file's alone, so its last chunk must vouch for it.
-    pub(super) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
+    pub(crate) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
         let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
         if self.is_detached() {
             let mut leading = vec![0; self.leading_len()];
@@ -142,7 +142,7 @@ impl Opener {
     }
 
     /// Reads a chunk's record and opens it.
-    pub(super) fn open_record<'r>(
+    pub(crate) fn open_record<'r>(
         &self,
         sealed: &(impl ReadAt + ?Sized),
         layout: &Layout,
@@ -156,7 +156,7 @@ impl Opener {
 }
 
 /// Reads a chunk's record.
-pub(super) fn read_record(
+pub(crate) fn read_record(
     sealed: &(impl ReadAt + ?Sized),
     layout: &Layout,
     span: ChunkSpan,
@@ -203,12 +203,11 @@ fn input_error(doing: &'static str, expected: u64) -> impl FnOnce(io::Error) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use crate::document::{SealOptions, Slots, seal};
     use crate::secret::Secret;
     use crate::wrap::{KeyId, WrappingKey};
+    use std::sync::Mutex;
 
     /// Notes what is read.
     struct Noted<'d>(&'d [u8], Mutex<Vec<(u64, usize)>>);
