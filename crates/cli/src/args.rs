@@ -7,7 +7,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{
+    ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint,
+};
 use clap_complete::Shell;
 use strongroom::backend::Backend;
 use strongroom::document::ChunkLen;
@@ -15,6 +17,7 @@ use strongroom::document::ChunkLen;
 use crate::failure::Failure;
 use crate::output::Existing;
 use crate::place::Place;
+use crate::print::{self, ErrorFormat};
 use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
 use crate::time::{parse_duration, parse_time};
@@ -150,7 +153,7 @@ pub(crate) struct SealArgs {
     pub(crate) force: ForceOption,
 
     #[command(flatten)]
-    pub(crate) json: JsonOption,
+    pub(crate) print: PrintOptions,
 }
 
 #[derive(Debug, Args)]
@@ -187,7 +190,7 @@ pub(crate) struct OpenArgs {
     pub(crate) force: ForceOption,
 
     #[command(flatten)]
-    pub(crate) json: JsonOption,
+    pub(crate) print: PrintOptions,
 }
 
 #[derive(Debug, Args)]
@@ -225,7 +228,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) run: RunOptions,
 
     #[command(flatten)]
-    pub(crate) json: JsonOption,
+    pub(crate) print: PrintOptions,
 }
 
 #[derive(Debug, Args)]
@@ -246,7 +249,7 @@ pub(crate) struct RewrapArgs {
     pub(crate) threads: ThreadsOption,
 
     #[command(flatten)]
-    pub(crate) json: JsonOption,
+    pub(crate) print: PrintOptions,
 }
 
 #[derive(Debug, Args)]
@@ -324,9 +327,51 @@ impl ForceOption {
 
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct JsonOption {
-    /// Print JSON
-    #[arg(long = "json")]
+    /// Print JSON, an error on standard error as well
+    #[arg(id = JSON, long = "json")]
     pub(crate) enabled: bool,
+}
+
+/// The name of `--json` in what clap has parsed.
+const JSON: &str = "json";
+
+impl Cli {
+    /// The command line of this process, and how its errors are printed. Ends the process where it asks
+    /// for help, or cannot be parsed.
+    pub(crate) fn of_process() -> (Self, ErrorFormat) {
+        let parsed = Self::command().try_get_matches().and_then(|matches| {
+            let format = ErrorFormat::asked_for(wants_json(&matches));
+            Ok((Self::from_arg_matches(&matches)?, format))
+        });
+        parsed.unwrap_or_else(|error| {
+            // Nothing is parsed that could say it.
+            if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+                let message = error.render().to_string();
+                let message = message.trim_end().trim_start_matches("error: ").to_owned();
+                let failure = Failure::Usage(message);
+                print::error(&failure, ErrorFormat::Json);
+                std::process::exit(2);
+            }
+            error.exit()
+        })
+    }
+}
+
+/// Whether `--json` was given to any of the commands that `matches` are nested for.
+fn wants_json(matches: &ArgMatches) -> bool {
+    matches.try_get_one::<bool>(JSON).ok().flatten().copied().unwrap_or(false)
+        || matches.subcommand().is_some_and(|(_, of_command)| wants_json(of_command))
+}
+
+/// How much a command that works through documents says.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PrintOptions {
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+
+    /// Print warnings and errors alone: no progress, and no report but that of --json
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
 }
 
 /// Where `seal` writes when it is not told.

@@ -105,12 +105,12 @@ pub(crate) enum Failure {
     /// A file's header was another one at each attempt.
     #[error("{name}: other processes keep changing its header; run strongroom rewrap again")]
     Contended { name: String },
-    /// Some files could not be rewrapped, and each was named.
+    /// Some of several files could not be worked on, and each was named.
     #[error(
-        "{failed} of {files} files could not be rewrapped, each named above; mend what is said there, \
-         and run the same command again"
+        "{failed} of {files} files could not be {done}, each named above; mend what is said there, and \
+         run the same command again"
     )]
-    SomeNotRewrapped { failed: usize, files: usize },
+    SomeNotDone { failed: usize, files: usize, done: &'static str },
     /// The vault has none of the keys that a document is wrapped with.
     #[error(
         "no key for {name} in the vault {} (id {id}): it is sealed under {wrapped_with}; name the \
@@ -209,6 +209,43 @@ impl Failure {
         }
     }
 
+    /// The name of the kind of failure, for programs: it stays when the sentence changes.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Usage(_) => "usage",
+            Self::InputIsDirectory { .. } | Self::OutputIsDirectory { .. } => "is-directory",
+            Self::Exists { .. } | Self::HomeExists { .. } => "exists",
+            Self::SameFile { .. } => "same-file",
+            Self::Directory { .. } | Self::Write { .. } | Self::Rewrap { .. } => "write",
+            Self::Read { .. } => "read",
+            Self::StdoutClosed | Self::Print | Self::PrintAfter { .. } => "output-closed",
+            Self::Document { source, .. } => document_kind(source),
+            Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
+            Self::OtherHeader { .. } => "authentication",
+            Self::BeyondEnd { .. } => "range",
+            Self::Contended { .. } => "contended",
+            Self::SomeNotDone { .. } | Self::SomeNotShredded { .. } => "some-failed",
+            Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
+            Self::Check { .. } => "check",
+            Self::Passphrase(_) => "passphrase",
+            Self::Vault(_) | Self::VaultFile { .. } | Self::NoVault { .. } | Self::NoHome => {
+                "vault"
+            }
+            Self::NotGranted { .. } => "not-granted",
+            Self::NoService { .. }
+            | Self::HomeDamaged { .. }
+            | Self::HomeExposed { .. }
+            | Self::HomeFile { .. } => "home",
+            Self::Resource(source) => match **source {
+                ResourceError::Denied { .. } => "denied",
+                ResourceError::Expired { .. } => "expired",
+                _ => "resource",
+            },
+            Self::Audit(_) => "audit",
+            Self::Threads { .. } => "threads",
+        }
+    }
+
     /// 2 where the command line is at fault, 1 for everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
@@ -288,6 +325,17 @@ fn vault_advice(error: &io::Error) -> &'static str {
             "check whose it is with ls -l, or name another vault with --vault"
         }
         _ => "name another vault with --vault",
+    }
+}
+
+fn document_kind(error: &Error) -> &'static str {
+    match error {
+        Error::Authentication => "authentication",
+        Error::Format { .. } => "format",
+        Error::Expired { .. } => "expired",
+        Error::NoKey { .. } => "no-key",
+        Error::Io { .. } => "io",
+        _ => "document",
     }
 }
 

@@ -21,18 +21,17 @@ mod workers;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use rustix::fs::Mode;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let (cli, errors) = args::Cli::of_process();
     // The mask is told only when it is set; no other thread makes files yet.
     let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     rustix::process::umask(umask);
     match commands::run(cli.command, umask.bits()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            print::notice("error", &failure.to_string());
+            print::error(&failure, errors);
             failure.exit_code()
         }
     }

@@ -45,6 +45,45 @@ pub(crate) fn json(channel: Channel, value: &impl Serialize) -> Result<(), Failu
     line(channel, &text)
 }
 
+/// The form of errors on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    /// `error: ` and a sentence.
+    Text,
+    /// One line of JSON: `{"error":{"kind":…,"message":…}}`.
+    Json,
+}
+
+impl ErrorFormat {
+    /// JSON where `--json` was given.
+    pub(crate) fn asked_for(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorLine<'a> {
+    error: ErrorBody<'a>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    kind: &'static str,
+    message: &'a str,
+}
+
+/// Prints why something was not done. A closed standard error does not change the exit code.
+pub(crate) fn error(failure: &Failure, format: ErrorFormat) {
+    let message = failure.to_string();
+    let error = ErrorBody { kind: failure.kind(), message: &message };
+    match format {
+        ErrorFormat::Text => notice("error", &message),
+        ErrorFormat::Json => {
+            let _ = json(Channel::Error, &ErrorLine { error });
+        }
+    }
+}
+
 /// Tells the user something beside the result. A closed standard error does not stop the work.
 pub(crate) fn notice(kind: &str, text: &str) {
     let _ = writeln!(io::stderr(), "{kind}: {text}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::args::{JsonOption, PrintOptions};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::print::{self, Channel};
@@ -95,14 +96,17 @@ impl Report {
         }
     }
 
-    /// Prints the report, as JSON or as a line.
+    /// Prints the report, as JSON or as a line, or not at all.
     ///
     /// # Errors
     ///
     /// [`Failure::PrintAfter`] when nobody reads it any more.
-    pub(crate) fn print(&self, channel: Channel, json: bool) -> Result<(), Failure> {
-        let printed =
-            if json { print::json(channel, self) } else { print::line(channel, &self.sentence()) };
+    pub(crate) fn print(&self, channel: Channel, options: PrintOptions) -> Result<(), Failure> {
+        let printed = match options {
+            PrintOptions { json: JsonOption { enabled: true }, .. } => print::json(channel, self),
+            PrintOptions { quiet: true, .. } => Ok(()),
+            _ => print::line(channel, &self.sentence()),
+        };
         match printed {
             Err(Failure::Print) => Err(Failure::PrintAfter {
                 name: self.output.clone().unwrap_or_else(|| self.input.clone()),

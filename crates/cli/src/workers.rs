@@ -7,7 +7,7 @@ use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::Run;
 
-use crate::args::{RunOptions, ThreadsOption};
+use crate::args::{PrintOptions, RunOptions, ThreadsOption};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
@@ -29,6 +29,7 @@ pub(crate) fn pool(options: &ThreadsOption) -> Result<ThreadPool, Failure> {
 pub(crate) struct Workers {
     pool: ThreadPool,
     backend: Backend,
+    quiet: bool,
 }
 
 impl Workers {
@@ -38,9 +39,10 @@ impl Workers {
     /// # Errors
     ///
     /// [`Failure::Threads`] when the system does not give that many.
-    pub(crate) fn new(options: &RunOptions) -> Result<Self, Failure> {
+    pub(crate) fn new(options: &RunOptions, print: PrintOptions) -> Result<Self, Failure> {
         let pool = pool(&options.threads)?;
-        Ok(Self { pool, backend: options.backend.unwrap_or_else(Backend::detect) })
+        let backend = options.backend.unwrap_or_else(Backend::detect);
+        Ok(Self { pool, backend, quiet: print.quiet })
     }
 
     /// Runs `work` on `total` bytes, where that is known, on the pool and with a progress bar that
@@ -56,7 +58,7 @@ impl Workers {
         work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
     ) -> Result<(T, Duration), Error> {
         let started = Instant::now();
-        let progress = Progress::new(doing, total);
+        let progress = Progress::new(doing, total, self.quiet);
         let advance = |bytes| progress.advance(bytes);
         let run = Run { progress: Some(&advance), ..Run::default() };
         let done = self.pool.install(|| work(&run))?;

@@ -23,6 +23,8 @@ mod memory;
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/printing.rs"]
+mod printing;
 #[path = "cli/ranges.rs"]
 mod ranges;
 #[path = "cli/refusals.rs"]

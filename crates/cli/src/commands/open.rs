@@ -44,7 +44,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     }
     let rules = Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" };
     let output = Output::create(&place, &sealed.inputs(), rules)?;
-    let workers = Workers::new(&args.run)?;
+    let workers = Workers::new(&args.run, args.print)?;
     let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let opener = sealed.unlock(&keys, &options)?;
@@ -77,7 +77,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
         sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
         ..Report::new("opened", input, bytes, elapsed, &workers)
     };
-    report.print(place.report_channel(), args.json.enabled)
+    report.print(place.report_channel(), args.print)
 }
 
 fn range_of_a_stream(name: &str) -> Failure {

@@ -59,7 +59,7 @@ pub(super) fn run(args: RewrapArgs) -> Result<(), Failure> {
         newest: NewestKeys::new(&vault, args.key.as_deref())?,
         swept: Swept::default(),
     };
-    let mut summary = Summary::new(args.files.len(), args.json.enabled);
+    let mut summary = Summary::new(args.files.len(), args.print);
     let mut waiting: VecDeque<Job> = args.files.into_iter().map(Job::new).collect();
     while !waiting.is_empty() {
         let batch: Vec<Job> = waiting.drain(..waiting.len().min(BATCH)).collect();

@@ -41,7 +41,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     if args.check && matches!(output, Output::Stream { .. }) {
         return Err(no_check(&place));
     }
-    let workers = Workers::new(&args.run)?;
+    let workers = Workers::new(&args.run, args.print)?;
     let expires_at =
         args.expires_in.map(|seconds| since_epoch(SystemTime::now()).saturating_add(seconds));
     let (keys, seal_with) = if let Some(id) = args.resource.name {
@@ -102,7 +102,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         check,
         ..Report::new("sealed", &input, totals.plaintext_len, elapsed, &workers)
     };
-    report.print(place.report_channel(), args.json.enabled)
+    report.print(place.report_channel(), args.print)
 }
 
 /// Gives the header's file its name, then the document; tells how long that took.

@@ -21,7 +21,7 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
     let sealed = Sealed::open(&args.input, &args.header)?;
     let input = sealed.input();
-    let workers = Workers::new(&args.run)?;
+    let workers = Workers::new(&args.run, args.print)?;
     let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let opener = sealed.unlock(&keys, &options)?;
@@ -46,5 +46,5 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
         mended,
         ..Report::new("verified", input, totals.plaintext_len, elapsed, &workers)
     };
-    report.print(Channel::Output, args.json.enabled)
+    report.print(Channel::Output, args.print)
 }

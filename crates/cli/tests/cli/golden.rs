@@ -230,9 +230,10 @@ fn rewrap_as_json() {
          \"bytes_written\":0,\"error\":\"cannot read missing: there is no such file or directory; \
          check the path\"}]}\n\
          --\n\
-         error: cannot read missing: there is no such file or directory; check the path\n\
-         error: 1 of 2 files could not be rewrapped, each named above; mend what is said there, and \
-         run the same command again\n"
+         {\"error\":{\"kind\":\"read\",\"message\":\"cannot read missing: there is no such file or \
+         directory; check the path\"}}\n\
+         {\"error\":{\"kind\":\"some-failed\",\"message\":\"1 of 2 files could not be rewrapped, each \
+         named above; mend what is said there, and run the same command again\"}}\n"
     );
 }
 

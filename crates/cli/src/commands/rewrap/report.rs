@@ -6,8 +6,9 @@ use serde::Serialize;
 use strongroom::document::Recipient;
 
 use super::{Job, ids};
+use crate::args::PrintOptions;
 use crate::failure::Failure;
-use crate::print::{self, Channel};
+use crate::print::{self, Channel, ErrorFormat};
 
 /// What became of a file whose header is whole now.
 #[derive(Debug)]
@@ -121,7 +122,7 @@ pub(super) struct Summary {
     seconds: f64,
     files: Vec<FileReport>,
     #[serde(skip)]
-    json: bool,
+    print: PrintOptions,
     #[serde(skip)]
     expected: usize,
     /// The failure of the only file.
@@ -134,7 +135,7 @@ pub(super) struct Summary {
 
 impl Summary {
     /// For `expected` files.
-    pub(super) fn new(expected: usize, json: bool) -> Self {
+    pub(super) fn new(expected: usize, print: PrintOptions) -> Self {
         Self {
             operation: REWRAPPED,
             rewrapped: 0,
@@ -145,7 +146,7 @@ impl Summary {
             bytes_written: 0,
             seconds: 0.0,
             files: Vec::new(),
-            json,
+            print,
             expected,
             alone: None,
             unprinted: None,
@@ -160,7 +161,7 @@ impl Summary {
             MENDED => self.mended += 1,
             _ => self.rewrapped += 1,
         }
-        if !self.json && self.unprinted.is_none() {
+        if self.prints_lines() && self.unprinted.is_none() {
             self.unprinted = print::line(Channel::Output, &file.sentence()).err();
         }
         self.keep(file);
@@ -172,7 +173,7 @@ impl Summary {
         if self.expected == 1 {
             self.alone = Some(failure);
         } else {
-            print::notice("error", &failure.to_string());
+            print::error(&failure, ErrorFormat::asked_for(self.print.json.enabled));
         }
         self.keep(file);
     }
@@ -181,27 +182,35 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// The failure of the only file; [`Failure::SomeNotRewrapped`] when there were some;
+    /// The failure of the only file; [`Failure::SomeNotDone`] when there were some;
     /// [`Failure::Print`] when all went well and nobody read it.
     pub(super) fn finish(mut self, elapsed: Duration) -> Result<(), Failure> {
         self.seconds = elapsed.as_secs_f64();
         let printed = match self.unprinted.take() {
             Some(failure) => Err(failure),
-            None if self.json => print::json(Channel::Output, &self),
-            None if self.expected > 1 => print::line(Channel::Output, &self.count()),
+            None if self.print.json.enabled => print::json(Channel::Output, &self),
+            None if self.expected > 1 && self.prints_lines() => {
+                print::line(Channel::Output, &self.count())
+            }
             None => Ok(()),
         };
         match (self.alone, self.failed) {
             (Some(failure), _) => Err(failure),
             (None, 0) => printed,
-            (None, failed) => Err(Failure::SomeNotRewrapped { failed, files: self.expected }),
+            (None, failed) => {
+                Err(Failure::SomeNotDone { failed, files: self.expected, done: REWRAPPED })
+            }
         }
+    }
+
+    fn prints_lines(&self) -> bool {
+        !self.print.json.enabled && !self.print.quiet
     }
 
     fn keep(&mut self, file: FileReport) {
         self.bytes_read += file.bytes_read;
         self.bytes_written += file.bytes_written;
-        if self.json {
+        if self.print.json.enabled {
             self.files.push(file);
         }
     }
