@@ -9,7 +9,7 @@ use crate::document::open::OpenOptions;
 use crate::document::seal::{Layers, SealOptions, Sealer};
 use crate::document::unlock::OpenPolicy;
 use crate::error::Error;
-use crate::parallel::{for_each, workers};
+use crate::parallel::{Memory, Work, for_each};
 use crate::secret::SecretVec;
 use crate::wrap::UnwrappingKey;
 
@@ -151,17 +151,13 @@ fn each<I: Sync, T: Send>(
 ) -> Vec<Result<T, Error>> {
     let mut results: Vec<Option<Result<T, Error>>> = items.iter().map(|_| None).collect();
     let bytes = items.iter().map(|item| bytes(item).saturating_add(HEADER_WORK) as u64).sum();
-    let workers = workers(bytes, items.len() as u64, 0, usize::MAX);
+    let all = Work { bytes, jobs: items.len() as u64 };
     // The results carry the errors, and the run itself has none.
-    let run = for_each(
-        workers,
-        items.iter().zip(&mut results),
-        || (),
-        |(), (item, result)| {
-            *result = Some(work(item));
-            Ok(())
-        },
-    );
+    let jobs = items.iter().zip(&mut results);
+    let run = for_each(all.workers(Memory::Callers), jobs, |(item, result)| {
+        *result = Some(work(item));
+        Ok(())
+    });
     debug_assert!(run.is_ok());
     results.into_iter().map(|result| result.unwrap_or(Err(Error::Fault))).collect()
 }

@@ -14,7 +14,7 @@ use crate::document::seal::too_long_for_memory;
 use crate::document::unlock::OpenPolicy;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
-use crate::parallel::{for_each, workers};
+use crate::parallel::{Memory, Work, for_each};
 
 /// How a document is opened.
 ///
@@ -222,15 +222,11 @@ impl Opener {
             let text = texts.split_off_mut(..span.plaintext_len).unwrap_or_default();
             (span, record, text)
         });
-        // Nothing is buffered: the memory is the caller's.
         let whole_len = plan.plaintext_len();
-        let workers = workers(whole_len, plan.chunks(), 0, usize::MAX);
-        let opened = for_each(
-            workers,
-            jobs,
-            || (),
-            |(), (span, record, text)| self.cipher.open_into(span, record, text, whole_len),
-        );
+        let work = Work { bytes: whole_len, jobs: plan.chunks() };
+        let opened = for_each(work.workers(Memory::Callers), jobs, |(span, record, text)| {
+            self.cipher.open_into(span, record, text, whole_len)
+        });
         if opened.is_err() {
             plaintext.zeroize();
         }

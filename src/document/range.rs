@@ -21,7 +21,7 @@ use crate::document::open::Opener;
 use crate::document::seal::too_long_for_memory;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
-use crate::parallel::{ChunkPlan, ChunkSpan, for_each, workers};
+use crate::parallel::{ChunkPlan, ChunkSpan, Memory, Work, for_each};
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
@@ -63,20 +63,16 @@ impl Opener {
             Some((span, record, within.start, parts.split_off_mut(..within.len())?))
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
-        let workers = workers(sealed.len() as u64, chunks, 0, usize::MAX);
+        let work = Work { bytes: sealed.len() as u64, jobs: chunks };
         let whole_len = length as u64;
-        let opened = for_each(
-            workers,
-            jobs,
-            || (),
-            |(), (span, record, from, part)| {
-                if part.len() == span.plaintext_len {
-                    self.cipher.open_into(span, record, part, whole_len)
-                } else {
-                    self.cipher.open_parts(span, record, [(from, part)])
-                }
-            },
-        );
+        let open = |(span, record, from, part): (ChunkSpan, _, _, &mut [u8])| {
+            if part.len() == span.plaintext_len {
+                self.cipher.open_into(span, record, part, whole_len)
+            } else {
+                self.cipher.open_parts(span, record, [(from, part)])
+            }
+        };
+        let opened = for_each(work.workers(Memory::Callers), jobs, open);
         if let Err(error) = opened {
             text.zeroize();
             return Err(error);

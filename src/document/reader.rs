@@ -9,7 +9,7 @@ use crate::document::io::read_at::ReadAt;
 use crate::document::open::Opener;
 use crate::document::range::{Layout, within};
 use crate::error::Error;
-use crate::parallel::{ChunkSpan, for_each, workers};
+use crate::parallel::{ChunkSpan, Memory, Work, for_each_init};
 use crate::secret::Buffer;
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
@@ -147,9 +147,10 @@ impl<S: ReadAt> Reader<S> {
         }
         let record_len = jobs.iter().map(|job| job.span.record_len).max().unwrap_or(0);
         let bytes = jobs.iter().map(|job| job.span.record_len as u64).sum();
-        let workers = workers(bytes, jobs.len() as u64, record_len, Run::default().memory);
-        for_each(
-            workers,
+        let work = Work { bytes, jobs: jobs.len() as u64 };
+        let memory = Memory::Buffers { len: record_len, budget: Run::default().memory };
+        for_each_init(
+            work.workers(memory),
             jobs.into_iter(),
             || Loan { home: &self.spare, buffer: None },
             |buffer, job| self.read_chunk(buffer, job),

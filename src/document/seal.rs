@@ -11,7 +11,7 @@ use crate::document::header::slots::Slots;
 use crate::document::key_schedule::{Context, DataKey, KeySchedule};
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
+use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
 use crate::wrap::WrappingKey;
 
 /// How a document is sealed.
@@ -199,15 +199,11 @@ impl Sealer {
             let record = records.split_off_mut(..span.record_len).unwrap_or_default();
             (counter.take(span.last), text, record)
         });
-        // Nothing is buffered: the memory is the caller's.
         let whole_len = plan.plaintext_len();
-        let workers = workers(whole_len, plan.chunks(), 0, usize::MAX);
-        for_each(
-            workers,
-            jobs,
-            || (),
-            |(), (chunk, text, record)| cipher.seal_into(chunk?, text, record, whole_len),
-        )
+        let work = Work { bytes: whole_len, jobs: plan.chunks() };
+        for_each(work.workers(Memory::Callers), jobs, |(chunk, text, record)| {
+            cipher.seal_into(chunk?, text, record, whole_len)
+        })
     }
 
     /// The plan for a text that has the announced length.

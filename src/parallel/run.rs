@@ -6,41 +6,83 @@ use crate::error::Error;
 #[cfg(feature = "parallel")]
 const INLINE: u64 = 256 * 1024;
 
-/// How many workers `bytes` of work are worth when each holds `buffer` bytes of a budget of
-/// `memory`; at least one.
-#[cfg(feature = "parallel")]
-pub(crate) fn workers(bytes: u64, jobs: u64, buffer: usize, memory: usize) -> usize {
-    if bytes <= INLINE {
-        return 1;
-    }
-    let within_budget = memory.checked_div(buffer).unwrap_or(usize::MAX);
-    let jobs = usize::try_from(jobs).unwrap_or(usize::MAX);
-    rayon::current_num_threads().min(within_budget).min(jobs).max(1)
+/// Work to be done: so many bytes in so many jobs.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "parallel"),
+    allow(dead_code, reason = "one worker: neither work nor memory is divided")
+)]
+pub(crate) struct Work {
+    pub(crate) bytes: u64,
+    pub(crate) jobs: u64,
 }
 
-#[cfg(not(feature = "parallel"))]
-pub(crate) fn workers(_: u64, _: u64, _: usize, _: usize) -> usize {
-    1
+/// The memory that workers take for buffers.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "parallel"),
+    allow(dead_code, reason = "one worker: neither work nor memory is divided")
+)]
+pub(crate) enum Memory {
+    /// None: input and output are the caller's.
+    Callers,
+    /// A buffer of so many bytes for each worker, all of them within a budget.
+    Buffers { len: usize, budget: usize },
+}
+
+impl Work {
+    /// The work of a stream, whose end is not known.
+    #[cfg(feature = "std")]
+    pub(crate) const ENDLESS: Self = Self { bytes: u64::MAX, jobs: u64::MAX };
+
+    /// How many workers this is worth within `memory`; at least one.
+    #[cfg(feature = "parallel")]
+    pub(crate) fn workers(self, memory: Memory) -> usize {
+        if self.bytes <= INLINE {
+            return 1;
+        }
+        let within_budget = match memory {
+            Memory::Callers => usize::MAX,
+            Memory::Buffers { len, budget } => budget.checked_div(len).unwrap_or(usize::MAX),
+        };
+        let jobs = usize::try_from(self.jobs).unwrap_or(usize::MAX);
+        rayon::current_num_threads().min(within_budget).min(jobs).max(1)
+    }
+
+    /// One: there are no other threads.
+    #[cfg(not(feature = "parallel"))]
+    pub(crate) fn workers(self, _: Memory) -> usize {
+        1
+    }
+}
+
+/// Runs `work` on every job: [`for_each_init`] without a state.
+pub(crate) fn for_each<J: Send>(
+    workers: usize,
+    jobs: impl Iterator<Item = J> + Send,
+    work: impl Fn(J) -> Result<(), Error> + Sync,
+) -> Result<(), Error> {
+    for_each_init(workers, jobs, || (), |(), job| work(job))
 }
 
 /// Runs `work` on every job. Each worker draws the next job when it has done its last, so that
-/// files are read and written nearly in order, and keeps a `state` of its own (its buffer), made for
-/// its first job.
+/// files are read and written nearly in order, and keeps a state of its own (its buffer), which `init`
+/// makes for its first job.
 ///
 /// After an error no further job is drawn. Of several errors the one of the earliest job is
 /// returned, whatever the timing.
-pub(crate) fn for_each<J: Send, S>(
+pub(crate) fn for_each_init<J: Send, S>(
     workers: usize,
     jobs: impl Iterator<Item = J> + Send,
-    state: impl Fn() -> S + Sync,
+    init: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, J) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
     #[cfg(feature = "parallel")]
     if workers > 1 {
-        return concurrent::for_each(workers, jobs, state, work);
+        return concurrent::for_each_init(workers, jobs, init, work);
     }
     debug_assert!(workers == 1, "several workers need the feature `parallel`");
-    let mut state = state();
+    let mut state = init();
     for job in jobs {
         work(&mut state, job)?;
     }
@@ -79,10 +121,10 @@ mod concurrent {
         }
     }
 
-    pub(super) fn for_each<J: Send, S>(
+    pub(super) fn for_each_init<J: Send, S>(
         workers: usize,
         jobs: impl Iterator<Item = J> + Send,
-        state: impl Fn() -> S + Sync,
+        init: impl Fn() -> S + Sync,
         work: impl Fn(&mut S, J) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let queue = Mutex::new(Queue { jobs, drawn: 0, failed: None });
@@ -91,7 +133,7 @@ mod concurrent {
             loop {
                 let drawn = lock(&queue).draw();
                 let Some((number, job)) = drawn else { break };
-                if let Err(error) = work(own.get_or_insert_with(&state), job) {
+                if let Err(error) = work(own.get_or_insert_with(&init), job) {
                     lock(&queue).fail(number, error);
                 }
             }
@@ -130,9 +172,9 @@ mod tests {
         for workers in [1, 2, 4] {
             let states = AtomicUsize::new(0);
             let done = Mutex::new(Vec::new());
-            let state = || states.fetch_add(1, Ordering::Relaxed);
+            let init = || states.fetch_add(1, Ordering::Relaxed);
             in_pool(|| {
-                for_each(workers, 0..1000, state, |_, job| {
+                for_each_init(workers, 0..1000, init, |_, job| {
                     done.lock().unwrap().push(job);
                     Ok(())
                 })
@@ -155,41 +197,31 @@ mod tests {
             drawn.fetch_add(1, Ordering::Relaxed);
         });
         let result = in_pool(|| {
-            for_each(
-                2,
-                jobs,
-                || (),
-                |(), job| match job {
-                    3 => {
-                        // Job 4 runs beside this one and has failed when its worker draws no more:
-                        // the flag is set before the error is returned, so wait a little longer.
-                        while !late_has_failed.load(Ordering::Acquire) {
-                            std::hint::spin_loop();
-                        }
-                        std::thread::sleep(std::time::Duration::from_millis(20));
-                        Err(Error::Format { offset: 3, reason: "early" })
+            for_each(2, jobs, |job| match job {
+                3 => {
+                    // Job 4 runs beside this one and has failed when its worker draws no more:
+                    // the flag is set before the error is returned, so wait a little longer.
+                    while !late_has_failed.load(Ordering::Acquire) {
+                        std::hint::spin_loop();
                     }
-                    4 => {
-                        late_has_failed.store(true, Ordering::Release);
-                        Err(Error::Format { offset: 4, reason: "late" })
-                    }
-                    _ => Ok(()),
-                },
-            )
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    Err(Error::Format { offset: 3, reason: "early" })
+                }
+                4 => {
+                    late_has_failed.store(true, Ordering::Release);
+                    Err(Error::Format { offset: 4, reason: "late" })
+                }
+                _ => Ok(()),
+            })
         });
         assert!(matches!(result, Err(Error::Format { offset: 3, .. })));
         assert_eq!(drawn.into_inner(), 5);
 
         let drawn = AtomicUsize::new(0);
-        let result = for_each(
-            1,
-            0..100_u64,
-            || (),
-            |(), job| {
-                drawn.fetch_add(1, Ordering::Relaxed);
-                if job < 7 { Ok(()) } else { Err(Error::Authentication) }
-            },
-        );
+        let result = for_each(1, 0..100_u64, |job| {
+            drawn.fetch_add(1, Ordering::Relaxed);
+            if job < 7 { Ok(()) } else { Err(Error::Authentication) }
+        });
         assert!(matches!(result, Err(Error::Authentication)));
         assert_eq!(drawn.into_inner(), 8);
     }
@@ -198,6 +230,9 @@ mod tests {
     fn workers_stay_within_threads_jobs_and_memory() {
         const MIB: usize = 1 << 20;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().unwrap();
+        let workers = |bytes, jobs, len, budget| {
+            Work { bytes, jobs }.workers(Memory::Buffers { len, budget })
+        };
         pool.install(|| {
             assert_eq!(workers(1 << 30, 1024, MIB, 64 * MIB), 8);
             assert_eq!(workers(1 << 30, 64, 16 * MIB, 64 * MIB), 4);
@@ -205,6 +240,8 @@ mod tests {
             assert_eq!(workers(1 << 30, 64, 16 * MIB, MIB), 1);
             assert_eq!(workers(256 * 1024, 64, 4096, 64 * MIB), 1);
             assert_eq!(workers(256 * 1024 + 1, 65, 4096, 64 * MIB), 8);
+            assert_eq!(Work { bytes: 1 << 30, jobs: 5 }.workers(Memory::Callers), 5);
+            assert_eq!(Work::ENDLESS.workers(Memory::Callers), 8);
         });
     }
 }

@@ -11,7 +11,7 @@ use crate::document::range::APPENDED;
 use crate::document::seal::{Parts, Sealer};
 use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkPlan, for_each, workers};
+use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
 use crate::secret::Buffer;
 
 /// Batches that are in use at once: one is read, one is computed, one is written.
@@ -47,7 +47,7 @@ struct Record {
 impl Shape {
     fn new(input_len: usize, record_len: usize, run: &Run<'_>) -> Self {
         let memory = run.memory / IN_FLIGHT;
-        let workers = workers(u64::MAX, u64::MAX, record_len, memory);
+        let workers = Work::ENDLESS.workers(Memory::Buffers { len: record_len, budget: memory });
         // Two a worker even out chunks that take longer than others.
         let capacity = (2 * workers).min(memory / record_len).max(1);
         Self { capacity, record_len, input_len, workers }
@@ -241,11 +241,8 @@ impl BatchSealer {
             let sealed = &mut record.buffer[..record.input_len + overhead];
             (counter.take(ended && number == count), sealed)
         });
-        let seal = |(): &mut (), (chunk, record): (Result<_, _>, &mut [u8])| {
-            cipher.seal_in_place(chunk?, record)
-        };
         self.ended = true;
-        for_each(self.shape.workers, jobs, || (), seal)?;
+        for_each(self.shape.workers, jobs, |(chunk, record)| cipher.seal_in_place(chunk?, record))?;
         self.ended = ended;
         // Not before: until then the buffers hold what was to be sealed.
         for record in records {
@@ -354,17 +351,12 @@ impl BatchOpener {
         let records = batch.used_mut();
         let count = records.len();
         let jobs = (self.index..).zip((1..).zip(&mut *records));
-        let opened = for_each(
-            self.shape.workers,
-            jobs,
-            || (),
-            |(), (index, (number, record))| {
-                let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
-                let sealed = &mut record.buffer[..record.input_len];
-                cipher.open_in_place(index, ended && number == count, sealed)?;
-                Ok(())
-            },
-        );
+        let opened = for_each(self.shape.workers, jobs, |(index, (number, record))| {
+            let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
+            let sealed = &mut record.buffer[..record.input_len];
+            cipher.open_in_place(index, ended && number == count, sealed)?;
+            Ok(())
+        });
         if let Err(error) = opened {
             batch.clear();
             return Err(error);

@@ -11,7 +11,7 @@ use crate::document::range::Layout;
 use crate::document::seal::{Parts, Sealer};
 use crate::document::{PlaintextLen, Run, Totals};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, for_each, workers};
+use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, Memory, Work, for_each_init};
 use crate::secret::Buffer;
 
 impl Header {
@@ -183,9 +183,9 @@ fn for_each_record<J: Send>(
 ) -> Result<(), Error> {
     // The first record is the longest.
     let record_len = plan.span(0).map_or(0, |span| span.record_len);
-    let workers = workers(plan.plaintext_len(), plan.chunks(), record_len, run.memory);
-    let buffer = || Buffer::zeroed(record_len);
-    for_each(workers, jobs, buffer, |buffer, job| work(buffer, job))
+    let all = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
+    let workers = all.workers(Memory::Buffers { len: record_len, budget: run.memory });
+    for_each_init(workers, jobs, || Buffer::zeroed(record_len), |buffer, job| work(buffer, job))
 }
 
 fn check_input_len(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<(), Error> {
