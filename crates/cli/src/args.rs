@@ -97,20 +97,27 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct SealArgs {
-    /// The file to seal, or - for standard input
-    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
-    pub(crate) input: Place,
+    /// The files to seal, or - for standard input
+    #[arg(
+        required = true,
+        value_name = "IN",
+        value_hint = ValueHint::FilePath,
+        value_parser = place()
+    )]
+    pub(crate) inputs: Vec<Place>,
 
-    /// The sealed document, or - for standard output [default: IN.sealed, - for -]
+    /// The sealed document, - for standard output, or a directory to put IN.sealed into [default:
+    /// IN.sealed, - for -]
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, value_parser = place())]
     pub(crate) output: Option<Place>,
 
     #[command(flatten)]
     pub(crate) vault: VaultOption,
 
-    /// The key to seal under, in its newest version [default: default, created by the first seal]
-    #[arg(long, value_name = "NAME", conflicts_with = "resource")]
-    pub(crate) key: Option<String>,
+    /// The key to seal under, in its newest version; repeated, any one of the keys opens the document
+    /// [default: default, created by the first seal]
+    #[arg(long = "key", value_name = "NAME", conflicts_with = "resource")]
+    pub(crate) keys: Vec<String>,
 
     #[command(flatten)]
     pub(crate) resource: ResourceOption,
@@ -158,11 +165,17 @@ pub(crate) struct SealArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
-    /// The sealed document, or - for standard input
-    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
-    pub(crate) input: Place,
+    /// The sealed documents, or - for standard input
+    #[arg(
+        required = true,
+        value_name = "IN",
+        value_hint = ValueHint::FilePath,
+        value_parser = place()
+    )]
+    pub(crate) inputs: Vec<Place>,
 
-    /// The opened document, or - for standard output [default: IN without .sealed, - for -]
+    /// The opened document, - for standard output, or a directory to put it into [default: IN without
+    /// .sealed, - for -]
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, value_parser = place())]
     pub(crate) output: Option<Place>,
 
@@ -208,9 +221,14 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The sealed document, or - for standard input
-    #[arg(value_name = "IN", value_hint = ValueHint::FilePath, value_parser = place())]
-    pub(crate) input: Place,
+    /// The sealed documents, or - for standard input
+    #[arg(
+        required = true,
+        value_name = "IN",
+        value_hint = ValueHint::FilePath,
+        value_parser = place()
+    )]
+    pub(crate) inputs: Vec<Place>,
 
     #[command(flatten)]
     pub(crate) header: HeaderOption,
@@ -275,6 +293,23 @@ pub(crate) struct HeaderOption {
         value_parser = place()
     )]
     pub(crate) place: Option<Place>,
+}
+
+impl HeaderOption {
+    /// Refuses one header for several documents.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] where a header is named.
+    pub(crate) fn refuse_several(&self) -> Result<(), Failure> {
+        match &self.place {
+            None => Ok(()),
+            Some(place) => Err(Failure::Usage(format!(
+                "--header {place} is that of one document, and there are several; give each a \
+                 command of its own"
+            ))),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -374,36 +409,6 @@ pub(crate) struct PrintOptions {
     pub(crate) quiet: bool,
 }
 
-/// Where `seal` writes when it is not told.
-pub(crate) fn sealed_name(input: &Place) -> Place {
-    match input {
-        Place::Standard => Place::Standard,
-        Place::Path(path) => {
-            let mut name = path.clone().into_os_string();
-            name.push(".sealed");
-            Place::Path(name.into())
-        }
-    }
-}
-
-/// Where `open` writes when it is not told.
-///
-/// # Errors
-///
-/// [`Failure::Usage`] when the input's name does not end in `.sealed`.
-pub(crate) fn opened_name(input: &Place) -> Result<Place, Failure> {
-    let Place::Path(path) = input else { return Ok(Place::Standard) };
-    match (path.extension(), path.file_stem()) {
-        (Some(extension), Some(_)) if extension == "sealed" => {
-            Ok(Place::Path(path.with_extension("")))
-        }
-        _ => Err(Failure::Usage(format!(
-            "{input} does not end in .sealed, so what to call the opened document is not clear; \
-             name it with -o"
-        ))),
-    }
-}
-
 fn place() -> impl clap::builder::TypedValueParser<Value = Place> {
     OsStringValueParser::new().try_map(|text| {
         if text.is_empty() {
@@ -442,31 +447,9 @@ mod tests {
 
     use super::*;
 
-    fn path(text: &str) -> Place {
-        Place::from(OsStr::new(text))
-    }
-
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn names_of_outputs_follow_from_those_of_inputs() {
-        for (plain, sealed) in [
-            ("a", "a.sealed"),
-            ("dir.x/a.pdf", "dir.x/a.pdf.sealed"),
-            ("a.sealed", "a.sealed.sealed"),
-            ("-", "-"),
-            ("./-", "./-.sealed"),
-        ] {
-            assert_eq!(sealed_name(&path(plain)), path(sealed));
-            assert_eq!(opened_name(&path(sealed)).unwrap(), path(plain));
-        }
-        for other in ["a", "a.sealed.bak", ".sealed", "dir.sealed/a", "a.SEALED", "/", ".."] {
-            let error = opened_name(&path(other)).unwrap_err();
-            assert!(matches!(error, Failure::Usage(_)), "{error}");
-        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod report;
 mod service;
 mod size;
 mod tagged;
+mod targets;
 mod time;
 mod vaults;
 mod workers;

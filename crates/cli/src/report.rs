@@ -40,9 +40,9 @@ pub(crate) struct Report {
     pub(crate) backend: &'static str,
     /// How many threads worked.
     pub(crate) threads: usize,
-    /// The id of the key that it is sealed under.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key: Option<String>,
+    /// The ids of the keys that it is sealed under, the inner layer's where there are two.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) keys: Vec<String>,
     /// The id of the customer's key that its outer layer is sealed under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) customer_key: Option<String>,
@@ -89,7 +89,7 @@ impl Report {
             gb_per_second: if seconds > 0.0 { gigabytes / seconds } else { 0.0 },
             backend: workers.backend().name(),
             threads: workers.threads(),
-            key: None,
+            keys: Vec::new(),
             customer_key: None,
             check: None,
             mended: None,

@@ -134,22 +134,26 @@ pub(crate) fn passphrase(path: &Path) -> Result<SecretVec, Failure> {
     Ok(SecretVec::from(line.to_vec()))
 }
 
-/// The key to seal under: `key` of the vault at `location`. Where no key is named the first use
+/// The keys to seal under: those `named` of the vault at `location`. Where none is named the first use
 /// creates what is missing, the vault and its key `default`, and `notice` is called with what the
 /// user must know.
 ///
 /// # Errors
 ///
 /// A [`Failure`] when a named vault or a named key is not there, or cannot be used.
-pub(crate) fn sealing_key(
+pub(crate) fn sealing_keys(
     location: &Location,
-    key: Option<&str>,
+    named: &[String],
     notice: impl FnOnce(&str),
-) -> Result<(LocalVault, WrappingKey), Failure> {
-    if let Some(name) = key {
+) -> Result<(LocalVault, Vec<WrappingKey>), Failure> {
+    if !named.is_empty() {
+        let repeated = named.iter().enumerate().find(|(at, name)| named[..*at].contains(name));
+        if let Some((_, name)) = repeated {
+            return Err(Failure::Usage(format!("--key {name} is given twice; name each key once")));
+        }
         let vault = location.open()?;
-        let key = wrapping_key(&vault, name)?;
-        return Ok((vault, key));
+        let keys = named.iter().map(|name| wrapping_key(&vault, name)).collect::<Result<_, _>>()?;
+        return Ok((vault, keys));
     }
     let vault = location.open_or_init()?;
     if vault.list()?.is_empty() {
@@ -166,7 +170,7 @@ pub(crate) fn sealing_key(
         }
     }
     let key = wrapping_key(&vault, DEFAULT_KEY)?;
-    Ok((vault, key))
+    Ok((vault, vec![key]))
 }
 
 fn wrapping_key(vault: &LocalVault, name: &str) -> Result<WrappingKey, Failure> {

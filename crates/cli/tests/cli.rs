@@ -35,6 +35,8 @@ mod resources;
 mod rewrap;
 #[path = "cli/round_trips.rs"]
 mod round_trips;
+#[path = "cli/several.rs"]
+mod several;
 #[path = "cli/streams.rs"]
 mod streams;
 #[path = "cli/vault_keys.rs"]

@@ -1,6 +1,6 @@
 //! Where a document's keys come from: a vault, or a resource of a service.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 
 use futures_lite::future::block_on;
 use strongroom::document::{Header, Layers, OpenOptions, Opener};
@@ -29,7 +29,8 @@ pub(super) enum Keys {
 pub(super) struct ResourceKeys {
     resources: Resources,
     id: ResourceId,
-    opening: OnceCell<OpeningKeys>,
+    /// Those of the last document.
+    opening: RefCell<Option<OpeningKeys>>,
 }
 
 impl ResourceKeys {
@@ -38,27 +39,57 @@ impl ResourceKeys {
         // ends this thread.
         let run = resources.cache().run();
         std::thread::spawn(move || block_on(run));
-        Self { resources, id, opening: OnceCell::new() }
+        Self { resources, id, opening: RefCell::new(None) }
     }
 }
 
-impl Keys {
+/// Finds the keys of one document after another; each vault and each resource is opened once.
+#[derive(Debug)]
+pub(super) struct KeyFinder {
+    vault: VaultOption,
+    resource: ResourceOption,
+    found: Vec<Keys>,
+}
+
+impl KeyFinder {
+    /// Keys of the resource or the vault that the command line names.
+    pub(super) fn new(vault: VaultOption, resource: ResourceOption) -> Self {
+        Self { vault, resource, found: Vec::new() }
+    }
+
     /// Those of the resource or the vault that the command line names; else of the resource that the
     /// header of the document `name` names, where it is one of the home's own; else of the default vault.
     ///
     /// # Errors
     ///
     /// A [`Failure`] when there are none.
-    pub(super) fn find(
-        vault: VaultOption,
-        resource: ResourceOption,
-        header: &Header,
-        name: &str,
-    ) -> Result<Self, Failure> {
-        let location = HomeLocation::find(resource.home);
-        if let Some(id) = resource.name {
-            let resources = location?.open()?.resources()?;
-            return Ok(Self::Resource(Box::new(ResourceKeys::new(resources, id))));
+    pub(super) fn find(&mut self, header: &Header, name: &str) -> Result<&Keys, Failure> {
+        let id = self.resource_of(header, name)?;
+        let is_wanted = |keys: &Keys| match (keys, &id) {
+            (Keys::Vault(_), None) => true,
+            (Keys::Resource(keys), Some(id)) => keys.id == *id,
+            _ => false,
+        };
+        let at = if let Some(at) = self.found.iter().position(is_wanted) {
+            at
+        } else {
+            let keys = match id {
+                None => Keys::Vault(Location::find(self.vault.clone())?.open()?),
+                Some(id) => {
+                    let service = HomeLocation::find(self.resource.home.clone())?.open()?;
+                    Keys::Resource(Box::new(ResourceKeys::new(service.resources()?, id)))
+                }
+            };
+            self.found.push(keys);
+            self.found.len() - 1
+        };
+        Ok(&self.found[at])
+    }
+
+    /// The resource whose keys open the document `name`, where it is not a vault.
+    fn resource_of(&self, header: &Header, name: &str) -> Result<Option<ResourceId>, Failure> {
+        if let Some(id) = &self.resource.name {
+            return Ok(Some(id.clone()));
         }
         let named: Vec<ResourceId> = header
             .recipients()
@@ -67,15 +98,14 @@ impl Keys {
             .filter_map(|id| ResourceId::new(id).ok())
             .collect();
         if named.is_empty() {
-            return Ok(Self::Vault(Location::find(vault)?.open()?));
+            return Ok(None);
         }
-        let location = location?;
+        let location = HomeLocation::find(self.resource.home.clone())?;
         if location.exists() {
             let service = location.open()?;
             for id in named {
                 if service.has(&id)? {
-                    let keys = ResourceKeys::new(service.resources()?, id);
-                    return Ok(Self::Resource(Box::new(keys)));
+                    return Ok(Some(id));
                 }
             }
         }
@@ -86,7 +116,9 @@ impl Keys {
             wrapped_with: ids.join(", "),
         })
     }
+}
 
+impl Keys {
     /// What opens the document `name`.
     ///
     /// # Errors
@@ -104,14 +136,17 @@ impl Keys {
         };
         let ResourceKeys { resources, id, opening } = &**of_resource;
         let keys = block_on(resources.opening_keys(id, header))?;
-        let keys = opening.get_or_init(|| keys);
         let options = OpenOptions {
             context: options.context.clone(),
             now: options.now,
             policy: keys.policy().clone(),
             backend: options.backend,
         };
-        header.unlock_with(keys.keys(), &options).map_err(|error| tagged::failure(name, error))
+        let opener = header
+            .unlock_with(keys.keys(), &options)
+            .map_err(|error| tagged::failure(name, error))?;
+        *opening.borrow_mut() = Some(keys);
+        Ok(opener)
     }
 
     /// Refuses where the keys were withdrawn meanwhile.
@@ -121,7 +156,7 @@ impl Keys {
     /// [`Failure::Resource`].
     pub(super) fn check(&self) -> Result<(), Failure> {
         if let Self::Resource(of_resource) = self
-            && let Some(keys) = of_resource.opening.get()
+            && let Some(keys) = &*of_resource.opening.borrow()
         {
             keys.lease().check()?;
         }
@@ -131,8 +166,8 @@ impl Keys {
 
 /// What a document is sealed with.
 pub(super) enum SealWith {
-    /// One key of a vault.
-    Vault([WrappingKey; 1]),
+    /// Keys of a vault.
+    Vault(Vec<WrappingKey>),
     /// The keys of a resource.
     Resource(Box<SealingKeys>),
 }
@@ -162,17 +197,19 @@ impl SealWith {
     /// As the engine takes them.
     pub(super) fn layers(&self) -> Layers<'_> {
         match self {
-            Self::Vault(key) => Layers::One(key),
+            Self::Vault(keys) => Layers::One(keys),
             Self::Resource(keys) => keys.layers(),
         }
     }
 
-    /// The ids of the service's or the vault's key, and of the customer's where there is one.
-    pub(super) fn ids(&self) -> (Option<String>, Option<String>) {
-        let id = |keys: &[WrappingKey]| keys.first().map(|key| key.id().as_str().to_owned());
+    /// The ids of the service's or the vault's keys, and of the customer's where there is one.
+    pub(super) fn ids(&self) -> (Vec<String>, Option<String>) {
+        let id = |key: &WrappingKey| key.id().as_str().to_owned();
         match self.layers() {
-            Layers::One(keys) => (id(keys), None),
-            Layers::Two { service, customer } => (id(service), id(customer)),
+            Layers::One(keys) => (keys.iter().map(id).collect(), None),
+            Layers::Two { service, customer } => {
+                (service.iter().map(id).collect(), customer.first().map(id))
+            }
         }
     }
 

@@ -7,16 +7,17 @@ use strongroom::Error;
 use strongroom::document::{OpenOptions, Opener, Run};
 use zeroize::Zeroizing;
 
-use super::keys::Keys;
+use super::keys::KeyFinder;
 use super::sealed::Sealed;
 use super::unlock::known_len;
-use crate::args::{OpenArgs, opened_name};
+use crate::args::{HeaderOption, OpenArgs, PrintOptions};
 use crate::failure::Failure;
 use crate::output::{Output, Rules};
 use crate::place::Place;
 use crate::range::ByteRange;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
+use crate::targets::{Target, each, opened_name, targets};
 use crate::workers::Workers;
 
 /// Plaintext is for its owner until the owner says otherwise.
@@ -29,55 +30,92 @@ const RANGE_AT_ONCE: u64 = 16 << 20;
 ///
 /// # Errors
 ///
-/// A [`Failure`]; then nothing has the output's name.
+/// A [`Failure`]; then nothing has the output's name. Of several inputs one failure says how many of
+/// them failed.
 pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
-    let place = args.output.map_or_else(|| opened_name(&args.input), Ok)?;
-    if args.range.is_some() && args.input == Place::Standard {
-        return Err(range_of_a_stream("standard input"));
+    let targets = targets(args.inputs, args.output.as_ref(), opened_name)?;
+    if let [_, _, ..] = &targets[..] {
+        args.header.refuse_several()?;
+        if args.range.is_some() {
+            return Err(Failure::Usage(
+                "--range is of one document, and there are several; give each a command of its own"
+                    .to_owned(),
+            ));
+        }
     }
-    // Before the output and the vault: a file that is no document is called just that.
-    let sealed = Sealed::open(&args.input, &args.header)?;
-    let input = sealed.input();
-    if args.range.is_some() && input.length().is_none() {
-        return Err(range_of_a_stream(input.name()));
-    }
-    let rules = Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" };
-    let output = Output::create(&place, &sealed.inputs(), rules)?;
     let workers = Workers::new(&args.run, args.print)?;
-    let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let opener = sealed.unlock(&keys, &options)?;
+    let mut opening = Opening {
+        options,
+        workers,
+        rules: Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" },
+        header: args.header,
+        range: args.range,
+        print: args.print,
+        keys: KeyFinder::new(args.vault, args.resource),
+    };
+    each(targets, args.print, "opened", |target| opening.open(&target))
+}
 
-    let (file, name) = output.parts();
-    let sink = Sink { file, name: &name };
-    let (bytes, range, elapsed) = match args.range {
-        None => {
-            let source = Source { file: input.file(), name: input.name() };
-            let (totals, elapsed) = workers
-                .run("opening", known_len(sealed.header()), |run| match (&output, input.length()) {
-                    (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
-                    _ => opener.open_stream(&mut { source }, &mut { sink }, run),
-                })
-                .map_err(|error| sealed.failure(error))?;
-            (totals.plaintext_len, None, elapsed)
+/// The options of a run, shared by all its files.
+struct Opening {
+    options: OpenOptions,
+    workers: Workers,
+    rules: Rules,
+    header: HeaderOption,
+    range: Option<ByteRange>,
+    print: PrintOptions,
+    keys: KeyFinder,
+}
+
+impl Opening {
+    fn open(&mut self, target: &Target) -> Result<(), Failure> {
+        let (place, workers) = (&target.output, &self.workers);
+        if self.range.is_some() && target.input == Place::Standard {
+            return Err(range_of_a_stream("standard input"));
         }
-        Some(asked) => {
-            let (opened, elapsed) = workers
-                .run("opening", None, |run| open_range(opener, &sealed, asked, sink, run))
-                .map_err(|error| sealed.failure(error))?;
-            let range = opened?;
-            (range.end - range.start, Some(range), elapsed)
+        // Before the output and the vault: a file that is no document is called just that.
+        let sealed = Sealed::open(&target.input, &self.header)?;
+        let input = sealed.input();
+        if self.range.is_some() && input.length().is_none() {
+            return Err(range_of_a_stream(input.name()));
         }
-    };
-    keys.check()?;
-    let report = Report {
-        output: Some(place.output_name()),
-        range,
-        sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
-        ..Report::new("opened", input, bytes, elapsed, &workers)
-    };
-    report.print(place.report_channel(), args.print)
+        let output = Output::create(place, &sealed.inputs(), self.rules)?;
+        let keys = self.keys.find(sealed.header(), input.name())?;
+        let opener = sealed.unlock(keys, &self.options)?;
+
+        let (file, name) = output.parts();
+        let sink = Sink { file, name: &name };
+        let (bytes, range, elapsed) = match self.range {
+            None => {
+                let source = Source { file: input.file(), name: input.name() };
+                let total = known_len(sealed.header());
+                let (totals, elapsed) = workers
+                    .run("opening", total, |run| match (&output, input.length()) {
+                        (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
+                        _ => opener.open_stream(&mut { source }, &mut { sink }, run),
+                    })
+                    .map_err(|error| sealed.failure(error))?;
+                (totals.plaintext_len, None, elapsed)
+            }
+            Some(asked) => {
+                let (opened, elapsed) = workers
+                    .run("opening", None, |run| open_range(opener, &sealed, asked, sink, run))
+                    .map_err(|error| sealed.failure(error))?;
+                let range = opened?;
+                (range.end - range.start, Some(range), elapsed)
+            }
+        };
+        keys.check()?;
+        let report = Report {
+            output: Some(place.output_name()),
+            range,
+            sync_seconds: output.publish()?.map(|taken| taken.as_secs_f64()),
+            ..Report::new("opened", input, bytes, elapsed, workers)
+        };
+        report.print(place.report_channel(), self.print)
+    }
 }
 
 fn range_of_a_stream(name: &str) -> Failure {

@@ -8,7 +8,7 @@ use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 
 use super::check::check;
 use super::keys::{Keys, SealWith};
-use crate::args::{SealArgs, sealed_name};
+use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOption};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::{Existing, Output, Rules};
@@ -17,44 +17,30 @@ use crate::print;
 use crate::report::Report;
 use crate::service::HomeLocation;
 use crate::tagged::{self, Sink, Source};
+use crate::targets::{Target, each, sealed_name, targets};
 use crate::time::since_epoch;
-use crate::vaults::{Location, sealing_key};
+use crate::vaults::{Location, sealing_keys};
 use crate::workers::Workers;
 
 /// Seals what the arguments name.
 ///
 /// # Errors
 ///
-/// A [`Failure`]; then nothing has the output's name.
+/// A [`Failure`]; then nothing has the output's name. Of several inputs one failure says how many of
+/// them failed.
 pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
-    let place = args.output.unwrap_or_else(|| sealed_name(&args.input));
-    refuse_streams(&place, args.check)?;
-    let input = Input::open(&args.input)?;
-    let rules = Rules { existing: args.force.existing(), mode: 0o666 & !umask, option: "-o" };
-    let output = Output::create(&place, &[&input], rules)?;
-    let detached = args.detach_header.map(Place::Path);
-    let header_rules = Rules { option: "--detach-header", ..rules };
-    let create = |place| Output::create(place, &[&input], header_rules);
-    let header = detached.as_ref().map(create).transpose()?;
-    refuse_same(&output, header.as_ref())?;
-    if args.check && matches!(output, Output::Stream { .. }) {
-        return Err(no_check(&place));
+    let targets = targets(args.inputs, args.output.as_ref(), |input| Ok(sealed_name(input)))?;
+    if targets.len() > 1 && args.detach_header.is_some() {
+        return Err(Failure::Usage(
+            "--detach-header names one file, and there are several to seal; give each a command of \
+             its own"
+                .to_owned(),
+        ));
     }
     let workers = Workers::new(&args.run, args.print)?;
     let expires_at =
         args.expires_in.map(|seconds| since_epoch(SystemTime::now()).saturating_add(seconds));
-    let (keys, seal_with) = if let Some(id) = args.resource.name {
-        let location = HomeLocation::find(args.resource.home)?;
-        SealWith::resource(&location, id, args.kind, expires_at)?
-    } else {
-        let location = Location::find(args.vault)?;
-        let notice = |text: &str| print::notice("note", text);
-        let (vault, key) = sealing_key(&location, args.key.as_deref(), notice)?;
-        (Keys::Vault(vault), SealWith::Vault([key]))
-    };
-    let (key_id, customer_key_id) = seal_with.ids();
-
     let options = SealOptions {
         expires_at,
         chunk_len: args.chunk_size.unwrap_or_default(),
@@ -62,47 +48,124 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         backend: workers.backend(),
         ..SealOptions::default()
     };
-    let failed = |error| tagged::failure(input.name(), error);
-    let length = match input.length() {
-        Some(length) if !args.stream => PlaintextLen::Known(length),
-        _ => PlaintextLen::Stream,
+    let mut sealing = Sealing {
+        options,
+        workers,
+        rules: Rules { existing: args.force.existing(), mode: 0o666 & !umask, option: "-o" },
+        header: args.detach_header.map(Place::Path),
+        stream: args.stream,
+        check: args.check,
+        print: args.print,
+        recipients: Recipients {
+            vault: args.vault,
+            names: args.keys,
+            resource: args.resource,
+            kind: args.kind,
+        },
+        keys: None,
     };
-    let mut sealer = Sealer::new(length, seal_with.layers(), &options).map_err(failed)?;
-    if let Some(header) = &header {
-        let (mut file, name) = header.parts();
-        file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
-        sealer = sealer.detached();
-    }
+    each(targets, args.print, "sealed", |target| sealing.seal(&target))
+}
 
-    let (file, name) = output.parts();
-    let sink = Sink { file, name: &name };
-    let source = Source { file: input.file(), name: input.name() };
-    let (totals, elapsed) = workers
-        .run("sealing", input.length(), |run| match (&output, length) {
-            (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
-            _ => sealer.seal_stream(&mut { source }, &mut { sink }, run),
-        })
-        .map_err(failed)?;
-    let check = match (&output, &header) {
-        (Output::File(file), None) if args.check => {
-            Some(check(file, None, &totals, &input, &keys, &workers, &options.context)?)
+/// The holders of a document's keys, as the command line names them.
+struct Recipients {
+    vault: VaultOption,
+    names: Vec<String>,
+    resource: ResourceOption,
+    kind: KindOption,
+}
+
+impl Recipients {
+    /// Their keys: to open again, and to seal with.
+    fn keys(&self, expires_at: Option<u64>) -> Result<(Keys, SealWith), Failure> {
+        if let Some(id) = &self.resource.name {
+            let location = HomeLocation::find(self.resource.home.clone())?;
+            return SealWith::resource(&location, id.clone(), self.kind, expires_at);
         }
-        (Output::File(file), Some(Output::File(header))) if args.check => {
-            Some(check(file, Some(header), &totals, &input, &keys, &workers, &options.context)?)
+        let location = Location::find(self.vault.clone())?;
+        let notice = |text: &str| print::notice("note", text);
+        let (vault, keys) = sealing_keys(&location, &self.names, notice)?;
+        Ok((Keys::Vault(vault), SealWith::Vault(keys)))
+    }
+}
+
+/// The options of a run, shared by all its files.
+struct Sealing {
+    options: SealOptions,
+    workers: Workers,
+    rules: Rules,
+    /// The file of a detached header.
+    header: Option<Place>,
+    stream: bool,
+    check: bool,
+    print: PrintOptions,
+    recipients: Recipients,
+    /// Found for the first file, after a look at it and at its output.
+    keys: Option<(Keys, SealWith)>,
+}
+
+impl Sealing {
+    fn seal(&mut self, target: &Target) -> Result<(), Failure> {
+        let place = &target.output;
+        refuse_streams(place, self.check)?;
+        let input = Input::open(&target.input)?;
+        let output = Output::create(place, &[&input], self.rules)?;
+        let header_rules = Rules { option: "--detach-header", ..self.rules };
+        let create = |place| Output::create(place, &[&input], header_rules);
+        let header = self.header.as_ref().map(create).transpose()?;
+        refuse_same(&output, header.as_ref())?;
+        if self.check && matches!(output, Output::Stream { .. }) {
+            return Err(no_check(place));
         }
-        _ => None,
-    };
-    seal_with.check()?;
-    let report = Report {
-        output: Some(place.output_name()),
-        header: detached.as_ref().map(Place::output_name),
-        sync_seconds: publish(output, header, rules.existing)?,
-        key: key_id,
-        customer_key: customer_key_id,
-        check,
-        ..Report::new("sealed", &input, totals.plaintext_len, elapsed, &workers)
-    };
-    report.print(place.report_channel(), args.print)
+        let (keys, seal_with) = match &mut self.keys {
+            Some(keys) => keys,
+            none => none.insert(self.recipients.keys(self.options.expires_at)?),
+        };
+        let (options, workers) = (&self.options, &self.workers);
+        let (key_ids, customer_key_id) = seal_with.ids();
+
+        let failed = |error| tagged::failure(input.name(), error);
+        let length = match input.length() {
+            Some(length) if !self.stream => PlaintextLen::Known(length),
+            _ => PlaintextLen::Stream,
+        };
+        let mut sealer = Sealer::new(length, seal_with.layers(), options).map_err(failed)?;
+        if let Some(header) = &header {
+            let (mut file, name) = header.parts();
+            file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
+            sealer = sealer.detached();
+        }
+
+        let (file, name) = output.parts();
+        let sink = Sink { file, name: &name };
+        let source = Source { file: input.file(), name: input.name() };
+        let (totals, elapsed) = workers
+            .run("sealing", input.length(), |run| match (&output, length) {
+                (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
+                _ => sealer.seal_stream(&mut { source }, &mut { sink }, run),
+            })
+            .map_err(failed)?;
+        let check = match (&output, &header) {
+            (Output::File(file), None) if self.check => {
+                Some(check(file, None, &totals, &input, keys, workers, &options.context)?)
+            }
+            (Output::File(file), Some(Output::File(header))) if self.check => {
+                Some(check(file, Some(header), &totals, &input, keys, workers, &options.context)?)
+            }
+            _ => None,
+        };
+        seal_with.check()?;
+        let report = Report {
+            output: Some(place.output_name()),
+            header: self.header.as_ref().map(Place::output_name),
+            sync_seconds: publish(output, header, self.rules.existing)?,
+            keys: key_ids,
+            customer_key: customer_key_id,
+            check,
+            ..Report::new("sealed", &input, totals.plaintext_len, elapsed, workers)
+        };
+        report.print(place.report_channel(), self.print)
+    }
 }
 
 /// Gives the header's file its name, then the document; tells how long that took.

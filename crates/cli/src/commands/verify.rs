@@ -2,7 +2,7 @@
 
 use strongroom::document::OpenOptions;
 
-use super::keys::Keys;
+use super::keys::KeyFinder;
 use super::sealed::Sealed;
 use super::unlock::{known_len, mended};
 use crate::args::VerifyArgs;
@@ -10,22 +10,37 @@ use crate::failure::Failure;
 use crate::print::{self, Channel};
 use crate::report::Report;
 use crate::tagged::Source;
+use crate::targets::each;
 use crate::workers::Workers;
 
 /// Authenticates what the arguments name.
 ///
 /// # Errors
 ///
-/// A [`Failure`] when anything in the document is not as it was sealed.
+/// A [`Failure`] when anything in a document is not as it was sealed.
 pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
-    let sealed = Sealed::open(&args.input, &args.header)?;
-    let input = sealed.input();
+    if args.inputs.len() > 1 {
+        args.header.refuse_several()?;
+    }
     let workers = Workers::new(&args.run, args.print)?;
-    let keys = Keys::find(args.vault, args.resource, sealed.header(), input.name())?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let opener = sealed.unlock(&keys, &options)?;
+    let mut keys = KeyFinder::new(args.vault, args.resource);
+    each(args.inputs, args.print, "verified", |place| {
+        let sealed = Sealed::open(&place, &args.header)?;
+        let report = verify(&sealed, &mut keys, &options, &workers)?;
+        report.print(Channel::Output, args.print)
+    })
+}
 
+fn verify(
+    sealed: &Sealed,
+    keys: &mut KeyFinder,
+    options: &OpenOptions,
+    workers: &Workers,
+) -> Result<Report, Failure> {
+    let input = sealed.input();
+    let opener = sealed.unlock(keys.find(sealed.header(), input.name())?, options)?;
     let mut source = Source { file: input.file(), name: input.name() };
     let (totals, elapsed) = workers
         .run("verifying", known_len(sealed.header()), |run| match input.length() {
@@ -42,9 +57,5 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
         };
         print::notice("warning", &format!("{}: {mended}{next}", holder.name()));
     }
-    let report = Report {
-        mended,
-        ..Report::new("verified", input, totals.plaintext_len, elapsed, &workers)
-    };
-    report.print(Channel::Output, args.print)
+    Ok(Report { mended, ..Report::new("verified", input, totals.plaintext_len, elapsed, workers) })
 }

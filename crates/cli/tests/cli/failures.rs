@@ -189,7 +189,7 @@ fn an_output_that_cannot_be_written() {
         "cannot write into the directory no: there is no such file or directory; choose another \
          place with -o",
     );
-    home.run(["seal", "plain", "-o", "."])
+    home.pipe(["seal", "-", "-o", "."], b"text")
         .fails_with(". is a directory; give the name of a file with -o");
     let long = "n".repeat(256);
     home.run(["seal", "plain", "-o", &long]).fails_with(&format!(

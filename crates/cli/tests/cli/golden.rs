@@ -46,7 +46,7 @@ fn seal() {
         "0\n\
          {\"operation\":\"sealed\",\"input\":\"plain\",\"output\":\"other\",\"bytes\":4,\"seconds\":#,\
          \"gb_per_second\":#,\"sync_seconds\":#,\"backend\":\"software\",\"threads\":2,\
-         \"key\":\"local/ID/default/1\"}\n"
+         \"keys\":[\"local/ID/default/1\"]}\n"
     );
 }
 
@@ -69,7 +69,7 @@ fn seal_with_a_check() {
             "0\n\
              {{\"operation\":\"sealed\",\"input\":\"plain\",\"output\":\"third\",\"bytes\":10000,\
              \"seconds\":#,\"gb_per_second\":#,\"sync_seconds\":#,\"backend\":\"software\",\
-             \"threads\":2,\"key\":\"local/ID/default/1\",\
+             \"threads\":2,\"keys\":[\"local/ID/default/1\"],\
              \"check\":{{\"backend\":\"{other}\",\"compared\":true,\"seconds\":#}}}}\n"
         )
     );
@@ -89,7 +89,7 @@ fn seal_with_a_detached_header() {
         "0\n\
          {\"operation\":\"sealed\",\"input\":\"plain\",\"output\":\"body\",\"header\":\"head\",\
          \"bytes\":10000,\"seconds\":#,\"gb_per_second\":#,\"sync_seconds\":#,\
-         \"backend\":\"software\",\"threads\":2,\"key\":\"local/ID/default/1\"}\n"
+         \"backend\":\"software\",\"threads\":2,\"keys\":[\"local/ID/default/1\"]}\n"
     );
 }
 

@@ -80,7 +80,7 @@ fn documents_find_their_resource_by_their_header_among_the_homes_own() {
     let home = service();
     lines(&home, &[ENABLE]);
     let sealed = run(&home, "seal plain --resource r --home h --json").json();
-    assert_eq!(sealed["key"], "resource/r/service/1");
+    assert_eq!(sealed["keys"][0], "resource/r/service/1");
     assert_eq!(sealed["customer_key"], "resource/r/customer/1");
     for line in ["open plain.sealed -o - --home h", "open plain.sealed -o - --home h --resource r"]
     {
