@@ -25,6 +25,7 @@
 
 mod chunk;
 mod header;
+mod hmac;
 #[cfg(feature = "std")]
 mod io;
 mod key_schedule;

@@ -110,6 +110,6 @@ pub fn sealer(
     options: &SealOptions,
 ) -> Result<Sealer, Error> {
     let data_keys: Vec<DataKey> =
-        (1..).zip(data_keys).map(|(layer, key)| DataKey::fixed(layer, key)).collect();
+        (1..).zip(data_keys).map(|(layer, key)| DataKey::new(layer, key)).collect();
     Sealer::with_data_keys(&data_keys, salt, plaintext_len, keys, options)
 }

@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::{Deref, DerefMut};
 
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroize;
+use zeroize::{Zeroize, optimization_barrier};
 
 use crate::error::Error;
 
@@ -37,16 +37,21 @@ impl<const N: usize> Secret<N> {
     /// Copies `bytes`. The caller wipes the original.
     #[must_use]
     pub fn copy_from(bytes: &[u8; N]) -> Self {
-        let mut secret = Self(Box::new([0; N]));
+        let mut secret = Self::zeroed();
         secret.0.copy_from_slice(bytes);
         secret
+    }
+
+    /// Zero bytes, to be filled in place.
+    pub(crate) fn zeroed() -> Self {
+        Self(Box::new([0; N]))
     }
 
     /// The bytes that `fill` writes into zeroed memory.
     pub(crate) fn fill_with<E>(
         fill: impl FnOnce(&mut [u8; N]) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let mut secret = Self(Box::new([0; N]));
+        let mut secret = Self::zeroed();
         fill(&mut secret.0)?;
         Ok(secret)
     }
@@ -56,11 +61,16 @@ impl<const N: usize> Secret<N> {
     pub fn expose(&self) -> &[u8; N] {
         &self.0
     }
+
+    /// The bytes, to be written in place.
+    pub(crate) fn expose_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
 }
 
 impl<const N: usize> Drop for Secret<N> {
     fn drop(&mut self) {
-        self.0.zeroize();
+        wipe(&mut self.0);
     }
 }
 
@@ -83,6 +93,43 @@ impl<const N: usize> PartialEq for Secret<N> {
 }
 
 impl<const N: usize> Eq for Secret<N> {}
+
+/// Wipes where `zeroize` would go element by element: in whole vectors.
+pub(crate) fn wipe<T: Copy + Default, const N: usize>(values: &mut [T; N]) {
+    values.fill(T::default());
+    optimization_barrier(values);
+}
+
+/// Secret bytes on the stack for the time of one computation. They are wiped where they are, and must not
+/// be moved.
+pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);
+
+impl<const N: usize> Scratch<N> {
+    /// Zeros, to be written over.
+    pub(crate) const fn zeroed() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Scratch<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Scratch<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Scratch<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
 
 /// Secret bytes of a length known at run time only.
 ///

@@ -16,7 +16,7 @@ use crate::backend::Backend;
 use crate::error::Error;
 use crate::gcm::Aes256Gcm;
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
-use crate::secret::{Buffer, Secret};
+use crate::secret::Buffer;
 
 /// Seals and opens the chunks of one document.
 pub(crate) struct ChunkCipher {
@@ -27,10 +27,8 @@ pub(crate) struct ChunkCipher {
 
 impl ChunkCipher {
     /// For the chunk keys of all layers, the inner one first.
-    pub(crate) fn new(chunk_keys: &[Secret<32>], backend: Backend) -> Result<Self, Error> {
-        let cipher = |key: &Secret<32>| {
-            Aes256Gcm::with_counter_cache(key.expose(), backend, &nonce(0, false))
-        };
+    pub(crate) fn new(chunk_keys: &[[u8; 32]], backend: Backend) -> Result<Self, Error> {
+        let cipher = |key| Aes256Gcm::with_counter_cache(key, backend, &nonce(0, false));
         match chunk_keys {
             [inner] => Ok(Self { inner: cipher(inner), outer: None }),
             [inner, outer] => Ok(Self { inner: cipher(inner), outer: Some(cipher(outer)) }),

@@ -204,6 +204,11 @@ impl Header {
         &self.core
     }
 
+    /// The same, as they stand in the document.
+    pub(crate) fn core_bytes(&self) -> &[u8; CORE_LEN] {
+        self.prefix.first_chunk().unwrap_or(&[0; CORE_LEN])
+    }
+
     pub(crate) fn geometry(&self) -> Geometry {
         self.geometry
     }
@@ -219,7 +224,7 @@ impl Header {
         // In this order: keys that are not committed to are not used for anything else.
         check(&keys.commitment, &self.commitment)?;
         let slot = parts(&self.slot_bytes).ok_or(Error::Authentication)?;
-        check(&keys.header_key.slot_mac(&self.prefix, slot.authenticated)?, slot.mac)
+        check(&keys.header_key.slot_mac(&self.prefix, slot.authenticated), slot.mac)
     }
 
     /// The bytes of a new header.
@@ -229,28 +234,33 @@ impl Header {
         slots: Slots,
         recipients: Vec<Recipient>,
     ) -> Result<Vec<u8>, Error> {
-        let mut prologue = core.encode().to_vec();
-        prologue.extend(keys.commitment);
+        let mut prologue = [0; PROLOGUE_LEN];
+        let (front, commitment) = prologue.split_at_mut(CORE_LEN);
+        front.copy_from_slice(&core.encode());
+        commitment.copy_from_slice(&keys.commitment);
         let geometry = Geometry::holding(slots, Recipient::encoded_len_of(&recipients))?;
         let mut slot = Slot { generation: 1, recipients };
-        Self::assemble(prologue, geometry, core.layers, &keys.header_key, &mut slot)
+        Self::assemble(&prologue, geometry, core.layers, &keys.header_key, &mut slot)
     }
 
     /// A header's bytes: prologue, geometry, and the slot in all its places.
     pub(crate) fn assemble(
-        prologue: Vec<u8>,
+        prologue: &[u8; PROLOGUE_LEN],
         geometry: Geometry,
         layers: u8,
         header_key: &HeaderKey,
         slot: &mut Slot,
     ) -> Result<Vec<u8>, Error> {
-        let mut header = prologue;
+        let mut header = Vec::with_capacity(geometry.header_len());
+        header.extend_from_slice(prologue);
         header.extend(geometry.encode());
-        let slot = slot
-            .encode(layers, geometry.slot_len(), |content| header_key.slot_mac(&header, content))?;
-        for range in geometry.slot_ranges() {
+        let mut ranges = geometry.slot_ranges();
+        let first = ranges.next().unwrap_or_default();
+        header.resize(first.start, 0);
+        slot.encode(layers, geometry.slot_len(), header_key, &mut header)?;
+        for range in ranges {
             header.resize(range.start, 0);
-            header.extend_from_slice(&slot);
+            header.extend_from_within(first.clone());
         }
         Ok(header)
     }

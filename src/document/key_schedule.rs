@@ -14,109 +14,131 @@
 //! promise. The core, the context tag in it included, is bound into every chunk key: a changed
 //! length, expiry or context fails on any single chunk.
 //!
-//! Every output is one hash long, so that both steps are one HMAC each. The `hkdf` crate is what
-//! the tests compare with: it leaves its outputs on the stack.
+//! Every output is one hash long, so that both steps are one HMAC each. Each key's two states are made
+//! once: see `hmac.rs`. The `hkdf` crate is what the tests compare with: it leaves its outputs on the
+//! stack.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use hmac::digest::FixedOutput;
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::document::header::prologue::{CORE_LEN, SUITE, VERSION};
 use crate::document::header::slots::MAC_LEN;
+use crate::document::hmac::HmacKey;
 use crate::error::Error;
-use crate::secret::{Secret, SecretVec};
+use crate::secret::{Scratch, Secret, SecretVec};
+
+/// The greatest number of layers.
+pub(crate) const MAX_LAYERS: usize = 2;
 
 /// The pseudo-random keys of one document.
-pub(crate) struct KeySchedule {
-    prk: Secret<32>,
+pub(crate) struct KeySchedule(Box<Prks>);
+
+struct Prks {
+    prk: HmacKey,
     /// `PRK_1` and `PRK_2`; with one layer `prk` is all there is.
-    layer_prks: Vec<Secret<32>>,
+    of_layers: [HmacKey; MAX_LAYERS],
+    layers: u8,
 }
 
 impl KeySchedule {
-    /// For the data keys of all layers, in order.
-    pub(crate) fn new(salt: &[u8; 32], data_keys: &[DataKey]) -> Result<Self, Error> {
+    /// For the data keys of all layers, in order: of one or two.
+    pub(crate) fn new(salt: &[u8; 32], data_keys: &[DataKey]) -> Self {
+        let empty = [const { HmacKey::empty() }; MAX_LAYERS];
+        let mut prks = Box::new(Prks { prk: HmacKey::empty(), of_layers: empty, layers: 1 });
         // HKDF-Extract is HMAC(salt, input).
-        let extract = |keys: &[&[u8]]| Secret::fill_with(|prk| hmac(salt, keys, prk));
-        let all: Vec<&[u8]> = data_keys.iter().map(|key| &key.expose()[..]).collect();
-        let layer_prks = match all.as_slice() {
-            [_] => Vec::new(),
-            layers => layers.iter().map(|key| extract(&[key])).collect::<Result<_, _>>()?,
-        };
-        Ok(Self { prk: extract(&all)?, layer_prks })
+        let mut salt_key = HmacKey::empty();
+        salt_key.set(salt);
+        let mut output = Scratch::<32>::zeroed();
+        match data_keys {
+            [one, two, ..] => {
+                for (prk, key) in prks.of_layers.iter_mut().zip([one, two]) {
+                    salt_key.mac(&[key.expose()], &mut output);
+                    prk.set(&output);
+                }
+                salt_key.mac(&[one.expose(), two.expose()], &mut output);
+                prks.layers = 2;
+            }
+            [one] => salt_key.mac(&[one.expose()], &mut output),
+            [] => salt_key.mac(&[], &mut output),
+        }
+        prks.prk.set(&output);
+        Self(prks)
     }
 
     /// HMAC-SHA-256 of the encoded context under the context key.
-    pub(crate) fn context_tag(&self, context: &[u8]) -> Result<[u8; 32], Error> {
+    pub(crate) fn context_tag(&self, context: &[u8]) -> [u8; 32] {
         let mut tag = [0; 32];
-        hmac(expand(&self.prk, &[b"strongroom/1 context"])?.expose(), &[context], &mut tag)?;
-        Ok(tag)
+        let mut context_key = HmacKey::empty();
+        expand_key(&self.0.prk, [b"strongroom/1 context", &[], &[]], &mut context_key);
+        context_key.mac(&[context], &mut tag);
+        tag
     }
 
     /// The keys that depend on the core.
-    pub(crate) fn bind(&self, core: &[u8; CORE_LEN]) -> Result<BoundKeys, Error> {
-        let core = Sha256::digest(core);
-        let chunk_key = |(layer, prk): (u8, &Secret<32>)| {
-            expand(prk, &[b"strongroom/1 chunk key", &[layer], &core])
+    pub(crate) fn bind(&self, core: &[u8; CORE_LEN]) -> BoundKeys {
+        let core: [u8; 32] = Sha256::digest(core).into();
+        let Prks { prk, of_layers, layers } = &*self.0;
+        let of_layers = if *layers == 1 { core::slice::from_ref(prk) } else { &of_layers[..] };
+        let mut keys = BoundKeys {
+            chunk_keys: Secret::zeroed(),
+            layers: *layers,
+            commitment: [0; 32],
+            header_key: HeaderKey(Box::new(HmacKey::empty())),
         };
-        let chunk_keys = if self.layer_prks.is_empty() {
-            [chunk_key((1, &self.prk))?].into()
-        } else {
-            (1..).zip(&self.layer_prks).map(chunk_key).collect::<Result<_, _>>()?
-        };
-        Ok(BoundKeys {
-            chunk_keys,
-            commitment: *expand(&self.prk, &[b"strongroom/1 commit", &core])?.expose(),
-            header_key: HeaderKey(expand(&self.prk, &[b"strongroom/1 header", &core])?),
-        })
+        let places = keys.chunk_keys.expose_mut().as_chunks_mut().0;
+        for ((layer, prk), place) in (1..).zip(of_layers).zip(places) {
+            expand(prk, [b"strongroom/1 chunk key", &[layer], &core], place);
+        }
+        expand(prk, [b"strongroom/1 commit", &[], &core], &mut keys.commitment);
+        expand_key(prk, [b"strongroom/1 header", &[], &core], &mut keys.header_key.0);
+        keys
     }
 }
 
 /// The keys of one document with its core bound in.
 pub(crate) struct BoundKeys {
-    /// One a layer, the inner one first.
-    pub(crate) chunk_keys: Vec<Secret<32>>,
+    chunk_keys: Secret<{ 32 * MAX_LAYERS }>,
+    layers: u8,
     pub(crate) commitment: [u8; 32],
     pub(crate) header_key: HeaderKey,
 }
 
+impl BoundKeys {
+    /// One a layer, the inner one first.
+    pub(crate) fn chunk_keys(&self) -> &[[u8; 32]] {
+        let keys = self.chunk_keys.expose().as_chunks().0;
+        &keys[..keys.len().min(self.layers.into())]
+    }
+}
+
 /// What authenticates a header's slots.
-pub(crate) struct HeaderKey(Secret<32>);
+pub(crate) struct HeaderKey(Box<HmacKey>);
 
 impl HeaderKey {
     /// HMAC-SHA-256 of prologue, geometry and a slot's content.
-    pub(crate) fn slot_mac(
-        &self,
-        prologue_and_geometry: &[u8],
-        content: &[u8],
-    ) -> Result<[u8; MAC_LEN], Error> {
+    pub(crate) fn slot_mac(&self, prologue_and_geometry: &[u8], content: &[u8]) -> [u8; MAC_LEN] {
         let mut mac = [0; MAC_LEN];
-        hmac(self.0.expose(), &[prologue_and_geometry, content], &mut mac)?;
-        Ok(mac)
+        self.0.mac(&[prologue_and_geometry, content], &mut mac);
+        mac
     }
 }
 
-/// The first 32 bytes of HKDF-Expand: HMAC(PRK, info || 1).
-fn expand(prk: &Secret<32>, info: &[&[u8]]) -> Result<Secret<32>, Error> {
-    let parts = [info, &[&[1]]].concat();
-    Secret::fill_with(|key| hmac(prk.expose(), &parts, key))
+/// The first 32 bytes of HKDF-Expand: HMAC(PRK, info || 1), written where they belong.
+fn expand(prk: &HmacKey, [label, layer, core]: [&[u8]; 3], out: &mut [u8; 32]) {
+    prk.mac(&[label, layer, core, &[1]], out);
 }
 
-/// HMAC-SHA-256 (RFC 2104) of the parts in a row, written where it belongs.
-fn hmac(key: &[u8; 32], parts: &[&[u8]], out: &mut [u8; 32]) -> Result<(), Error> {
-    // It takes keys of every length: the error is one of the trait, not of HMAC.
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|_| Error::Authentication)?;
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize_into(out.into());
-    Ok(())
+/// The same, as a key to use.
+fn expand_key(prk: &HmacKey, info: [&[u8]; 3], key: &mut HmacKey) {
+    let mut output = Scratch::<32>::zeroed();
+    expand(prk, info, &mut output);
+    key.set(&output);
 }
 
 /// Length of what is wrapped, in bytes: `"SRMDK" || version || suite || layer || key`.
@@ -146,14 +168,20 @@ pub(crate) const PAYLOAD_LEN: usize = 40;
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 pub struct DataKey {
-    layer: u8,
-    key: Secret<32>,
+    /// What is wrapped, with the key at its end.
+    payload: Secret<PAYLOAD_LEN>,
 }
 
+const PREFIX_LEN: usize = PAYLOAD_LEN - 32;
+
 impl DataKey {
-    /// A new key for a layer.
-    pub(crate) fn generate(layer: u8) -> Result<Self, Error> {
-        Ok(Self { layer, key: Secret::generate()? })
+    /// The key of a layer: 32 bytes that nothing else is made of.
+    pub(crate) fn new(layer: u8, key: &[u8; 32]) -> Self {
+        let mut payload = Secret::<PAYLOAD_LEN>::zeroed();
+        let (front, place) = payload.expose_mut().split_at_mut(PREFIX_LEN);
+        front.copy_from_slice(&prefix(layer));
+        place.copy_from_slice(key);
+        Self { payload }
     }
 
     /// The key in what a vault unwrapped for `layer` (1 or 2).
@@ -166,47 +194,37 @@ impl DataKey {
         let Ok(payload) = <&[u8; PAYLOAD_LEN]>::try_from(payload.expose()) else {
             return Err(Error::Authentication);
         };
-        let Some((found, key)) = payload.split_last_chunk::<32>() else {
+        let Some((found, _)) = payload.split_first_chunk::<PREFIX_LEN>() else {
             return Err(Error::Authentication);
         };
         if bool::from(found.ct_eq(&prefix(layer))) {
-            Ok(Self { layer, key: Secret::copy_from(key) })
+            Ok(Self { payload: Secret::copy_from(payload) })
         } else {
             Err(Error::Authentication)
         }
     }
 
     /// What is wrapped.
-    pub(crate) fn payload(&self) -> SecretVec {
-        let mut payload = SecretVec::zeroed(PAYLOAD_LEN);
-        let (front, key) = payload.expose_mut().split_at_mut(PAYLOAD_LEN - 32);
-        front.copy_from_slice(&prefix(self.layer));
-        key.copy_from_slice(self.key.expose());
-        payload
+    pub(crate) fn payload(&self) -> &[u8; PAYLOAD_LEN] {
+        self.payload.expose()
     }
 
     pub(crate) fn layer(&self) -> u8 {
-        self.layer
+        self.payload.expose()[PREFIX_LEN - 1]
     }
 
     pub(crate) fn expose(&self) -> &[u8; 32] {
-        self.key.expose()
-    }
-
-    /// A chosen key, for the format's worked examples and for findings that can be repeated.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn fixed(layer: u8, key: &[u8; 32]) -> Self {
-        Self { layer, key: Secret::copy_from(key) }
+        self.payload.expose().last_chunk().unwrap_or(&[0; 32])
     }
 }
 
 impl fmt::Debug for DataKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataKey").field("layer", &self.layer).finish_non_exhaustive()
+        f.debug_struct("DataKey").field("layer", &self.layer()).finish_non_exhaustive()
     }
 }
 
-fn prefix(layer: u8) -> [u8; PAYLOAD_LEN - 32] {
+fn prefix(layer: u8) -> [u8; PREFIX_LEN] {
     let mut prefix = *b"SRMDK\0\0\0";
     prefix[5..].copy_from_slice(&[VERSION, SUITE, layer]);
     prefix
@@ -299,13 +317,15 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+
     use super::*;
 
     /// Both numbers of layers against the `hkdf` crate, label by label.
     #[test]
     fn keys_are_what_hkdf_gives() {
         let (salt, core) = ([3; 32], [5; CORE_LEN]);
-        let data_keys = [DataKey::fixed(1, &[4; 32]), DataKey::fixed(2, &[6; 32])];
+        let data_keys = [DataKey::new(1, &[4; 32]), DataKey::new(2, &[6; 32])];
         for layers in 1..=2 {
             let data_keys = &data_keys[..layers];
             let inputs: Vec<&[u8]> = data_keys.iter().map(|key| &key.expose()[..]).collect();
@@ -316,43 +336,52 @@ mod tests {
                 key
             };
             let prk = hkdf(&inputs.concat());
-            let schedule = KeySchedule::new(&salt, data_keys).unwrap();
-            let keys = schedule.bind(&core).unwrap();
+            let schedule = KeySchedule::new(&salt, data_keys);
+            let keys = schedule.bind(&core);
             let core = Sha256::digest(core);
-            assert_eq!(keys.chunk_keys.len(), layers);
-            for (layer, (found, input)) in (1..).zip(keys.chunk_keys.iter().zip(&inputs)) {
+            assert_eq!(keys.chunk_keys().len(), layers);
+            for (layer, (found, input)) in (1..).zip(keys.chunk_keys().iter().zip(&inputs)) {
                 let label = [b"strongroom/1 chunk key", &[layer][..], &core];
-                assert_eq!(found.expose(), &expand(&hkdf(input), &label));
+                assert_eq!(found, &expand(&hkdf(input), &label));
             }
             assert_eq!(keys.commitment, expand(&prk, &[b"strongroom/1 commit", &core]));
-            assert_eq!(keys.header_key.0.expose(), &expand(&prk, &[b"strongroom/1 header", &core]));
+            let header_key = expand(&prk, &[b"strongroom/1 header", &core]);
+            assert_eq!(keys.header_key.slot_mac(b"pro", b"logue"), hmac(&header_key, b"prologue"));
 
             let context_key = expand(&prk, &[b"strongroom/1 context"]);
-            let mut mac = Hmac::<Sha256>::new_from_slice(&context_key).unwrap();
-            mac.update(b"context");
-            let tag: [u8; 32] = mac.finalize().into_bytes().into();
-            assert_eq!(schedule.context_tag(b"context").unwrap(), tag);
+            assert_eq!(schedule.context_tag(b"context"), hmac(&context_key, b"context"));
         }
+    }
+
+    fn hmac(key: &[u8; 32], text: &[u8]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+
+    fn payload(layer: u8) -> SecretVec {
+        DataKey::new(layer, &[9; 32]).payload().to_vec().into()
     }
 
     #[test]
     fn payload_is_prefix_and_key() {
-        let payload = DataKey::fixed(2, &[9; 32]).payload();
-        assert_eq!(payload.expose()[..8], *b"SRMDK\x01\x01\x02");
-        assert_eq!(payload.expose()[8..], [9; 32]);
-        assert_eq!(DataKey::from_payload(2, &payload).unwrap().expose(), &[9; 32]);
+        let data_key = DataKey::new(2, &[9; 32]);
+        assert_eq!(data_key.payload()[..8], *b"SRMDK\x01\x01\x02");
+        assert_eq!(data_key.payload()[8..], [9; 32]);
+        let unwrapped = DataKey::from_payload(2, &payload(2)).unwrap();
+        assert_eq!((unwrapped.layer(), unwrapped.expose()), (2, &[9; 32]));
     }
 
     /// Another kind of wrapped secret, or another layer's, is not taken for a data key.
     #[test]
     fn every_byte_of_the_prefix_counts() {
         for byte in 0..8 {
-            let mut payload = DataKey::fixed(1, &[9; 32]).payload();
+            let mut payload = payload(1);
             payload.expose_mut()[byte] ^= 1;
             let refused = DataKey::from_payload(1, &payload);
             assert!(matches!(refused, Err(Error::Authentication)), "{byte}");
         }
-        assert!(DataKey::from_payload(2, &DataKey::fixed(1, &[9; 32]).payload()).is_err());
+        assert!(DataKey::from_payload(2, &payload(1)).is_err());
         for length in [0, 39, 41] {
             assert!(DataKey::from_payload(1, &SecretVec::zeroed(length)).is_err());
         }
@@ -360,7 +389,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_key() {
-        assert_eq!(format!("{:?}", DataKey::fixed(1, &[0x42; 32])), "DataKey { layer: 1, .. }");
+        assert_eq!(format!("{:?}", DataKey::new(1, &[0x42; 32])), "DataKey { layer: 1, .. }");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::document::open::OpenOptions;
 use crate::document::seal::{Layers, SealOptions, Sealer};
 use crate::document::unlock::OpenPolicy;
 use crate::error::Error;
-use crate::parallel::{Memory, Work, for_each};
+use crate::parallel::{Memory, Work, for_each_init};
+use crate::random::Supply;
 use crate::secret::SecretVec;
 use crate::wrap::UnwrappingKey;
 
@@ -51,9 +52,11 @@ pub fn seal_many<'k>(
     each(
         texts,
         |(text, _)| text.len(),
-        |(text, options)| {
+        Supply::new,
+        |supply, (text, options)| {
             let plaintext_len = PlaintextLen::Known(text.len() as u64);
-            Sealer::new(plaintext_len, keys, options)?.seal_slice(text)
+            let fill = |bytes: &mut [u8]| supply.fill(bytes);
+            Sealer::with_random(fill, plaintext_len, keys, options)?.seal_slice(text)
         },
     )
 }
@@ -76,7 +79,8 @@ pub fn open_many(
     each(
         documents,
         |(sealed, _)| sealed.len(),
-        |(sealed, options)| super::open(sealed, keys, options),
+        || (),
+        |(), (sealed, options)| super::open(sealed, keys, options),
     )
 }
 
@@ -143,19 +147,20 @@ pub fn rewrap_batch(
         .collect()
 }
 
-/// `work` on each item, results in order.
-fn each<I: Sync, T: Send>(
+/// `work` on each item, results in order; each worker has a state of its own, which `init` makes.
+fn each<I: Sync, T: Send, S>(
     items: &[I],
     bytes: impl Fn(&I) -> usize,
-    work: impl Fn(&I) -> Result<T, Error> + Sync,
+    init: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, &I) -> Result<T, Error> + Sync,
 ) -> Vec<Result<T, Error>> {
     let mut results: Vec<Option<Result<T, Error>>> = items.iter().map(|_| None).collect();
     let bytes = items.iter().map(|item| bytes(item).saturating_add(HEADER_WORK) as u64).sum();
     let all = Work { bytes, jobs: items.len() as u64 };
     // The results carry the errors, and the run itself has none.
     let jobs = items.iter().zip(&mut results);
-    let run = for_each(all.workers(Memory::Callers), jobs, |(item, result)| {
-        *result = Some(work(item));
+    let run = for_each_init(all.workers(Memory::Callers), jobs, init, |state, (item, result)| {
+        *result = Some(work(state, item));
         Ok(())
     });
     debug_assert!(run.is_ok());

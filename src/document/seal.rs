@@ -8,10 +8,11 @@ use crate::document::header::Header;
 use crate::document::header::prologue::{Core, PROLOGUE_LEN};
 use crate::document::header::recipient::Recipient;
 use crate::document::header::slots::Slots;
-use crate::document::key_schedule::{Context, DataKey, KeySchedule};
+use crate::document::key_schedule::{Context, DataKey, KeySchedule, MAX_LAYERS};
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
+use crate::secret::Scratch;
 use crate::wrap::WrappingKey;
 
 /// How a document is sealed.
@@ -87,14 +88,30 @@ impl Sealer {
         keys: impl Into<Layers<'k>>,
         options: &SealOptions,
     ) -> Result<Self, Error> {
-        let keys = keys.into();
-        let mut salt = [0; 32];
-        crate::random::fill(&mut salt)?;
-        let data_keys = keys
-            .each()
-            .map(|(layer, _)| DataKey::generate(layer))
-            .collect::<Result<Vec<_>, _>>()?;
-        Self::with_data_keys(&data_keys, salt, plaintext_len, keys, options)
+        Self::with_random(crate::random::fill, plaintext_len, keys.into(), options)
+    }
+
+    /// The same, with random bytes from `fill`, which is asked once for all that the document needs.
+    pub(crate) fn with_random(
+        fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
+        plaintext_len: PlaintextLen,
+        keys: Layers<'_>,
+        options: &SealOptions,
+    ) -> Result<Self, Error> {
+        let mut random = Scratch::<{ 32 * (1 + MAX_LAYERS) }>::zeroed();
+        let (random, _) = random.split_at_mut(32 * (1 + usize::from(keys.count())));
+        fill(random)?;
+        match random.as_chunks().0 {
+            [salt, one] => {
+                let data_keys = [DataKey::new(1, one)];
+                Self::with_data_keys(&data_keys, *salt, plaintext_len, keys, options)
+            }
+            [salt, one, two, ..] => {
+                let data_keys = [DataKey::new(1, one), DataKey::new(2, two)];
+                Self::with_data_keys(&data_keys, *salt, plaintext_len, keys, options)
+            }
+            _ => Err(Error::Random),
+        }
     }
 
     /// `data_keys`: one a layer, in order.
@@ -118,23 +135,23 @@ impl Sealer {
             recipients.extend(Recipient::wrap_for(data_key, keys)?);
         }
 
-        let schedule = KeySchedule::new(&salt, data_keys)?;
+        let schedule = KeySchedule::new(&salt, data_keys);
         let core = Core {
             layers: keys.count(),
             chunk_len: options.chunk_len,
             plaintext_len,
             expires_at: options.expires_at.unwrap_or(0),
             salt,
-            context_tag: schedule.context_tag(&options.context.encode())?,
+            context_tag: schedule.context_tag(&options.context.encode()),
         };
-        let keys = schedule.bind(&core.encode())?;
+        let keys = schedule.bind(&core.encode());
         let header = Header::encode(&core, &keys, options.slots, recipients)?;
         Ok(Self {
             leading: header.len(),
             header,
             chunk_len: options.chunk_len,
             plaintext_len,
-            cipher: ChunkCipher::new(&keys.chunk_keys, options.backend)?,
+            cipher: ChunkCipher::new(keys.chunk_keys(), options.backend)?,
         })
     }
 

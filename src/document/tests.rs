@@ -275,18 +275,17 @@ fn wrong_keys_are_refused() {
 /// A header that is authentic in all but its commitment: what a second key could be made to open.
 #[test]
 fn a_key_that_is_not_committed_to_is_refused() {
-    let (data_keys, salt) = ([DataKey::fixed(1, &[5; 32])], [6; 32]);
+    let (data_keys, salt) = ([DataKey::new(1, &[5; 32])], [6; 32]);
     let length = PlaintextLen::Known(10);
     let keys = [wrapping("vault/k/1", &KEK)];
     let options = seal_options(Slots::One);
     let sealer =
         Sealer::with_data_keys(&data_keys, salt, length, (&keys).into(), &options).unwrap();
     let original = sealer.seal_slice(&text(10)).unwrap();
-    let bound = key_schedule::KeySchedule::new(&salt, &data_keys)
-        .and_then(|schedule| schedule.bind(original[..96].try_into().unwrap()))
-        .unwrap();
+    let bound =
+        key_schedule::KeySchedule::new(&salt, &data_keys).bind(original[..96].try_into().unwrap());
     let authenticated = |mut sealed: Vec<u8>| {
-        let mac = bound.header_key.slot_mac(&sealed[..136], &sealed[136..464]).unwrap();
+        let mac = bound.header_key.slot_mac(&sealed[..136], &sealed[136..464]);
         sealed[464..496].copy_from_slice(&mac);
         renew_checksum(&mut sealed[136..512]);
         sealed
@@ -300,9 +299,9 @@ fn a_key_that_is_not_committed_to_is_refused() {
     }
 
     let header = Header::parse(&original).unwrap();
-    let refused = header.unlock(&[DataKey::fixed(1, &[7; 32])], &open_options());
+    let refused = header.unlock(&[DataKey::new(1, &[7; 32])], &open_options());
     assert!(matches!(refused, Err(Error::Authentication)));
-    let refused = header.unlock(&[DataKey::fixed(2, &[5; 32])], &open_options());
+    let refused = header.unlock(&[DataKey::new(2, &[5; 32])], &open_options());
     assert!(matches!(refused, Err(Error::Argument { what: "data keys", .. })));
     assert!(header.unlock(&data_keys, &open_options()).is_ok());
 }

@@ -30,7 +30,7 @@ impl Header {
     pub fn unlock(&self, data_keys: &[DataKey], options: &OpenOptions) -> Result<Opener, Error> {
         options.policy.check(self)?;
         let (schedule, keys) = self.authenticate(data_keys)?;
-        check(&schedule.context_tag(&options.context.encode())?, &self.core().context_tag)?;
+        check(&schedule.context_tag(&options.context.encode()), &self.core().context_tag)?;
         if let Some(expires_at) = self.expires_at()
             && options.now()? >= expires_at
         {
@@ -83,8 +83,8 @@ impl Header {
             let reason = "one for each of the document's layers is needed, the inner one first";
             return Err(Error::Argument { what: "data keys", reason });
         }
-        let schedule = KeySchedule::new(&self.core().salt, data_keys)?;
-        let keys = schedule.bind(&self.core().encode())?;
+        let schedule = KeySchedule::new(&self.core().salt, data_keys);
+        let keys = schedule.bind(self.core_bytes());
         self.check_keys(&keys)?;
         Ok((schedule, keys))
     }

@@ -57,8 +57,11 @@ impl Core {
             &self.context_tag,
         ];
         let mut bytes = [0; CORE_LEN];
-        for (place, byte) in bytes.iter_mut().zip(fields.into_iter().flatten()) {
-            *place = *byte;
+        let mut rest = &mut bytes[..];
+        for field in fields {
+            if let Some(place) = rest.split_off_mut(..field.len()) {
+                place.copy_from_slice(field);
+            }
         }
         bytes
     }

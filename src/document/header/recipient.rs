@@ -53,9 +53,8 @@ impl Recipient {
 
     /// A data key wrapped with each of `keys`.
     pub(crate) fn wrap_for(data_key: &DataKey, keys: &[WrappingKey]) -> Result<Vec<Self>, Error> {
-        let payload = data_key.payload();
         let wrapped = keys.iter().map(|key| {
-            let wrapped = key.wrap(payload.expose())?;
+            let wrapped = key.wrap(data_key.payload())?;
             Ok(Self::new(data_key.layer(), key.algorithm(), key.id().clone(), wrapped))
         });
         wrapped.collect()

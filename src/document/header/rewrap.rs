@@ -191,7 +191,7 @@ impl Rewrap {
             limit: u64::MAX,
         })?;
         let mut slot = Slot { generation, recipients: self.recipients.clone() };
-        let (prologue, layers) = (self.header.prologue().to_vec(), self.header.layers());
+        let (prologue, layers) = (self.header.prologue(), self.header.layers());
         Header::assemble(prologue, self.geometry()?, layers, &self.header_key, &mut slot)
     }
 

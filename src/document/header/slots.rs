@@ -21,6 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::document::header::prologue::PROLOGUE_LEN;
 use crate::document::header::recipient::{Recipient, encode_list, parse_list};
+use crate::document::key_schedule::HeaderKey;
 use crate::error::Error;
 
 const GENERATION_LEN: usize = 8;
@@ -50,29 +51,33 @@ pub(crate) fn parts(slot: &[u8]) -> Option<Parts<'_>> {
 }
 
 impl Slot {
-    /// The slot in `length` bytes; `mac` computes the HMAC over what stands before it.
+    /// Appends the slot, in `length` bytes, to a header that begins with prologue and geometry.
     pub(crate) fn encode(
         &mut self,
         layers: u8,
         length: usize,
-        mac: impl FnOnce(&[u8]) -> Result<[u8; MAC_LEN], Error>,
-    ) -> Result<Vec<u8>, Error> {
-        let mut bytes = self.generation.to_be_bytes().to_vec();
-        encode_list(layers, &mut self.recipients, &mut bytes)?;
+        key: &HeaderKey,
+        header: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let start = header.len();
+        header.extend(self.generation.to_be_bytes());
+        encode_list(layers, &mut self.recipients, header)?;
+        let used = header.len().saturating_sub(start);
         let room = length.saturating_sub(MAC_LEN).saturating_sub(CHECKSUM_LEN);
-        if bytes.len() > room {
+        if used > room {
             return Err(Error::Length {
                 what: "recipients in a header slot, in bytes",
-                length: bytes.len().saturating_sub(GENERATION_LEN) as u64,
+                length: used.saturating_sub(GENERATION_LEN) as u64,
                 limit: room.saturating_sub(GENERATION_LEN) as u64,
             });
         }
-        bytes.resize(room, 0);
-        let mac = mac(&bytes)?;
-        bytes.extend(mac);
-        let checksum = checksum(&bytes);
-        bytes.extend(checksum);
-        Ok(bytes)
+        header.resize(start.saturating_add(room), 0);
+        let (before, slot) = header.split_at(start);
+        let mac = key.slot_mac(before.get(..PREFIX_LEN).unwrap_or_default(), slot);
+        header.extend(mac);
+        let checksum = checksum(header.get(start..).unwrap_or_default());
+        header.extend(checksum);
+        Ok(())
     }
 
     /// Whether the slot was written to its end and is undamaged: its checksum holds.
@@ -95,11 +100,8 @@ impl Slot {
 }
 
 fn checksum(checked: &[u8]) -> [u8; CHECKSUM_LEN] {
-    let mut checksum = [0; CHECKSUM_LEN];
-    for (byte, hash) in checksum.iter_mut().zip(Sha256::digest(checked)) {
-        *byte = hash;
-    }
-    checksum
+    let hash: [u8; 32] = Sha256::digest(checked).into();
+    *hash.first_chunk().unwrap_or(&[0; CHECKSUM_LEN])
 }
 
 pub(crate) const GEOMETRY_LEN: usize = 8;

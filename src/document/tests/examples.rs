@@ -6,7 +6,7 @@ use super::*;
 
 /// The two documents, with every random value fixed.
 fn examples() -> [(&'static str, Vec<u8>); 2] {
-    let data_keys = [DataKey::fixed(1, &core::array::from_fn(|i| u8::try_from(i).unwrap()))];
+    let data_keys = [DataKey::new(1, &core::array::from_fn(|i| u8::try_from(i).unwrap()))];
     let salt = core::array::from_fn(|i| u8::try_from(0x80 + i).unwrap());
     let key =
         wrapping("vault/example/1", &core::array::from_fn(|i| u8::try_from(0x40 + i).unwrap()));
