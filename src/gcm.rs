@@ -5,8 +5,8 @@
 
 #[cfg(feature = "aead")]
 mod aead;
-mod two_places;
-mod window;
+mod partial;
+mod split_output;
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -14,8 +14,9 @@ use core::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+pub(crate) use crate::arch::InOutBuf;
 use crate::arch::counter_cache::CounterCache;
-use crate::arch::{Fault, Hints, InOutBuf};
+use crate::arch::{Fault, Hints};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
 
@@ -60,8 +61,26 @@ pub struct Aes256Gcm {
     cache: Option<Box<CounterCache<2>>>,
 }
 
-/// Length in bytes of a text from which on its output goes past the processor's caches, if it goes to
-/// another place: it is more than they hold, or than one program should take of them.
+/// Where an output is kept. It changes how fast a text is sealed or opened, never what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// In the processor's caches, as usual.
+    Cached,
+    /// Past the caches in memory, where it goes to another place than the input: it is part of more than
+    /// they hold, and not read before all of it is written.
+    Streamed,
+}
+
+impl Output {
+    /// For an output of so many bytes in all.
+    #[inline]
+    pub(crate) fn of_len(bytes: u64) -> Self {
+        if bytes >= STREAM_FROM { Self::Streamed } else { Self::Cached }
+    }
+}
+
+/// Length of a streamed output in bytes: more than the processor's caches hold, or than one program should
+/// take of them.
 const STREAM_FROM: u64 = 32 << 20;
 
 impl Aes256Gcm {
@@ -106,7 +125,7 @@ impl Aes256Gcm {
         associated_data: &[u8],
         text: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Error> {
-        self.seal(nonce, associated_data, text.into(), 0)
+        self.seal(nonce, associated_data, text.into(), Output::Cached)
     }
 
     /// Encrypts `plaintext` into `ciphertext`, a buffer of the same length, and returns the tag.
@@ -128,8 +147,8 @@ impl Aes256Gcm {
         plaintext: &[u8],
         ciphertext: &mut [u8],
     ) -> Result<[u8; TAG_LEN], Error> {
-        let whole_len = plaintext.len() as u64;
-        self.seal(nonce, associated_data, pair(plaintext, ciphertext)?, whole_len)
+        let output = Output::of_len(plaintext.len() as u64);
+        self.seal(nonce, associated_data, pair(plaintext, ciphertext)?, output)
     }
 
     /// Decrypts `text` in place if `tag` holds for it and `associated_data`.
@@ -147,7 +166,7 @@ impl Aes256Gcm {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        self.open(nonce, associated_data, text.into(), tag, 0)
+        self.open(nonce, associated_data, text.into(), tag, Output::Cached)
     }
 
     /// Decrypts `ciphertext` into `plaintext`, a buffer of the same length, if `tag` holds.
@@ -167,49 +186,26 @@ impl Aes256Gcm {
         plaintext: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        let whole_len = plaintext.len() as u64;
-        self.open(nonce, associated_data, pair(ciphertext, plaintext)?, tag, whole_len)
-    }
-
-    /// [`Aes256Gcm::seal_into`] without associated data, for a part of a text whose output has `whole_len`
-    /// bytes and is not read before all of it is written.
-    pub(crate) fn seal_part_into(
-        &self,
-        nonce: &[u8; NONCE_LEN],
-        plaintext: &[u8],
-        ciphertext: &mut [u8],
-        whole_len: u64,
-    ) -> Result<[u8; TAG_LEN], Error> {
-        self.seal(nonce, &[], pair(plaintext, ciphertext)?, whole_len)
-    }
-
-    /// [`Aes256Gcm::open_into`] for such a part.
-    pub(crate) fn open_part_into(
-        &self,
-        nonce: &[u8; NONCE_LEN],
-        ciphertext: &[u8],
-        plaintext: &mut [u8],
-        tag: &[u8; TAG_LEN],
-        whole_len: u64,
-    ) -> Result<(), Error> {
-        self.open(nonce, &[], pair(ciphertext, plaintext)?, tag, whole_len)
+        let output = Output::of_len(ciphertext.len() as u64);
+        self.open(nonce, associated_data, pair(ciphertext, plaintext)?, tag, output)
     }
 
     #[inline]
-    fn hints(&self, whole_len: u64) -> Hints<'_> {
-        Hints { cache: self.cache.as_deref(), streams: whole_len >= STREAM_FROM }
+    fn hints(&self, output: Output) -> Hints<'_> {
+        Hints { cache: self.cache.as_deref(), streams: output == Output::Streamed }
     }
 
+    /// [`Aes256Gcm::seal_in_place`] and [`Aes256Gcm::seal_into`] in one.
     #[inline]
-    fn seal(
+    pub(crate) fn seal(
         &self,
         nonce: &[u8; NONCE_LEN],
         associated_data: &[u8],
         mut buffer: InOutBuf<'_, '_, u8>,
-        whole_len: u64,
+        output: Output,
     ) -> Result<[u8; TAG_LEN], Error> {
         check_lengths(associated_data, buffer.len())?;
-        let (hints, block) = (self.hints(whole_len), pre_counter_block(nonce));
+        let (hints, block) = (self.hints(output), pre_counter_block(nonce));
         let sealed = self.key.seal(hints, block, associated_data, buffer.reborrow());
         sealed.map_err(|Fault| {
             buffer.get_out().zeroize();
@@ -217,17 +213,18 @@ impl Aes256Gcm {
         })
     }
 
+    /// [`Aes256Gcm::open_in_place`] and [`Aes256Gcm::open_into`] in one.
     #[inline]
-    fn open(
+    pub(crate) fn open(
         &self,
         nonce: &[u8; NONCE_LEN],
         associated_data: &[u8],
         mut buffer: InOutBuf<'_, '_, u8>,
         tag: &[u8; TAG_LEN],
-        whole_len: u64,
+        output: Output,
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let (hints, block) = (self.hints(whole_len), pre_counter_block(nonce));
+        let (hints, block) = (self.hints(output), pre_counter_block(nonce));
         let computed = self.key.open(hints, block, associated_data, buffer.reborrow());
         let error = match computed {
             Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),

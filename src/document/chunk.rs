@@ -14,7 +14,7 @@
 
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::gcm::Aes256Gcm;
+use crate::gcm::{Aes256Gcm, InOutBuf, Output};
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
 use crate::secret::Buffer;
 
@@ -47,55 +47,70 @@ impl ChunkCipher {
         TAG_LEN * usize::from(self.layers())
     }
 
-    /// Seals the text at the start of `record` in place; the bytes behind it become the tags.
-    #[cfg(feature = "std")]
+    /// Seals a chunk's text into its record.
     #[allow(clippy::needless_pass_by_value, reason = "sealing consumes the chunk")]
-    pub(crate) fn seal_in_place(&self, chunk: Chunk, record: &mut [u8]) -> Result<(), Error> {
+    pub(crate) fn seal(&self, chunk: Chunk, buffers: Buffers<'_, '_>) -> Result<(), Error> {
         let nonce = nonce(chunk.index(), chunk.is_last());
-        let Some(outer) = &self.outer else { return seal_in_place(&self.inner, &nonce, record) };
-        let Some((inner, _)) = record.split_last_chunk_mut::<TAG_LEN>() else {
-            return Err(record_too_short());
+        let (text, record, output) = match buffers {
+            #[cfg(feature = "std")]
+            Buffers::InPlace(record) => (None, record, Output::Cached),
+            Buffers::Apart(text, record, output) => (Some(text), record, output),
         };
-        seal_in_place(&self.inner, &nonce, inner)?;
-        seal_in_place(outer, &nonce, record)
+        let seal = |layer: &Aes256Gcm, text: Option<&[u8]>, sealed: &mut [u8], output| {
+            let (body, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
+            let buffer = match text {
+                Some(text) => InOutBuf::new(text, body).map_err(|_| record_too_short())?,
+                None => body.into(),
+            };
+            *tag = layer.seal(&nonce, &[], buffer, output)?;
+            Ok(())
+        };
+        let Some(outer) = &self.outer else { return seal(&self.inner, text, record, output) };
+        let inner = record.split_last_chunk_mut::<TAG_LEN>();
+        let (inner, _) = inner.ok_or_else(record_too_short)?;
+        // In the cache, where the outer layer is to find it.
+        seal(&self.inner, text, inner, Output::Cached)?;
+        seal(outer, None, record, Output::Cached)
     }
 
-    /// Seals `text` into `record`, which is longer by the overhead, and one of those of a text of
-    /// `whole_len` bytes.
-    #[allow(clippy::needless_pass_by_value, reason = "sealing consumes the chunk")]
-    pub(crate) fn seal_into(
-        &self,
-        chunk: Chunk,
-        text: &[u8],
-        record: &mut [u8],
-        whole_len: u64,
-    ) -> Result<(), Error> {
-        let nonce = nonce(chunk.index(), chunk.is_last());
-        let Some(outer) = &self.outer else {
-            return seal_into(&self.inner, &nonce, text, record, whole_len);
-        };
-        let Some((inner, _)) = record.split_last_chunk_mut::<TAG_LEN>() else {
-            return Err(record_too_short());
-        };
-        // The outer layer is to find it in the cache.
-        seal_into(&self.inner, &nonce, text, inner, 0)?;
-        seal_in_place(outer, &nonce, record)
-    }
-
-    /// Opens a record in place and returns its text; zeros where a tag does not hold.
-    #[cfg(feature = "std")]
-    pub(crate) fn open_in_place<'r>(
+    /// Opens the record of the chunk of that index, the `last` one or not, and returns its text; zeros
+    /// where a tag does not hold.
+    pub(crate) fn open<'o>(
         &self,
         index: u32,
         last: bool,
-        record: &'r mut [u8],
-    ) -> Result<&'r mut [u8], Error> {
+        buffers: Buffers<'_, 'o>,
+    ) -> Result<&'o mut [u8], Error> {
         let nonce = nonce(index, last);
-        let record = match &self.outer {
-            Some(outer) => open_in_place(outer, &nonce, record)?,
-            None => record,
-        };
-        open_in_place(&self.inner, &nonce, record)
+        match buffers {
+            #[cfg(feature = "std")]
+            Buffers::InPlace(record) => {
+                let open = |layer: &Aes256Gcm, sealed: &'o mut [u8]| {
+                    let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
+                    layer.open(&nonce, &[], (&mut *text).into(), tag, Output::Cached)?;
+                    Ok(text)
+                };
+                let record = match &self.outer {
+                    Some(outer) => open(outer, record)?,
+                    None => record,
+                };
+                open(&self.inner, record)
+            }
+            Buffers::Apart(record, text, output) => {
+                let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
+                let Some(outer) = &self.outer else {
+                    let buffer = InOutBuf::new(body, &mut *text).map_err(|_| record_too_short())?;
+                    self.inner.open(&nonce, &[], buffer, tag, output)?;
+                    return Ok(text);
+                };
+                // The inner record is opened where it is: only its tag is elsewhere.
+                let mut inner_tag = [0; TAG_LEN];
+                outer.open_split(&nonce, body, text, &mut inner_tag, tag)?;
+                let buffer = (&mut *text).into();
+                self.inner.open(&nonce, &[], buffer, &inner_tag, Output::Cached)?;
+                Ok(text)
+            }
+        }
     }
 
     /// Whether less than all of a chunk is decrypted for so many bytes of it: where there is one layer.
@@ -126,58 +141,19 @@ impl ChunkCipher {
             });
         }
         let mut text = Buffer::zeroed(span.plaintext_len);
-        self.open_into(span, record, &mut text, 0)?;
+        let whole = Buffers::Apart(record, &mut text, Output::Cached);
+        self.open(span.index, span.last, whole)?;
         parts.into_iter().try_for_each(|(offset, part)| copy(&text, offset, part))
     }
-
-    /// Opens a record into `text`, which is shorter by the overhead, and part of a text of `whole_len`
-    /// bytes; zeros where a tag does not hold. Of two layers the inner record is opened where it is: only
-    /// its tag is elsewhere.
-    pub(crate) fn open_into(
-        &self,
-        span: ChunkSpan,
-        record: &[u8],
-        text: &mut [u8],
-        whole_len: u64,
-    ) -> Result<(), Error> {
-        let nonce = nonce(span.index, span.last);
-        let (body, tag) = record.split_last_chunk().ok_or_else(record_too_short)?;
-        let Some(outer) = &self.outer else {
-            return self.inner.open_part_into(&nonce, body, text, tag, whole_len);
-        };
-        let mut inner_tag = [0; TAG_LEN];
-        outer.open_into_two(&nonce, body, text, &mut inner_tag, tag)?;
-        self.inner.open_in_place(&nonce, &[], text, &inner_tag)
-    }
 }
 
-fn seal_in_place(key: &Aes256Gcm, nonce: &[u8; 12], sealed: &mut [u8]) -> Result<(), Error> {
-    let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
-    *tag = key.seal_in_place(nonce, &[], text)?;
-    Ok(())
-}
-
-fn seal_into(
-    key: &Aes256Gcm,
-    nonce: &[u8; 12],
-    text: &[u8],
-    sealed: &mut [u8],
-    whole_len: u64,
-) -> Result<(), Error> {
-    let (body, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
-    *tag = key.seal_part_into(nonce, text, body, whole_len)?;
-    Ok(())
-}
-
-#[cfg(feature = "std")]
-fn open_in_place<'r>(
-    key: &Aes256Gcm,
-    nonce: &[u8; 12],
-    sealed: &'r mut [u8],
-) -> Result<&'r mut [u8], Error> {
-    let (text, tag) = sealed.split_last_chunk_mut().ok_or_else(record_too_short)?;
-    key.open_in_place(nonce, &[], text, tag)?;
-    Ok(text)
+/// Input and output of one chunk.
+pub(crate) enum Buffers<'i, 'o> {
+    /// The record's, with the text at its start: what is behind it becomes the tags, or was them.
+    #[cfg(feature = "std")]
+    InPlace(&'o mut [u8]),
+    /// The text and the record, or the record and the text: the record is longer by the overhead.
+    Apart(&'i [u8], &'o mut [u8], Output),
 }
 
 fn nonce(index: u32, last: bool) -> [u8; 12] {

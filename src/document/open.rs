@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use zeroize::Zeroize;
 
 use crate::backend::Backend;
-use crate::document::chunk::ChunkCipher;
+use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::header::Header;
 use crate::document::header::prologue::PROLOGUE_LEN;
 use crate::document::key_schedule::{BoundKeys, Context};
@@ -14,6 +14,7 @@ use crate::document::seal::too_long_for_memory;
 use crate::document::unlock::OpenPolicy;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
+use crate::gcm::Output;
 use crate::parallel::{Memory, Work, for_each};
 
 /// How a document is opened.
@@ -222,10 +223,11 @@ impl Opener {
             let text = texts.split_off_mut(..span.plaintext_len).unwrap_or_default();
             (span, record, text)
         });
-        let whole_len = plan.plaintext_len();
-        let work = Work { bytes: whole_len, jobs: plan.chunks() };
+        let output = Output::of_len(plan.plaintext_len());
+        let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
         let opened = for_each(work.workers(Memory::Callers), jobs, |(span, record, text)| {
-            self.cipher.open_into(span, record, text, whole_len)
+            let buffers = Buffers::Apart(record, text, output);
+            self.cipher.open(span.index, span.last, buffers).map(|_| ())
         });
         if opened.is_err() {
             plaintext.zeroize();

@@ -15,12 +15,14 @@ use core::ops::Range;
 
 use zeroize::Zeroize;
 
+use crate::document::chunk::Buffers;
 use crate::document::header::Header;
 use crate::document::header::prologue::PROLOGUE_LEN;
 use crate::document::open::Opener;
 use crate::document::seal::too_long_for_memory;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
+use crate::gcm::Output;
 use crate::parallel::{ChunkPlan, ChunkSpan, Memory, Work, for_each};
 
 impl Opener {
@@ -64,10 +66,11 @@ impl Opener {
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let work = Work { bytes: sealed.len() as u64, jobs: chunks };
-        let whole_len = length as u64;
+        let output = Output::of_len(length as u64);
         let open = |(span, record, from, part): (ChunkSpan, _, _, &mut [u8])| {
             if part.len() == span.plaintext_len {
-                self.cipher.open_into(span, record, part, whole_len)
+                let buffers = Buffers::Apart(record, part, output);
+                self.cipher.open(span.index, span.last, buffers).map(|_| ())
             } else {
                 self.cipher.open_parts(span, record, [(from, part)])
             }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::backend::Backend;
-use crate::document::chunk::ChunkCipher;
+use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::header::Header;
 use crate::document::header::prologue::{Core, PROLOGUE_LEN};
 use crate::document::header::recipient::Recipient;
@@ -11,6 +11,7 @@ use crate::document::header::slots::Slots;
 use crate::document::key_schedule::{Context, DataKey, KeySchedule, MAX_LAYERS};
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
+use crate::gcm::Output;
 use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
 use crate::secret::Scratch;
 use crate::wrap::WrappingKey;
@@ -69,10 +70,10 @@ pub struct SealOptions {
 pub struct Sealer {
     header: Vec<u8>,
     /// Bytes of the header that the sealed text begins with: all, or the prologue.
-    leading: usize,
-    chunk_len: ChunkLen,
-    plaintext_len: PlaintextLen,
-    cipher: ChunkCipher,
+    leading_len: usize,
+    pub(crate) chunk_len: ChunkLen,
+    pub(crate) plaintext_len: PlaintextLen,
+    pub(crate) cipher: ChunkCipher,
 }
 
 impl Sealer {
@@ -147,7 +148,7 @@ impl Sealer {
         let keys = schedule.bind(&core.encode());
         let header = Header::encode(&core, &keys, options.slots, recipients)?;
         Ok(Self {
-            leading: header.len(),
+            leading_len: header.len(),
             header,
             chunk_len: options.chunk_len,
             plaintext_len,
@@ -160,7 +161,7 @@ impl Sealer {
     /// Without its header a document cannot be opened by anyone.
     #[must_use]
     pub fn detached(self) -> Self {
-        Self { leading: PROLOGUE_LEN, ..self }
+        Self { leading_len: PROLOGUE_LEN, ..self }
     }
 
     /// The header's bytes: the document begins with them, if the header is not detached.
@@ -175,7 +176,7 @@ impl Sealer {
     pub fn sealed_len(&self) -> Option<u64> {
         let PlaintextLen::Known(bytes) = self.plaintext_len else { return None };
         let plan = ChunkPlan::new(self.chunk_len, self.cipher.layers(), bytes).ok()?;
-        Some((self.leading as u64).saturating_add(plan.body_len()))
+        Some((self.leading_len as u64).saturating_add(plan.body_len()))
     }
 
     /// Seals a text in memory; several chunks at once on the current thread pool.
@@ -186,7 +187,7 @@ impl Sealer {
     /// [`Error::Length`] where the sealed document does not fit into memory.
     pub fn seal_slice(self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let plan = self.plan_for(plaintext)?;
-        let sealed_len = self.leading as u64 + plan.body_len();
+        let sealed_len = self.leading_len as u64 + plan.body_len();
         let sealed_len = usize::try_from(sealed_len).map_err(|_| too_long_for_memory())?;
         let mut sealed = alloc::vec![0; sealed_len];
         self.seal_into(plaintext, &mut sealed)?;
@@ -200,13 +201,13 @@ impl Sealer {
     /// [`Error::Argument`] where one of the lengths is not as it must be; `sealed` is as it was.
     pub fn seal_into(self, plaintext: &[u8], sealed: &mut [u8]) -> Result<(), Error> {
         let plan = self.plan_for(plaintext)?;
-        let Some((leading, body)) = sealed.split_at_mut_checked(self.leading) else {
+        let Some((leading, body)) = sealed.split_at_mut_checked(self.leading_len) else {
             return Err(wrong_output_length());
         };
         if body.len() as u64 != plan.body_len() {
             return Err(wrong_output_length());
         }
-        leading.copy_from_slice(&self.header[..self.leading]);
+        leading.copy_from_slice(self.leading());
 
         let cipher = &self.cipher;
         let mut counter = ChunkCounter::default();
@@ -216,10 +217,10 @@ impl Sealer {
             let record = records.split_off_mut(..span.record_len).unwrap_or_default();
             (counter.take(span.last), text, record)
         });
-        let whole_len = plan.plaintext_len();
-        let work = Work { bytes: whole_len, jobs: plan.chunks() };
+        let output = Output::of_len(plan.plaintext_len());
+        let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
         for_each(work.workers(Memory::Callers), jobs, |(chunk, text, record)| {
-            cipher.seal_into(chunk?, text, record, whole_len)
+            cipher.seal(chunk?, Buffers::Apart(text, record, output))
         })
     }
 
@@ -235,27 +236,10 @@ impl Sealer {
         }
     }
 
-    /// The parts that the input and output modules work with.
-    #[cfg(feature = "std")]
-    pub(crate) fn into_parts(mut self) -> Parts {
-        self.header.truncate(self.leading);
-        Parts {
-            leading: self.header,
-            chunk_len: self.chunk_len,
-            plaintext_len: self.plaintext_len,
-            cipher: self.cipher,
-        }
-    }
-}
-
-/// What remains of a [`Sealer`] when sealing begins.
-#[cfg(feature = "std")]
-pub(crate) struct Parts {
     /// What the sealed text begins with.
-    pub(crate) leading: Vec<u8>,
-    pub(crate) chunk_len: ChunkLen,
-    pub(crate) plaintext_len: PlaintextLen,
-    pub(crate) cipher: ChunkCipher,
+    pub(crate) fn leading(&self) -> &[u8] {
+        self.header.get(..self.leading_len).unwrap_or(&self.header)
+    }
 }
 
 impl core::fmt::Debug for Sealer {

@@ -7,7 +7,7 @@ use aead::consts::{U12, U16, U32};
 use aead::inout::InOutBuf;
 use aead::{AeadCore, AeadInOut, Key, KeyInit, KeySizeUser, Nonce, Tag, TagPosition};
 
-use super::Aes256Gcm;
+use super::{Aes256Gcm, Output};
 
 impl KeySizeUser for Aes256Gcm {
     type KeySize = U32;
@@ -32,10 +32,9 @@ impl AeadInOut for Aes256Gcm {
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
     ) -> aead::Result<Tag<Self>> {
-        let whole_len = buffer.len() as u64;
-        let tag = self
-            .seal(nonce.as_ref(), associated_data, buffer, whole_len)
-            .map_err(|_| aead::Error)?;
+        let output = Output::of_len(buffer.len() as u64);
+        let tag =
+            self.seal(nonce.as_ref(), associated_data, buffer, output).map_err(|_| aead::Error)?;
         Ok(tag.into())
     }
 
@@ -47,7 +46,7 @@ impl AeadInOut for Aes256Gcm {
         tag: &Tag<Self>,
     ) -> aead::Result<()> {
         let tag: &[u8; 16] = tag.as_ref();
-        let whole_len = buffer.len() as u64;
-        self.open(nonce.as_ref(), associated_data, buffer, tag, whole_len).map_err(|_| aead::Error)
+        let output = Output::of_len(buffer.len() as u64);
+        self.open(nonce.as_ref(), associated_data, buffer, tag, output).map_err(|_| aead::Error)
     }
 }

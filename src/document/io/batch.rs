@@ -5,10 +5,10 @@
 //! input -> Batch -> BatchSealer::seal or BatchOpener::open -> outputs, in order
 //! ```
 
-use crate::document::chunk::ChunkCipher;
+use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::open::Opener;
 use crate::document::range::APPENDED;
-use crate::document::seal::{Parts, Sealer};
+use crate::document::seal::Sealer;
 use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
@@ -188,7 +188,8 @@ impl Sealer {
     /// What the sealed document begins with, and what seals the rest of it batch by batch.
     #[must_use]
     pub fn into_batches(self, run: &Run<'_>) -> (Vec<u8>, BatchSealer) {
-        let Parts { leading, chunk_len, plaintext_len: announced, cipher } = self.into_parts();
+        let leading = self.leading().to_vec();
+        let Self { chunk_len, plaintext_len: announced, cipher, .. } = self;
         let input_len = 1 << chunk_len.log2();
         let shape = Shape::new(input_len, input_len + cipher.overhead(), run);
         let totals = Totals { plaintext_len: 0, sealed_len: leading.len() as u64 };
@@ -242,7 +243,9 @@ impl BatchSealer {
             (counter.take(ended && number == count), sealed)
         });
         self.ended = true;
-        for_each(self.shape.workers, jobs, |(chunk, record)| cipher.seal_in_place(chunk?, record))?;
+        for_each(self.shape.workers, jobs, |(chunk, record)| {
+            cipher.seal(chunk?, Buffers::InPlace(record))
+        })?;
         self.ended = ended;
         // Not before: until then the buffers hold what was to be sealed.
         for record in records {
@@ -354,7 +357,7 @@ impl BatchOpener {
         let opened = for_each(self.shape.workers, jobs, |(index, (number, record))| {
             let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
             let sealed = &mut record.buffer[..record.input_len];
-            cipher.open_in_place(index, ended && number == count, sealed)?;
+            cipher.open(index, ended && number == count, Buffers::InPlace(sealed))?;
             Ok(())
         });
         if let Err(error) = opened {

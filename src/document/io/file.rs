@@ -3,12 +3,13 @@
 
 use std::io;
 
+use crate::document::chunk::Buffers;
 use crate::document::header::Header;
 use crate::document::header::slots::PREFIX_LEN;
 use crate::document::io::read_at::{Discard, ReadAt, WriteAt};
 use crate::document::open::Opener;
 use crate::document::range::Layout;
-use crate::document::seal::{Parts, Sealer};
+use crate::document::seal::Sealer;
 use crate::document::{PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, Memory, Work, for_each_init};
@@ -53,17 +54,17 @@ impl Sealer {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let Parts { leading, chunk_len, plaintext_len, cipher } = self.into_parts();
-        let PlaintextLen::Known(expected) = plaintext_len else {
+        let PlaintextLen::Known(expected) = self.plaintext_len else {
             let reason = "a file's length is known: announce it";
             return Err(Error::Argument { what: "plaintext length", reason });
         };
         check_input_len(input, expected)?;
 
-        let plan = ChunkPlan::new(chunk_len, cipher.layers(), expected)?;
+        let (leading, cipher) = (self.leading(), &self.cipher);
+        let plan = ChunkPlan::new(self.chunk_len, cipher.layers(), expected)?;
         let sealed_len = leading.len() as u64 + plan.body_len();
         output.set_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
-        output.write_all_at(&leading, 0).map_err(Error::io(WRITING_SEALED))?;
+        output.write_all_at(leading, 0).map_err(Error::io(WRITING_SEALED))?;
         let mut counter = ChunkCounter::default();
         let jobs = plan.spans().map(|span| (counter.take(span.last), span));
         for_each_record(&plan, run, jobs, |record, (chunk, span)| {
@@ -72,7 +73,7 @@ impl Sealer {
                 .read_exact_at(text, span.plaintext_offset)
                 .map_err(input_error("reading the input", expected))?;
             let record = &mut record[..span.record_len];
-            cipher.seal_in_place(chunk?, record)?;
+            cipher.seal(chunk?, Buffers::InPlace(record))?;
             output
                 .write_all_at(record, leading.len() as u64 + span.record_offset)
                 .map_err(Error::io(WRITING_SEALED))?;
@@ -151,7 +152,7 @@ impl Opener {
     ) -> Result<&'r mut [u8], Error> {
         let record = &mut record[..span.record_len];
         read_record(sealed, layout, span, record)?;
-        self.cipher.open_in_place(span.index, span.last, record)
+        self.cipher.open(span.index, span.last, Buffers::InPlace(record))
     }
 }
 

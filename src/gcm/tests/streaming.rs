@@ -26,14 +26,21 @@ fn streamed_output_is_the_same_wherever_it_begins() {
                     assert!(around.into_iter().all(|byte| *byte == 0xee), "{backend:?} {len} {at}");
                 };
                 let output = &mut place[start..start + len];
-                let sealed = cipher.seal_part_into(&nonce, &text, output, STREAM_FROM).unwrap();
+                let buffer = pair(&text, output).unwrap();
+                let sealed = cipher.seal(&nonce, b"", buffer, Output::Streamed).unwrap();
                 assert_eq!((sealed, &output[..]), (tag, &expected[..]), "{backend:?} {len} {at}");
                 untouched(&place);
                 let output = &mut place[start..start + len];
-                cipher.open_part_into(&nonce, &expected, output, &tag, STREAM_FROM).unwrap();
+                let buffer = pair(&expected, output).unwrap();
+                cipher.open(&nonce, b"", buffer, &tag, Output::Streamed).unwrap();
                 assert_eq!(output, text, "{backend:?} {len} {at}");
-                let refused =
-                    cipher.open_part_into(&nonce, &expected, output, &[0; 16], STREAM_FROM);
+                let refused = cipher.open(
+                    &nonce,
+                    b"",
+                    pair(&expected, output).unwrap(),
+                    &[0; 16],
+                    Output::Streamed,
+                );
                 assert!(matches!(refused, Err(Error::Authentication)));
                 assert!(output.iter().all(|byte| *byte == 0), "{backend:?} {len} {at}");
                 untouched(&place);
@@ -56,7 +63,8 @@ fn a_flipped_bit_is_noticed_when_streaming() {
             let Some(cache) = cipher.cache.as_mut() else { continue };
             cache.flip(byte * 8 + byte % 8);
             let mut output = vec![0xee; text.len()];
-            let outcome = cipher.seal_part_into(&nonce, &text, &mut output, STREAM_FROM);
+            let buffer = pair(&text, &mut output).unwrap();
+            let outcome = cipher.seal(&nonce, b"", buffer, Output::Streamed);
             assert!(matches!(outcome, Err(Error::Fault)), "byte {byte}: {outcome:?}");
             assert!(output.iter().all(|byte| *byte == 0));
             faults += 1;

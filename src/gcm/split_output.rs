@@ -1,12 +1,12 @@
-//! A text that is opened into two places: the last 16 bytes apart from the others.
+//! Opens a ciphertext into two buffers: the text, and its last 16 bytes.
 //!
-//! Of a record of two layers that is the inner record: its text goes where the plaintext will be, its tag
-//! beside it, and nothing needs memory of its own.
+//! The outer layer of a record gives the inner record so: its text goes where the plaintext will be, its
+//! tag beside it, and nothing needs memory of its own.
 //!
 //! ```text
-//! the kernel opens the whole blocks of the first place as if they were all:
+//! the kernel opens the whole blocks of the first buffer as if they were all:
 //!     T  = (X ^ L) H ^ AES(J0)             X: the hash so far, L: the block of these lengths
-//! wanted, with the blocks C D behind them (D only where the first place ends within a block):
+//! wanted, with the blocks C D behind them (D only where the first buffer ends within a block):
 //!     T' = (((X ^ C) H ^ D) H ^ L') H ^ AES(J0)
 //! and GHASH is linear:
 //!     (X ^ C) H = (X ^ L) H ^ (L ^ C) H
@@ -16,12 +16,14 @@
 
 use zeroize::Zeroize;
 
-use super::window::Verified;
-use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, check_lengths, pre_counter_block, tags_are_equal};
+use super::partial::Verified;
+use super::{
+    Aes256Gcm, NONCE_LEN, Output, TAG_LEN, check_lengths, pre_counter_block, tags_are_equal,
+};
 use crate::arch::{BLOCK_LEN, Fault, length_block};
 use crate::error::Error;
 
-/// Length of the second place.
+/// Length of the second buffer.
 const END_LEN: usize = 16;
 
 impl Aes256Gcm {
@@ -29,8 +31,8 @@ impl Aes256Gcm {
     ///
     /// # Errors
     ///
-    /// As [`Aes256Gcm::open_into`]; both places are zeroed then.
-    pub(crate) fn open_into_two(
+    /// As [`Aes256Gcm::open_into`]; both buffers are zeroed then.
+    pub(crate) fn open_split(
         &self,
         nonce: &[u8; NONCE_LEN],
         ciphertext: &[u8],
@@ -43,7 +45,7 @@ impl Aes256Gcm {
             let reason = "it must be 16 bytes shorter than the input";
             return Err(Error::Argument { what: "output buffer", reason });
         }
-        let opened = self.open_unequal(nonce, ciphertext, text, end, tag);
+        let opened = self.open_blocks_and_end(nonce, ciphertext, text, end, tag);
         if opened.is_err() {
             text.zeroize();
             end.zeroize();
@@ -51,7 +53,7 @@ impl Aes256Gcm {
         opened
     }
 
-    fn open_unequal(
+    fn open_blocks_and_end(
         &self,
         nonce: &[u8; NONCE_LEN],
         ciphertext: &[u8],
@@ -59,21 +61,21 @@ impl Aes256Gcm {
         end: &mut [u8; END_LEN],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        let whole_len = text.len() - text.len() % BLOCK_LEN;
-        let (whole, rest) = text.split_at_mut(whole_len);
-        let (first, behind) = ciphertext.split_at(whole_len);
+        let blocks_len = text.len() - text.len() % BLOCK_LEN;
+        let (whole, rest) = text.split_at_mut(blocks_len);
+        let (first, behind) = ciphertext.split_at(blocks_len);
         let pre_counter_block = pre_counter_block(nonce);
-        let verified = Verified::unless_refused(self, pre_counter_block);
+        let verified = Verified::unverified(self, pre_counter_block);
 
         let buffer = super::pair(first, whole)?;
         // What is opened here is opened once more, and must be in the cache then.
-        let kernel_tag = self.key.open(self.hints(0), pre_counter_block, &[], buffer);
+        let kernel_tag = self.key.open(self.hints(Output::Cached), pre_counter_block, &[], buffer);
         let mut kernel_tag = kernel_tag.map_err(|Fault| Error::Fault)?;
 
         let (block, partial) = behind.split_first_chunk().ok_or(Error::Fault)?;
         let mut mask = verified.mask()?;
         let mut hash = u128::from_be_bytes(kernel_tag) ^ u128::from_be_bytes(mask);
-        let correction = length_block(0, whole_len) ^ u128::from_be_bytes(*block);
+        let correction = length_block(0, blocks_len) ^ u128::from_be_bytes(*block);
         hash ^= self.key.ghash(0, &correction.to_be_bytes());
         hash = self.key.ghash(hash, partial);
         hash = self.key.ghash(hash, &length_block(0, ciphertext.len()).to_be_bytes());
@@ -86,11 +88,11 @@ impl Aes256Gcm {
             return Err(Error::Authentication);
         }
 
-        // Less than a block of the first place, and the second.
+        // Less than a block of the first buffer, and the second.
         let mut last = [0; 2 * BLOCK_LEN];
         let last = last.get_mut(..behind.len()).ok_or(Error::Fault)?;
         last.copy_from_slice(behind);
-        verified.decrypt(whole_len, last)?;
+        verified.decrypt(blocks_len, last)?;
         let (of_text, of_end) = last.split_at(rest.len());
         rest.copy_from_slice(of_text);
         end.copy_from_slice(of_end);
@@ -117,10 +119,10 @@ mod tests {
         ]
     }
 
-    /// Every tier, with and without a table, every length around the strides: what sealing gave in one
-    /// place is opened into two.
+    /// Every tier, with and without a table, every length around the strides: what was sealed in one
+    /// buffer is opened into two.
     #[test]
-    fn both_places_together_are_the_text() {
+    fn both_buffers_together_are_the_text() {
         for backend in Backend::available() {
             for gcm in ciphers(backend) {
                 for len in (0..2200_usize).chain([4096, 16_384, 70_001, 131_072]) {
@@ -128,7 +130,7 @@ mod tests {
                     let mut sealed = plain.clone();
                     let tag = gcm.seal_in_place(&NONCE, &[], &mut sealed).unwrap();
                     let (mut text, mut end) = (vec![0xee; len], [0xee; 16]);
-                    gcm.open_into_two(&NONCE, &sealed, &mut text, &mut end, &tag).unwrap();
+                    gcm.open_split(&NONCE, &sealed, &mut text, &mut end, &tag).unwrap();
                     assert_eq!(text, plain[..len], "{backend:?} {len}");
                     assert_eq!(end, plain[len..], "{backend:?} {len}");
                 }
@@ -145,7 +147,7 @@ mod tests {
                     let tag = gcm.seal_in_place(&NONCE, &[], &mut sealed).unwrap();
                     let refused = |sealed: &[u8], tag: &[u8; 16]| {
                         let (mut text, mut end) = (vec![0xee; len], [0xee; 16]);
-                        let opened = gcm.open_into_two(&NONCE, sealed, &mut text, &mut end, tag);
+                        let opened = gcm.open_split(&NONCE, sealed, &mut text, &mut end, tag);
                         assert!(matches!(opened, Err(Error::Authentication)), "{len}");
                         assert!(text.iter().chain(&end).all(|byte| *byte == 0), "{len}");
                     };
@@ -160,7 +162,7 @@ mod tests {
                         refused(&sealed, &tag);
                     }
                     let mut text = vec![0; len + 1];
-                    let opened = gcm.open_into_two(&NONCE, &sealed, &mut text, &mut [0; 16], &tag);
+                    let opened = gcm.open_split(&NONCE, &sealed, &mut text, &mut [0; 16], &tag);
                     assert!(matches!(opened, Err(Error::Argument { .. })));
                 }
             }

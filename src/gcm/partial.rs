@@ -1,17 +1,17 @@
-//! Parts of a text, when the tag covers all of it.
+//! Partial decryption: the tag covers all of a text, and parts of it are wanted.
 //!
 //! ```text
 //! GHASH of the whole ciphertext -> the tag holds -> AES-CTR of the parts that are wanted, and no more
 //! ```
 //!
 //! Hashing alone takes a third to two thirds of the time that opening takes. Nothing is decrypted
-//! before the tag holds: only [`Aes256Gcm::verify`] and `open_into_two` give out or use a [`Verified`].
+//! before the tag holds: only [`Aes256Gcm::verify`] and `open_split` give out or use a [`Verified`].
 //!
 //! NIST SP 800-38D, algorithm 5, with its steps 5 and 4 in the other order.
 
 use zeroize::Zeroize;
 
-use super::{Aes256Gcm, NONCE_LEN, TAG_LEN, pre_counter_block, tags_are_equal};
+use super::{Aes256Gcm, NONCE_LEN, Output, TAG_LEN, pre_counter_block, tags_are_equal};
 use crate::arch::{BLOCK_LEN, Fault, length_block};
 use crate::error::Error;
 
@@ -32,7 +32,7 @@ impl Aes256Gcm {
         tag: &[u8; TAG_LEN],
     ) -> Result<Verified<'_>, Error> {
         let lengths = length_block(0, ciphertext.len());
-        let verified = Verified::unless_refused(self, pre_counter_block(nonce));
+        let verified = Verified::unverified(self, pre_counter_block(nonce));
         let mut hash = self.key.ghash(0, ciphertext);
         hash = self.key.ghash(hash, &lengths.to_be_bytes());
         let mut mask = verified.mask()?;
@@ -49,8 +49,8 @@ impl Aes256Gcm {
 }
 
 impl<'k> Verified<'k> {
-    /// For whoever is about to compare the tag, and keeps this only where it holds.
-    pub(super) fn unless_refused(gcm: &'k Aes256Gcm, pre_counter_block: u128) -> Self {
+    /// An unverified handle. The caller compares the tag before it lets plaintext out.
+    pub(super) fn unverified(gcm: &'k Aes256Gcm, pre_counter_block: u128) -> Self {
         Self { gcm, pre_counter_block }
     }
 
@@ -86,7 +86,8 @@ impl<'k> Verified<'k> {
     fn apply_key_stream(&self, block: i64, text: &mut [u8]) -> Result<(), Error> {
         let first = add_to_counter(self.pre_counter_block, block);
         // The kernel's hash of the part is of no use, and costs little where parts are short.
-        let decrypted = self.gcm.key.open(self.gcm.hints(0), first, &[], (&mut *text).into());
+        let decrypted =
+            self.gcm.key.open(self.gcm.hints(Output::Cached), first, &[], (&mut *text).into());
         decrypted.map(|_| ()).map_err(|Fault| {
             text.zeroize();
             Error::Fault
