@@ -10,6 +10,7 @@ mod pipe;
 mod place;
 mod print;
 mod progress;
+mod prompt;
 mod range;
 mod report;
 mod service;

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
 use crate::failure::Failure;
+use crate::prompt;
 
 /// The key that is used where none is named.
 pub(crate) const DEFAULT_KEY: &str = "default";
@@ -38,23 +39,20 @@ impl Location {
         Ok(Self { path, named, passphrase_file })
     }
 
-    /// Makes a vault; its passphrase is the option's.
+    /// Makes a vault; its passphrase is that of the options, else that of the passphrase file.
     ///
     /// # Errors
     ///
     /// [`Failure::Vault`] when there is something already, [`Failure::Read`] without the passphrase.
-    pub(crate) fn init(&self, options: InitOptions) -> Result<LocalVault, Failure> {
-        let passphrase = self.passphrase()?;
-        Ok(LocalVault::init_with(&self.path, InitOptions { passphrase, ..options })?)
-    }
-
-    fn passphrase(&self) -> Result<Option<SecretVec>, Failure> {
-        self.passphrase_file.as_deref().map(passphrase).transpose()
+    pub(crate) fn init(&self, mut options: InitOptions) -> Result<LocalVault, Failure> {
+        if let (None, Some(file)) = (&options.passphrase, &self.passphrase_file) {
+            options.passphrase = Some(passphrase(file)?);
+        }
+        Ok(LocalVault::init_with(&self.path, options)?)
     }
 
     fn open_it(&self) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
-        let options = OpenOptions { passphrase: self.passphrase()?, ..OpenOptions::default() };
-        Ok(LocalVault::open_with(&self.path, options))
+        open_vault(&self.path, self.passphrase_file.as_deref())
     }
 
     /// Opens a vault that must be there.
@@ -63,21 +61,7 @@ impl Location {
     ///
     /// [`Failure::NoVault`] when it is not; [`Failure::Vault`] when it cannot be used.
     pub(crate) fn open(&self) -> Result<LocalVault, Failure> {
-        match self.open_it()? {
-            Err(LocalVaultError::Missing { path }) => {
-                let next = if self.named {
-                    format!(
-                        "check the path, or make a new vault with: strongroom vault init --vault {}",
-                        path.display()
-                    )
-                } else {
-                    "name the vault with --vault, or make a new one with: strongroom vault init"
-                        .to_owned()
-                };
-                Err(Failure::NoVault { path, next })
-            }
-            opened => Ok(opened?),
-        }
+        self.open_it()?.map_err(|error| self.failure(error))
     }
 
     /// The vault to seal with: the one that is there; where none was named and there is none, a new
@@ -91,9 +75,46 @@ impl Location {
                     made => made,
                 }
             }
-            _ => self.open(),
+            opened => opened.map_err(|error| self.failure(error)),
         }
     }
+
+    /// The vault's refusal to open, with what to do about a missing one.
+    fn failure(&self, error: LocalVaultError) -> Failure {
+        let LocalVaultError::Missing { path } = error else { return error.into() };
+        let next = if self.named {
+            format!(
+                "check the path, or make a new vault with: strongroom vault init --vault {}",
+                path.display()
+            )
+        } else {
+            "name the vault with --vault, or make a new one with: strongroom vault init".to_owned()
+        };
+        Failure::NoVault { path, next }
+    }
+}
+
+/// Opens the vault at `path` with the passphrase in `passphrase_file`; without such a file a vault that
+/// has a passphrase asks for it at the terminal.
+///
+/// # Errors
+///
+/// [`Failure::Read`] when the passphrase cannot be read. The inner error is the vault's.
+pub(crate) fn open_vault(
+    path: &Path,
+    passphrase_file: Option<&Path>,
+) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
+    let open = |passphrase| {
+        LocalVault::open_with(path, OpenOptions { passphrase, ..OpenOptions::default() })
+    };
+    let opened = open(passphrase_file.map(passphrase).transpose()?);
+    if let Err(LocalVaultError::PassphraseNeeded { .. }) = opened
+        && let Some(typed) =
+            prompt::passphrase(&format!("passphrase of the vault {}", path.display()))?
+    {
+        return Ok(open(Some(typed)));
+    }
+    Ok(opened)
 }
 
 /// A place beside the default vault.

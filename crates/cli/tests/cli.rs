@@ -25,6 +25,8 @@ mod options;
 mod outputs;
 #[path = "cli/printing.rs"]
 mod printing;
+#[path = "cli/prompts.rs"]
+mod prompts;
 #[path = "cli/ranges.rs"]
 mod ranges;
 #[path = "cli/refusals.rs"]

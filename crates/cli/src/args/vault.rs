@@ -40,6 +40,10 @@ pub(crate) enum VaultCommand {
     /// Nothing opens what was sealed under it. A vault with purge protection refuses until its retention
     /// time is over.
     Purge(KeyArgs),
+    /// Give a vault that has a passphrase another one
+    ///
+    /// Copies of the vault from before still open with the old one.
+    ChangePassphrase(ChangePassphraseArgs),
     /// Say what an identity may do with the keys
     Grant(GrantArgs),
     /// Write a key with all its versions to a file
@@ -64,6 +68,11 @@ pub(crate) struct InitArgs {
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     pub(crate) retention_days: u32,
 
+    /// Ask for a passphrase at the terminal and seal the vault's private keys under it (or name a file
+    /// with --passphrase-file)
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub(crate) passphrase: bool,
+
     /// The tenant that the vault belongs to; a customer-managed key must be of its resource's tenant
     #[arg(long, value_name = "NAME")]
     pub(crate) tenant: Option<String>,
@@ -71,6 +80,19 @@ pub(crate) struct InitArgs {
     /// The region that the vault is in; a customer-managed key must be in its resource's region
     #[arg(long, value_name = "NAME")]
     pub(crate) region: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChangePassphraseArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// A file whose first line is the new passphrase [default: asked for at the terminal]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) new_passphrase_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) json: JsonOption,
@@ -208,7 +230,7 @@ pub(crate) struct VaultOption {
     )]
     pub(crate) directory: Option<PathBuf>,
 
-    /// A file whose first line is the vault's passphrase
+    /// A file whose first line is the vault's passphrase [default: asked for at the terminal]
     #[arg(
         long,
         value_name = "FILE",

@@ -9,19 +9,22 @@ use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError, Versions};
+use strongroom_keys::local_vault::{
+    InitOptions, KeyKind, KeyOptions, LocalVaultError, PassphraseCost, Versions,
+};
 use strongroom_keys::vault::Place as VaultPlace;
 
 use crate::args::{
-    BackupArgs, CreateKeyArgs, InitArgs, JsonOption, KeyArgs, KeyType, RestoreArgs, VaultCommand,
-    VersionsArgs,
+    BackupArgs, ChangePassphraseArgs, CreateKeyArgs, InitArgs, JsonOption, KeyArgs, KeyType,
+    RestoreArgs, VaultCommand, VersionsArgs,
 };
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
 use crate::print::{self, Channel};
+use crate::prompt;
 use crate::time::display_time;
-use crate::vaults::{Location, missing_key};
+use crate::vaults::{Location, missing_key, passphrase};
 
 /// The longest backup that is read, in bytes; longer ones are none.
 const LONGEST_BACKUP: u64 = 64 << 20;
@@ -61,6 +64,7 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
             vault.purge(name)?;
             Ok(("nothing opens what was sealed under it".to_owned(), name.to_owned()))
         }),
+        VaultCommand::ChangePassphrase(args) => change_passphrase(args),
         VaultCommand::Grant(args) => permissions::grant(args),
         VaultCommand::Backup(args) => backup(args),
         VaultCommand::Restore(args) => restore(args),
@@ -79,6 +83,10 @@ fn init(args: InitArgs) -> Result<(), Failure> {
         purge_protection: args.purge_protection,
         retention_days: args.retention_days,
         place: VaultPlace { tenant: args.tenant, region: args.region },
+        passphrase: args
+            .passphrase
+            .then(|| prompt::new_passphrase("--passphrase-file"))
+            .transpose()?,
         ..InitOptions::default()
     };
     let vault = Location::find(args.vault)?.init(options)?;
@@ -89,6 +97,22 @@ fn init(args: InitArgs) -> Result<(), Failure> {
         vault.path().display()
     );
     tell(&vault, "initialised", id, &text, args.json)
+}
+
+fn change_passphrase(args: ChangePassphraseArgs) -> Result<(), Failure> {
+    let vault = Location::find(args.vault)?.open()?;
+    let new = match &args.new_passphrase_file {
+        Some(file) => passphrase(file)?,
+        None => prompt::new_passphrase("--new-passphrase-file")?,
+    };
+    vault.change_passphrase(&new, PassphraseCost::default())?;
+    let text = format!(
+        "the vault {} opens with its new passphrase from now on; copies of it from before still open \
+         with the old one",
+        vault.path().display()
+    );
+    let id = vault.id().to_string();
+    tell(&vault, "passphrase-changed", id, &text, args.json)
 }
 
 fn create(args: CreateKeyArgs) -> Result<(), Failure> {

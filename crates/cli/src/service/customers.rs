@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{LocalVaultError, OpenOptions};
+use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::resource::VaultDirectory;
 use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
 
 use super::files;
 use crate::failure::Failure;
-use crate::vaults::passphrase;
+use crate::vaults::open_vault;
 
 /// The vaults that the home knows, by their ids.
 #[derive(Clone, Debug)]
@@ -73,9 +73,7 @@ impl CustomerVaults {
 
 impl CustomerVault {
     fn open(&self) -> Result<LocalVault, Failure> {
-        let passphrase = self.passphrase_file.as_deref().map(passphrase).transpose()?;
-        let options = OpenOptions { passphrase, ..OpenOptions::default() };
-        match LocalVault::open_with(&self.directory, options) {
+        match open_vault(&self.directory, self.passphrase_file.as_deref())? {
             // No advice to make one: the customer's is away.
             Err(LocalVaultError::Missing { path }) => {
                 let next = "bring its directory back".to_owned();

@@ -66,6 +66,14 @@ impl Home {
         command
     }
 
+    /// A shell that runs `line` in a session of its own, whose controlling terminal is its standard
+    /// input.
+    pub(crate) fn in_session(&self, line: &str) -> Command {
+        let mut command = self.at_home("setsid");
+        command.args(["--ctty", "--wait", "sh", "-c", line, PROGRAM]);
+        command
+    }
+
     fn at_home(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command

@@ -89,6 +89,10 @@ impl LocalVault {
         let no_passphrase = || LocalVaultError::NoPassphrase { path: self.0.path.clone() };
         let vault_key = self.0.keyring.vault_key().ok_or_else(no_passphrase)?;
         let lock = PassphraseLock::new(&self.0.id, vault_key, passphrase, cost)?;
+        // The old passphrase goes once the new one is shown to work.
+        if lock.unlock(&self.0.id, passphrase, &self.0.path)? != *vault_key {
+            return Err(LocalVaultError::PassphraseWrong { path: self.0.path.clone() });
+        }
         let mut locked = self.0.lock()?;
         locked.manifest.passphrase = Some(lock);
         locked.write_manifest()

@@ -1,0 +1,144 @@
+//! Passphrases that are typed at a terminal of their own, while standard input is a document.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::home::{Done, Home};
+
+/// How long a question may take to appear: deriving a key takes a second, a busy machine some more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs `line` at a terminal of its own, with `input` on standard input, and answers its questions with
+/// `answers`, each when it was asked; what the terminal showed is the standard error.
+fn at_terminal(home: &Home, line: &str, answers: &[&str], input: &[u8]) -> Done {
+    let controller =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal =
+        rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+            .unwrap();
+    home.write("input", input);
+    // `setsid` makes its standard input the controlling terminal; the shell then takes another one.
+    let mut child = home
+        .in_session(&format!("exec <input; exec \"$0\" {line}"))
+        .stdin(Stdio::from(terminal.try_clone().unwrap()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::from(terminal))
+        .spawn()
+        .unwrap();
+    let shown = Arc::new(Mutex::new(Vec::new()));
+    let mut screen = File::from(controller.try_clone().unwrap());
+    let display = thread::spawn({
+        let shown = Arc::clone(&shown);
+        move || {
+            let mut buffer = [0; 4096];
+            // The last one that holds the terminal is gone: reading it ends with an error.
+            while let Ok(length @ 1..) = screen.read(&mut buffer) {
+                shown.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        }
+    });
+    let text = || String::from_utf8(shown.lock().unwrap().clone()).unwrap();
+    let mut keyboard = File::from(controller);
+    for (asked, answer) in (1..).zip(answers) {
+        let started = Instant::now();
+        // What is typed before a question is thrown away by it.
+        while text().matches(": ").count() < asked {
+            if started.elapsed() > PATIENCE || child.try_wait().unwrap().is_some() {
+                let _ = child.kill();
+                panic!("question {asked} was not asked: {}", text());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        writeln!(keyboard, "{answer}").unwrap();
+    }
+    let Output { status, stdout, .. } = child.wait_with_output().unwrap();
+    drop(keyboard);
+    display.join().unwrap();
+    Done { code: status.code(), stdout, stderr: text().replace("\r\n", "\n") }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_where_no_file_holds_it() {
+    let home = Home::new();
+    let init = at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    assert_eq!(init.code, Some(0), "{}", init.stderr);
+    assert!(init.stderr.contains("new passphrase: "), "{}", init.stderr);
+    // The document comes by standard input, the passphrase does not.
+    let sealed = at_terminal(&home, "seal - --vault v", &["one"], b"text");
+    assert_eq!(sealed.code, Some(0), "{}", sealed.stderr);
+    assert_eq!(
+        sealed.stderr.matches("passphrase of the vault v: ").count(),
+        1,
+        "{}",
+        sealed.stderr
+    );
+    home.write("passphrase", b"one\n");
+    home.write("sealed", &sealed.stdout);
+    let open = ["open", "sealed", "-o", "-", "--vault", "v", "--passphrase-file", "passphrase"];
+    assert_eq!(home.run(open).succeeds().stdout, b"text");
+
+    let wrong = at_terminal(&home, "open sealed -o - --vault v", &["two"], b"");
+    assert_eq!((wrong.code, &wrong.stdout[..]), (Some(1), &b""[..]), "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("does not open"), "{}", wrong.stderr);
+    let empty = at_terminal(&home, "open sealed -o - --vault v", &[""], b"");
+    assert_eq!(empty.code, Some(2), "{}", empty.stderr);
+    assert!(empty.stderr.contains("no passphrase was typed"), "{}", empty.stderr);
+    // Where nobody can read the question it is not asked.
+    home.run(["open", "sealed", "-o", "-", "--vault", "v"])
+        .fails_with("the vault v has a passphrase; give it with --passphrase-file");
+}
+
+#[test]
+fn several_files_ask_once() {
+    let home = Home::new();
+    at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    home.write("a", b"a");
+    home.write("b", b"b");
+    let sealed = at_terminal(&home, "vault create k --vault v", &["one"], b"");
+    assert_eq!(sealed.code, Some(0), "{}", sealed.stderr);
+    let sealed = at_terminal(&home, "seal a b --key k --vault v", &["one"], b"");
+    assert_eq!(sealed.code, Some(0), "{}", sealed.stderr);
+    assert_eq!(sealed.stderr.matches("passphrase of the vault v").count(), 1);
+    let verified = at_terminal(&home, "verify a.sealed b.sealed --vault v", &["one"], b"");
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    assert_eq!(verified.stderr.matches("passphrase of the vault v").count(), 1);
+}
+
+#[test]
+fn a_passphrase_is_changed_by_prompt_and_by_file() {
+    let home = Home::new();
+    at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    let differ =
+        at_terminal(&home, "vault change-passphrase --vault v", &["one", "two", "three"], b"");
+    assert_eq!(differ.code, Some(2), "{}", differ.stderr);
+    assert!(differ.stderr.contains("the two passphrases differ"), "{}", differ.stderr);
+    let changed =
+        at_terminal(&home, "vault change-passphrase --vault v", &["one", "two", "two"], b"");
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    for (file, passphrase) in [("one", "one\n"), ("two", "two\n"), ("three", "three\n")] {
+        home.write(file, passphrase.as_bytes());
+    }
+    let list =
+        |file: &str| home.run(["vault", "list", "--vault", "v", "--passphrase-file", file]).code;
+    assert_eq!([list("one"), list("two")], [Some(1), Some(0)]);
+    let change = ["vault", "change-passphrase", "--vault", "v", "--passphrase-file", "two"];
+    home.run(change).is_refused_with("name a file that holds it with --new-passphrase-file");
+    home.run(change.iter().copied().chain(["--new-passphrase-file", "three"])).succeeds();
+    assert_eq!([list("two"), list("three")], [Some(1), Some(0)]);
+    // A vault without one has private keys in the clear, and no use for a passphrase.
+    home.run(["vault", "init", "--vault", "w"]).succeeds();
+    let none =
+        home.run(["vault", "change-passphrase", "--vault", "w", "--new-passphrase-file", "one"]);
+    assert_eq!(none.code, Some(1));
+    assert!(none.stderr.contains("has no passphrase"), "{}", none.stderr);
+}
