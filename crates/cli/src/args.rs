@@ -99,7 +99,7 @@ pub(crate) enum Command {
 pub(crate) struct SealArgs {
     /// The files to seal, or - for standard input
     #[arg(
-        required = true,
+        required_unless_present = "exec",
         value_name = "IN",
         value_hint = ValueHint::FilePath,
         value_parser = place()
@@ -110,6 +110,11 @@ pub(crate) struct SealArgs {
     /// IN.sealed, - for -]
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::FilePath, value_parser = place())]
     pub(crate) output: Option<Place>,
+
+    /// Seal what this command writes to its standard output, instead of a file. It runs in the shell;
+    /// where it fails nothing gets OUT's name, and what went to standard output does not open
+    #[arg(long, value_name = "COMMAND", conflicts_with = "inputs", value_hint = ValueHint::CommandString)]
+    pub(crate) exec: Option<String>,
 
     #[command(flatten)]
     pub(crate) vault: VaultOption,
@@ -150,6 +155,9 @@ pub(crate) struct SealArgs {
 
     #[command(flatten)]
     pub(crate) run: RunOptions,
+
+    #[command(flatten)]
+    pub(crate) preserve: PreserveOption,
 
     /// Open the result again before it gets its name, with another backend where there is one, and
     /// compare it with IN (standard input cannot be read twice: there it is authenticated only)
@@ -198,6 +206,13 @@ pub(crate) struct OpenArgs {
 
     #[command(flatten)]
     pub(crate) run: RunOptions,
+
+    #[command(flatten)]
+    pub(crate) preserve: PreserveOption,
+
+    /// Leave blocks of zeros out of OUT, a file: they are read as zeros and take no room
+    #[arg(long)]
+    pub(crate) sparse: bool,
 
     #[command(flatten)]
     pub(crate) force: ForceOption,
@@ -344,6 +359,13 @@ pub(crate) struct RunOptions {
         value_parser = parse_backend
     )]
     pub(crate) backend: Option<Backend>,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PreserveOption {
+    /// Give OUT the permissions and the times of IN
+    #[arg(short = 'p', long = "preserve")]
+    pub(crate) enabled: bool,
 }
 
 #[derive(Debug, Args)]

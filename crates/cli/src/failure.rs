@@ -30,6 +30,15 @@ pub(crate) enum Failure {
     /// A directory was given to write.
     #[error("{} is a directory; give the name of a file with {option}", path.display())]
     OutputIsDirectory { path: PathBuf, option: &'static str },
+    /// The command of `--exec` was not started.
+    #[error("cannot start the command {command:?}: {}; check the shell", Said(source))]
+    CommandNotStarted { command: String, source: io::Error },
+    /// The command of `--exec` failed.
+    #[error(
+        "the command {command:?} failed: {outcome}; what it wrote is not sealed: mend what it said, and \
+         run it again"
+    )]
+    Command { command: String, outcome: String },
     /// Something has the output's name.
     #[error(
         "{} exists and is kept; replace it with --force, or choose another name with \
@@ -214,6 +223,7 @@ impl Failure {
         match self {
             Self::Usage(_) => "usage",
             Self::InputIsDirectory { .. } | Self::OutputIsDirectory { .. } => "is-directory",
+            Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
             Self::Exists { .. } | Self::HomeExists { .. } => "exists",
             Self::SameFile { .. } => "same-file",
             Self::Directory { .. } | Self::Write { .. } | Self::Rewrap { .. } => "write",

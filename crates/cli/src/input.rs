@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 
+use crate::exec::ShellCommand;
 use crate::failure::Failure;
 use crate::pipe;
 use crate::place::Place;
@@ -16,6 +17,8 @@ pub(crate) struct Input {
     file: File,
     identity: Option<(u64, u64)>,
     length: Option<u64>,
+    /// Writes it.
+    command: Option<ShellCommand>,
 }
 
 impl Input {
@@ -30,7 +33,7 @@ impl Input {
         let Some(path) = place.path() else {
             let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
             pipe::enlarge(&file);
-            return Ok(Self { name, file, identity: None, length: None });
+            return Ok(Self { name, file, identity: None, length: None, command: None });
         };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -40,7 +43,24 @@ impl Input {
         let identity = Some((metadata.dev(), metadata.ino()));
         let length = metadata.is_file().then_some(metadata.len());
         pipe::enlarge(&file);
-        Ok(Self { name, file, identity, length })
+        Ok(Self { name, file, identity, length, command: None })
+    }
+
+    /// The output of a command for the shell, which is not yet started.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::CommandNotStarted`].
+    pub(crate) fn of_command(line: &str) -> Result<Self, Failure> {
+        let (command, file) = ShellCommand::new(line)?;
+        pipe::enlarge(&file);
+        let name = format!("the output of {line:?}");
+        Ok(Self { name, file, identity: None, length: None, command: Some(command) })
+    }
+
+    /// The command that writes it, if one does.
+    pub(crate) fn command(&self) -> Option<&ShellCommand> {
+        self.command.as_ref()
     }
 
     /// How messages call it.

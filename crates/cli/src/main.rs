@@ -3,11 +3,13 @@
 mod args;
 mod commands;
 mod counted;
+mod exec;
 mod failure;
 mod input;
 mod output;
 mod pipe;
 mod place;
+mod preserve;
 mod print;
 mod progress;
 mod prompt;

@@ -2,6 +2,7 @@
 
 mod atomic;
 pub(crate) mod room;
+pub(crate) mod sparse;
 mod sweep;
 
 use std::ffi::OsStr;

@@ -86,6 +86,11 @@ impl WriteAt for Sink<'_> {
 }
 
 impl Sink<'_> {
+    /// Gives the file its length, without room for it on the device.
+    pub(crate) fn set_len(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length).map_err(tag(Side::Write, self.name))
+    }
+
     /// Returns when all that was written is on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_data().map_err(tag(Side::Write, self.name))

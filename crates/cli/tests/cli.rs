@@ -5,12 +5,16 @@
 #[path = "support/home.rs"]
 mod home;
 
+#[path = "cli/attributes.rs"]
+mod attributes;
 #[path = "cli/chapters.rs"]
 mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
 #[path = "cli/detached.rs"]
 mod detached;
+#[path = "cli/exec.rs"]
+mod exec;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/golden.rs"]

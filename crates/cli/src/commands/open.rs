@@ -1,6 +1,6 @@
 //! `strongroom open`.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::ops::Range;
 
 use strongroom::Error;
@@ -12,8 +12,10 @@ use super::sealed::Sealed;
 use super::unlock::known_len;
 use crate::args::{HeaderOption, OpenArgs, PrintOptions};
 use crate::failure::Failure;
+use crate::output::sparse::SparseSink;
 use crate::output::{Output, Rules};
 use crate::place::Place;
+use crate::preserve::Attributes;
 use crate::range::ByteRange;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
@@ -52,6 +54,8 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
         rules: Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" },
         header: args.header,
         range: args.range,
+        preserve: args.preserve.enabled,
+        sparse: args.sparse,
         print: args.print,
         keys: KeyFinder::new(args.vault, args.resource),
     };
@@ -65,6 +69,8 @@ struct Opening {
     rules: Rules,
     header: HeaderOption,
     range: Option<ByteRange>,
+    preserve: bool,
+    sparse: bool,
     print: PrintOptions,
     keys: KeyFinder,
 }
@@ -81,7 +87,15 @@ impl Opening {
         if self.range.is_some() && input.length().is_none() {
             return Err(range_of_a_stream(input.name()));
         }
-        let output = Output::create(place, &sealed.inputs(), self.rules)?;
+        let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
+        let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
+        let output = Output::create(place, &sealed.inputs(), rules)?;
+        if self.sparse && matches!(output, Output::Stream { .. }) {
+            return Err(Failure::Usage(format!(
+                "--sparse leaves holes in a file, and {} is not one; leave it away",
+                place.output_name()
+            )));
+        }
         let keys = self.keys.find(sealed.header(), input.name())?;
         let opener = sealed.unlock(keys, &self.options)?;
 
@@ -93,7 +107,16 @@ impl Opening {
                 let total = known_len(sealed.header());
                 let (totals, elapsed) = workers
                     .run("opening", total, |run| match (&output, input.length()) {
+                        (Output::File(_), Some(_)) if self.sparse => {
+                            opener.open_file(&source, &SparseSink::new(sink), run)
+                        }
                         (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
+                        _ if self.sparse => {
+                            let mut sparse = SparseSink::new(sink);
+                            let totals = opener.open_stream(&mut { source }, &mut sparse, run)?;
+                            sparse.finish().map_err(writing)?;
+                            Ok(totals)
+                        }
                         _ => opener.open_stream(&mut { source }, &mut { sink }, run),
                     })
                     .map_err(|error| sealed.failure(error))?;
@@ -101,13 +124,24 @@ impl Opening {
             }
             Some(asked) => {
                 let (opened, elapsed) = workers
-                    .run("opening", None, |run| open_range(opener, &sealed, asked, sink, run))
+                    .run("opening", None, |run| {
+                        if !self.sparse {
+                            return open_range(opener, &sealed, asked, &mut { sink }, run);
+                        }
+                        let mut sparse = SparseSink::new(sink);
+                        let opened = open_range(opener, &sealed, asked, &mut sparse, run)?;
+                        sparse.finish().map_err(writing)?;
+                        Ok(opened)
+                    })
                     .map_err(|error| sealed.failure(error))?;
                 let range = opened?;
                 (range.end - range.start, Some(range), elapsed)
             }
         };
         keys.check()?;
+        if let Some(attributes) = attributes {
+            attributes.set_times(&output)?;
+        }
         let report = Report {
             output: Some(place.output_name()),
             range,
@@ -116,6 +150,10 @@ impl Opening {
         };
         report.print(place.report_channel(), self.print)
     }
+}
+
+fn writing(source: io::Error) -> Error {
+    Error::Io { doing: "writing the plaintext", source }
 }
 
 fn range_of_a_stream(name: &str) -> Failure {
@@ -131,7 +169,7 @@ fn open_range(
     opener: Opener,
     sealed: &Sealed,
     asked: ByteRange,
-    mut sink: Sink<'_>,
+    sink: &mut impl Write,
     run: &Run<'_>,
 ) -> Result<Result<Range<u64>, Failure>, Error> {
     let input = sealed.input();
@@ -147,7 +185,7 @@ fn open_range(
         piece.resize(usize::try_from(bytes).map_err(|_| too_long)?, 0);
         reader.read_exact_at(&mut piece, part.start)?;
         let written = sink.write_all(&piece);
-        written.map_err(|source| Error::Io { doing: "writing the plaintext", source })?;
+        written.map_err(writing)?;
         if let Some(progress) = run.progress {
             progress(bytes);
         }

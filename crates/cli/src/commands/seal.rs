@@ -9,15 +9,17 @@ use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 use super::check::check;
 use super::keys::{Keys, SealWith};
 use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOption};
+use crate::exec::Checked;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
+use crate::preserve::Attributes;
 use crate::print;
 use crate::report::Report;
 use crate::service::HomeLocation;
 use crate::tagged::{self, Sink, Source};
-use crate::targets::{Target, each, sealed_name, targets};
+use crate::targets::{each, sealed_name, targets};
 use crate::time::since_epoch;
 use crate::vaults::{Location, sealing_keys};
 use crate::workers::Workers;
@@ -30,7 +32,9 @@ use crate::workers::Workers;
 /// them failed.
 pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let context = super::context(&args.context)?;
-    let targets = targets(args.inputs, args.output.as_ref(), |input| Ok(sealed_name(input)))?;
+    // A command's output has no name of its own, as standard input has none.
+    let inputs = if args.exec.is_some() { vec![Place::Standard] } else { args.inputs };
+    let targets = targets(inputs, args.output.as_ref(), |input| Ok(sealed_name(input)))?;
     if targets.len() > 1 && args.detach_header.is_some() {
         return Err(Failure::Usage(
             "--detach-header names one file, and there are several to seal; give each a command of \
@@ -54,6 +58,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         rules: Rules { existing: args.force.existing(), mode: 0o666 & !umask, option: "-o" },
         header: args.detach_header.map(Place::Path),
         stream: args.stream,
+        preserve: args.preserve.enabled,
         check: args.check,
         print: args.print,
         recipients: Recipients {
@@ -64,7 +69,14 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         },
         keys: None,
     };
-    each(targets, args.print, "sealed", |target| sealing.seal(&target))
+    each(targets, args.print, "sealed", |target| {
+        refuse_streams(&target.output, args.check)?;
+        let input = match &args.exec {
+            Some(line) => Input::of_command(line)?,
+            None => Input::open(&target.input)?,
+        };
+        sealing.seal(&input, &target.output)
+    })
 }
 
 /// The holders of a document's keys, as the command line names them.
@@ -97,6 +109,7 @@ struct Sealing {
     /// The file of a detached header.
     header: Option<Place>,
     stream: bool,
+    preserve: bool,
     check: bool,
     print: PrintOptions,
     recipients: Recipients,
@@ -105,13 +118,12 @@ struct Sealing {
 }
 
 impl Sealing {
-    fn seal(&mut self, target: &Target) -> Result<(), Failure> {
-        let place = &target.output;
-        refuse_streams(place, self.check)?;
-        let input = Input::open(&target.input)?;
-        let output = Output::create(place, &[&input], self.rules)?;
-        let header_rules = Rules { option: "--detach-header", ..self.rules };
-        let create = |place| Output::create(place, &[&input], header_rules);
+    fn seal(&mut self, input: &Input, place: &Place) -> Result<(), Failure> {
+        let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
+        let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
+        let output = Output::create(place, &[input], rules)?;
+        let header_rules = Rules { option: "--detach-header", ..rules };
+        let create = |place| Output::create(place, &[input], header_rules);
         let header = self.header.as_ref().map(create).transpose()?;
         refuse_same(&output, header.as_ref())?;
         if self.check && matches!(output, Output::Stream { .. }) {
@@ -124,7 +136,10 @@ impl Sealing {
         let (options, workers) = (&self.options, &self.workers);
         let (key_ids, customer_key_id) = seal_with.ids();
 
-        let failed = |error| tagged::failure(input.name(), error);
+        let failed = |error| {
+            let of_command = input.command().and_then(|command| command.failure());
+            of_command.unwrap_or_else(|| tagged::failure(input.name(), error))
+        };
         let length = match input.length() {
             Some(length) if !self.stream => PlaintextLen::Known(length),
             _ => PlaintextLen::Stream,
@@ -139,22 +154,33 @@ impl Sealing {
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let source = Source { file: input.file(), name: input.name() };
+        if let Some(command) = input.command() {
+            command.start()?;
+        }
+        let mut reading = Checked { input: source, command: input.command() };
         let (totals, elapsed) = workers
             .run("sealing", input.length(), |run| match (&output, length) {
                 (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
-                _ => sealer.seal_stream(&mut { source }, &mut { sink }, run),
+                _ => sealer.seal_stream(&mut reading, &mut { sink }, run),
             })
             .map_err(failed)?;
         let check = match (&output, &header) {
             (Output::File(file), None) if self.check => {
-                Some(check(file, None, &totals, &input, keys, workers, &options.context)?)
+                Some(check(file, None, &totals, input, keys, workers, &options.context)?)
             }
             (Output::File(file), Some(Output::File(header))) if self.check => {
-                Some(check(file, Some(header), &totals, &input, keys, workers, &options.context)?)
+                Some(check(file, Some(header), &totals, input, keys, workers, &options.context)?)
             }
             _ => None,
         };
+        if totals.plaintext_len == 0 && input.length().is_none() {
+            let text = format!("{} gave nothing: the document is empty", input.name());
+            print::notice("warning", &text);
+        }
         seal_with.check()?;
+        if let Some(attributes) = attributes {
+            attributes.set_times(&output)?;
+        }
         let report = Report {
             output: Some(place.output_name()),
             header: self.header.as_ref().map(Place::output_name),
@@ -162,7 +188,7 @@ impl Sealing {
             keys: key_ids,
             customer_key: customer_key_id,
             check,
-            ..Report::new("sealed", &input, totals.plaintext_len, elapsed, workers)
+            ..Report::new("sealed", input, totals.plaintext_len, elapsed, workers)
         };
         report.print(place.report_channel(), self.print)
     }

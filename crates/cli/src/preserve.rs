@@ -1,0 +1,63 @@
+//! `--preserve`: the output gets the permissions and the times of the input.
+
+use std::fs::{File, FileTimes};
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::output::{Output, Rules};
+
+/// Permissions and times of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes {
+    #[cfg(unix)]
+    mode: u32,
+    times: FileTimes,
+}
+
+impl Attributes {
+    /// Those of `input`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] for a stream, which has none; [`Failure::Read`].
+    pub(crate) fn of(input: &Input) -> Result<Self, Failure> {
+        if input.length().is_none() {
+            return Err(Failure::Usage(format!(
+                "--preserve keeps the permissions and times of a file, and {} is not one; leave it away",
+                input.name()
+            )));
+        }
+        let failed = |source| Failure::read(input.name(), source);
+        let metadata = input.file().metadata().map_err(failed)?;
+        let times = FileTimes::new()
+            .set_modified(metadata.modified().map_err(failed)?)
+            .set_accessed(metadata.accessed().map_err(failed)?);
+        Ok(Self {
+            #[cfg(unix)]
+            mode: std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777,
+            times,
+        })
+    }
+
+    /// `rules` with these permissions; other systems than Unix have none to keep.
+    pub(crate) fn permissions(self, rules: Rules) -> Rules {
+        #[cfg(unix)]
+        let rules = Rules { mode: self.mode, ..rules };
+        rules
+    }
+
+    /// Gives `output`, to which everything is written, these times.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] for a stream, [`Failure::Write`].
+    pub(crate) fn set_times(self, output: &Output) -> Result<(), Failure> {
+        let (file, name): (&File, String) = output.parts();
+        if matches!(output, Output::Stream { .. }) {
+            return Err(Failure::Usage(format!(
+                "--preserve gives a file its permissions and times, and {name} is not one; leave it away"
+            )));
+        }
+        file.set_times(self.times).map_err(|source| Failure::write(name, source))
+    }
+}
