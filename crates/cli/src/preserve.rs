@@ -1,6 +1,6 @@
 //! `--preserve`: the output gets the permissions and the times of the input.
 
-use std::fs::{File, FileTimes};
+use std::fs::FileTimes;
 
 use crate::failure::Failure;
 use crate::input::Input;
@@ -46,18 +46,27 @@ impl Attributes {
         rules
     }
 
+    /// Refuses an output that is a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Usage`].
+    pub(crate) fn check(self, output: &Output) -> Result<Self, Failure> {
+        match output {
+            Output::File(_) => Ok(self),
+            Output::Stream { name, .. } => Err(Failure::Usage(format!(
+                "--preserve gives a file its permissions and times, and {name} is not one; leave it away"
+            ))),
+        }
+    }
+
     /// Gives `output`, to which everything is written, these times.
     ///
     /// # Errors
     ///
-    /// [`Failure::Usage`] for a stream, [`Failure::Write`].
+    /// [`Failure::Write`].
     pub(crate) fn set_times(self, output: &Output) -> Result<(), Failure> {
-        let (file, name): (&File, String) = output.parts();
-        if matches!(output, Output::Stream { .. }) {
-            return Err(Failure::Usage(format!(
-                "--preserve gives a file its permissions and times, and {name} is not one; leave it away"
-            )));
-        }
+        let (file, name) = output.parts();
         file.set_times(self.times).map_err(|source| Failure::write(name, source))
     }
 }

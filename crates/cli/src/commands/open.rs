@@ -90,6 +90,7 @@ impl Opening {
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
         let output = Output::create(place, &sealed.inputs(), rules)?;
+        let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         if self.sparse && matches!(output, Output::Stream { .. }) {
             return Err(Failure::Usage(format!(
                 "--sparse leaves holes in a file, and {} is not one; leave it away",

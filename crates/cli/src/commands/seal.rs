@@ -9,7 +9,7 @@ use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 use super::check::check;
 use super::keys::{Keys, SealWith};
 use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOption};
-use crate::exec::Checked;
+use crate::exec::{Checked, ShellCommand};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::{Existing, Output, Rules};
@@ -122,6 +122,7 @@ impl Sealing {
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
         let output = Output::create(place, &[input], rules)?;
+        let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         let header_rules = Rules { option: "--detach-header", ..rules };
         let create = |place| Output::create(place, &[input], header_rules);
         let header = self.header.as_ref().map(create).transpose()?;
@@ -137,7 +138,7 @@ impl Sealing {
         let (key_ids, customer_key_id) = seal_with.ids();
 
         let failed = |error| {
-            let of_command = input.command().and_then(|command| command.failure());
+            let of_command = input.command().and_then(ShellCommand::failure);
             of_command.unwrap_or_else(|| tagged::failure(input.name(), error))
         };
         let length = match input.length() {

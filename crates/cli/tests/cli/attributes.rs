@@ -37,10 +37,11 @@ fn permissions_and_times_are_kept_where_that_is_asked_for() {
     assert!(!home.names().contains(&"x".to_owned()));
 }
 
+const LENGTH: usize = 24 << 20;
+
 #[test]
 fn holes_come_back_as_holes_where_that_is_asked_for() {
     let home = Home::with_vault();
-    const LENGTH: usize = 24 << 20;
     let mut plain = vec![0; LENGTH];
     plain[5_000_000..5_010_000].copy_from_slice(&bytes(10_000));
     plain[LENGTH - 9_000_000] = 1;

@@ -53,10 +53,11 @@ fn at_terminal(home: &Home, line: &str, answers: &[&str], input: &[u8]) -> Done 
         let started = Instant::now();
         // What is typed before a question is thrown away by it.
         while text().matches(": ").count() < asked {
-            if started.elapsed() > PATIENCE || child.try_wait().unwrap().is_some() {
+            let is_over = started.elapsed() > PATIENCE || child.try_wait().unwrap().is_some();
+            if is_over {
                 let _ = child.kill();
-                panic!("question {asked} was not asked: {}", text());
             }
+            assert!(!is_over, "question {asked} was not asked: {}", text());
             thread::sleep(Duration::from_millis(5));
         }
         writeln!(keyboard, "{answer}").unwrap();
