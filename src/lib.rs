@@ -26,6 +26,8 @@ mod random;
 #[cfg(feature = "rsa")]
 pub mod rsa;
 pub mod secret;
+#[cfg(feature = "parallel")]
+mod threads;
 pub mod wrap;
 
 pub use error::Error;

@@ -1,13 +1,20 @@
 //! Computing and waiting for input and output at the same time.
 
 use crate::error::Error;
+#[cfg(feature = "parallel")]
+use crate::threads;
 
-/// Runs `compute` on a thread of rayon's current pool while `transfer` reads and writes on this one.
+/// Runs `compute` on a thread of rayon's current pool while `transfer` reads and writes on this one; one
+/// after the other where there is no pool.
 #[cfg(feature = "parallel")]
 pub(crate) fn overlap<T>(
     compute: impl FnOnce() -> Result<(), Error> + Send,
     transfer: impl FnOnce() -> T,
 ) -> (Result<(), Error>, T) {
+    if !threads::are_there() {
+        let computed = compute();
+        return (computed, transfer());
+    }
     let mut computed = Ok(());
     let transferred = rayon::in_place_scope(|scope| {
         scope.spawn(|_| computed = compute());

@@ -1,6 +1,8 @@
 //! Jobs drawn in order by several workers of rayon's current pool.
 
 use crate::error::Error;
+#[cfg(feature = "parallel")]
+use crate::threads;
 
 /// Below this many bytes the work runs where it is: handing it over would cost more.
 #[cfg(feature = "parallel")]
@@ -46,7 +48,7 @@ impl Work {
             Memory::Buffers { len, budget } => budget.checked_div(len).unwrap_or(usize::MAX),
         };
         let jobs = usize::try_from(self.jobs).unwrap_or(usize::MAX);
-        rayon::current_num_threads().min(within_budget).min(jobs).max(1)
+        threads::count().min(within_budget).min(jobs).max(1)
     }
 
     /// One: there are no other threads.

@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use super::PrivateKey;
 use crate::error::Error;
 use crate::secret::SecretVec;
+#[cfg(feature = "parallel")]
+use crate::threads;
 
 /// Decrypts each of `wrapped` with RSA-OAEP-256, spread over the current thread pool. The results are
 /// in the order of what was given, and one that fails does not disturb the others.
@@ -29,10 +31,9 @@ use crate::secret::SecretVec;
 pub fn unwrap_batch(key: &PrivateKey, wrapped: &[&[u8]]) -> Vec<Result<SecretVec, Error>> {
     let unwrap = |wrapped: &&[u8]| key.decrypt_oaep_256(wrapped);
     #[cfg(feature = "parallel")]
-    {
+    if wrapped.len() > 1 && threads::are_there() {
         use rayon::prelude::*;
-        wrapped.par_iter().map(unwrap).collect()
+        return wrapped.par_iter().map(unwrap).collect();
     }
-    #[cfg(not(feature = "parallel"))]
     wrapped.iter().map(unwrap).collect()
 }

@@ -15,11 +15,11 @@ mod files;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures_lite::future::block_on;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::audit::{AuditKey, FileHeadStore, HeadStore, JsonLines};
+use strongroom_keys::block_on;
 use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 use strongroom_keys::resource::{Caller, ResourceId, Surroundings};

@@ -1,27 +1,52 @@
 //! The threads and the AES-256-GCM implementation that a command works with.
 
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::Run;
+use strongroom_keys::block_on;
+use strongroom_keys::cache::Lease;
 
 use crate::args::{PrintOptions, RunOptions, ThreadsOption};
 use crate::failure::Failure;
 use crate::progress::Progress;
 
-/// As many threads as are asked for, one a processor by default.
+/// As many threads as are asked for; by default one a processor, or as many of those as the system
+/// gives. One is this thread itself, and no other is started. The engine never meets rayon's global
+/// pool: all that spreads work runs in this one.
 ///
 /// # Errors
 ///
-/// [`Failure::Threads`] when the system does not give that many.
+/// [`Failure::Threads`] when the system does not give as many as are asked for.
 pub(crate) fn pool(options: &ThreadsOption) -> Result<ThreadPool, Failure> {
-    let threads = usize::from(options.count.unwrap_or(0)); // rayon: 0 is its own choice
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Failure::Threads { threads, reason: error.to_string() })
+    let asked = options.count.map(usize::from);
+    let processors = || thread::available_parallelism().map_or(1, NonZero::get);
+    let mut threads = asked.unwrap_or_else(processors);
+    loop {
+        let builder = ThreadPoolBuilder::new().num_threads(threads);
+        let built = if threads == 1 { builder.use_current_thread() } else { builder }.build();
+        match built {
+            Err(_) if asked.is_none() && threads > 1 => threads /= 2,
+            built => {
+                return built
+                    .map_err(|error| Failure::Threads { threads, reason: error.to_string() });
+            }
+        }
+    }
+}
+
+/// Refuses where a resource's keys were withdrawn meanwhile; asks for them again where that is due.
+///
+/// # Errors
+///
+/// [`Failure::Resource`].
+pub(crate) fn still_granted(lease: Option<&Lease>) -> Result<(), Failure> {
+    Ok(lease.map_or(Ok(()), |lease| block_on(lease.renew()))?)
 }
 
 /// What the options of a command come to on this machine.
@@ -46,7 +71,8 @@ impl Workers {
     }
 
     /// Runs `work` on `total` bytes, where that is known, on the pool and with a progress bar that
-    /// says `doing`; tells how long it took, too.
+    /// says `doing`; tells how long it took, too. A large document takes longer than a resource's key
+    /// may be used without asking for it again: `lease` is renewed between chunks.
     ///
     /// # Errors
     ///
@@ -55,11 +81,19 @@ impl Workers {
         &self,
         doing: &'static str,
         total: Option<u64>,
+        lease: Option<&Lease>,
         work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
     ) -> Result<(T, Duration), Error> {
         let started = Instant::now();
         let progress = Progress::new(doing, total, self.quiet);
-        let advance = |bytes| progress.advance(bytes);
+        let renewing = Mutex::new(());
+        let advance = |bytes| {
+            progress.advance(bytes);
+            if let (Some(lease), Ok(_alone)) = (lease, renewing.try_lock()) {
+                // It asks only where that is due. What it meets is for `still_granted` to say.
+                let _met = block_on(lease.renew());
+            }
+        };
         let run = Run { progress: Some(&advance), ..Run::default() };
         let done = self.pool.install(|| work(&run))?;
         Ok((done, started.elapsed()))

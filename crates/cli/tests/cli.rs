@@ -45,6 +45,8 @@ mod round_trips;
 mod several;
 #[path = "cli/streams.rs"]
 mod streams;
+#[path = "cli/threads.rs"]
+mod threads;
 #[path = "cli/vault_keys.rs"]
 mod vault_keys;
 #[path = "cli/vaults.rs"]

@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::offload::in_place;
+
 /// The time of day, the age of things, and waiting.
 ///
 /// # Example
@@ -52,6 +54,10 @@ impl Clock for SystemClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        async_io::Timer::after(duration).await;
+        if in_place() {
+            std::thread::sleep(duration);
+        } else {
+            async_io::Timer::after(duration).await;
+        }
     }
 }

@@ -31,6 +31,7 @@ pub mod clock;
 mod gateway;
 mod hex;
 pub mod local_vault;
+mod offload;
 mod planted;
 pub mod resource;
 mod service_key;
@@ -40,5 +41,6 @@ pub mod testing;
 pub mod vault;
 
 pub use local_vault::LocalVault;
+pub use offload::block_on;
 pub use resource::{ResourceError, Resources};
 pub use vault::{Vault, VaultError};

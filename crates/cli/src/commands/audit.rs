@@ -1,8 +1,8 @@
 //! `strongroom audit`.
 
-use futures_lite::future::block_on;
 use serde::Serialize;
 use strongroom_keys::audit::{HeadStore as _, verify};
+use strongroom_keys::block_on;
 
 use crate::args::AuditCommand;
 use crate::failure::Failure;

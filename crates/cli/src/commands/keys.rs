@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use futures_lite::future::block_on;
 use strongroom::document::{Header, Layers, OpenOptions, Opener};
 use strongroom::wrap::WrappingKey;
+use strongroom_keys::block_on;
+use strongroom_keys::cache::Lease;
 use strongroom_keys::resource::{DocumentKind, OpeningKeys, ResourceId, SealRequest, SealingKeys};
 use strongroom_keys::{LocalVault, Resources};
 
@@ -35,10 +36,6 @@ pub(super) struct ResourceKeys {
 
 impl ResourceKeys {
     fn new(resources: Resources, id: ResourceId) -> Self {
-        // Large documents take longer than a key may be used without asking for it again. The process
-        // ends this thread.
-        let run = resources.cache().run();
-        std::thread::spawn(move || block_on(run));
         Self { resources, id, opening: RefCell::new(None) }
     }
 }
@@ -149,18 +146,14 @@ impl Keys {
         Ok(opener)
     }
 
-    /// Refuses where the keys were withdrawn meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Resource`].
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        if let Self::Resource(of_resource) = self
-            && let Some(keys) = &*of_resource.opening.borrow()
-        {
-            keys.lease().check()?;
+    /// The right to use what [`Keys::unlock`] gave; a vault's keys need none.
+    pub(super) fn lease(&self) -> Option<Lease> {
+        match self {
+            Self::Vault(_) => None,
+            Self::Resource(of_resource) => {
+                of_resource.opening.borrow().as_ref().map(|keys| keys.lease().clone())
+            }
         }
-        Ok(())
     }
 }
 
@@ -213,15 +206,11 @@ impl SealWith {
         }
     }
 
-    /// Refuses where the keys were withdrawn meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Resource`].
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    /// The right to use a resource's keys; a vault's need none.
+    pub(super) fn lease(&self) -> Option<Lease> {
         match self {
-            Self::Vault(_) => Ok(()),
-            Self::Resource(keys) => Ok(keys.lease().check()?),
+            Self::Vault(_) => None,
+            Self::Resource(keys) => Some(keys.lease().clone()),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::range::ByteRange;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
 use crate::targets::{Target, each, opened_name, targets};
-use crate::workers::Workers;
+use crate::workers::{Workers, still_granted};
 
 /// Plaintext is for its owner until the owner says otherwise.
 const PLAINTEXT_MODE: u32 = 0o600;
@@ -100,6 +100,8 @@ impl Opening {
         let keys = self.keys.find(sealed.header(), input.name())?;
         let opener = sealed.unlock(keys, &self.options)?;
 
+        let lease = keys.lease();
+        let lease = lease.as_ref();
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let (bytes, range, elapsed) = match self.range {
@@ -107,7 +109,7 @@ impl Opening {
                 let source = Source { file: input.file(), name: input.name() };
                 let total = known_len(sealed.header());
                 let (totals, elapsed) = workers
-                    .run("opening", total, |run| match (&output, input.length()) {
+                    .run("opening", total, lease, |run| match (&output, input.length()) {
                         (Output::File(_), Some(_)) if self.sparse => {
                             opener.open_file(&source, &SparseSink::new(sink), run)
                         }
@@ -125,7 +127,7 @@ impl Opening {
             }
             Some(asked) => {
                 let (opened, elapsed) = workers
-                    .run("opening", None, |run| {
+                    .run("opening", None, lease, |run| {
                         if !self.sparse {
                             return open_range(opener, &sealed, asked, &mut { sink }, run);
                         }
@@ -139,7 +141,7 @@ impl Opening {
                 (range.end - range.start, Some(range), elapsed)
             }
         };
-        keys.check()?;
+        still_granted(lease)?;
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }

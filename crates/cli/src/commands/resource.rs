@@ -4,8 +4,8 @@ mod cmk;
 mod events;
 mod status;
 
-use futures_lite::future::block_on;
 use serde::Serialize;
+use strongroom_keys::block_on;
 use strongroom_keys::resource::{NewResource, ResourceId};
 use strongroom_keys::{ResourceError, Resources};
 

@@ -22,7 +22,7 @@ use crate::tagged::{self, Sink, Source};
 use crate::targets::{each, sealed_name, targets};
 use crate::time::since_epoch;
 use crate::vaults::{Location, sealing_keys};
-use crate::workers::Workers;
+use crate::workers::{Workers, still_granted};
 
 /// Seals what the arguments name.
 ///
@@ -152,6 +152,7 @@ impl Sealing {
             sealer = sealer.detached();
         }
 
+        let lease = seal_with.lease();
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let source = Source { file: input.file(), name: input.name() };
@@ -160,7 +161,7 @@ impl Sealing {
         }
         let mut reading = Checked { input: source, command: input.command() };
         let (totals, elapsed) = workers
-            .run("sealing", input.length(), |run| match (&output, length) {
+            .run("sealing", input.length(), lease.as_ref(), |run| match (&output, length) {
                 (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
                 _ => sealer.seal_stream(&mut reading, &mut { sink }, run),
             })
@@ -178,7 +179,7 @@ impl Sealing {
             let text = format!("{} gave nothing: the document is empty", input.name());
             print::notice("warning", &text);
         }
-        seal_with.check()?;
+        still_granted(lease.as_ref())?;
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }

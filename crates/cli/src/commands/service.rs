@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use futures_lite::future::block_on;
 use serde::Serialize;
 use strongroom_keys::Resources;
+use strongroom_keys::block_on;
 
 use crate::args::{ServiceCommand, ServiceKeyCommand};
 use crate::failure::Failure;

@@ -42,8 +42,9 @@ fn verify(
     let input = sealed.input();
     let opener = sealed.unlock(keys.find(sealed.header(), input.name())?, options)?;
     let mut source = Source { file: input.file(), name: input.name() };
+    // Nothing is given out, so no lease is kept.
     let (totals, elapsed) = workers
-        .run("verifying", known_len(sealed.header()), |run| match input.length() {
+        .run("verifying", known_len(sealed.header()), None, |run| match input.length() {
             Some(_) => opener.verify_file(&source, run),
             None => opener.verify_stream(&mut source, run),
         })

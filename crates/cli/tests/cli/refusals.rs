@@ -34,19 +34,6 @@ fn a_check_that_finds_another_input() {
 }
 
 #[test]
-fn more_threads_than_the_system_gives() {
-    let home = Home::with_vault();
-    home.write("plain", b"text");
-    // The stacks of that many threads do not fit.
-    let line = "ulimit -v 1000000; exec \"$0\" seal plain --threads 1024";
-    Done::of(&home.shell(line).output().unwrap()).fails_with(
-        "cannot start 1024 threads: Resource temporarily unavailable (os error 11); give fewer with \
-         --threads",
-    );
-    assert_eq!(home.names(), ["plain"]);
-}
-
-#[test]
 fn a_user_without_a_home() {
     const NOBODY: u32 = 54_321; // not in /etc/passwd
     // Under /tmp, because a home directory may be closed to other users.

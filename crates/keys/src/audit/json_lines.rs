@@ -14,6 +14,7 @@ use super::head_store::HeadStore;
 use super::line::{AuditLine, Torn};
 use super::tail::{self, Access, Tail};
 use super::text::bounded;
+use crate::offload::unblock;
 
 /// When a trail's lines are made durable.
 ///
@@ -132,7 +133,7 @@ impl JsonLines {
     /// [`AuditError`] where the file cannot be read, or its last line does not hold.
     pub async fn head(&self) -> Result<Option<Head>, AuditError> {
         let trail = Arc::clone(&self.0);
-        blocking::unblock(move || trail.head()).await
+        unblock(move || trail.head()).await
     }
 
     /// [`AuditSink::record`] on this thread, which it blocks.
@@ -149,7 +150,7 @@ impl JsonLines {
 impl AuditSink for JsonLines {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
         let (trail, event) = (Arc::clone(&self.0), bounded(event));
-        blocking::unblock(move || trail.append(&event)).await
+        unblock(move || trail.append(&event)).await
     }
 }
 

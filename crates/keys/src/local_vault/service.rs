@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use blocking::unblock;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
@@ -12,6 +11,7 @@ use super::asked::Caller;
 use super::error::LocalVaultError;
 use super::id::LocalKeyId;
 use super::store::Store;
+use crate::offload::unblock;
 use crate::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
 
 /// A local vault as one identity may use it: with the permissions that the vault's grants give it.

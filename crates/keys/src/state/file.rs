@@ -8,10 +8,10 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use blocking::unblock;
 
 use super::{Created, StateError, StateStore, check_name};
 use crate::hex;
+use crate::offload::unblock;
 
 const SUFFIX: &str = ".state";
 /// How the names of unpublished files begin: no reader takes them for objects.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use futures_lite::future::block_on;
+use strongroom_keys::block_on;
 use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError};
 use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
 use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};

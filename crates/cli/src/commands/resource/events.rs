@@ -1,8 +1,8 @@
 //! `strongroom resource events`.
 
-use futures_lite::future::block_on;
 use serde::Serialize;
 use strongroom_keys::audit::{AuditEvent, AuditLine, AuditResult, HeadStore as _, verify_each};
+use strongroom_keys::block_on;
 use strongroom_keys::resource::ResourceId;
 
 use crate::args::ResourceArgs;

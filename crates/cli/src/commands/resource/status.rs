@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use futures_lite::future::block_on;
 use serde::Serialize;
+use strongroom_keys::block_on;
 use strongroom_keys::resource::{Cmk, OnKeyLoss, Protection, ResourceId, Scope, Status};
 
 use crate::args::{HomeOption, JsonOption, ResourceArgs};
