@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use rustix::time::{ClockId, clock_gettime};
+
+use crate::platform;
 
 use crate::offload::in_place;
 
@@ -43,14 +44,7 @@ impl Clock for SystemClock {
     }
 
     fn elapsed(&self) -> Duration {
-        #[cfg(target_os = "linux")]
-        const THROUGH_SUSPEND: ClockId = ClockId::Boottime;
-        // On Apple's systems this one goes on during sleep; elsewhere nothing better is known.
-        #[cfg(not(target_os = "linux"))]
-        const THROUGH_SUSPEND: ClockId = ClockId::Monotonic;
-        let time = clock_gettime(THROUGH_SUSPEND);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
-        Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+        platform::elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -33,6 +33,7 @@ mod hex;
 pub mod local_vault;
 mod offload;
 mod planted;
+mod platform;
 pub mod resource;
 mod service_key;
 pub mod state;

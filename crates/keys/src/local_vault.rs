@@ -53,7 +53,6 @@ mod store;
 mod tests;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -62,7 +61,7 @@ use strongroom::wrap::{Algorithm, KeyId, WrappingKey};
 
 use self::asked::Caller;
 pub use self::error::LocalVaultError;
-use self::files::{DIRECTORY_MODE, Published};
+use self::files::Published;
 pub use self::id::{LocalKeyId, VaultId};
 pub use self::identities::Grants;
 use self::keyring::{Keyring, PassphraseLock};
@@ -72,6 +71,7 @@ pub use self::options::{InitOptions, KeyKind, KeyOptions, OpenOptions, Passphras
 pub use self::service::IdentityVault;
 pub use self::settings::VaultSettings;
 use self::store::Store;
+use crate::platform::{self, DIRECTORY_MODE};
 pub use crate::vault::KeyName;
 
 /// A directory with versioned keys, opened by its owner.
@@ -128,12 +128,12 @@ impl LocalVault {
         }
         files::sweep(path)?;
         let keys = path.join("keys");
-        if files::entries(path)?.iter().any(|entry| *entry != keys)
+        if files::entries(path)?.iter().any(|entry| *entry != keys && !files::is_lock(entry))
             || !files::entries(&keys)?.is_empty()
         {
             return Err(LocalVaultError::NotEmpty { path: path.to_owned() });
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(DIRECTORY_MODE))
+        platform::make_directory_private(path)
             .map_err(LocalVaultError::io("make private", path))?;
         disk::create_directory(&keys)?;
 

@@ -92,17 +92,36 @@ pub trait Durable: ReadAt + WriteAt {
     fn sync(&self) -> io::Result<()>;
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 impl Durable for File {
+    // On Apple's systems this is `F_FULLFSYNC`, which reaches the medium; their `fsync` does not.
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 impl ReadAt for File {
+    #[cfg(unix)]
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    // Each read moves the file's position, which nobody may rely on.
+    #[cfg(windows)]
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(self, buffer, offset) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => {
+                    buffer = buffer.get_mut(read..).unwrap_or_default();
+                    offset += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn byte_len(&self) -> io::Result<u64> {
@@ -110,10 +129,27 @@ impl ReadAt for File {
     }
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 impl WriteAt for File {
+    #[cfg(unix)]
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         std::os::unix::fs::FileExt::write_all_at(self, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match std::os::windows::fs::FileExt::seek_write(self, bytes, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = bytes.get(written..).unwrap_or_default();
+                    offset += written as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn set_byte_len(&self, length: u64) -> io::Result<()> {

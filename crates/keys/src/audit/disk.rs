@@ -1,18 +1,19 @@
 //! What a trail does to the disk, in one place, so that tests can watch it.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
+
+use crate::platform;
 
 /// The changes that a trail makes.
 pub(super) trait Disk: Send + Sync + fmt::Debug {
     /// Appends `line` to `file`, which was opened for that.
     fn append(&self, file: &File, line: &[u8]) -> io::Result<()>;
 
-    /// Writes `line` at `offset` of the file `path`.
-    fn overwrite(&self, path: &Path, offset: u64, line: &[u8]) -> io::Result<()>;
+    /// Writes `line` at `offset` of `file`, which was opened for appending and is at `path`.
+    fn overwrite(&self, file: &File, path: &Path, offset: u64, line: &[u8]) -> io::Result<()>;
 
     /// Makes `file` `length` bytes long.
     fn cut(&self, file: &File, length: u64) -> io::Result<()>;
@@ -32,13 +33,12 @@ pub(super) trait Disk: Send + Sync + fmt::Debug {
 pub(super) struct RealDisk;
 
 impl Disk for RealDisk {
-    fn append(&self, mut file: &File, line: &[u8]) -> io::Result<()> {
-        file.write_all(line)
+    fn append(&self, file: &File, line: &[u8]) -> io::Result<()> {
+        platform::append(file, line)
     }
 
-    fn overwrite(&self, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
-        // A file opened for appending would write at its end, whatever the offset.
-        OpenOptions::new().write(true).open(path)?.write_all_at(line, offset)
+    fn overwrite(&self, file: &File, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
+        platform::overwrite(file, path, line, offset)
     }
 
     fn cut(&self, file: &File, length: u64) -> io::Result<()> {
@@ -54,6 +54,6 @@ impl Disk for RealDisk {
     }
 
     fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        File::open(directory)?.sync_all()
+        platform::sync_directory(directory)
     }
 }

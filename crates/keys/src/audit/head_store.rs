@@ -2,16 +2,16 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::chain::{AuditKey, Head, from_hex, hex};
 use super::error::AuditError;
-use super::tail::{FILE_MODE, directory};
+use super::tail::directory;
+use crate::platform;
 
 /// Keeps the head of a trail out of reach of those who can write to the trail, such as in a
 /// resource's authenticated state. Called on a thread that may block, while the trail is locked.
@@ -126,12 +126,11 @@ impl HeadStore for FileHeadStore {
         let mut temporary = OsString::from(&self.path);
         temporary.push(".tmp");
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true).mode(FILE_MODE);
-        options
+        platform::private(options.write(true).create(true).truncate(true))
             .open(&temporary)
             .and_then(|mut file| file.write_all(line.as_bytes()).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&temporary, &self.path))
-            .and_then(|()| File::open(directory(&self.path))?.sync_all())
+            .and_then(|()| platform::sync_directory(directory(&self.path)))
             .map_err(AuditError::io("write", &self.path))
     }
 }

@@ -250,7 +250,7 @@ impl Trail {
         let offset = tail.length.saturating_sub(tail.torn.len() as u64);
         let length = offset.saturating_add(line.len() as u64);
         self.disk
-            .overwrite(&self.path, offset, &line)
+            .overwrite(file, &self.path, offset, &line)
             .and_then(|()| self.disk.cut(file, length))
             .map_err(AuditError::io("mend", &self.path))?;
         self.make_durable(file, begins)?;

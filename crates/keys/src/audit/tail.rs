@@ -1,17 +1,16 @@
 //! The files of a trail, and the end of one: all that a writer needs to know.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use strongroom::document::ReadAt as _;
 
 use super::chain::{AuditKey, Head};
 use super::error::{AuditError, Tampering};
 use super::line::{LONGEST_LINE, Place, Unchecked, split_mac};
-
-/// The permission bits of a new file.
-pub(super) const FILE_MODE: u32 = 0o600;
+use crate::platform;
 
 /// The permission bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
@@ -29,9 +28,8 @@ pub(super) enum Access {
 pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, AuditError> {
     let append = access == Access::Append;
     loop {
-        let mut options = OpenOptions::new();
-        options.read(true).append(append).create(append).mode(FILE_MODE);
-        let file = match options.open(path) {
+        let opened = if append { platform::open_to_append(path) } else { File::open(path) };
+        let file = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !append => return Ok(None),
             opened => opened.map_err(AuditError::io("open", path))?,
         };
@@ -39,8 +37,8 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
         lock.map_err(AuditError::io("lock", path))?;
         let metadata = file.metadata().map_err(AuditError::io("read", path))?;
         // Another process may have renamed it while this one waited.
-        match fs::metadata(path) {
-            Ok(named) if (named.dev(), named.ino()) == (metadata.dev(), metadata.ino()) => {}
+        match platform::is_at(&file, path) {
+            Ok(true) => {}
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(AuditError::io("read", path)(error));
             }
@@ -50,7 +48,7 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
             let reason = "is not a file; give the trail another path";
             return Err(AuditError::Damaged { path: path.to_owned(), reason });
         }
-        let mode = metadata.mode() & 0o777;
+        let mode = platform::mode(&metadata);
         if append && mode & OTHERS_WRITE != 0 {
             return Err(AuditError::Exposed { path: path.to_owned(), mode });
         }

@@ -1,15 +1,14 @@
 //! The single steps that change a vault's files. Nothing else in this crate's vault touches a disk
 //! for writing, so that tests can stop, fail or replay every step of every change.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use super::error::LocalVaultError;
-use super::files::{DIRECTORY_MODE, FILE_MODE};
 #[cfg(test)]
 use super::tests::probe::perform;
+use crate::platform;
 
 /// What a step does, and how messages call it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +53,7 @@ fn step(
 
 /// Makes the directory `path`, private. One that is there already is left as it is.
 pub(super) fn create_directory(path: &Path) -> Result<(), LocalVaultError> {
-    step(Step::CreateDirectory, path, || {
-        tolerate(DirBuilder::new().mode(DIRECTORY_MODE).create(path))
-    })
+    step(Step::CreateDirectory, path, || tolerate(platform::create_private_directory(path)))
 }
 
 /// Makes the directory `path` with the usual mode. One that is there already is left as it is.
@@ -76,7 +73,7 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), LocalVaultError>
     let mut written = None;
     step(Step::Write, path, || {
         let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+            platform::private(OpenOptions::new().write(true).create_new(true)).open(path)?;
         file.write_all(contents)?;
         written = Some(file);
         Ok(())
@@ -114,5 +111,5 @@ pub(super) fn remove_directory(path: &Path) -> Result<(), LocalVaultError> {
 
 /// Makes the entries of the directory `path` durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), LocalVaultError> {
-    step(Step::SyncDirectory, path, || File::open(path)?.sync_all())
+    step(Step::SyncDirectory, path, || platform::sync_directory(path))
 }

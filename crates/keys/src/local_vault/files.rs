@@ -6,28 +6,20 @@
 //! with [`TEMPORARY`], is ignored by every reader and swept by the next writer, which holds the
 //! vault's lock, so that it cannot be another writer's live file.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::disk;
 use super::error::LocalVaultError;
 use super::id::random_hex;
+use crate::platform::{self, FILE_MODE};
 
 /// How the names of unpublished files begin. No key's name and no version begins with a dot.
 pub(super) const TEMPORARY: &str = ".strongroom-tmp-";
-
-/// The permission bits of a vault's directories.
-pub(super) const DIRECTORY_MODE: u32 = 0o700;
-
-/// The permission bits of a vault's files.
-pub(super) const FILE_MODE: u32 = 0o600;
 
 /// The permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
@@ -57,9 +49,15 @@ pub(super) fn parent(path: &Path) -> &Path {
 
 /// The lock of the directory `path`, held until the file is dropped; waits for it.
 pub(super) fn lock_directory(path: &Path) -> Result<File, LocalVaultError> {
-    let directory = File::open(path).map_err(LocalVaultError::io("open", path))?;
+    let directory =
+        platform::open_directory_lock(path).map_err(LocalVaultError::io("open", path))?;
     directory.lock().map_err(LocalVaultError::io("lock", path))?;
     Ok(directory)
+}
+
+/// Whether `path` is a directory's lock, where that is a file.
+pub(super) fn is_lock(path: &Path) -> bool {
+    platform::LOCK_FILE.is_some_and(|name| file_name(path) == Some(name))
 }
 
 /// Refuses `path`, of which `metadata` is known, when other users have any access to it.
@@ -68,7 +66,7 @@ pub(super) fn require_private(
     metadata: &fs::Metadata,
     wanted: u32,
 ) -> Result<(), LocalVaultError> {
-    let mode = metadata.permissions().mode() & 0o777;
+    let mode = platform::mode(metadata);
     if mode & OTHERS == 0 {
         Ok(())
     } else {
@@ -100,11 +98,9 @@ pub(super) fn read_private(
     longest: u64,
 ) -> Result<Option<Zeroizing<String>>, LocalVaultError> {
     let damaged = |reason| LocalVaultError::Damaged { path: path.to_owned(), reason };
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let opened = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path);
-    let mut file = match opened {
+    let mut file = match platform::open_unfollowed(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+        Err(error) if platform::is_symbolic_link(&error) => {
             return Err(damaged("it is a symbolic link"));
         }
         opened => opened.map_err(LocalVaultError::io("read", path))?,

@@ -1,23 +1,18 @@
 //! States in a directory: `ROOT/NAME/00000000000000000007.state`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use super::{Created, StateError, StateStore, check_name};
-use crate::hex;
 use crate::offload::unblock;
+use crate::{hex, platform};
 
 const SUFFIX: &str = ".state";
 /// How the names of unpublished files begin: no reader takes them for objects.
 const TEMPORARY: &str = ".tmp-";
-const DIRECTORY_MODE: u32 = 0o700;
-const FILE_MODE: u32 = 0o600;
 /// No state is longer: a thousand wrapped keys take half a megabyte.
 const LONGEST: u64 = 16 << 20;
 
@@ -58,8 +53,8 @@ impl FileStore {
         let root = root.into();
         unblock(move || {
             make_directory(&root).map_err(failed("create the directory", &root))?;
-            let mode = fs::metadata(&root).map_err(failed("read", &root))?.permissions().mode();
-            if mode & 0o077 != 0 {
+            let metadata = fs::metadata(&root).map_err(failed("read", &root))?;
+            if platform::mode(&metadata) & 0o077 != 0 {
                 let reason = "other users have access to it; run chmod 700 on it";
                 return Err(failed("use the directory", &root)(io::Error::other(reason)));
             }
@@ -128,13 +123,13 @@ impl StateStore for FileStore {
                     Ok(()) => Created::New,
                     // Over a network the answer to the first try may be lost, and the second meets its work.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        let linked = temporary.file.metadata()?.nlink() > 1;
+                        let linked = platform::names(&temporary.file)? > 1;
                         if linked { Created::New } else { Created::Exists }
                     }
                     Err(error) => return Err(error),
                 };
                 drop(temporary);
-                sync(&directory)?;
+                platform::sync_directory(&directory)?;
                 Ok(created)
             };
             create().map_err(failed("create", &path))
@@ -149,7 +144,7 @@ impl StateStore for FileStore {
                 let temporary = Temporary::write(&directory, &[])?;
                 fs::rename(&temporary.path, &path)?;
                 sweep(&directory)?;
-                sync(&directory)
+                platform::sync_directory(&directory)
             };
             erase().map_err(failed("erase", &path))
         })
@@ -160,7 +155,9 @@ impl StateStore for FileStore {
         let (directory, path) = (self.directory(name)?, self.object(name, number)?);
         unblock(move || match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            removed => removed.and_then(|()| sync(&directory)).map_err(failed("remove", &path)),
+            removed => removed
+                .and_then(|()| platform::sync_directory(&directory))
+                .map_err(failed("remove", &path)),
         })
         .await
     }
@@ -180,7 +177,7 @@ impl Temporary {
             getrandom::fill(&mut random).map_err(io::Error::other)?;
             let path = directory.join(format!("{TEMPORARY}{}", hex::encode(&random)));
             let file =
-                OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&path)?;
+                platform::private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
             file.lock()?;
             // Somebody who swept may have been faster than the lock.
             if path.try_exists()? {
@@ -220,18 +217,14 @@ fn sweep(directory: &Path) -> io::Result<()> {
 
 /// Makes the directory durably; it may be there.
 fn make_directory(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(DIRECTORY_MODE).create(path) {
+    match platform::create_private_directory(path) {
         Ok(()) => match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => sync(parent),
-            _ => sync(Path::new(".")),
+            Some(parent) if !parent.as_os_str().is_empty() => platform::sync_directory(parent),
+            _ => platform::sync_directory(Path::new(".")),
         },
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-fn sync(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 fn entries(directory: &Path) -> io::Result<Vec<String>> {

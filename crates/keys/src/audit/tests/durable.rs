@@ -46,9 +46,9 @@ impl Disk for Recorder {
         RealDisk.append(file, line)
     }
 
-    fn overwrite(&self, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
+    fn overwrite(&self, file: &File, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
         self.note(Step::Overwrite);
-        RealDisk.overwrite(path, offset, line)
+        RealDisk.overwrite(file, path, offset, line)
     }
 
     fn cut(&self, file: &File, length: u64) -> io::Result<()> {

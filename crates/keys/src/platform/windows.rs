@@ -1,0 +1,97 @@
+//! Windows: inherited access lists, locks that others cannot read through, files known by volume and index.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use strongroom::document::WriteAt as _;
+use winapi_util::file;
+
+/// `FILE_FLAG_BACKUP_SEMANTICS`: opens directories, too.
+const OPEN_DIRECTORIES: u32 = 0x0200_0000;
+/// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a symbolic link itself.
+const OPEN_LINKS: u32 = 0x0020_0000;
+
+/// The name of the file that stands for a directory's lock: a directory cannot be locked here.
+pub(crate) const LOCK_FILE: Option<&str> = Some(".lock");
+
+/// Leaves `options` as they are: a new file has the access list of its directory.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+/// Makes a directory, with the access list of the one it is in.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)
+}
+
+/// Leaves the directory its access list.
+#[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+pub(crate) fn make_directory_private(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// No permission bits: an access list is not judged.
+pub(crate) fn mode(_: &Metadata) -> u32 {
+    0
+}
+
+/// Opens a file to read; a symbolic link is opened itself, and is then no file.
+pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OPEN_LINKS).open(path)
+}
+
+/// Whether [`open_unfollowed`] met a symbolic link: it opens one.
+pub(crate) fn is_symbolic_link(_: &io::Error) -> bool {
+    false
+}
+
+/// Whether `path` names `file`.
+pub(crate) fn is_at(open: &File, path: &Path) -> io::Result<bool> {
+    let named = OpenOptions::new().read(true).custom_flags(OPEN_DIRECTORIES).open(path)?;
+    let (open, named) = (file::information(open)?, file::information(&named)?);
+    Ok((open.volume_serial_number(), open.file_index())
+        == (named.volume_serial_number(), named.file_index()))
+}
+
+/// How many names `file` has.
+pub(crate) fn names(open: &File) -> io::Result<u64> {
+    Ok(file::information(open)?.number_of_links())
+}
+
+/// A file with which the directory `path` is locked for others while it is open.
+pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
+    let name = LOCK_FILE.unwrap_or_default();
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(name))
+}
+
+/// Makes the names in the directory `path` durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    OpenOptions::new().write(true).custom_flags(OPEN_DIRECTORIES).open(path)?.sync_all()
+}
+
+/// Opens a file that [`append`] writes to. Not with the right to append alone, which neither cuts a torn
+/// line nor writes over one, and the lock keeps every other handle from doing it.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Writes `bytes` at the end of `file`, which is locked.
+pub(crate) fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    file.seek(SeekFrom::End(0))?;
+    file.write_all(bytes)
+}
+
+/// Writes `bytes` at `offset` of the file that [`open_to_append`] gave.
+pub(crate) fn overwrite(file: &File, _: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.write_all_at(bytes, offset)
+}
+
+/// Time since the first call. The counter goes on while the machine sleeps.
+pub(crate) fn elapsed() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
