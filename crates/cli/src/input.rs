@@ -1,21 +1,19 @@
 //! What a command reads: a file of known length, or a stream.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 
 use crate::exec::ShellCommand;
 use crate::failure::Failure;
 use crate::pipe;
 use crate::place::Place;
+use crate::platform::{self, Identity};
 
 /// An open input.
 #[derive(Debug)]
 pub(crate) struct Input {
     name: String,
     file: File,
-    identity: Option<(u64, u64)>,
+    identity: Option<Identity>,
     length: Option<u64>,
     /// Writes it.
     command: Option<ShellCommand>,
@@ -31,7 +29,7 @@ impl Input {
         let name = place.input_name();
         let failed = |source| Failure::read(place.input_name(), source);
         let Some(path) = place.path() else {
-            let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed)?);
+            let file = platform::standard_input().map_err(failed)?;
             pipe::enlarge(&file);
             return Ok(Self { name, file, identity: None, length: None, command: None });
         };
@@ -40,7 +38,7 @@ impl Input {
         if metadata.is_dir() {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });
         }
-        let identity = Some((metadata.dev(), metadata.ino()));
+        let identity = Some(platform::identity(&file).map_err(failed)?);
         let length = metadata.is_file().then_some(metadata.len());
         pipe::enlarge(&file);
         Ok(Self { name, file, identity, length, command: None })
@@ -74,7 +72,7 @@ impl Input {
     }
 
     /// Device and inode of what a path names.
-    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+    pub(crate) fn identity(&self) -> Option<Identity> {
         self.identity
     }
 

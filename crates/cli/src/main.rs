@@ -9,6 +9,7 @@ mod input;
 mod output;
 mod pipe;
 mod place;
+mod platform;
 mod preserve;
 mod print;
 mod progress;
@@ -25,14 +26,9 @@ mod workers;
 
 use std::process::ExitCode;
 
-use rustix::fs::Mode;
-
 fn main() -> ExitCode {
     let (cli, errors) = args::Cli::of_process();
-    // The mask is told only when it is set; no other thread makes files yet.
-    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    rustix::process::umask(umask);
-    match commands::run(cli.command, umask.bits()) {
+    match commands::run(cli.command, platform::umask()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             print::error(&failure, errors);

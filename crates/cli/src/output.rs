@@ -8,18 +8,15 @@ mod sweep;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use rustix::fs::{FileType, OFlags};
 
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::pipe;
 use crate::place::Place;
+use crate::platform::{self, Identity};
 
 /// What happens to a file that has the output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +69,7 @@ impl Output {
                 Err(Failure::OutputIsDirectory { path: path.clone(), option })
             }
             Ok(metadata) if metadata.is_file() => {
-                let identity = Some((metadata.dev(), metadata.ino()));
+                let identity = Some(platform::identity_at(path).map_err(failed)?);
                 if inputs.iter().any(|input| input.identity() == identity) {
                     return Err(Failure::SameFile { path: path.clone(), option });
                 }
@@ -81,7 +78,7 @@ impl Output {
                 }
                 // What a link points to is replaced, not the link.
                 let target = fs::canonicalize(path).map_err(failed)?;
-                let mode = metadata.permissions().mode() & 0o777;
+                let mode = platform::mode(&metadata);
                 sweep(&target);
                 NewFile::create(&target, path, Rules { mode, ..rules }).map(Self::File)
             }
@@ -131,30 +128,15 @@ impl Output {
 
     fn standard() -> Result<Self, Failure> {
         let name = Place::Standard.output_name();
-        match io::stdout().as_fd().try_clone_to_owned() {
-            Ok(stdout) if leads_nowhere(&stdout) => Err(Failure::StdoutClosed),
-            Ok(stdout) => {
-                let file = File::from(stdout);
+        match platform::standard_output() {
+            Ok(file) if platform::leads_nowhere(&file) => Err(Failure::StdoutClosed),
+            Ok(file) => {
                 pipe::enlarge(&file);
                 Ok(Self::Stream { name, file })
             }
             Err(source) => Err(Failure::write(name, source)),
         }
     }
-}
-
-/// Whether standard output was closed when the program started.
-///
-/// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
-/// output away opens it for writing only. A document must not vanish there with a report of success.
-fn leads_nowhere(stdout: &OwnedFd) -> bool {
-    let (Ok(found), Ok(null)) = (rustix::fs::fstat(stdout), rustix::fs::stat("/dev/null")) else {
-        return false;
-    };
-    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
-    let both_ways =
-        rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::ACCMODE == OFlags::RDWR);
-    is_device && found.st_rdev == null.st_rdev && both_ways
 }
 
 /// Removes what killed runs left beside `target`.
@@ -210,12 +192,9 @@ impl NewFile {
         self.shown.display().to_string()
     }
 
-    /// Device and inode of the directory that it is to be in, and its name there.
-    fn destination(&self) -> Result<(u64, u64, &OsStr), Failure> {
-        let (directory, name) = self.atomic.destination();
-        let metadata =
-            directory.metadata().map_err(|source| Failure::write(self.name(), source))?;
-        Ok((metadata.dev(), metadata.ino(), name))
+    /// The directory that it is to be in, and its name there.
+    fn destination(&self) -> Result<(Identity, &OsStr), Failure> {
+        self.atomic.destination().map_err(|source| Failure::write(self.name(), source))
     }
 
     /// Makes the file durable and gives it its name.

@@ -30,6 +30,7 @@ use strongroom_keys::{LocalVault, ResourceError, Resources};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 use crate::args::HomeOption;
 use crate::failure::Failure;
+use crate::platform;
 use crate::vaults::in_data_directory;
 
 const HOME: &str = "home.json";
@@ -246,7 +247,7 @@ impl Service {
     ///
     /// [`Failure::Resource`].
     pub(crate) fn resources(&self) -> Result<Resources, Failure> {
-        let user = format!("uid {}", rustix::process::getuid().as_raw());
+        let user = platform::user();
         let resources = block_on(Resources::open(self.surroundings()?))?;
         Ok(resources.on_behalf_of(Caller::new(&user)))
     }

@@ -19,7 +19,6 @@ use std::time::Instant;
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use rustix::fs::Advice;
 use strongroom::document::{Header, OpenPolicy, Recipient, SlotState};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId};
@@ -35,6 +34,7 @@ use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::place::Place;
+use crate::platform;
 use crate::vaults::Location;
 use crate::workers;
 
@@ -95,8 +95,7 @@ impl Job {
         if input.length().is_none() {
             return Err(Failure::NotAFile { path: self.path.clone() });
         }
-        // The header alone is wanted, and not what a disk would read ahead. Best effort.
-        let _ = rustix::fs::fadvise(input.file(), 0, None, Advice::Random);
+        platform::read_here_and_there(input.file());
         let counted = Counted { file: input.file(), name: &self.name, counts: &self.counts };
         Header::read_at(&counted)
             .map_err(|error| header_failure(&self.name, error, "rewrap that file"))

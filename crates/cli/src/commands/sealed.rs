@@ -1,10 +1,9 @@
 //! A sealed document as the command line names it: one file or stream, or a body and its header.
 
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 
 use strongroom::Error;
-use strongroom::document::{Header, OpenOptions, Opener};
+use strongroom::document::{Header, OpenOptions, Opener, ReadAt as _};
 
 use super::keys::Keys;
 use crate::args::HeaderOption;

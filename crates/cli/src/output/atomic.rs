@@ -8,16 +8,10 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
-
 use super::sweep::temporary_name;
-
-/// What the file is written under until it is whole: private, whatever it becomes.
-const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+use crate::platform::{self, Directory, Identity};
 
 /// How often a temporary name is tried that a sweeping run of another process takes away.
 const NAME_ATTEMPTS: u32 = 16;
@@ -35,7 +29,7 @@ pub(super) enum Way {
 /// A file on its way to its name; dropped before [`AtomicFile::publish`], it is gone.
 #[derive(Debug)]
 pub(super) struct AtomicFile {
-    directory: File,
+    directory: Directory,
     name: OsString,
     file: File,
     temporary: Option<OsString>,
@@ -44,8 +38,7 @@ pub(super) struct AtomicFile {
 impl AtomicFile {
     /// A file that is to be `name` in the directory at `directory`.
     pub(super) fn create(directory: &Path, name: &OsStr, way: Way) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = File::from(rustix::fs::openat(CWD, directory, flags, Mode::empty())?);
+        let directory = Directory::open(directory)?;
         let unnamed = match way {
             Way::BestEffort => create_unnamed(&directory)?,
             #[cfg(test)]
@@ -64,59 +57,36 @@ impl AtomicFile {
     }
 
     /// The directory that it is to be in, and its name there.
-    pub(super) fn destination(&self) -> (&File, &OsStr) {
-        (&self.directory, &self.name)
+    pub(super) fn destination(&self) -> io::Result<(Identity, &OsStr)> {
+        Ok((self.directory.identity()?, &self.name))
     }
 
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
     /// from a file that has it, else that is an error of the kind `AlreadyExists`.
     pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {
-        match rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode)) {
-            // A file system without permissions of its own: what it has is what there is.
-            Err(Errno::PERM | Errno::NOTSUP) => {}
-            changed => changed?,
-        }
+        platform::set_mode(&self.file, mode)?;
         self.file.sync_all()?;
         if self.temporary.is_none() && !replace {
-            self.link(&self.name)?;
+            self.directory.link(&self.file, &self.name)?;
         } else {
             if self.temporary.is_none() {
                 // A link cannot replace, a rename can: a name on the way to the name.
                 let temporary = temporary_name(&self.name)?;
-                self.link(&temporary)?;
+                self.directory.link(&self.file, &temporary)?;
                 self.temporary = Some(temporary);
             }
             self.rename(replace)?;
         }
-        match rustix::fs::fsync(&self.directory) {
-            // A file system that keeps no directories on a device.
-            Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
-            synced => Ok(synced?),
-        }
-    }
-
-    /// Gives the unnamed file a name that is free.
-    fn link(&self, name: &OsStr) -> io::Result<()> {
-        let source = descriptor_path(&self.file);
-        rustix::fs::linkat(CWD, source, &self.directory, name, AtFlags::SYMLINK_FOLLOW)?;
-        Ok(())
+        self.directory.sync()
     }
 
     /// Exchanges the temporary name for the final one.
     fn rename(&mut self, replace: bool) -> io::Result<()> {
         let Some(temporary) = &self.temporary else { return Ok(()) };
-        let (directory, name) = (self.directory.as_fd(), self.name.as_os_str());
         if replace {
-            rustix::fs::renameat(directory, temporary, directory, name)?;
+            self.directory.rename(temporary, &self.name)?;
         } else {
-            match rename_no_replace(&self.directory, temporary, name) {
-                // A file system that cannot rename so can mostly link.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                    rustix::fs::linkat(directory, temporary, directory, name, AtFlags::empty())?;
-                    rustix::fs::unlinkat(directory, temporary, AtFlags::empty())?;
-                }
-                renamed => renamed?,
-            }
+            self.directory.rename_no_replace(temporary, &self.name)?;
         }
         self.temporary = None;
         Ok(())
@@ -127,67 +97,35 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             // Best effort: what stays is swept by the next run.
-            let _ = rustix::fs::unlinkat(&self.directory, temporary, AtFlags::empty());
+            let _ = self.directory.remove(temporary);
         }
     }
 }
 
-/// Where `linkat` finds an open file.
-fn descriptor_path(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
-}
-
-/// A locked file without a name, or `None` where the file system has no such files or nothing could
-/// name them later.
-#[cfg(target_os = "linux")]
-fn create_unnamed(directory: &File) -> io::Result<Option<File>> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    match rustix::fs::openat(directory, ".", flags, PRIVATE) {
-        Ok(file) => {
-            let file = File::from(file);
-            if !Path::new(&descriptor_path(&file)).exists() {
-                return Ok(None);
-            }
-            // It may get a temporary name for a moment, and must not be swept then. Where there are
-            // no locks nobody sweeps.
-            let _ = file.try_lock();
-            Ok(Some(file))
-        }
-        // What file systems without them, and kernels before them, say.
-        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
-        Err(error) => Err(error.into()),
+/// A locked file without a name, or `None` where there are none.
+fn create_unnamed(directory: &Directory) -> io::Result<Option<File>> {
+    let file = directory.create_unnamed()?;
+    if let Some(file) = &file {
+        // It may get a temporary name for a moment, and must not be swept then. Where there are no
+        // locks nobody sweeps.
+        let _ = file.try_lock();
     }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn create_unnamed(_directory: &File) -> io::Result<Option<File>> {
-    Ok(None)
+    Ok(file)
 }
 
 /// A locked file under a temporary name beside `name`.
-fn create_named(directory: &File, name: &OsStr) -> io::Result<(File, OsString)> {
+fn create_named(directory: &Directory, name: &OsStr) -> io::Result<(File, OsString)> {
     for _ in 0..NAME_ATTEMPTS {
         let temporary = temporary_name(name)?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(directory, &temporary, flags, PRIVATE)?);
+        let file = directory.create(&temporary)?;
         // A run that sweeps may have found it between these two lines; then it has no name now, or
         // soon none.
         let taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-        if !taken && rustix::fs::fstat(&file)?.st_nlink > 0 {
+        if !taken && platform::names(&file)? > 0 {
             return Ok((file, temporary));
         }
     }
     Err(io::Error::other("other processes keep removing the temporary file"))
-}
-
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn rename_no_replace(directory: &File, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-    rustix::fs::renameat_with(directory, from, directory, to, RenameFlags::NOREPLACE)
-}
-
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn rename_no_replace(_directory: &File, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
-    Err(Errno::NOSYS)
 }
 
 #[cfg(test)]

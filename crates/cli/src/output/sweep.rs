@@ -4,13 +4,11 @@
 //! it ends. So a file of the pattern whose lock is free is nobody's.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use crate::platform;
 
 /// Stands between the target's name and 16 hexadecimal digits.
 const MARK: &str = ".strongroom-tmp-";
@@ -21,15 +19,16 @@ const LONGEST_STEM: usize = 200;
 /// A fresh name beside `target`: `.TARGET.strongroom-tmp-0123456789abcdef`.
 pub(super) fn temporary_name(target: &OsStr) -> io::Result<OsString> {
     let number = getrandom::u64().map_err(|_| io::Error::other("there are no random bytes"))?;
-    let mut name = vec![b'.'];
-    name.extend(target.as_bytes().iter().take(LONGEST_STEM));
-    name.extend(format!("{MARK}{number:016x}").bytes());
-    Ok(OsString::from_vec(name))
+    let stem = target.to_string_lossy();
+    let ends = stem.char_indices().map(|(at, char)| at + char.len_utf8());
+    let end = ends.take_while(|end| *end <= LONGEST_STEM).last().unwrap_or(0);
+    let stem = stem.get(..end).unwrap_or_default();
+    Ok(OsString::from(format!(".{stem}{MARK}{number:016x}")))
 }
 
 /// Whether `name` has the pattern of [`temporary_name`].
 pub(super) fn is_temporary_name(name: &OsStr) -> bool {
-    let name = name.as_bytes();
+    let name = name.as_encoded_bytes();
     let Some((head, digits)) = name.split_last_chunk::<16>() else { return false };
     let digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     head.first() == Some(&b'.') && head.ends_with(MARK.as_bytes()) && digits.iter().all(digit)
@@ -49,7 +48,6 @@ pub(super) fn sweep(directory: &Path) {
 
 /// The file at `path` with its lock, if it is a plain file that no run is writing.
 fn lock_abandoned(path: &Path) -> Option<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+    let file = platform::open_unfollowed(path).ok()?;
     (file.metadata().ok()?.is_file() && file.try_lock().is_ok()).then_some(file)
 }

@@ -1,17 +1,16 @@
 //! The files of a home.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
+use crate::platform;
 
 /// No file of a home that is read here is longer, in bytes.
 const LONGEST: u64 = 8 << 20;
@@ -27,8 +26,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure
 ///
 /// [`Failure::HomeFile`], [`Failure::HomeExposed`].
 pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(path).map_err(failed("create", path))?;
+    platform::create_private_directory(path).map_err(failed("create", path))?;
     require_private(path)
 }
 
@@ -38,7 +36,7 @@ pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
 ///
 /// [`Failure::HomeExposed`], [`Failure::HomeFile`].
 pub(super) fn require_private(path: &Path) -> Result<(), Failure> {
-    let mode = fs::metadata(path).map_err(failed("read", path))?.permissions().mode() & 0o777;
+    let mode = platform::mode(&fs::metadata(path).map_err(failed("read", path))?);
     if mode & 0o077 != 0 {
         return Err(Failure::HomeExposed { path: path.to_owned(), mode });
     }
@@ -51,9 +49,8 @@ pub(super) fn require_private(path: &Path) -> Result<(), Failure> {
 ///
 /// [`Failure::HomeFile`].
 pub(super) fn lock(path: &Path) -> Result<File, Failure> {
-    let directory = File::open(path).map_err(failed("lock", path))?;
-    flock(&directory, FlockOperation::LockExclusive)
-        .map_err(|error| failed("lock", path)(error.into()))?;
+    let directory = platform::open_directory_lock(path).map_err(failed("lock", path))?;
+    directory.lock().map_err(failed("lock", path))?;
     Ok(directory)
 }
 

@@ -291,8 +291,11 @@ mod tests {
         assert_eq!(fs::read_dir(path.join("contoso")).unwrap().count(), 20);
     }
 
+    #[cfg(unix)] // permission bits
     #[test]
     fn objects_are_private_and_names_are_checked() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state");
         let store = block_on(FileStore::open(&path)).unwrap();

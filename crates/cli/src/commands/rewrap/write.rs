@@ -3,17 +3,16 @@
 use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{Gid, Uid};
 use strongroom::Error;
 use strongroom::document::{Header, Rewrap};
 
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::output::{Existing, NewFile, Rules, parent, sweep};
+use crate::platform;
 use crate::tagged;
 
 /// What became of the file.
@@ -93,9 +92,8 @@ fn lock(file: &File) -> io::Result<()> {
 
 /// Whether `path` still names `file`.
 fn is_at(file: &File, path: &Path) -> bool {
-    let identity = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(named)) => identity(open) == identity(named),
+    match (platform::identity(file), platform::identity_at(path)) {
+        (Ok(open), Ok(named)) => open == named,
         _ => false,
     }
 }
@@ -107,7 +105,7 @@ fn replace(path: &Path, old: &Counted<'_>, rewrap: &Rewrap, swept: &Swept) -> Re
     let target = fs::canonicalize(path).map_err(failed)?;
     let metadata = old.file.metadata().map_err(failed)?;
     swept.sweep(&target);
-    let mode = metadata.permissions().mode() & 0o777;
+    let mode = platform::mode(&metadata);
     let rules = Rules { existing: Existing::Replace, mode, option: "" };
     let new = NewFile::create(&target, path, rules).map_err(|made| made.into_rewrap(old.name))?;
     let header = rewrap
@@ -119,7 +117,8 @@ fn replace(path: &Path, old: &Counted<'_>, rewrap: &Rewrap, swept: &Swept) -> Re
         let changed = io::Error::other("its length changed while it was copied");
         return Err(failed(changed));
     }
-    keep_owner(&metadata, new.file()).map_err(failed)?;
+    // A file that changed hands would be closed to its owner.
+    platform::keep_owner(&metadata, new.file()).map_err(failed)?;
     new.publish().map_err(|published| published.into_rewrap(old.name))
 }
 
@@ -132,15 +131,4 @@ fn copy(header: &[u8], start: u64, old: &Counted<'_>, new: &NewFile) -> io::Resu
     old.counts.add_read(copied);
     old.counts.add_written(copied + header.len() as u64);
     Ok(copied)
-}
-
-/// A file that changed hands would be closed to its owner.
-fn keep_owner(old: &fs::Metadata, new: &File) -> io::Result<()> {
-    let made = new.metadata()?;
-    let owner = (made.uid() != old.uid()).then(|| Uid::from_raw(old.uid()));
-    let group = (made.gid() != old.gid()).then(|| Gid::from_raw(old.gid()));
-    if owner.is_some() || group.is_some() {
-        rustix::fs::fchown(new, owner, group)?;
-    }
-    Ok(())
 }

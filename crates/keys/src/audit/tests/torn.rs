@@ -91,7 +91,7 @@ impl Disk for Dying {
         self.step(|| Ok(()))
     }
 
-    fn overwrite(&self, file: &File, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
+    fn overwrite(&self, _: &File, path: &Path, offset: u64, line: &[u8]) -> io::Result<()> {
         let done = self.take(line.len());
         File::options().write(true).open(path)?.write_all_at(&line[..done], offset)?;
         self.step(|| Ok(()))

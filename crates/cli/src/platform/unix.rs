@@ -1,0 +1,227 @@
+//! Unix: permission bits and owners, files without a name, locks on directories.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, Uid};
+use rustix::io::Errno;
+
+use super::Identity;
+
+/// What a file is written under until it is whole: private, whatever it becomes.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The permission bits that the process keeps from new files.
+pub(crate) fn umask() -> u32 {
+    // The mask is told only when it is set; no other thread makes files yet.
+    let umask = rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    rustix::process::umask(umask);
+    #[allow(clippy::useless_conversion, reason = "a mode has 16 bits on Apple's systems")]
+    u32::from(umask.bits())
+}
+
+/// The user of this process, for the audit trail.
+pub(crate) fn user() -> String {
+    format!("uid {}", rustix::process::getuid().as_raw())
+}
+
+/// Standard input, as a file of its own.
+pub(crate) fn standard_input() -> io::Result<File> {
+    io::stdin().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Standard output, as a file of its own.
+pub(crate) fn standard_output() -> io::Result<File> {
+    io::stdout().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Whether standard output was closed when the program started.
+///
+/// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
+/// output away opens it for writing only. A document must not vanish there with a report of success.
+pub(crate) fn leads_nowhere(stdout: &File) -> bool {
+    let (Ok(found), Ok(null)) = (rustix::fs::fstat(stdout), rustix::fs::stat("/dev/null")) else {
+        return false;
+    };
+    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
+    let both_ways =
+        rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::ACCMODE == OFlags::RDWR);
+    is_device && found.st_rdev == null.st_rdev && both_ways
+}
+
+/// What tells `file` from every other.
+pub(crate) fn identity(file: &File) -> io::Result<Identity> {
+    file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// What tells the file at `path` from every other.
+pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// The permission bits of `metadata`.
+pub(crate) fn mode(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o777
+}
+
+/// Gives `file` these permission bits. A file system without any has what it has.
+pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    // A mode has 16 bits on Apple's systems; permissions have 12.
+    let bits = RawMode::try_from(mode & 0o7777).unwrap_or_default();
+    match rustix::fs::fchmod(file, Mode::from_raw_mode(bits)) {
+        Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
+        changed => Ok(changed?),
+    }
+}
+
+/// Gives `new` the owner and the group in `old`.
+pub(crate) fn keep_owner(old: &Metadata, new: &File) -> io::Result<()> {
+    let made = new.metadata()?;
+    let owner = (made.uid() != old.uid()).then(|| Uid::from_raw(old.uid()));
+    let group = (made.gid() != old.gid()).then(|| Gid::from_raw(old.gid()));
+    if owner.is_some() || group.is_some() {
+        rustix::fs::fchown(new, owner, group)?;
+    }
+    Ok(())
+}
+
+/// Makes a directory that is its owner's alone, with its parents; it may be there.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A file with which the directory `path` is locked for others while it is open.
+pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Opens a file to read without following a symbolic link or waiting for a pipe's other end.
+pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Says that `file` is read here and there, and not what a disk would read ahead. Best effort.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(crate) fn read_here_and_there(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
+}
+
+/// This system cannot be told.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) fn read_here_and_there(_: &File) {}
+
+/// An open directory, in which files are made and named, wherever it is moved meanwhile.
+#[derive(Debug)]
+pub(crate) struct Directory(File);
+
+impl Directory {
+    /// The directory at `path`.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(File::from(rustix::fs::openat(CWD, path, flags, Mode::empty())?)))
+    }
+
+    /// What tells it from every other.
+    pub(crate) fn identity(&self) -> io::Result<Identity> {
+        identity(&self.0)
+    }
+
+    /// A private file without a name, or `None` where the file system has no such files or nothing
+    /// could name them later.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn create_unnamed(&self) -> io::Result<Option<File>> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.0, ".", flags, PRIVATE) {
+            Ok(file) => {
+                let file = File::from(file);
+                Ok(Path::new(&descriptor_path(&file)).exists().then_some(file))
+            }
+            // What file systems without them, and kernels before them, say.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// This system has no files without a name.
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on the system that can")]
+    pub(crate) fn create_unnamed(&self) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    /// The new private file `name`.
+    pub(crate) fn create(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, PRIVATE)?))
+    }
+
+    /// Gives `file`, which has none, the name `name`, if that is free.
+    pub(crate) fn link(&self, file: &File, name: &OsStr) -> io::Result<()> {
+        let source = descriptor_path(file);
+        Ok(rustix::fs::linkat(CWD, source, &self.0, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Gives the file `from` the name `to`; a file of that name is replaced.
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Gives the file `from` the name `to`, if that is free.
+    pub(crate) fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        match self.rename_exclusively(from, to) {
+            // A file system that cannot rename so can mostly link.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
+                self.remove(from)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn rename_exclusively(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        rustix::fs::renameat_with(&self.0, from, &self.0, to, flags)
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn rename_exclusively(&self, _from: &OsStr, _to: &OsStr) -> Result<(), Errno> {
+        Err(Errno::NOSYS)
+    }
+
+    /// Removes the file `name`.
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    /// Makes its names durable, where the file system keeps directories on a device. On Apple's
+    /// systems `sync_all` is `F_FULLFSYNC`, which reaches the medium; their `fsync` does not.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match self.0.sync_all() {
+            Err(error) if is_refused(&error) => Ok(()),
+            synced => synced,
+        }
+    }
+}
+
+/// Whether the file system cannot do what was asked at all.
+fn is_refused(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTSUP))
+}
+
+/// How many names `file` has.
+pub(crate) fn names(file: &File) -> io::Result<u64> {
+    file.metadata().map(|metadata| metadata.nlink())
+}
+
+/// Where `linkat` finds an open file.
+fn descriptor_path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}

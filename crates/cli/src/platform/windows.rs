@@ -1,0 +1,157 @@
+//! Windows: inherited access lists, no file without a name, files known by volume and index.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::windows::fs::OpenOptionsExt as _;
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
+use std::path::{Path, PathBuf};
+
+use winapi_util::file;
+
+use super::Identity;
+
+/// `FILE_FLAG_BACKUP_SEMANTICS`: opens directories, too.
+const OPEN_DIRECTORIES: u32 = 0x0200_0000;
+/// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a symbolic link itself.
+const OPEN_LINKS: u32 = 0x0020_0000;
+/// The file that stands for a directory's lock: a directory cannot be locked here.
+const LOCK_FILE: &str = ".lock";
+
+/// No permission bits: a new file has the access list of its directory.
+pub(crate) fn umask() -> u32 {
+    0
+}
+
+/// The user of this process, for the audit trail.
+pub(crate) fn user() -> String {
+    whoami::username().map_or_else(|_| "user unknown".to_owned(), |name| format!("user {name}"))
+}
+
+/// Standard input, as a file of its own.
+pub(crate) fn standard_input() -> io::Result<File> {
+    io::stdin().as_handle().try_clone_to_owned().map(File::from)
+}
+
+/// Standard output, as a file of its own.
+pub(crate) fn standard_output() -> io::Result<File> {
+    io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
+
+/// Whether standard output was closed when the program started: then there is no handle.
+pub(crate) fn leads_nowhere(stdout: &File) -> bool {
+    stdout.as_raw_handle().is_null()
+}
+
+/// What tells `file` from every other.
+pub(crate) fn identity(open: &File) -> io::Result<Identity> {
+    file::information(open).map(|found| (found.volume_serial_number(), found.file_index()))
+}
+
+/// What tells the file at `path` from every other.
+pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
+    identity(&OpenOptions::new().read(true).custom_flags(OPEN_DIRECTORIES).open(path)?)
+}
+
+/// The permission bits of a file as others see them: an access list is not judged.
+pub(crate) fn mode(_: &Metadata) -> u32 {
+    0
+}
+
+/// Leaves `file` the access list of its directory.
+#[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+pub(crate) fn set_mode(_: &File, _: u32) -> io::Result<()> {
+    Ok(())
+}
+
+/// Leaves `new` with the user who runs this, who owns what he makes.
+#[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+pub(crate) fn keep_owner(_: &Metadata, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Makes a directory with its parents, with the access list of the one it is in; it may be there.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)
+}
+
+/// A file with which the directory `path` is locked for others while it is open.
+pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
+    let lock = path.join(LOCK_FILE);
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(lock)
+}
+
+/// Opens a file to read; a symbolic link is opened itself, and is then no file.
+pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(OPEN_LINKS).open(path)
+}
+
+/// This system is told only when a file is opened.
+pub(crate) fn read_here_and_there(_: &File) {}
+
+/// A directory, in which files are made and named.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    /// From the root on, so that it does not depend on where the process is.
+    path: PathBuf,
+    /// Held open: nobody gives its name to another one meanwhile.
+    open: File,
+}
+
+impl Directory {
+    /// The directory at `path`.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path)?;
+        // To write: what is only read cannot be made durable.
+        let open = OpenOptions::new().write(true).custom_flags(OPEN_DIRECTORIES).open(&path)?;
+        Ok(Self { path, open })
+    }
+
+    /// What tells it from every other.
+    pub(crate) fn identity(&self) -> io::Result<Identity> {
+        identity(&self.open)
+    }
+
+    /// This system has no files without a name.
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn create_unnamed(&self) -> io::Result<Option<File>> {
+        Ok(None)
+    }
+
+    /// The new file `name`.
+    pub(crate) fn create(&self, name: &OsStr) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
+    }
+
+    /// Not called: there are no files without a name.
+    #[allow(clippy::unused_self, reason = "as on Linux")]
+    pub(crate) fn link(&self, _: &File, _: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Gives the file `from` the name `to`; a file of that name is replaced.
+    pub(crate) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))
+    }
+
+    /// Gives the file `from` the name `to`, if that is free.
+    pub(crate) fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::hard_link(self.path.join(from), self.path.join(to))?;
+        self.remove(from)
+    }
+
+    /// Removes the file `name`.
+    pub(crate) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))
+    }
+
+    /// Makes its names durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.open.sync_all()
+    }
+}
+
+/// How many names `file` has.
+pub(crate) fn names(open: &File) -> io::Result<u64> {
+    file::information(open).map(|found| found.number_of_links())
+}
