@@ -47,6 +47,7 @@ pub use header::slots::Slots;
 pub use header::{Header, SlotState};
 #[cfg(feature = "std")]
 pub use io::{
+    IoLabels,
     adapters::{SealWriter, StreamReader},
     batch::{Batch, BatchOpener, BatchSealer},
     limits::{Run, Totals},

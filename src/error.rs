@@ -88,9 +88,9 @@ impl Error {
         Self::Format { offset: offset as u64, reason }
     }
 
-    /// Wraps what the operating system said while `doing` something.
+    /// Wraps what the operating system said while `doing` something, in `map_err`.
     #[cfg(feature = "std")]
-    pub(crate) fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+    pub fn io(doing: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
 }

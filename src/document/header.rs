@@ -93,10 +93,42 @@ impl Header {
         Ok(Self { prefix, core, commitment, geometry, slot, slot_bytes, slot_states })
     }
 
-    /// How long the header is that begins with `prefix`.
-    #[cfg(feature = "std")]
-    pub(crate) fn len_from_prefix(prefix: &[u8; PREFIX_LEN]) -> Result<usize, Error> {
-        Self::parse_prefix(prefix).map(|(_, geometry)| geometry.header_len())
+    /// The length of the header that begins with `bytes`, or how many bytes are needed to tell.
+    ///
+    /// Where `bytes` has at least that length, [`Header::parse`] needs no more. Otherwise read on until it
+    /// has, and ask again: nothing behind the header is read that way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where no header begins with `bytes`.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// use strongroom::document::{self, Header, SealOptions};
+    /// use strongroom::secret::Secret;
+    /// use strongroom::wrap::{KeyId, WrappingKey};
+    ///
+    /// let key = WrappingKey::aes(KeyId::new("vault/contracts/1")?, Secret::generate()?);
+    /// let sealed = document::seal(b"text", &[key], &SealOptions::default())?;
+    ///
+    /// let (mut input, mut bytes) = (&sealed[..], Vec::new());
+    /// while bytes.len() < Header::required_len(&bytes)? {
+    ///     let start = bytes.len();
+    ///     bytes.resize(Header::required_len(&bytes)?, 0);
+    ///     input.read_exact(&mut bytes[start..]).expect("from wherever the document comes");
+    /// }
+    /// assert_eq!(Header::parse(&bytes)?.len(), bytes.len());
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn required_len(bytes: &[u8]) -> Result<usize, Error> {
+        if let Some((prefix, _)) = bytes.split_first_chunk() {
+            let (_, geometry) = Self::parse_prefix(prefix)?;
+            return Ok(geometry.header_len());
+        }
+        let magic = bytes.get(..prologue::MAGIC.len()).unwrap_or(bytes);
+        if prologue::MAGIC.starts_with(magic) { Ok(PREFIX_LEN) } else { Err(Self::cut(bytes)) }
     }
 
     fn parse_prefix(prefix: &[u8; PREFIX_LEN]) -> Result<(Core, Geometry), Error> {

@@ -57,31 +57,37 @@ impl Opener {
         let length = usize::try_from(plaintext.end.saturating_sub(plaintext.start))
             .map_err(|_| too_long_for_memory())?;
         let mut text = alloc::vec![0; length];
-        let (mut records, mut parts) = (sealed, &mut text[..]);
-        let jobs = (first.index..=last.index).map_while(|index| {
-            let span = layout.plan().span(index)?;
-            let within = within(span, &plaintext);
-            let record = records.split_off(..span.record_len)?;
-            Some((span, record, within.start, parts.split_off_mut(..within.len())?))
+        let mut records = sealed;
+        let jobs = layout.pieces(plaintext.start, &mut text)?.map(|piece| {
+            let piece = piece?;
+            let record = records.split_off(..piece.span.record_len).ok_or(Error::Authentication)?;
+            Ok((piece, record))
         });
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let work = Work { bytes: sealed.len() as u64, jobs: chunks };
         let output = Output::of_len(length as u64);
-        let open = |(span, record, from, part): (ChunkSpan, _, _, &mut [u8])| {
-            if part.len() == span.plaintext_len {
-                let buffers = Buffers::Apart(record, part, output);
-                self.cipher.open(span.index, span.last, buffers).map(|_| ())
-            } else {
-                self.cipher.open_parts(span, record, [(from, part)])
+        let opened = for_each(work.workers(Memory::Callers), jobs, |job: Result<_, Error>| {
+            let (Piece { span, start, text }, record) = job?;
+            if text.len() < span.plaintext_len {
+                return self.cipher.open_parts(span, record, [(start, text)]);
             }
-        };
-        let opened = for_each(work.workers(Memory::Callers), jobs, open);
+            let buffers = Buffers::Apart(record, text, output);
+            self.cipher.open(span.index, span.last, buffers).map(|_| ())
+        });
         if let Err(error) = opened {
             text.zeroize();
             return Err(error);
         }
         Ok(text)
     }
+}
+
+/// A piece of the plaintext that lies in one chunk.
+pub(crate) struct Piece<'t> {
+    pub(crate) span: ChunkSpan,
+    /// Where in the chunk's text the piece begins.
+    pub(crate) start: usize,
+    pub(crate) text: &'t mut [u8],
 }
 
 /// The part of a chunk that is in a range of the plaintext.
@@ -195,6 +201,23 @@ impl Layout {
         };
         let chunk = |offset| self.plan.chunk_at(offset).ok_or(Error::Authentication);
         Ok(Some((chunk(plaintext.start)?, chunk(last)?)))
+    }
+
+    /// Splits `text`, which begins at `offset` of the plaintext, at the borders of chunks.
+    pub(crate) fn pieces<'t>(
+        &self,
+        offset: u64,
+        text: &'t mut [u8],
+    ) -> Result<impl Iterator<Item = Result<Piece<'t>, Error>> + use<'t>, Error> {
+        let range = offset..offset.saturating_add(text.len() as u64);
+        let indexes = self.spans(&range)?.map(|(first, last)| first.index..=last.index);
+        let (plan, mut rest) = (self.plan, text);
+        Ok(indexes.into_iter().flatten().map(move |index| {
+            let span = plan.span(index).ok_or(Error::Authentication)?;
+            let within = within(span, &range);
+            let text = rest.split_off_mut(..within.len()).ok_or(Error::Authentication)?;
+            Ok(Piece { span, start: within.start, text })
+        }))
     }
 
     /// Bytes before the body.

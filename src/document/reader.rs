@@ -7,7 +7,7 @@ use crate::document::Run;
 use crate::document::io::file::read_record;
 use crate::document::io::read_at::ReadAt;
 use crate::document::open::Opener;
-use crate::document::range::{Layout, within};
+use crate::document::range::{Layout, Piece, within};
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, Memory, Work, for_each_init};
 use crate::secret::Buffer;
@@ -126,23 +126,17 @@ impl<S: ReadAt> Reader<S> {
     fn read_all(&self, ranges: &mut [(u64, &mut [u8])]) -> Result<(), Error> {
         let mut pieces = Vec::new();
         for (offset, buffer) in ranges.iter_mut() {
-            let range = *offset..offset.saturating_add(buffer.len() as u64);
-            let Some((first, last)) = self.layout.spans(&range)? else { continue };
-            let mut rest = &mut **buffer;
-            for index in first.index..=last.index {
-                let span = self.layout.plan().span(index).ok_or(Error::Authentication)?;
-                let within = within(span, &range);
-                let piece = rest.split_off_mut(..within.len()).unwrap_or_default();
-                pieces.push((span, within.start, piece));
+            for piece in self.layout.pieces(*offset, buffer)? {
+                pieces.push(piece?);
             }
         }
         // In the order of the document, so that what shares a chunk stands together.
-        pieces.sort_by_key(|(span, start, _)| (span.index, *start));
+        pieces.sort_by_key(|piece| (piece.span.index, piece.start));
         let mut jobs: Vec<ChunkJob<'_>> = Vec::new();
-        for (span, start, piece) in pieces {
+        for Piece { span, start, text } in pieces {
             match jobs.last_mut().filter(|job| job.span == span) {
-                Some(job) => job.pieces.push((start, piece)),
-                None => jobs.push(ChunkJob { span, pieces: vec![(start, piece)] }),
+                Some(job) => job.pieces.push((start, text)),
+                None => jobs.push(ChunkJob { span, pieces: vec![(start, text)] }),
             }
         }
         let record_len = jobs.iter().map(|job| job.span.record_len).max().unwrap_or(0);

@@ -8,12 +8,11 @@
 //! A batch is computed when it is known whether another follows: the last one ends the document.
 
 use std::future::poll_fn;
-use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use strongroom::Error;
-use strongroom::document::{Batch, BatchOpener, BatchSealer, Totals};
+use strongroom::document::{Batch, BatchOpener, BatchSealer, IoLabels, Totals};
 
 use crate::place::Place;
 use crate::transfer::{flush, read_some, read_to_full, write_batch};
@@ -54,17 +53,6 @@ impl Stage for BatchOpener {
     }
 }
 
-/// What reading and writing are called in errors.
-pub(crate) struct Ways {
-    pub(crate) reading: &'static str,
-    pub(crate) writing: &'static str,
-}
-
-/// Wraps what the transport said while `doing` something.
-pub(crate) fn io_error(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
-    move |source| Error::Io { doing, source }
-}
-
 /// A batch that is wiped where it was computed, whoever drops it: all three of a run together are as
 /// long as its budget, and a run may end, or be dropped, at any time.
 struct Buffer {
@@ -91,16 +79,16 @@ pub(crate) async fn run<S: Stage>(
     place: &Place,
     input: &mut impl Input,
     output: &mut impl Output,
-    ways: &Ways,
+    labels: &IoLabels,
     progress: Option<&(dyn Fn(u64) + Sync)>,
 ) -> Result<Totals, Error> {
     let [mut current, mut next, mut done] = [(); 3].map(|()| Buffer::new(&*stage, place));
     let mut ended =
-        !read_to_full(input, &mut current.batch).await.map_err(io_error(ways.reading))?;
+        !read_to_full(input, &mut current.batch).await.map_err(Error::io(labels.reading))?;
     loop {
         next.batch.clear();
         ended =
-            ended || !read_some(input, &mut next.batch).await.map_err(io_error(ways.reading))?;
+            ended || !read_some(input, &mut next.batch).await.map_err(Error::io(labels.reading))?;
         let before = stage.totals().plaintext_len;
         let computing = place.start(move || {
             let outcome = stage.compute(&mut current.batch, ended);
@@ -108,7 +96,7 @@ pub(crate) async fn run<S: Stage>(
         });
         let more;
         ((stage, current), more) = together(
-            async { write_batch(output, &done.batch).await.map_err(io_error(ways.writing)) },
+            async { write_batch(output, &done.batch).await.map_err(Error::io(labels.writing)) },
             async { computing.finish().await? },
             async {
                 let more = !ended && read_to_full(input, &mut next.batch).await?;
@@ -116,13 +104,13 @@ pub(crate) async fn run<S: Stage>(
             },
         )
         .await
-        .and_then(|(computed, read)| Ok((computed, read.map_err(io_error(ways.reading))?)))?;
+        .and_then(|(computed, read)| Ok((computed, read.map_err(Error::io(labels.reading))?)))?;
         if let Some(progress) = progress {
             progress(stage.totals().plaintext_len - before);
         }
         if ended {
-            write_batch(output, &current.batch).await.map_err(io_error(ways.writing))?;
-            flush(output).await.map_err(io_error(ways.writing))?;
+            write_batch(output, &current.batch).await.map_err(Error::io(labels.writing))?;
+            flush(output).await.map_err(Error::io(labels.writing))?;
             return Ok(stage.totals());
         }
         ended = !more;

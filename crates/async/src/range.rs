@@ -7,11 +7,9 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 use strongroom::Error;
-use strongroom::document::{Header, Layout, Opener, PlaintextLen};
+use strongroom::document::{Header, IoLabels, Layout, Opener, PlaintextLen};
 use zeroize::Zeroizing;
 
-use crate::header::{READING_HEADER, READING_SEALED, parse};
-use crate::pipeline::io_error;
 use crate::place::{INLINE, Place};
 
 /// Bytes that are asked for at first: most headers are shorter.
@@ -114,17 +112,16 @@ impl AsyncReadAt for [u8] {
 ///
 /// Those of [`Header::parse`], and [`Error::Io`].
 pub async fn read_header_at(source: &(impl AsyncReadAt + ?Sized)) -> Result<Header, Error> {
-    let length = source.byte_len().await.map_err(io_error(READING_HEADER))?;
-    let guess = fetch(source, 0..length.min(HEADER_GUESS), READING_HEADER).await?;
+    let reading = IoLabels::HEADER.reading;
+    let length = source.byte_len().await.map_err(Error::io(reading))?;
+    let guess = fetch(source, 0..length.min(HEADER_GUESS), reading).await?;
     let guess = guess.as_ref();
-    match parse(guess) {
-        Ok(parsed) => parsed,
-        Err(missing) => {
-            let end = length.min(guess.len().saturating_add(missing) as u64);
-            let rest = fetch(source, guess.len() as u64..end, READING_HEADER).await?;
-            Header::parse(&[guess, rest.as_ref()].concat())
-        }
+    let end = length.min(Header::required_len(guess)? as u64);
+    if end <= guess.len() as u64 {
+        return Header::parse(guess);
     }
+    let rest = fetch(source, guess.len() as u64..end, reading).await?;
+    Header::parse(&[guess, rest.as_ref()].concat())
 }
 
 /// Reads the plaintext of a sealed document at any offset, with one request for each range: the
@@ -177,11 +174,11 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
         opener: Opener,
         pool: Option<Arc<ThreadPool>>,
     ) -> Result<Self, Error> {
-        let length = source.byte_len().await.map_err(io_error(READING_SEALED))?;
+        let length = source.byte_len().await.map_err(Error::io(IoLabels::OPENING.reading))?;
         let layout = opener.layout(length)?;
         if opener.is_detached() {
             let leading_len = opener.leading_len() as u64;
-            let leading = fetch(&source, 0..leading_len, READING_SEALED).await?;
+            let leading = fetch(&source, 0..leading_len, IoLabels::OPENING.reading).await?;
             opener.check_leading(leading.as_ref())?;
         }
         let reader = Self { source, opener: Arc::new(opener), layout, pool };
@@ -234,7 +231,7 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
         piece: Range<u64>,
         open: impl FnOnce(&Opener, &[u8]) -> Result<Vec<u8>, Error> + Send + 'static,
     ) -> Result<Vec<u8>, Error> {
-        let sealed = fetch(&self.source, piece, READING_SEALED).await?;
+        let sealed = fetch(&self.source, piece, IoLabels::OPENING.reading).await?;
         let place = match sealed.as_ref().len() {
             0..=INLINE => Place::Here,
             _ => Place::Pool(self.pool.clone()),
@@ -260,7 +257,7 @@ async fn fetch<S: AsyncReadAt + ?Sized>(
     doing: &'static str,
 ) -> Result<S::Bytes, Error> {
     let length = range.end.saturating_sub(range.start);
-    let bytes = source.read_exact_at(range).await.map_err(io_error(doing))?;
+    let bytes = source.read_exact_at(range).await.map_err(Error::io(doing))?;
     if bytes.as_ref().len() as u64 != length {
         let source = io::Error::new(
             io::ErrorKind::UnexpectedEof,

@@ -1,18 +1,14 @@
 //! Documents through asynchronous readers and writers.
 
 use strongroom::Error;
-use strongroom::document::{Opener, Run, Sealer, Totals};
+use strongroom::document::{IoLabels, Opener, Run, Sealer, Totals};
 
-use crate::header::READING_SEALED;
 use crate::options::Options;
 use crate::peek::Peeked;
-use crate::pipeline::{self, Stage, Ways, io_error};
+use crate::pipeline::{self, Stage};
 use crate::place::{Place, Started};
 use crate::transfer::{fill, write_all};
 use crate::transport::{Discard, Input, Output};
-
-const SEALING: Ways = Ways { reading: "reading the input", writing: "writing the sealed document" };
-const OPENING: Ways = Ways { reading: READING_SEALED, writing: "writing the plaintext" };
 
 /// Seals what `input` gives until its end into `output`, header first. `output` is flushed and not
 /// closed.
@@ -33,13 +29,13 @@ pub async fn seal(
     mut output: impl Output,
     options: &Options<'_>,
 ) -> Result<Totals, Error> {
-    let begun = Begun::new(input, options, &SEALING).await?;
+    let begun = Begun::new(input, options, &IoLabels::SEALING).await?;
     let made = begun.stage(|run| {
         let (leading, batches) = sealer.into_batches(run);
         (leading, Box::new(batches))
     });
     let (leading, stage) = made.finish().await?;
-    write_all(&mut output, &leading).await.map_err(io_error(SEALING.writing))?;
+    write_all(&mut output, &leading).await.map_err(Error::io(IoLabels::SEALING.writing))?;
     begun.finish(stage, output).await
 }
 
@@ -68,10 +64,11 @@ pub async fn open(
 ) -> Result<Totals, Error> {
     if opener.is_detached() {
         let mut leading = vec![0; opener.leading_len()];
-        let filled = fill(&mut sealed, &mut leading).await.map_err(io_error(OPENING.reading))?;
+        let filled =
+            fill(&mut sealed, &mut leading).await.map_err(Error::io(IoLabels::OPENING.reading))?;
         opener.check_leading(&leading[..filled])?;
     }
-    let begun = Begun::new(sealed, options, &OPENING).await?;
+    let begun = Begun::new(sealed, options, &IoLabels::OPENING).await?;
     let made = begun.stage(|run| Box::new(opener.into_batches(run)));
     let stage = made.finish().await?;
     begun.finish(stage, output).await
@@ -96,19 +93,23 @@ struct Begun<'o, I> {
     place: Place,
     memory: usize,
     options: &'o Options<'o>,
-    ways: &'static Ways,
+    labels: &'static IoLabels,
 }
 
 impl<'o, I: Input> Begun<'o, I> {
-    async fn new(input: I, options: &'o Options<'_>, ways: &'static Ways) -> Result<Self, Error> {
-        let input = Peeked::new(input).await.map_err(io_error(ways.reading))?;
+    async fn new(
+        input: I,
+        options: &'o Options<'_>,
+        labels: &'static IoLabels,
+    ) -> Result<Self, Error> {
+        let input = Peeked::new(input).await.map_err(Error::io(labels.reading))?;
         // One record at a time is one worker: the task itself, which waits for no pool.
         let (place, memory) = if input.is_short() {
             (Place::Here, 0)
         } else {
             (Place::Pool(options.pool.clone()), options.memory)
         };
-        Ok(Self { input, place, memory, options, ways })
+        Ok(Self { input, place, memory, options, labels })
     }
 
     /// Has the stage made where it will run: how much a batch holds depends on the pool's threads.
@@ -127,6 +128,6 @@ impl<'o, I: Input> Begun<'o, I> {
     ) -> Result<Totals, Error> {
         let Options { progress, .. } = self.options;
         let (place, input) = (&self.place, &mut self.input);
-        pipeline::run(stage, place, input, &mut output, self.ways, *progress).await
+        pipeline::run(stage, place, input, &mut output, self.labels, *progress).await
     }
 }

@@ -22,7 +22,7 @@ use crate::document::header::SlotState;
 use crate::document::header::recipient::Recipient;
 use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
-use crate::document::io::read_at::Durable;
+use crate::document::io::{IoLabels, read_at::Durable};
 use crate::document::key_schedule::{DataKey, HeaderKey};
 use crate::document::unlock::{OpenPolicy, unwrap_with};
 use crate::error::Error;
@@ -261,7 +261,7 @@ impl core::fmt::Debug for Rewrap {
 }
 
 #[cfg(feature = "std")]
-const WRITING: &str = "writing the header";
+const WRITING: &str = IoLabels::HEADER.writing;
 #[cfg(feature = "std")]
 const SYNCING: &str = "making the header durable";
 

@@ -6,10 +6,10 @@
 use std::io::{self, Read, Write};
 
 use crate::document::io::batch::{Batch, BatchOpener, BatchSealer};
-use crate::document::io::stream::{READING_SEALED, WRITING_SEALED, read_some, read_to_full};
+use crate::document::io::stream::{read_some, read_to_full};
 use crate::document::open::Opener;
 use crate::document::seal::Sealer;
-use crate::document::{Run, Totals};
+use crate::document::{IoLabels, Run, Totals};
 use crate::error::Error;
 
 /// Seals what is written into it: [`Sealer::into_writer`].
@@ -52,7 +52,7 @@ impl Sealer {
         run: &Run<'_>,
     ) -> Result<SealWriter<W>, Error> {
         let (leading, batches) = self.into_batches(run);
-        output.write_all(&leading).map_err(Error::io(WRITING_SEALED))?;
+        output.write_all(&leading).map_err(Error::io(IoLabels::SEALING.writing))?;
         let batch = batches.batch();
         Ok(SealWriter { output, batches, batch, failed: None })
     }
@@ -67,17 +67,17 @@ impl<W: Write> SealWriter<W> {
     /// [`Error::Io`], also where writing has failed before. The output must not be kept then.
     pub fn finish(mut self) -> Result<(W, Totals), Error> {
         if let Some(failed) = &self.failed {
-            return Err(Error::io(WRITING_SEALED)(failed.again()));
+            return Err(Error::io(IoLabels::SEALING.writing)(failed.again()));
         }
         self.seal(true)?;
-        self.output.flush().map_err(Error::io(WRITING_SEALED))?;
+        self.output.flush().map_err(Error::io(IoLabels::SEALING.writing))?;
         Ok((self.output, self.batches.totals()))
     }
 
     fn seal(&mut self, ended: bool) -> Result<(), Error> {
         self.batches.seal(&mut self.batch, ended)?;
         for record in self.batch.outputs() {
-            self.output.write_all(record).map_err(Error::io(WRITING_SEALED))?;
+            self.output.write_all(record).map_err(Error::io(IoLabels::SEALING.writing))?;
         }
         self.batch.clear();
         Ok(())
@@ -187,7 +187,7 @@ impl<R: Read> StreamReader<R> {
         core::mem::swap(&mut self.current, &mut self.next);
         self.given = 0;
         self.next.clear();
-        let read = Error::io(READING_SEALED);
+        let read = Error::io(IoLabels::OPENING.reading);
         let more = read_to_full(&mut self.sealed, &mut self.current)
             .and_then(|full| Ok(full && read_some(&mut self.sealed, &mut self.next)?));
         self.ended = !more.map_err(read)?;

@@ -5,12 +5,11 @@ use std::io;
 
 use crate::document::chunk::Buffers;
 use crate::document::header::Header;
-use crate::document::header::slots::PREFIX_LEN;
 use crate::document::io::read_at::{Discard, ReadAt, WriteAt};
 use crate::document::open::Opener;
 use crate::document::range::Layout;
 use crate::document::seal::Sealer;
-use crate::document::{PlaintextLen, Run, Totals};
+use crate::document::{IoLabels, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, Memory, Work, for_each_init};
 use crate::secret::Buffer;
@@ -22,18 +21,15 @@ impl Header {
     ///
     /// Those of [`Header::parse`], and [`Error::Io`].
     pub fn read_at(sealed: &(impl ReadAt + ?Sized)) -> Result<Self, Error> {
-        let doing = "reading the header";
-        let available = sealed.byte_len().map_err(Error::io(doing))?;
+        let reading = IoLabels::HEADER.reading;
+        let available = sealed.byte_len().map_err(Error::io(reading))?;
         let within = |length: usize| usize::try_from(available).unwrap_or(length).min(length);
         let mut bytes = vec![0; within(USUAL_HEADER_LEN)];
-        sealed.read_exact_at(&mut bytes, 0).map_err(Error::io(doing))?;
-        let Some(prefix) = bytes.first_chunk::<PREFIX_LEN>() else {
-            return Err(Self::cut(&bytes));
-        };
-        let (read, length) = (bytes.len(), within(Self::len_from_prefix(prefix)?));
-        bytes.resize(length, 0);
-        if let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            sealed.read_exact_at(rest, read as u64).map_err(Error::io(doing))?;
+        sealed.read_exact_at(&mut bytes, 0).map_err(Error::io(reading))?;
+        let (read, length) = (bytes.len(), within(Self::required_len(&bytes)?));
+        if let Some(missing @ 1..) = length.checked_sub(read) {
+            bytes.resize(read + missing, 0);
+            sealed.read_exact_at(&mut bytes[read..], read as u64).map_err(Error::io(reading))?;
         }
         Self::parse(&bytes)
     }
@@ -63,20 +59,21 @@ impl Sealer {
         let (leading, cipher) = (self.leading(), &self.cipher);
         let plan = ChunkPlan::new(self.chunk_len, cipher.layers(), expected)?;
         let sealed_len = leading.len() as u64 + plan.body_len();
-        output.set_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
-        output.write_all_at(leading, 0).map_err(Error::io(WRITING_SEALED))?;
+        output.set_byte_len(sealed_len).map_err(Error::io(IoLabels::SEALING.writing))?;
+        output.write_all_at(leading, 0).map_err(Error::io(IoLabels::SEALING.writing))?;
         let mut counter = ChunkCounter::default();
         let jobs = plan.spans().map(|span| (counter.take(span.last), span));
-        for_each_record(&plan, run, jobs, |record, (chunk, span)| {
+        let (workers, buffer) = workers(&plan, run);
+        for_each_init(workers, jobs, buffer, |record, (chunk, span)| {
             let text = &mut record[..span.plaintext_len];
             input
                 .read_exact_at(text, span.plaintext_offset)
-                .map_err(input_error("reading the input", expected))?;
+                .map_err(input_error(IoLabels::SEALING.reading, expected))?;
             let record = &mut record[..span.record_len];
             cipher.seal(chunk?, Buffers::InPlace(record))?;
             output
                 .write_all_at(record, leading.len() as u64 + span.record_offset)
-                .map_err(Error::io(WRITING_SEALED))?;
+                .map_err(Error::io(IoLabels::SEALING.writing))?;
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
@@ -102,10 +99,13 @@ impl Opener {
     ) -> Result<Totals, Error> {
         let layout = self.checked_layout(sealed)?;
         let plan = layout.plan();
-        output.set_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
-        for_each_record(&plan, run, plan.spans(), |record, span| {
+        output.set_byte_len(plan.plaintext_len()).map_err(Error::io(IoLabels::OPENING.writing))?;
+        let (workers, buffer) = workers(&plan, run);
+        for_each_init(workers, plan.spans(), buffer, |record, span| {
             let text = self.open_record(sealed, &layout, span, record)?;
-            output.write_all_at(text, span.plaintext_offset).map_err(Error::io(WRITING))?;
+            output
+                .write_all_at(text, span.plaintext_offset)
+                .map_err(Error::io(IoLabels::OPENING.writing))?;
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
@@ -128,10 +128,11 @@ impl Opener {
     /// The layout of `sealed`, as far as it can be trusted before its chunks are read: a stream's
     /// length follows from the file's alone, so its last chunk must vouch for it.
     pub(crate) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
-        let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
+        let layout =
+            self.layout(sealed.byte_len().map_err(Error::io(IoLabels::OPENING.reading))?)?;
         if self.is_detached() {
             let mut leading = vec![0; self.leading_len()];
-            sealed.read_exact_at(&mut leading, 0).map_err(Error::io(READING))?;
+            sealed.read_exact_at(&mut leading, 0).map_err(Error::io(IoLabels::OPENING.reading))?;
             self.check_leading(&leading)?;
         }
         if self.plaintext_len() == PlaintextLen::Stream {
@@ -165,28 +166,19 @@ pub(crate) fn read_record(
 ) -> Result<(), Error> {
     sealed
         .read_exact_at(record, layout.leading() + span.record_offset)
-        .map_err(input_error(READING, layout.sealed_len()))
+        .map_err(input_error(IoLabels::OPENING.reading, layout.sealed_len()))
 }
 
 /// Length of a header with two slots of the usual size.
 const USUAL_HEADER_LEN: usize = 2560;
 
-const READING: &str = "reading the sealed document";
-const WRITING: &str = "writing the plaintext";
-const WRITING_SEALED: &str = "writing the sealed document";
-
-/// Runs `work` on each job with a buffer for one record, wiped in the end.
-fn for_each_record<J: Send>(
-    plan: &ChunkPlan,
-    run: &Run<'_>,
-    jobs: impl Iterator<Item = J> + Send,
-    work: impl Fn(&mut [u8], J) -> Result<(), Error> + Sync,
-) -> Result<(), Error> {
+/// How many workers a run has, and what makes the buffer of each, for one record; wiped in the end.
+fn workers(plan: &ChunkPlan, run: &Run<'_>) -> (usize, impl Fn() -> Buffer + Sync + use<>) {
     // The first record is the longest.
     let record_len = plan.span(0).map_or(0, |span| span.record_len);
-    let all = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
-    let workers = all.workers(Memory::Buffers { len: record_len, budget: run.memory });
-    for_each_init(workers, jobs, || Buffer::zeroed(record_len), |buffer, job| work(buffer, job))
+    let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
+    let workers = work.workers(Memory::Buffers { len: record_len, budget: run.memory });
+    (workers, move || Buffer::zeroed(record_len))
 }
 
 fn check_input_len(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<(), Error> {

@@ -4,12 +4,11 @@
 use std::io::{self, Read, Write};
 
 use crate::document::header::Header;
-use crate::document::header::slots::PREFIX_LEN;
 use crate::document::io::batch::Batch;
 use crate::document::io::read_at::Discard;
 use crate::document::open::Opener;
 use crate::document::seal::Sealer;
-use crate::document::{Run, Totals};
+use crate::document::{IoLabels, Run, Totals};
 use crate::error::Error;
 use crate::parallel::overlap;
 
@@ -20,14 +19,19 @@ impl Header {
     ///
     /// Those of [`Header::parse`], and [`Error::Io`].
     pub fn read(sealed: &mut impl Read) -> Result<Self, Error> {
-        let mut bytes = vec![0; PREFIX_LEN];
-        let mut filled = fill(sealed, &mut bytes).map_err(Error::io("reading the header"))?;
-        if let Ok(prefix) = <&[u8; PREFIX_LEN]>::try_from(&bytes[..filled]) {
-            bytes.resize(Self::len_from_prefix(prefix)?, 0);
-            filled +=
-                fill(sealed, &mut bytes[PREFIX_LEN..]).map_err(Error::io("reading the header"))?;
+        let mut bytes = Vec::new();
+        loop {
+            let (start, needed) = (bytes.len(), Self::required_len(&bytes)?);
+            if start >= needed {
+                return Self::parse(&bytes);
+            }
+            bytes.resize(needed, 0);
+            let filled = fill(sealed, &mut bytes[start..]);
+            let filled = filled.map_err(Error::io(IoLabels::HEADER.reading))?;
+            if start + filled < needed {
+                return Self::parse(&bytes[..start + filled]);
+            }
         }
-        Self::parse(&bytes[..filled])
     }
 }
 
@@ -46,10 +50,9 @@ impl Sealer {
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
         let (leading, mut batches) = self.into_batches(run);
-        output.write_all(&leading).map_err(Error::io(WRITING_SEALED))?;
-        let ways = Ways { reading: "reading the input", writing: WRITING_SEALED };
+        output.write_all(&leading).map_err(Error::io(IoLabels::SEALING.writing))?;
         let spare = [batches.batch(), batches.batch(), batches.batch()];
-        pipeline(spare, input, output, &ways, |batch, ended| {
+        pipeline(spare, input, output, &IoLabels::SEALING, |batch, ended| {
             batches.seal(batch, ended)?;
             run.report(batch.input_len());
             Ok(())
@@ -78,9 +81,8 @@ impl Opener {
     ) -> Result<Totals, Error> {
         self.read_leading(sealed)?;
         let mut batches = self.into_batches(run);
-        let ways = Ways { reading: READING_SEALED, writing: "writing the plaintext" };
         let spare = [batches.batch(), batches.batch(), batches.batch()];
-        pipeline(spare, sealed, output, &ways, |batch, ended| {
+        pipeline(spare, sealed, output, &IoLabels::OPENING, |batch, ended| {
             batches.open(batch, ended)?;
             run.report(batch.outputs().map(|text| text.len() as u64).sum());
             Ok(())
@@ -103,18 +105,9 @@ impl Opener {
             return Ok(()); // the header, which was read before
         }
         let mut leading = vec![0; self.leading_len()];
-        let filled = fill(sealed, &mut leading).map_err(Error::io(READING_SEALED))?;
+        let filled = fill(sealed, &mut leading).map_err(Error::io(IoLabels::OPENING.reading))?;
         self.check_leading(&leading[..filled])
     }
-}
-
-pub(crate) const READING_SEALED: &str = "reading the sealed document";
-pub(crate) const WRITING_SEALED: &str = "writing the sealed document";
-
-/// What reading and writing are called in errors.
-struct Ways {
-    reading: &'static str,
-    writing: &'static str,
 }
 
 /// Moves all of `input` through `compute` to `output`, three batches at once.
@@ -129,14 +122,14 @@ fn pipeline(
     spare: [Batch; super::batch::IN_FLIGHT],
     input: &mut impl Read,
     output: &mut impl Write,
-    ways: &Ways,
+    labels: &IoLabels,
     mut compute: impl FnMut(&mut Batch, bool) -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     let [mut current, mut next, mut done] = spare;
-    let mut ended = !read_to_full(input, &mut current).map_err(Error::io(ways.reading))?;
+    let mut ended = !read_to_full(input, &mut current).map_err(Error::io(labels.reading))?;
     loop {
         next.clear();
-        ended = ended || !read_some(input, &mut next).map_err(Error::io(ways.reading))?;
+        ended = ended || !read_some(input, &mut next).map_err(Error::io(labels.reading))?;
         let (computed, (written, read)) = overlap(
             || compute(&mut current, ended),
             || {
@@ -146,13 +139,13 @@ fn pipeline(
             },
         );
         // In the order of the bytes that they are about.
-        written.map_err(Error::io(ways.writing))?;
+        written.map_err(Error::io(labels.writing))?;
         computed?;
         if ended {
-            write(output, &current).map_err(Error::io(ways.writing))?;
-            return output.flush().map_err(Error::io(ways.writing));
+            write(output, &current).map_err(Error::io(labels.writing))?;
+            return output.flush().map_err(Error::io(labels.writing));
         }
-        ended = !read.map_err(Error::io(ways.reading))?;
+        ended = !read.map_err(Error::io(labels.reading))?;
         // The written batch is the next to be read into.
         (done, current, next) = (current, next, done);
     }

@@ -131,3 +131,20 @@ fn a_generation_that_the_data_key_did_not_authenticate_is_refused() {
         assert_refused(&changed, &open_options(), &Expected::Authentication, "generation 2");
     }
 }
+
+/// Whatever was read of a header, it says how much of it is needed, as soon as it can; and bytes that no
+/// header begins with are refused at once.
+#[test]
+fn a_header_says_how_much_of_it_is_needed() {
+    for (slots, header_len) in [(Slots::One, 512), (Slots::Two, 2560)] {
+        let document = sealed(PlaintextLen::Known(300), 300, slots);
+        for length in 0..=document.len() {
+            let needed = if length < 136 { 136 } else { header_len };
+            assert_eq!(Header::required_len(&document[..length]).unwrap(), needed, "{length}");
+        }
+    }
+    for length in 1..=136 {
+        let refused = Header::required_len(&[0; 136][..length]).unwrap_err();
+        assert!(matches!(refused, Error::Format { offset: 0, .. }), "{length}: {refused}");
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use strongroom::Error;
-use strongroom::document::{OpenOptions, Opener, Run};
+use strongroom::document::{IoLabels, OpenOptions, Opener, Run};
 use zeroize::Zeroizing;
 
 use super::keys::KeyFinder;
@@ -156,7 +156,7 @@ impl Opening {
 }
 
 fn writing(source: io::Error) -> Error {
-    Error::Io { doing: "writing the plaintext", source }
+    Error::io(IoLabels::OPENING.writing)(source)
 }
 
 fn range_of_a_stream(name: &str) -> Failure {
