@@ -11,6 +11,8 @@ mod split_output;
 use alloc::boxed::Box;
 use core::fmt;
 
+use aes::cipher::array::Array;
+use aes::cipher::consts::U32;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
@@ -61,6 +63,31 @@ pub struct Aes256Gcm {
     cache: Option<Box<CounterCache<2>>>,
 }
 
+/// The bytes of a key, in one of the forms that [`Aes256Gcm::new`] takes: an array of 32 bytes, or the `Key` of
+/// the `aead` crate, whether that is among the features or not. No other type has it.
+pub trait AsKey: sealed::Sealed {
+    /// The key's bytes.
+    fn as_key(&self) -> &[u8; KEY_LEN];
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for [u8; super::KEY_LEN] {}
+    impl Sealed for super::Array<u8, super::U32> {}
+}
+
+impl AsKey for [u8; KEY_LEN] {
+    fn as_key(&self) -> &[u8; KEY_LEN] {
+        self
+    }
+}
+
+impl AsKey for Array<u8, U32> {
+    fn as_key(&self) -> &[u8; KEY_LEN] {
+        self.as_ref()
+    }
+}
+
 /// Where an output is kept. It changes how fast a text is sealed or opened, never what comes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
@@ -84,10 +111,11 @@ impl Output {
 const STREAM_FROM: u64 = 32 << 20;
 
 impl Aes256Gcm {
-    /// Expands `key` for the fastest implementation that this processor has.
+    /// Expands `key` for the fastest implementation that this processor has. It takes a `&[u8; 32]`, and a
+    /// `&Key` of the `aead` crate.
     #[must_use]
-    pub fn new(key: &[u8; KEY_LEN]) -> Self {
-        Self::with_backend(key, Backend::detect())
+    pub fn new(key: &impl AsKey) -> Self {
+        Self::with_backend(key.as_key(), Backend::detect())
     }
 
     /// Expands `key` for `backend`.
@@ -155,9 +183,10 @@ impl Aes256Gcm {
     ///
     /// # Errors
     ///
-    /// [`Error::Authentication`] where the tag does not hold: `text` is zeroed then, so that no
-    /// unverified plaintext is left. [`Error::Fault`] where the machine computed wrongly; `text` is
-    /// zeroed as well. [`Error::Length`] above [`MAX_TEXT_LEN`] or [`MAX_ASSOCIATED_DATA_LEN`].
+    /// [`Error::Authentication`] where the tag does not hold: `text` is the ciphertext again, as it was, so
+    /// that no unverified plaintext is left and another key may be tried. [`Error::Fault`] where the machine
+    /// computed wrongly; `text` is zeroed then. [`Error::Length`] above [`MAX_TEXT_LEN`] or
+    /// [`MAX_ASSOCIATED_DATA_LEN`]; `text` is as it was.
     #[inline]
     pub fn open_in_place(
         &self,
@@ -166,7 +195,16 @@ impl Aes256Gcm {
         text: &mut [u8],
         tag: &[u8; TAG_LEN],
     ) -> Result<(), Error> {
-        self.open(nonce, associated_data, text.into(), tag, Output::Cached)
+        check_lengths(associated_data, text.len())?;
+        let block = pre_counter_block(nonce);
+        match self.decrypt(block, associated_data, (&mut *text).into(), tag, Output::Cached) {
+            Ok(()) => Ok(()),
+            Err(Refused::Tag(computed)) => self.restore(block, associated_data, text, computed),
+            Err(Refused::Fault) => {
+                text.zeroize();
+                Err(Error::Fault)
+            }
+        }
     }
 
     /// Decrypts `ciphertext` into `plaintext`, a buffer of the same length, if `tag` holds.
@@ -213,7 +251,7 @@ impl Aes256Gcm {
         })
     }
 
-    /// [`Aes256Gcm::open_in_place`] and [`Aes256Gcm::open_into`] in one.
+    /// Opens into another buffer, or in one of our own: zeros where the tag does not hold.
     #[inline]
     pub(crate) fn open(
         &self,
@@ -224,16 +262,67 @@ impl Aes256Gcm {
         output: Output,
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let (hints, block) = (self.hints(output), pre_counter_block(nonce));
-        let computed = self.key.open(hints, block, associated_data, buffer.reborrow());
-        let error = match computed {
-            Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),
-            Ok(_) => Error::Authentication,
-            Err(Fault) => Error::Fault,
-        };
-        buffer.get_out().zeroize();
-        Err(error)
+        let block = pre_counter_block(nonce);
+        let decrypted = self.decrypt(block, associated_data, buffer.reborrow(), tag, output);
+        decrypted.map_err(|refused| {
+            buffer.get_out().zeroize();
+            match refused {
+                Refused::Tag(_) => Error::Authentication,
+                Refused::Fault => Error::Fault,
+            }
+        })
     }
+
+    /// Decrypts `buffer` and compares the tag. After an error the caller takes out what was decrypted.
+    #[inline]
+    fn decrypt(
+        &self,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+        tag: &[u8; TAG_LEN],
+        output: Output,
+    ) -> Result<(), Refused> {
+        match self.key.open(self.hints(output), pre_counter_block, associated_data, buffer) {
+            Ok(computed) if tags_are_equal(computed, *tag) => Ok(()),
+            Ok(computed) => Err(Refused::Tag(computed)),
+            Err(Fault) => Err(Refused::Fault),
+        }
+    }
+
+    /// Makes the ciphertext again of what was decrypted in place: the key stream once more, over the same
+    /// bytes. The tag of what comes of it shows that it is the ciphertext that was hashed before; where it is
+    /// another one the machine computed wrongly, and zeros are left.
+    ///
+    /// # Errors
+    ///
+    /// Always: [`Error::Authentication`], or [`Error::Fault`].
+    #[cold]
+    fn restore(
+        &self,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        text: &mut [u8],
+        mut computed: [u8; TAG_LEN],
+    ) -> Result<(), Error> {
+        let hints = self.hints(Output::Cached);
+        let sealed = self.key.seal(hints, pre_counter_block, associated_data, (&mut *text).into());
+        let is_restored = matches!(sealed, Ok(tag) if tags_are_equal(tag, computed));
+        // The tag that would have been right, for whoever chose the ciphertext.
+        computed.zeroize();
+        if is_restored {
+            return Err(Error::Authentication);
+        }
+        text.zeroize();
+        Err(Error::Fault)
+    }
+}
+
+/// Why what was decrypted is not given out.
+enum Refused {
+    /// The tag is another one than this, which was computed.
+    Tag([u8; TAG_LEN]),
+    Fault,
 }
 
 impl fmt::Debug for Aes256Gcm {

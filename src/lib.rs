@@ -3,7 +3,8 @@
 //!
 //! - [`document`] seals and opens whole documents, in memory, in files and through streams.
 //! - [`wrap`] wraps their keys; [`rsa`] holds the RSA-2048 keys that do.
-//! - [`gcm`] is AES-256-GCM alone, on the [`backend`] that the processor allows.
+//! - [`gcm`] is AES-256-GCM alone, on the [`backend`] that the processor allows; with the feature `aead`,
+//!   `aes_gcm` stands in for the crate of that name.
 //!
 //! Modules stand in layers, and imports go down only: `document`, `parallel`, then `gcm`, `rsa` and
 //! `wrap`, then `backend`, then the kernels in `arch`, which holds all unsafe code.
@@ -13,6 +14,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "aead")]
+pub mod aes_gcm;
 mod arch;
 pub mod backend;
 pub mod document;

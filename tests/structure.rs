@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The imports between the engine's modules, all of them: from each module to those below it.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
+    ("aes_gcm", &["gcm"]),
     ("fuzzing", &["arch", "backend", "document", "error"]),
     ("document", &["backend", "error", "gcm", "parallel", "random", "secret", "wrap"]),
     ("parallel", &["error", "threads"]),
@@ -58,6 +59,18 @@ const FILE_LENGTH_CAP: usize = 600;
 /// What the engine's sources may not do: the host decides on these.
 const FOREIGN_TO_THE_ENGINE: [&str; 7] =
     ["std::env", "std::net", "std::process", "std::thread", "println!", "eprintln!", "dbg!"];
+
+/// The calls from a file to the kernel, as `docs/performance.md` gives them: each function with its file and
+/// with how it calls the next.
+const CALLS: [(&str, &str, &str); 7] = [
+    ("src/document/io/file.rs", "Sealer::seal_file", "for_each_init("),
+    ("src/parallel/run.rs", "for_each_init", "concurrent::for_each_init("),
+    ("src/parallel/run.rs", "concurrent::for_each_init", "work("),
+    ("src/document/chunk.rs", "ChunkCipher::seal", "layer.seal("),
+    ("src/gcm.rs", "Aes256Gcm::seal", "self.key.seal("),
+    ("src/backend.rs", "ExpandedKey::seal", "self.crypt::<SEAL>("),
+    ("src/backend.rs", "ExpandedKey::crypt", "Self::Vaes512(key) => key.crypt::<DIRECTION>("),
+];
 
 type Sources = BTreeMap<PathBuf, String>;
 
@@ -395,4 +408,58 @@ fn crates_depend_downwards() {
     assert!(!dependencies.split("\n[dev-").next().unwrap().contains("strongroom"));
     assert!(!manifest("crates/keys/Cargo.toml").contains("strongroom-cli"));
     assert!(manifest("crates/cli/Cargo.toml").contains("strongroom-keys"));
+}
+
+/// The body of `function`, from the file's last or only block that has its module or type.
+fn body(text: &str, function: &str) -> Option<String> {
+    let (block, name) = function.rsplit_once("::").unwrap_or(("", function));
+    let code = code(text);
+    let opened = |line: &str| {
+        let line = line.trim_end_matches(" {");
+        line == format!("impl {block}") || line == format!("mod {block}")
+    };
+    let start = if block.is_empty() {
+        0
+    } else {
+        let found = code.lines().position(opened)?;
+        code.lines().take(found).map(|line| line.len() + 1).sum()
+    };
+    let code = &code[start..];
+    let start =
+        [format!("fn {name}("), format!("fn {name}<")].iter().find_map(|at| code.find(at))?;
+    let rest = &code[start..];
+    let end = rest.find("\n    }\n").into_iter().chain(rest.find("\n}\n")).min()?;
+    Some(rest[..end].to_owned())
+}
+
+fn call_complaints(
+    sources: &Sources,
+    calls: &[(&str, &str, &str)],
+    documented: &str,
+) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (file, function, call) in calls {
+        let body = sources.get(Path::new(file)).and_then(|text| body(text, function));
+        if body.is_none_or(|body| !body.contains(call)) {
+            complaints.push(format!("{file}: {function} does not call {call})"));
+        }
+    }
+    let names: Vec<_> = calls.iter().map(|(_, function, _)| format!("`{function}`")).collect();
+    if !documented
+        .replace('\n', " ")
+        .contains(&format!("{}, `vaes512::Key::crypt`", names.join(", ")))
+    {
+        complaints.push("docs/performance.md gives other calls".to_owned());
+    }
+    complaints
+}
+
+#[test]
+fn a_chunk_reaches_the_kernel_in_seven_calls() {
+    let documented = fs::read_to_string(root().join("docs/performance.md")).unwrap();
+    assert_eq!(call_complaints(&sources("src"), &CALLS, &documented), [""; 0]);
+
+    let broken = one("a.rs", "impl A {\n    fn f(&self) {\n        g();\n    }\n}\n");
+    let complain = |call| call_complaints(&broken, &[("a.rs", "A::f", call)], &documented).len();
+    assert_eq!((complain("g("), complain("h(")), (1, 2));
 }

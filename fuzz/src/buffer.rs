@@ -39,6 +39,11 @@ impl<'b> From<Buffers<'b>> for InOutBuf<'b, 'b, u8> {
 }
 
 impl Layout {
+    /// The output is where the input was.
+    pub fn is_in_place(self) -> bool {
+        self.output_offset.is_none()
+    }
+
     /// Runs `work` on a copy of `text`; returns what it returned, and the output.
     ///
     /// The address sanitizer sees whoever reads or writes behind a buffer, whose memory ends with

@@ -1,7 +1,4 @@
-//! The `aead` crate's traits, so that [`Aes256Gcm`] can stand where `aes_gcm::Aes256Gcm` stood.
-//!
-//! One difference: where a tag does not hold the buffer is zeroed, while `aes_gcm` leaves the
-//! ciphertext in it. Whoever tries several keys keeps a copy.
+//! The traits of the `aead` crate, for [`Aes256Gcm`] as for `aes_gcm::Aes256Gcm`.
 
 use aead::consts::{U12, U16, U32};
 use aead::inout::InOutBuf;
@@ -15,7 +12,7 @@ impl KeySizeUser for Aes256Gcm {
 
 impl KeyInit for Aes256Gcm {
     fn new(key: &Key<Self>) -> Self {
-        Self::new(key.as_ref())
+        Self::new(key)
     }
 }
 
@@ -33,20 +30,27 @@ impl AeadInOut for Aes256Gcm {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> aead::Result<Tag<Self>> {
         let output = Output::of_len(buffer.len() as u64);
-        let tag =
-            self.seal(nonce.as_ref(), associated_data, buffer, output).map_err(|_| aead::Error)?;
-        Ok(tag.into())
+        let sealed = self.seal(nonce.as_ref(), associated_data, buffer, output);
+        sealed.map(Into::into).map_err(|_| aead::Error)
     }
 
+    /// Where the tag does not hold, one buffer is the ciphertext again, as `aes_gcm` leaves it; of two the
+    /// second is zeroed.
     fn decrypt_inout_detached(
         &self,
         nonce: &Nonce<Self>,
         associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
+        mut buffer: InOutBuf<'_, '_, u8>,
         tag: &Tag<Self>,
     ) -> aead::Result<()> {
-        let tag: &[u8; 16] = tag.as_ref();
-        let output = Output::of_len(buffer.len() as u64);
-        self.open(nonce.as_ref(), associated_data, buffer, tag, output).map_err(|_| aead::Error)
+        let (nonce, tag) = (nonce.as_ref(), tag.as_ref());
+        let in_place = buffer.get_in().as_ptr() == buffer.get_out().as_ptr();
+        let opened = if in_place {
+            self.open_in_place(nonce, associated_data, buffer.get_out(), tag)
+        } else {
+            let output = Output::of_len(buffer.len() as u64);
+            self.open(nonce, associated_data, buffer, tag, output)
+        };
+        opened.map_err(|_| aead::Error)
     }
 }
