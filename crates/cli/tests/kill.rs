@@ -171,6 +171,9 @@ fn kill_many(home: &Home, args: &[&str], target: &str, is_whole: impl Fn() -> bo
             // The machine is quicker now than it was when it was observed.
             course.until_first_byte = course.until_first_byte.mul_f64(0.8);
         }
+        if aim == Phase::After && hit.is_none() {
+            course.after_last_byte = course.after_last_byte.mul_f64(0.8);
+        }
 
         let there = home.path(target).exists();
         if there {
