@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::failure::Failure;
+use crate::platform;
 
 /// A command for the shell; ended when this is dropped before it has ended by itself.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl ShellCommand {
         let (reader, writer) = io::pipe()
             .map_err(|source| Failure::CommandNotStarted { command: line.to_owned(), source })?;
         let state = Mutex::new(State::Ready(writer));
-        Ok((Self { line: line.to_owned(), state }, pipe_file(reader)))
+        Ok((Self { line: line.to_owned(), state }, platform::pipe(reader)))
     }
 
     /// Starts it, once everything else is known to be in order.
@@ -117,14 +118,4 @@ fn outcome(status: ExitStatus) -> String {
         Some(code) => format!("it ended with exit code {code}"),
         None => format!("it was ended by a {status}"),
     }
-}
-
-#[cfg(unix)]
-fn pipe_file(reader: io::PipeReader) -> File {
-    File::from(std::os::fd::OwnedFd::from(reader))
-}
-
-#[cfg(windows)]
-fn pipe_file(reader: io::PipeReader) -> File {
-    File::from(std::os::windows::io::OwnedHandle::from(reader))
 }

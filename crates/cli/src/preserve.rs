@@ -5,11 +5,11 @@ use std::fs::FileTimes;
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::{Output, Rules};
+use crate::{platform, print};
 
 /// Permissions and times of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attributes {
-    #[cfg(unix)]
     mode: u32,
     times: FileTimes,
 }
@@ -27,23 +27,20 @@ impl Attributes {
                 input.name()
             )));
         }
+        if let Some(note) = platform::NO_PERMISSIONS {
+            print::notice("note", note);
+        }
         let failed = |source| Failure::read(input.name(), source);
         let metadata = input.file().metadata().map_err(failed)?;
         let times = FileTimes::new()
             .set_modified(metadata.modified().map_err(failed)?)
             .set_accessed(metadata.accessed().map_err(failed)?);
-        Ok(Self {
-            #[cfg(unix)]
-            mode: std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777,
-            times,
-        })
+        Ok(Self { mode: platform::mode(&metadata), times })
     }
 
-    /// `rules` with these permissions; other systems than Unix have none to keep.
+    /// `rules` with these permissions.
     pub(crate) fn permissions(self, rules: Rules) -> Rules {
-        #[cfg(unix)]
-        let rules = Rules { mode: self.mode, ..rules };
-        rules
+        Rules { mode: self.mode, ..rules }
     }
 
     /// Refuses an output that is a stream.

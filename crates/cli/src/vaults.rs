@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
 use crate::failure::Failure;
-use crate::prompt;
+use crate::{platform, print, prompt};
 
 /// The key that is used where none is named.
 pub(crate) const DEFAULT_KEY: &str = "default";
@@ -45,6 +45,9 @@ impl Location {
     ///
     /// [`Failure::Vault`] when there is something already, [`Failure::Read`] without the passphrase.
     pub(crate) fn init(&self, mut options: InitOptions) -> Result<LocalVault, Failure> {
+        if let Some(note) = platform::NO_PERMISSIONS {
+            print::notice("note", note);
+        }
         if let (None, Some(file)) = (&options.passphrase, &self.passphrase_file) {
             options.passphrase = Some(passphrase(file)?);
         }

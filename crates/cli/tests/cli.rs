@@ -5,14 +5,17 @@
 #[path = "support/home.rs"]
 mod home;
 
+#[cfg(unix)] // permission bits
 #[path = "cli/attributes.rs"]
 mod attributes;
+#[cfg(unix)] // a shell runs them
 #[path = "cli/chapters.rs"]
 mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
 #[path = "cli/detached.rs"]
 mod detached;
+#[cfg(unix)] // commands of a shell
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/failures.rs"]
@@ -21,6 +24,7 @@ mod failures;
 mod golden;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[cfg(unix)] // /proc
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/options.rs"]
@@ -29,6 +33,7 @@ mod options;
 mod outputs;
 #[path = "cli/printing.rs"]
 mod printing;
+#[cfg(unix)] // a pseudo-terminal
 #[path = "cli/prompts.rs"]
 mod prompts;
 #[path = "cli/ranges.rs"]

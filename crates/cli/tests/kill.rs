@@ -13,6 +13,7 @@
 //! dead process had written. It goes on until twenty hits are counted for sealing and twenty for
 //! opening, with at least three in each phase. `STRONGROOM_KILL_TEST_MIB` sets the document's length, 128 by default.
 
+#![cfg(unix)] // signals, and what /proc tells of a process
 #![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
 
 #[path = "support/home.rs"]

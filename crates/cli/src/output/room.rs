@@ -44,7 +44,7 @@ pub(crate) fn take(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))] // blocks
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 

@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{
     DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
 };
@@ -16,6 +16,9 @@ use super::Identity;
 
 /// What a file is written under until it is whole: private, whatever it becomes.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// What is said where permissions were asked for and the system has none.
+pub(crate) const NO_PERMISSIONS: Option<&str> = None;
 
 /// The permission bits that the process keeps from new files.
 pub(crate) fn umask() -> u32 {
@@ -39,6 +42,11 @@ pub(crate) fn standard_input() -> io::Result<File> {
 /// Standard output, as a file of its own.
 pub(crate) fn standard_output() -> io::Result<File> {
     io::stdout().as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// The reading end of a pipe, as a file.
+pub(crate) fn pipe(reader: PipeReader) -> File {
+    File::from(OwnedFd::from(reader))
 }
 
 /// Whether standard output was closed when the program started.

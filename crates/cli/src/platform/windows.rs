@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::windows::fs::OpenOptionsExt as _;
-use std::os::windows::io::{AsHandle as _, AsRawHandle as _};
+use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::{Path, PathBuf};
 
 use winapi_util::file;
@@ -17,6 +17,12 @@ const OPEN_DIRECTORIES: u32 = 0x0200_0000;
 const OPEN_LINKS: u32 = 0x0020_0000;
 /// The file that stands for a directory's lock: a directory cannot be locked here.
 const LOCK_FILE: &str = ".lock";
+
+/// What is said where permissions were asked for.
+pub(crate) const NO_PERMISSIONS: Option<&str> = Some(
+    "on Windows permissions cannot be set, kept or checked here: a file has those of its directory; choose \
+     a directory that only you can open, such as one in your profile",
+);
 
 /// No permission bits: a new file has the access list of its directory.
 pub(crate) fn umask() -> u32 {
@@ -36,6 +42,11 @@ pub(crate) fn standard_input() -> io::Result<File> {
 /// Standard output, as a file of its own.
 pub(crate) fn standard_output() -> io::Result<File> {
     io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
+
+/// The reading end of a pipe, as a file.
+pub(crate) fn pipe(reader: PipeReader) -> File {
+    File::from(OwnedHandle::from(reader))
 }
 
 /// Whether standard output was closed when the program started: then there is no handle.

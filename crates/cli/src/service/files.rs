@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
-use crate::platform;
+use crate::{platform, print};
 
 /// No file of a home that is read here is longer, in bytes.
 const LONGEST: u64 = 8 << 20;
@@ -27,6 +27,9 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure
 /// [`Failure::HomeFile`], [`Failure::HomeExposed`].
 pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
     platform::create_private_directory(path).map_err(failed("create", path))?;
+    if let Some(note) = platform::NO_PERMISSIONS {
+        print::notice("note", note);
+    }
     require_private(path)
 }
 

@@ -20,6 +20,7 @@ fn every_shell_gets_a_script_that_knows_the_commands() {
     assert!(home.names().is_empty() && !home.default_vault().exists());
 }
 
+#[cfg(unix)] // a shell
 #[test]
 fn bash_reads_its_script_and_completes_with_it() {
     let home = Home::new();
@@ -34,6 +35,7 @@ fn bash_reads_its_script_and_completes_with_it() {
     assert_eq!(Done::of(&completed).succeeds().text(), "rewrap\n");
 }
 
+#[cfg(unix)] // /dev/full
 #[test]
 fn a_shell_that_is_not_known_and_an_output_that_is_full() {
     let home = Home::new();

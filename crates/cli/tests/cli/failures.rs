@@ -2,7 +2,9 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
+#[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, chown};
+#[cfg(unix)]
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -137,6 +139,7 @@ fn a_damaged_copy_of_the_recipients_is_mended_and_told() {
     }
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn a_vault_or_key_that_is_not_there() {
     let home = Home::with_vault();
@@ -201,6 +204,7 @@ fn an_output_that_cannot_be_written() {
     assert_eq!(home.names(), ["plain"]);
 }
 
+#[cfg(unix)] // a shell that closes it
 #[test]
 fn standard_output_that_was_closed_from_the_start() {
     let home = Home::with_vault();
@@ -225,6 +229,7 @@ fn as_unprivileged(home: &Home, program: &Path) -> Command {
     command
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn files_and_directories_without_permission() {
     // Under /tmp, because a home directory may be closed to other users.
@@ -275,6 +280,7 @@ fn files_and_directories_without_permission() {
     ));
 }
 
+#[cfg(unix)] // /dev/full
 #[test]
 fn a_full_disk_behind_standard_output() {
     let home = Home::with_vault();

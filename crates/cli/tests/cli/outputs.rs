@@ -1,6 +1,7 @@
 //! How results get, or do not get, their names.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::{Command, Stdio};
 
@@ -14,6 +15,7 @@ fn set_mode(home: &Home, path: &str, mode: u32) {
     fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
 }
 
+#[cfg(unix)] // symbolic links
 #[test]
 fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
     let home = Home::with_vault();
@@ -38,6 +40,7 @@ fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
     assert_eq!(home.names(), ["link", "plain", "plain.sealed"]);
 }
 
+#[cfg(unix)] // symbolic links
 #[test]
 fn what_a_link_names_is_replaced_and_the_link_stays() {
     let home = Home::with_vault();
@@ -50,6 +53,7 @@ fn what_a_link_names_is_replaced_and_the_link_stays() {
     assert_eq!(home.run(["open", "store/sealed", "-o", "-"]).succeeds().stdout, b"text");
 }
 
+#[cfg(unix)] // symbolic links
 #[test]
 fn the_input_is_never_the_output() {
     let home = Home::with_vault();
@@ -64,6 +68,7 @@ fn the_input_is_never_the_output() {
     assert_eq!(home.read("plain"), b"text");
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
     let home = Home::with_vault();
@@ -99,6 +104,7 @@ fn what_a_killed_run_left_beside_the_target_is_swept_by_the_next() {
     assert_eq!(home.names(), [".other.strongroom-tmp-0123456789abcde", "plain", "plain.sealed"]);
 }
 
+#[cfg(unix)] // devices
 #[test]
 fn devices_and_pipes_are_written_to_and_never_replaced() {
     let home = Home::with_vault();

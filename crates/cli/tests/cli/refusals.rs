@@ -1,7 +1,9 @@
 //! Failures that take some doing.
 
 use std::fs::{self, File};
+#[cfg(unix)]
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+#[cfg(unix)]
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -33,6 +35,7 @@ fn a_check_that_finds_another_input() {
     assert_eq!(home.names(), ["plain"]);
 }
 
+#[cfg(unix)] // another user
 #[test]
 fn a_user_without_a_home() {
     const NOBODY: u32 = 54_321; // not in /etc/passwd
@@ -81,6 +84,7 @@ fn contend(home: &Home, path: &str, child: &mut Child) -> usize {
     swaps
 }
 
+#[cfg(unix)] // /proc/locks
 #[test]
 fn a_header_that_others_keep_changing() {
     let home = Home::with_vault();
@@ -116,6 +120,7 @@ fn a_directory_that_is_no_vault() {
     );
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn a_vault_that_is_damaged_or_of_a_later_version() {
     let home = Home::with_vault();

@@ -1,6 +1,7 @@
 //! Resources, their customers' keys and the audit trail, beyond what the chapters of `docs/keys.md` show.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::Duration;
@@ -189,6 +190,7 @@ fn what_cannot_be_a_customers_key_changes_nothing() {
     );
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn a_home_that_will_not_do() {
     let home = service();

@@ -1,6 +1,7 @@
 //! Other recipients for documents, without what they hold.
 
 use std::fs::{self, File};
+#[cfg(unix)]
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Stdio;
@@ -40,6 +41,7 @@ fn seal_for(home: &Home, path: &str, keys: &[WrappingKey], slots: Slots) {
     home.write(path, &seal(b"text", keys, &options).unwrap());
 }
 
+#[cfg(unix)] // inodes
 #[test]
 fn a_rotated_key_takes_over_in_place_and_the_body_stays() {
     let home = Home::with_vault();
@@ -148,6 +150,7 @@ fn recipients_of_other_vaults_and_other_keys_stay() {
     assert_eq!(home.run(["open", "shared", "-o", "-"]).succeeds().stdout, b"text");
 }
 
+#[cfg(unix)] // owners and symbolic links
 #[test]
 fn a_header_with_one_copy_comes_into_a_new_file() {
     let home = Home::with_vault();
@@ -315,6 +318,7 @@ fn many_files_of_which_some_are_bad() {
     assert_eq!(of("c")["error"], Value::Null);
 }
 
+#[cfg(unix)] // /dev/zero
 #[test]
 fn only_files_are_rewrapped() {
     let home = Home::with_vault();
@@ -399,6 +403,7 @@ fn several_runs_at_once_do_not_disturb_each_other() {
     assert_eq!(home.names(), sorted, "nothing else was left behind");
 }
 
+#[cfg(unix)] // permission bits
 #[test]
 fn a_directory_that_cannot_be_written_is_told_and_the_file_stays() {
     let home = Home::with_vault();

@@ -1,12 +1,14 @@
 //! The vault commands, and the vault that the first seal makes.
 
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
 use crate::home::{Home, names};
 
+#[cfg(unix)] // permission bits
 #[test]
 fn the_first_seal_makes_a_vault_and_says_what_that_means() {
     let home = Home::new();

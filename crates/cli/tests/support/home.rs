@@ -79,6 +79,9 @@ impl Home {
         command
             .current_dir(self.work())
             .env("HOME", self.0.path())
+            // Where Windows keeps a user's data; elsewhere nobody reads it.
+            .env("USERPROFILE", self.0.path())
+            .env("APPDATA", self.0.path().join(".local/share"))
             .env_remove("XDG_DATA_HOME")
             .env_remove("STRONGROOM_VAULT")
             .env_remove("STRONGROOM_HOME")
