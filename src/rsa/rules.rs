@@ -54,7 +54,7 @@ pub(super) fn algorithm(identifier: AlgorithmIdentifierRef<'_>) -> Result<(), Er
 fn modulus_and_exponent(key: &RsaPublicKeyRef<'_>) -> Result<(BoxedUint, BoxedUint), Error> {
     let modulus = key.modulus.as_bytes();
     let n = BoxedUint::from_be_slice(modulus, MODULUS_BITS).map_err(|_| refuse(SIZE))?;
-    if n.bits() != MODULUS_BITS {
+    if bits(&n) != MODULUS_BITS {
         return Err(refuse(SIZE));
     }
     if modulus.last().is_none_or(|byte| byte & 1 == 0) {
@@ -120,14 +120,14 @@ pub(super) fn all(key: RsaPrivateKey) -> Result<RsaPrivateKey, Error> {
 }
 
 fn but_primality(key: &RsaPrivateKey) -> Result<(), Error> {
-    if key.n().bits() != MODULUS_BITS {
+    if bits(key.n()) != MODULUS_BITS {
         return Err(refuse(SIZE));
     }
     if key.e() < &BoxedUint::from(3_u64) || key.e() > &BoxedUint::from(u64::from(u32::MAX)) {
         return Err(refuse(EXPONENT));
     }
     let [p, q] = key.primes() else { return Err(refuse(PRIME_SIZE)) };
-    if p.bits() != PRIME_BITS || q.bits() != PRIME_BITS {
+    if bits(p) != PRIME_BITS || bits(q) != PRIME_BITS {
         return Err(refuse(PRIME_SIZE));
     }
     // Without these the private operation would be another, slower one; they are missing when the
@@ -141,13 +141,19 @@ fn but_primality(key: &RsaPrivateKey) -> Result<(), Error> {
     key.validate().map_err(|_| refuse(NOT_INVERSE))
 }
 
+/// The length of `number` in bits. The function for it has another name from crypto-bigint 0.7.11 on, and
+/// the one before is deprecated.
+fn bits(number: &BoxedUint) -> u32 {
+    number.bits_precision().saturating_sub(number.leading_zeros())
+}
+
 /// Whether |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5
 /// appendix A.1.3 draws the line at 2^924; sound keys are far from either.)
 fn are_close(p: &BoxedUint, q: &BoxedUint) -> bool {
     [(p, q), (q, p)].into_iter().any(|(one, other)| {
         // Modulo 2^1024 one of the two differences is |p - q|, the other its complement.
         let mut difference = one.wrapping_sub(other);
-        let close = difference.bits() <= PRIME_BITS - 99;
+        let close = bits(&difference) <= PRIME_BITS - 99;
         difference.zeroize();
         close
     })
