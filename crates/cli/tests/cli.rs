@@ -1,5 +1,6 @@
 //! The real binary, as users meet it.
 
+#![cfg_attr(not(unix), allow(unused_imports, dead_code, reason = "of tests that only Unix has"))]
 #![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
 
 #[path = "support/home.rs"]

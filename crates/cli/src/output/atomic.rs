@@ -133,7 +133,9 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use super::super::sweep::{is_temporary_name, sweep};
+    #[cfg(target_os = "linux")]
+    use super::super::sweep::is_temporary_name;
+    use super::super::sweep::sweep;
     use super::*;
 
     const WAYS: [Way; 2] = [Way::BestEffort, Way::Named];

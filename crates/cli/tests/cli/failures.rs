@@ -219,6 +219,7 @@ fn standard_output_that_was_closed_from_the_start() {
     }
 }
 
+#[cfg(unix)]
 /// The program as a user without rights: another one where the tests run as root.
 fn as_unprivileged(home: &Home, program: &Path) -> Command {
     let mut command = Command::new(program);

@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 
 use crate::home::{Home, bytes};
 
+#[cfg(unix)]
 fn mode(home: &Home, path: &str) -> u32 {
     fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o7777
 }
 
+#[cfg(unix)]
 fn set_mode(home: &Home, path: &str, mode: u32) {
     fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
 }

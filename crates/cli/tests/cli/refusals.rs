@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::home::{Done, Home, PROGRAM, wait_until_written};
 
+#[cfg(unix)] // /proc
 #[test]
 fn a_check_that_finds_another_input() {
     let home = Home::with_vault();
@@ -58,6 +59,7 @@ fn a_user_without_a_home() {
         .fails_with("there is no home directory for a vault; name one with --vault");
 }
 
+#[cfg(unix)]
 /// Puts a locked file with another header in the place of `path` whenever somebody waits for the lock of
 /// the file that is there.
 fn contend(home: &Home, path: &str, child: &mut Child) -> usize {
