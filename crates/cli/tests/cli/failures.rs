@@ -332,6 +332,7 @@ fn standard_output_that_nobody_reads() {
     home.run(["open", "done", "-o", "back"]).succeeds();
 }
 
+#[cfg(unix)] // /proc
 #[test]
 fn an_input_that_changes_while_it_is_sealed() {
     let home = Home::with_vault();

@@ -32,6 +32,7 @@ fn a_file_is_sealed_as_a_stream_where_that_is_asked_for() {
     assert_eq!(stated_len(&home, "piped"), PlaintextLen::Stream);
 }
 
+#[cfg(unix)] // /proc
 #[test]
 fn a_file_that_grows_is_sealed_to_its_end() {
     let home = Home::with_vault();
