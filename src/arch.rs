@@ -19,6 +19,7 @@ pub(crate) mod aarch64;
 #[cfg_attr(not(x86_64_kernels), allow(dead_code, reason = "no tier here has a use for all of it"))]
 pub(crate) mod counter_cache;
 pub(crate) mod features;
+pub(crate) mod key_wrap;
 pub(crate) mod software;
 #[cfg(x86_64_kernels)]
 pub(crate) mod x86_64;

@@ -3,6 +3,7 @@
 //! A [`Backend`] is proof that its tier's instructions are there and that its kernel has passed a
 //! known-answer test in this process. The choice is a pure function of a feature record.
 
+mod key_wrap;
 mod known_answer;
 mod tier;
 
@@ -16,7 +17,10 @@ use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes256, vaes512};
 use crate::arch::{Fault, Hints, InOutBuf, OPEN, SEAL, software};
+pub(crate) use key_wrap::KeyWrap;
 use tier::Tier;
+
+pub(crate) use crate::arch::key_wrap::{UNWRAP, WRAP};
 
 /// One of the implementations of AES-256-GCM that this processor can run.
 ///

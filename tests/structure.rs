@@ -16,7 +16,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("fuzzing", &["arch", "backend", "document", "error"]),
     ("document", &["backend", "error", "gcm", "parallel", "random", "secret", "wrap"]),
     ("parallel", &["error", "threads"]),
-    ("wrap", &["error", "rsa", "secret"]),
+    ("wrap", &["backend", "error", "rsa", "secret"]),
     ("rsa", &["error", "random", "secret", "threads"]),
     ("gcm", &["arch", "backend", "error"]),
     ("backend", &["arch"]),
@@ -28,10 +28,12 @@ const EDGES: [(&str, &[&str]); 13] = [
 ];
 
 /// `unsafe` blocks in each file of the engine that has any; 40 in all is the cap.
-const UNSAFE_BLOCKS: [(&str, usize); 8] = [
+const UNSAFE_BLOCKS: [(&str, usize); 10] = [
     ("src/arch/aarch64/armv8.rs", 5),
+    ("src/arch/aarch64/key_wrap.rs", 2),
     ("src/arch/aarch64/memory.rs", 2),
     ("src/arch/x86_64/aesni.rs", 5),
+    ("src/arch/x86_64/key_wrap.rs", 2),
     ("src/arch/x86_64/memory.rs", 12),
     ("src/arch/x86_64/pin.rs", 1),
     ("src/arch/x86_64/read_again.rs", 2),

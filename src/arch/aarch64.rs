@@ -3,4 +3,5 @@
 mod aes;
 pub(crate) mod armv8;
 mod ghash;
+pub(crate) mod key_wrap;
 mod memory;

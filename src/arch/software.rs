@@ -17,6 +17,7 @@
 //! processor's own AES instructions, it uses them.
 
 mod ghash;
+pub(crate) mod key_wrap;
 
 use aes::Aes256Enc;
 use aes::cipher::consts::U16;

@@ -6,6 +6,7 @@ mod counter_cache;
 #[cfg(test)]
 mod forms;
 mod ghash;
+pub(crate) mod key_wrap;
 mod memory;
 mod pin;
 mod read_again;

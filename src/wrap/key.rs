@@ -32,7 +32,7 @@ pub struct WrappingKey {
 enum Wrapping {
     #[cfg(feature = "rsa")]
     Rsa(Box<rsa::PublicKey>),
-    Aes(Secret<32>),
+    Aes(a256kw::Wrapper),
 }
 
 impl WrappingKey {
@@ -45,8 +45,9 @@ impl WrappingKey {
 
     /// A key that wraps with [`Algorithm::A256Kw`].
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "the key as it came is wiped here")]
     pub fn aes(id: KeyId, key: Secret<32>) -> Self {
-        Self { id, kind: Wrapping::Aes(key) }
+        Self { id, kind: Wrapping::Aes(a256kw::Wrapper::new(&key)) }
     }
 
     /// The key's id, with its version.
@@ -82,7 +83,7 @@ impl WrappingKey {
         match &self.kind {
             #[cfg(feature = "rsa")]
             Wrapping::Rsa(key) => Ok(key.encrypt_oaep_256(payload)?.to_vec()),
-            Wrapping::Aes(key) => a256kw::wrap(key, payload),
+            Wrapping::Aes(key) => key.wrap(payload),
         }
     }
 }
@@ -114,7 +115,7 @@ pub struct UnwrappingKey {
 enum Unwrapping {
     #[cfg(feature = "rsa")]
     Rsa(Box<rsa::PrivateKey>),
-    Aes(Secret<32>),
+    Aes(a256kw::Unwrapper),
 }
 
 impl UnwrappingKey {
@@ -127,8 +128,9 @@ impl UnwrappingKey {
 
     /// A key that unwraps [`Algorithm::A256Kw`].
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "the key as it came is wiped here")]
     pub fn aes(id: KeyId, key: Secret<32>) -> Self {
-        Self { id, kind: Unwrapping::Aes(key) }
+        Self { id, kind: Unwrapping::Aes(a256kw::Unwrapper::new(&key)) }
     }
 
     /// The key's id, with its version.
@@ -158,7 +160,7 @@ impl UnwrappingKey {
         match &self.kind {
             #[cfg(feature = "rsa")]
             Unwrapping::Rsa(key) => key.decrypt_oaep_256(wrapped),
-            Unwrapping::Aes(key) => a256kw::unwrap(key, wrapped),
+            Unwrapping::Aes(key) => key.unwrap(wrapped),
         }
     }
 

@@ -18,8 +18,8 @@
 //! architecture lets be independent of data (PSTATE.DIT).
 
 use core::arch::aarch64::{
-    uint8x16_t, vaeseq_u8, vaesmcq_u8, vdupq_laneq_u32, vdupq_n_u8, vdupq_n_u32, veorq_u8,
-    vextq_u8, vqtbl1q_u8, vreinterpretq_u8_u32, vreinterpretq_u32_u8,
+    uint8x16_t, vaesdq_u8, vaeseq_u8, vaesimcq_u8, vaesmcq_u8, vdupq_laneq_u32, vdupq_n_u8,
+    vdupq_n_u32, veorq_u8, vextq_u8, vqtbl1q_u8, vreinterpretq_u8_u32, vreinterpretq_u32_u8,
 };
 
 use zeroize::Zeroize;
@@ -37,7 +37,21 @@ impl RoundKeys {
     #[inline]
     #[target_feature(enable = "neon,aes")]
     pub(super) fn expand(key: &[u8; 32]) -> Self {
-        let mut keys = Self([[0; 16]; ROUND_KEYS]);
+        let mut keys = Self::zeroed();
+        keys.set(key);
+        keys
+    }
+
+    /// A place for round keys.
+    pub(super) fn zeroed() -> Self {
+        Self([[0; 16]; ROUND_KEYS])
+    }
+
+    /// Expands `key` where this is.
+    #[inline]
+    #[target_feature(enable = "neon,aes")]
+    pub(super) fn set(&mut self, key: &[u8; 32]) {
+        let keys = self;
         let halves = key.as_chunks().0;
         let (mut even, mut odd) = (load(&halves[0]), load(&halves[1]));
         store(&mut keys.0[0], even);
@@ -57,7 +71,29 @@ impl RoundKeys {
                 store(&mut keys.0[2 * k + 1], odd);
             }
         }
-        keys
+    }
+
+    /// Makes of them those of [`RoundKeys::decrypt_block`], the equivalent inverse cipher (FIPS 197,
+    /// section 5.3.5).
+    #[inline]
+    #[target_feature(enable = "neon,aes")]
+    pub(super) fn invert(&mut self) {
+        self.0.reverse();
+        for key in &mut self.0[1..ROUND_KEYS - 1] {
+            let inverse = vaesimcq_u8(load(key));
+            store(key, inverse);
+        }
+    }
+
+    /// The inverse of AES-256 on one block, with the round keys inverted.
+    #[inline]
+    #[target_feature(enable = "neon,aes")]
+    pub(super) fn decrypt_block(&self, block: uint8x16_t) -> uint8x16_t {
+        let mut state = block;
+        for round_key in &self.0[..ROUND_KEYS - 2] {
+            state = vaesimcq_u8(vaesdq_u8(state, load(round_key)));
+        }
+        veorq_u8(vaesdq_u8(state, load(&self.0[ROUND_KEYS - 2])), self.last())
     }
 
     /// Rounds `FROM..TO` of the first thirteen, on all blocks.

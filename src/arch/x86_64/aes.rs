@@ -13,8 +13,9 @@
 //! Constant-time: straight-line code; `aesenc` and `pshufb` take no data-dependent time.
 
 use core::arch::x86_64::{
-    __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_set1_epi32, _mm_setzero_si128,
-    _mm_shuffle_epi8, _mm_shuffle_epi32, _mm_slli_si128, _mm_xor_si128,
+    __m128i, _mm_aesdec_si128, _mm_aesdeclast_si128, _mm_aesenc_si128, _mm_aesenclast_si128,
+    _mm_aesimc_si128, _mm_set1_epi32, _mm_setzero_si128, _mm_shuffle_epi8, _mm_shuffle_epi32,
+    _mm_slli_si128, _mm_xor_si128,
 };
 
 use zeroize::Zeroize;
@@ -32,7 +33,21 @@ impl RoundKeys {
     #[inline]
     #[target_feature(enable = "aes,ssse3")]
     pub(super) fn expand(key: &[u8; 32]) -> Self {
-        let mut keys = Self([[0; 16]; ROUND_KEYS]);
+        let mut keys = Self::zeroed();
+        keys.set(key);
+        keys
+    }
+
+    /// A place for round keys.
+    pub(super) fn zeroed() -> Self {
+        Self([[0; 16]; ROUND_KEYS])
+    }
+
+    /// Expands `key` where this is.
+    #[inline]
+    #[target_feature(enable = "aes,ssse3")]
+    pub(super) fn set(&mut self, key: &[u8; 32]) {
+        let keys = self;
         let halves = key.as_chunks().0;
         let (mut even, mut odd) = (load_128(&halves[0]), load_128(&halves[1]));
         store_128(&mut keys.0[0], even);
@@ -52,7 +67,29 @@ impl RoundKeys {
                 store_128(&mut keys.0[2 * k + 1], odd);
             }
         }
-        keys
+    }
+
+    /// Makes of them those of [`RoundKeys::decrypt_block`], the equivalent inverse cipher (FIPS 197,
+    /// section 5.3.5).
+    #[inline]
+    #[target_feature(enable = "aes")]
+    pub(super) fn invert(&mut self) {
+        self.0.reverse();
+        for key in &mut self.0[1..ROUND_KEYS - 1] {
+            let inverse = _mm_aesimc_si128(load_128(key));
+            store_128(key, inverse);
+        }
+    }
+
+    /// The inverse of AES-256 on one block, with the round keys inverted.
+    #[inline]
+    #[target_feature(enable = "aes")]
+    pub(super) fn decrypt_block(&self, block: __m128i) -> __m128i {
+        let mut state = _mm_xor_si128(block, load_128(&self.0[0]));
+        for key in &self.0[1..ROUND_KEYS - 1] {
+            state = _mm_aesdec_si128(state, load_128(key));
+        }
+        _mm_aesdeclast_si128(state, load_128(&self.0[ROUND_KEYS - 1]))
     }
 
     /// AES-256 of one block.
