@@ -9,4 +9,6 @@ mod run;
 pub(crate) use overlap::overlap;
 pub use plan::ChunkLen;
 pub(crate) use plan::{Chunk, ChunkCounter, ChunkPlan, ChunkSpan, TAG_LEN};
+#[cfg(feature = "std")]
+pub(crate) use run::Team;
 pub(crate) use run::{Memory, Work, for_each, for_each_init};

@@ -19,6 +19,8 @@
 mod ghash;
 pub(crate) mod key_wrap;
 
+use alloc::boxed::Box;
+
 use aes::Aes256Enc;
 use aes::cipher::consts::U16;
 use aes::cipher::{
@@ -43,13 +45,14 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(key: &[u8; 32]) -> Self {
-        let cipher = Aes256Enc::new(key.into());
+    pub(crate) fn new(key: &[u8; 32]) -> Box<Self> {
+        let mut expanded =
+            Box::new(Self { cipher: Aes256Enc::new(key.into()), hash_key: HashKey::zeroed() });
         let mut h = aes::Block::default();
-        cipher.encrypt_block(&mut h);
-        let hash_key = HashKey::new(u128::from_be_bytes(h.into()));
+        expanded.cipher.encrypt_block(&mut h);
+        expanded.hash_key.set(u128::from_be_bytes(h.into()));
         h.as_mut_slice().zeroize();
-        Self { cipher, hash_key }
+        expanded
     }
 
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

@@ -159,7 +159,7 @@ fn each<I: Sync, T: Send, S>(
     let all = Work { bytes, jobs: items.len() as u64 };
     // The results carry the errors, and the run itself has none.
     let jobs = items.iter().zip(&mut results);
-    let run = for_each_init(all.workers(Memory::Callers), jobs, init, |state, (item, result)| {
+    let run = for_each_init(all.team(Memory::Callers), jobs, init, |state, (item, result)| {
         *result = Some(work(state, item));
         Ok(())
     });

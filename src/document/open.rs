@@ -225,7 +225,7 @@ impl Opener {
         });
         let output = Output::of_len(plan.plaintext_len());
         let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
-        let opened = for_each(work.workers(Memory::Callers), jobs, |(span, record, text)| {
+        let opened = for_each(work.team(Memory::Callers), jobs, |(span, record, text)| {
             let buffers = Buffers::Apart(record, text, output);
             self.cipher.open(span.index, span.last, buffers).map(|_| ())
         });

@@ -66,7 +66,7 @@ impl Opener {
         let chunks = u64::from(last.index.saturating_sub(first.index)).saturating_add(1);
         let work = Work { bytes: sealed.len() as u64, jobs: chunks };
         let output = Output::of_len(length as u64);
-        let opened = for_each(work.workers(Memory::Callers), jobs, |job: Result<_, Error>| {
+        let opened = for_each(work.team(Memory::Callers), jobs, |job: Result<_, Error>| {
             let (Piece { span, start, text }, record) = job?;
             if text.len() < span.plaintext_len {
                 return self.cipher.open_parts(span, record, [(start, text)]);

@@ -144,7 +144,7 @@ impl<S: ReadAt> Reader<S> {
         let work = Work { bytes, jobs: jobs.len() as u64 };
         let memory = Memory::Buffers { len: record_len, budget: Run::default().memory };
         for_each_init(
-            work.workers(memory),
+            work.team(memory),
             jobs.into_iter(),
             || Loan { home: &self.spare, buffer: None },
             |buffer, job| self.read_chunk(buffer, job),

@@ -219,7 +219,7 @@ impl Sealer {
         });
         let output = Output::of_len(plan.plaintext_len());
         let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
-        for_each(work.workers(Memory::Callers), jobs, |(chunk, text, record)| {
+        for_each(work.team(Memory::Callers), jobs, |(chunk, text, record)| {
             cipher.seal(chunk?, Buffers::Apart(text, record, output))
         })
     }

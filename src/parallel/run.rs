@@ -8,6 +8,10 @@ use crate::threads;
 #[cfg(feature = "parallel")]
 const INLINE: u64 = 256 * 1024;
 
+/// Bytes of work that a draw is worth.
+#[cfg(feature = "parallel")]
+const DRAW: u64 = 256 * 1024;
+
 /// Work to be done: so many bytes in so many jobs.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(
@@ -32,58 +36,73 @@ pub(crate) enum Memory {
     Buffers { len: usize, budget: usize },
 }
 
-impl Work {
-    /// The work of a stream, whose end is not known.
-    #[cfg(feature = "std")]
-    pub(crate) const ENDLESS: Self = Self { bytes: u64::MAX, jobs: u64::MAX };
+/// Workers, and how many jobs each of them draws at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Team {
+    pub(crate) workers: usize,
+    pub(crate) draw: usize,
+}
 
-    /// How many workers this is worth within `memory`; at least one.
+impl Work {
+    /// The work of a stream, whose end is not known, in jobs of `len` bytes.
+    #[cfg(feature = "std")]
+    pub(crate) fn endless(len: usize) -> Self {
+        Self { bytes: u64::MAX, jobs: u64::MAX / (len as u64).max(1) }
+    }
+
+    /// The workers that this is worth within `memory`, one at least.
+    ///
+    /// A draw takes a lock, and what it hands out lies apart from what the worker before had: it is worth
+    /// [`DRAW`] bytes, or as many as leave each worker two draws.
     #[cfg(feature = "parallel")]
-    pub(crate) fn workers(self, memory: Memory) -> usize {
+    pub(crate) fn team(self, memory: Memory) -> Team {
         if self.bytes <= INLINE {
-            return 1;
+            return Team { workers: 1, draw: 1 };
         }
         let within_budget = match memory {
             Memory::Callers => usize::MAX,
             Memory::Buffers { len, budget } => budget.checked_div(len).unwrap_or(usize::MAX),
         };
         let jobs = usize::try_from(self.jobs).unwrap_or(usize::MAX);
-        threads::count().min(within_budget).min(jobs).max(1)
+        let workers = threads::count().min(within_budget).min(jobs).max(1);
+        let of_a_job = self.bytes.checked_div(self.jobs).unwrap_or(u64::MAX).max(1);
+        let draw = usize::try_from(DRAW.div_ceil(of_a_job)).unwrap_or(usize::MAX);
+        Team { workers, draw: draw.min(jobs / (2 * workers)).max(1) }
     }
 
-    /// One: there are no other threads.
+    /// One worker: there are no other threads.
     #[cfg(not(feature = "parallel"))]
-    pub(crate) fn workers(self, _: Memory) -> usize {
-        1
+    pub(crate) fn team(self, _: Memory) -> Team {
+        Team { workers: 1, draw: 1 }
     }
 }
 
 /// Runs `work` on every job: [`for_each_init`] without a state.
 pub(crate) fn for_each<J: Send>(
-    workers: usize,
+    team: Team,
     jobs: impl Iterator<Item = J> + Send,
     work: impl Fn(J) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
-    for_each_init(workers, jobs, || (), |(), job| work(job))
+    for_each_init(team, jobs, || (), |(), job| work(job))
 }
 
-/// Runs `work` on every job. Each worker draws the next job when it has done its last, so that
+/// Runs `work` on every job. Each worker draws the next jobs when it has done its last, so that
 /// files are read and written nearly in order, and keeps a state of its own (its buffer), which `init`
 /// makes for its first job.
 ///
 /// After an error no further job is drawn. Of several errors the one of the earliest job is
 /// returned, whatever the timing.
 pub(crate) fn for_each_init<J: Send, S>(
-    workers: usize,
+    team: Team,
     jobs: impl Iterator<Item = J> + Send,
     init: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, J) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
     #[cfg(feature = "parallel")]
-    if workers > 1 {
-        return concurrent::for_each_init(workers, jobs, init, work);
+    if team.workers > 1 {
+        return concurrent::for_each_init(team, jobs, init, work);
     }
-    debug_assert!(workers == 1, "several workers need the feature `parallel`");
+    debug_assert!(team.workers == 1, "several workers need the feature `parallel`");
     let mut state = init();
     for job in jobs {
         work(&mut state, job)?;
@@ -93,11 +112,13 @@ pub(crate) fn for_each_init<J: Send, S>(
 
 #[cfg(feature = "parallel")]
 mod concurrent {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
+    use super::Team;
     use crate::error::Error;
 
-    /// What the workers share. The lock is held to draw a job or to note an error, never while
+    /// What the workers share. The lock is held to draw jobs or to note an error, never while
     /// working.
     struct Queue<I> {
         jobs: I,
@@ -106,14 +127,15 @@ mod concurrent {
     }
 
     impl<I: Iterator> Queue<I> {
-        fn draw(&mut self) -> Option<(u64, I::Item)> {
+        /// Moves the next jobs, `most` at most, into `own`; returns the number of the first.
+        fn draw(&mut self, most: usize, own: &mut Vec<I::Item>) -> Option<u64> {
             if self.failed.is_some() {
                 return None;
             }
-            let job = self.jobs.next()?;
-            let number = self.drawn;
-            self.drawn += 1;
-            Some((number, job))
+            own.extend(self.jobs.by_ref().take(most));
+            let first = self.drawn;
+            self.drawn += own.len() as u64;
+            (!own.is_empty()).then_some(first)
         }
 
         fn fail(&mut self, number: u64, error: Error) {
@@ -124,19 +146,28 @@ mod concurrent {
     }
 
     pub(super) fn for_each_init<J: Send, S>(
-        workers: usize,
+        Team { workers, draw }: Team,
         jobs: impl Iterator<Item = J> + Send,
         init: impl Fn() -> S + Sync,
         work: impl Fn(&mut S, J) -> Result<(), Error> + Sync,
     ) -> Result<(), Error> {
         let queue = Mutex::new(Queue { jobs, drawn: 0, failed: None });
+        // The earliest job that has failed: those before it may still fail, and those behind it are not
+        // wanted any more.
+        let earliest = AtomicU64::new(u64::MAX);
         let worker = || {
-            let mut own = None;
+            let (mut state, mut own) = (None, Vec::with_capacity(draw));
             loop {
-                let drawn = lock(&queue).draw();
-                let Some((number, job)) = drawn else { break };
-                if let Err(error) = work(own.get_or_insert_with(&init), job) {
-                    lock(&queue).fail(number, error);
+                let first = lock(&queue).draw(draw, &mut own);
+                let Some(first) = first else { break };
+                for (number, job) in (first..).zip(own.drain(..)) {
+                    if number > earliest.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    if let Err(error) = work(state.get_or_insert_with(&init), job) {
+                        earliest.fetch_min(number, Ordering::Relaxed);
+                        lock(&queue).fail(number, error);
+                    }
                 }
             }
         };
@@ -171,12 +202,12 @@ mod tests {
 
     #[test]
     fn every_job_runs_once_and_a_worker_has_one_state() {
-        for workers in [1, 2, 4] {
+        for (workers, draw) in [(1, 1), (2, 1), (4, 1), (2, 7), (4, 64), (4, 5000)] {
             let states = AtomicUsize::new(0);
             let done = Mutex::new(Vec::new());
             let init = || states.fetch_add(1, Ordering::Relaxed);
             in_pool(|| {
-                for_each_init(workers, 0..1000, init, |_, job| {
+                for_each_init(Team { workers, draw }, 0..1000, init, |_, job| {
                     done.lock().unwrap().push(job);
                     Ok(())
                 })
@@ -199,7 +230,7 @@ mod tests {
             drawn.fetch_add(1, Ordering::Relaxed);
         });
         let result = in_pool(|| {
-            for_each(2, jobs, |job| match job {
+            for_each(Team { workers: 2, draw: 1 }, jobs, |job| match job {
                 3 => {
                     // Job 4 runs beside this one and has failed when its worker draws no more:
                     // the flag is set before the error is returned, so wait a little longer.
@@ -220,7 +251,7 @@ mod tests {
         assert_eq!(drawn.into_inner(), 5);
 
         let drawn = AtomicUsize::new(0);
-        let result = for_each(1, 0..100_u64, |job| {
+        let result = for_each(Team { workers: 1, draw: 1 }, 0..100_u64, |job| {
             drawn.fetch_add(1, Ordering::Relaxed);
             if job < 7 { Ok(()) } else { Err(Error::Authentication) }
         });
@@ -228,12 +259,60 @@ mod tests {
         assert_eq!(drawn.into_inner(), 8);
     }
 
+    /// Of two runs the later one fails first. What the earlier one has before its own error is done, and
+    /// nothing behind an error is.
+    #[test]
+    fn the_earliest_error_of_two_runs_wins() {
+        let late_has_failed = AtomicBool::new(false);
+        let done = Mutex::new(Vec::new());
+        let result = in_pool(|| {
+            for_each(Team { workers: 2, draw: 10 }, 0..1_000_000_u64, |job| {
+                match job {
+                    0 => {
+                        while !late_has_failed.load(Ordering::Acquire) {
+                            std::hint::spin_loop();
+                        }
+                        std::thread::sleep(std::time::Duration::from_millis(20));
+                    }
+                    7 => return Err(Error::Format { offset: 7, reason: "early" }),
+                    12 => {
+                        late_has_failed.store(true, Ordering::Release);
+                        return Err(Error::Format { offset: 12, reason: "late" });
+                    }
+                    _ => {}
+                }
+                done.lock().unwrap().push(job);
+                Ok(())
+            })
+        });
+        assert!(matches!(result, Err(Error::Format { offset: 7, .. })));
+        let mut done = done.into_inner().unwrap();
+        done.sort_unstable();
+        assert_eq!(done, [0, 1, 2, 3, 4, 5, 6, 10, 11]);
+    }
+
+    #[test]
+    fn a_draw_is_worth_a_quarter_of_a_mebibyte_where_there_is_enough() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().unwrap();
+        let draw = |bytes: u64, len: u64| {
+            Work { bytes, jobs: bytes.div_ceil(len) }.team(Memory::Callers).draw
+        };
+        pool.install(|| {
+            assert_eq!(draw(1 << 30, 4096), 64);
+            assert_eq!(draw(1 << 30, 65_536), 4);
+            assert_eq!(draw(1 << 30, 1 << 20), 1);
+            assert_eq!(draw(1 << 20, 4096), 16);
+            assert_eq!(draw(256 * 1024 + 1, 4096), 4);
+            assert_eq!(Work::endless(4096).team(Memory::Callers), Team { workers: 8, draw: 64 });
+        });
+    }
+
     #[test]
     fn workers_stay_within_threads_jobs_and_memory() {
         const MIB: usize = 1 << 20;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(8).build().unwrap();
         let workers = |bytes, jobs, len, budget| {
-            Work { bytes, jobs }.workers(Memory::Buffers { len, budget })
+            Work { bytes, jobs }.team(Memory::Buffers { len, budget }).workers
         };
         pool.install(|| {
             assert_eq!(workers(1 << 30, 1024, MIB, 64 * MIB), 8);
@@ -242,8 +321,7 @@ mod tests {
             assert_eq!(workers(1 << 30, 64, 16 * MIB, MIB), 1);
             assert_eq!(workers(256 * 1024, 64, 4096, 64 * MIB), 1);
             assert_eq!(workers(256 * 1024 + 1, 65, 4096, 64 * MIB), 8);
-            assert_eq!(Work { bytes: 1 << 30, jobs: 5 }.workers(Memory::Callers), 5);
-            assert_eq!(Work::ENDLESS.workers(Memory::Callers), 8);
+            assert_eq!(Work { bytes: 1 << 30, jobs: 5 }.team(Memory::Callers).workers, 5);
         });
     }
 }

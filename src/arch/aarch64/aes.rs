@@ -34,14 +34,6 @@ pub(super) const ROUND_KEYS: usize = 15;
 pub(super) struct RoundKeys([[u8; 16]; ROUND_KEYS]);
 
 impl RoundKeys {
-    #[inline]
-    #[target_feature(enable = "neon,aes")]
-    pub(super) fn expand(key: &[u8; 32]) -> Self {
-        let mut keys = Self::zeroed();
-        keys.set(key);
-        keys
-    }
-
     /// A place for round keys.
     pub(super) fn zeroed() -> Self {
         Self([[0; 16]; ROUND_KEYS])

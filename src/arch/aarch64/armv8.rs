@@ -28,7 +28,7 @@ use zeroize::Zeroize;
 use self::cached::{cached_groups, fill};
 use self::group::{Blocks, GROUP, GROUP_LEN, each_group};
 use super::aes::RoundKeys;
-use super::ghash::{Power, Product, multiply, powers, reverse_bits};
+use super::ghash::{Power, Product, fill_powers, multiply, reverse_bits};
 use super::memory::{load, store};
 use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
@@ -65,9 +65,13 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Self {
+    /// Made where it stays.
+    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Box<Self> {
+        let powers = [Power::zeroed(); GROUP];
+        let mut expanded = Box::new(Self { round_keys: RoundKeys::zeroed(), powers, token });
         // SAFETY: the token says that `Features::support_armv8` holds.
-        unsafe { expand(token, key) }
+        unsafe { expand(&mut expanded, key) };
+        expanded
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
@@ -148,10 +152,10 @@ impl Drop for Key {
 }
 
 #[target_feature(enable = "neon,aes")]
-fn expand(token: Token, key: &[u8; 32]) -> Key {
-    let round_keys = RoundKeys::expand(key);
-    let h = reverse_bits(round_keys.encrypt_block(vdupq_n_u8(0)));
-    Key { round_keys, powers: powers(h), token }
+fn expand(expanded: &mut Key, key: &[u8; 32]) {
+    expanded.round_keys.set(key);
+    let h = reverse_bits(expanded.round_keys.encrypt_block(vdupq_n_u8(0)));
+    fill_powers(&mut expanded.powers, h);
 }
 
 #[target_feature(enable = "neon,aes,sha3")]

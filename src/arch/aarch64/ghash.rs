@@ -51,13 +51,16 @@ pub(super) struct Power {
 }
 
 impl Power {
+    /// A place for a power.
+    pub(super) const fn zeroed() -> Self {
+        Self { value: [0; 16], sum: [0; 16] }
+    }
+
     #[inline]
     #[target_feature(enable = "neon")]
-    fn new(element: uint8x16_t) -> Self {
-        let mut power = Self { value: [0; 16], sum: [0; 16] };
-        store(&mut power.value, element);
-        store(&mut power.sum, sum_of_halves(element));
-        power
+    fn set(&mut self, element: uint8x16_t) {
+        store(&mut self.value, element);
+        store(&mut self.sum, sum_of_halves(element));
     }
 }
 
@@ -71,14 +74,14 @@ impl Zeroize for Power {
 /// H^N, H^(N-1), …, H^1: the first entry belongs to the first of N blocks.
 #[inline]
 #[target_feature(enable = "neon,aes")]
-pub(super) fn powers<const N: usize>(hash_key: uint8x16_t) -> [Power; N] {
-    let mut powers = [Power::new(hash_key); N];
+pub(super) fn fill_powers(powers: &mut [Power], hash_key: uint8x16_t) {
+    let Some((first, others)) = powers.split_last_mut() else { return };
+    first.set(hash_key);
     let mut power = hash_key;
-    for entry in powers.iter_mut().rev().skip(1) {
-        power = multiply(power, entry);
-        *entry = Power::new(power);
+    for entry in others.iter_mut().rev() {
+        power = multiply(power, first);
+        entry.set(power);
     }
-    powers
 }
 
 /// A sum of products before its reduction, 256 bits in three overlapping parts.

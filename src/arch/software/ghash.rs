@@ -35,15 +35,19 @@ pub(super) struct HashKey {
 }
 
 impl HashKey {
-    pub(super) fn new(h: u128) -> Self {
-        let mut key = Self { powers: [[[0; 4]; PARTS]; GROUP] };
+    /// A place for powers.
+    pub(super) fn zeroed() -> Self {
+        Self { powers: [[[0; 4]; PARTS]; GROUP] }
+    }
+
+    /// Writes the powers where this is.
+    pub(super) fn set(&mut self, h: u128) {
         let mut power = h;
-        key.powers[GROUP - 1] = parts(h).map(spread);
+        self.powers[GROUP - 1] = parts(h).map(spread);
         for n in (0..GROUP - 1).rev() {
-            power = key.absorb(0, [power]);
-            key.powers[n] = parts(power).map(spread);
+            power = self.absorb(0, [power]);
+            self.powers[n] = parts(power).map(spread);
         }
-        key
     }
 
     /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

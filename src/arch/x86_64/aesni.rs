@@ -24,6 +24,7 @@ mod ghash;
 mod group;
 mod tail;
 
+use alloc::boxed::Box;
 use core::arch::x86_64::{__m128i, _mm_add_epi32, _mm_set_epi32, _mm_setzero_si128, _mm_xor_si128};
 
 use zeroize::Zeroize;
@@ -73,9 +74,17 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Self {
+    /// Made where it stays.
+    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Box<Self> {
+        let mut expanded = Box::new(Self {
+            round_keys: RoundKeys::zeroed(),
+            powers: [[0; 16]; POWERS],
+            half_sums: [[0; 16]; HALF_SUMS],
+            token,
+        });
         // SAFETY: the token says that `Features::support_aesni` holds.
-        unsafe { expand(token, key) }
+        unsafe { expand(&mut expanded, key) };
+        expanded
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
@@ -112,17 +121,14 @@ impl Drop for Key {
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
-fn expand(token: Token, key: &[u8; 32]) -> Key {
-    let round_keys = RoundKeys::expand(key);
-    let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = [[0; 16]; POWERS];
-    fill_powers(&mut powers, h);
-    let mut sums = [[0; 16]; HALF_SUMS];
-    let (_, of_a_group) = powers.as_rchunks();
-    for (sums, [first, second]) in sums.iter_mut().zip(of_a_group) {
+fn expand(expanded: &mut Key, key: &[u8; 32]) {
+    expanded.round_keys.set(key);
+    let h = hash_key(expanded.round_keys.encrypt_block(_mm_setzero_si128()));
+    fill_powers(&mut expanded.powers, h);
+    let (_, of_a_group) = expanded.powers.as_rchunks();
+    for (sums, [first, second]) in expanded.half_sums.iter_mut().zip(of_a_group) {
         store_128(sums, half_sums(load_128(first), load_128(second)));
     }
-    Key { round_keys, powers, half_sums: sums, token }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]

@@ -4,7 +4,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::{Fault, Hints, InOutBuf};
 
 /// Makes a key of one of the forms.
-pub(super) type New<'f, K> = &'f dyn Fn(&[u8; 32]) -> K;
+pub(super) type New<'f, K> = &'f dyn Fn(&[u8; 32]) -> Box<K>;
 
 type Crypt<'k, K> =
     &'k dyn Fn(&K, Hints<'_>, u128, &[u8], InOutBuf<'_, '_, u8>) -> Result<[u8; 16], Fault>;

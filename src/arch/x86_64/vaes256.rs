@@ -24,7 +24,6 @@ use core::arch::x86_64::{
     __m128i, __m256i, _mm_setzero_si128, _mm256_add_epi32, _mm256_broadcastsi128_si256,
     _mm256_set_epi32, _mm256_setzero_si256, _mm256_xor_si256, _mm256_zextsi128_si256,
 };
-use core::array;
 
 use zeroize::Zeroize;
 
@@ -73,9 +72,17 @@ pub(crate) struct Key {
 
 impl Key {
     /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
-    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Self {
+    /// Made where it stays.
+    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
+        let mut expanded = Box::new(Self {
+            round_keys: RoundKeys::zeroed(),
+            powers: [[0; 16]; POWERS + PADDING],
+            power_pairs: [const { PowerPair::zeroed() }; GROUP / 2],
+            first_round: None,
+        });
         // SAFETY: the token says that `Features::support_vaes256` holds.
-        unsafe { expand(key, first_rounds) }
+        unsafe { expand(&mut expanded, key, first_rounds) };
+        expanded
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
@@ -131,17 +138,16 @@ impl Drop for Key {
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
-fn expand(key: &[u8; 32], first_rounds: bool) -> Key {
-    let round_keys = RoundKeys::expand(key);
+fn expand(expanded: &mut Key, key: &[u8; 32], first_rounds: bool) {
+    let Key { round_keys, powers, power_pairs, first_round } = expanded;
+    round_keys.set(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    let mut powers = [[0; 16]; POWERS + PADDING];
     fill_powers(&mut powers[..POWERS], h);
     let power = |exponent: usize| u128::from_le_bytes(powers[POWERS - exponent]);
-    let power_pairs =
-        array::from_fn(|pair| PowerPair::of(power(16 - 4 * pair), power(14 - 4 * pair)));
-    let first_round =
-        first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
-    Key { round_keys, powers, power_pairs, first_round }
+    for (number, pair) in power_pairs.iter_mut().enumerate() {
+        pair.set(power(16 - 4 * number), power(14 - 4 * number));
+    }
+    *first_round = first_rounds.then(|| CounterCache::filled(0, |cache| fill(round_keys, cache)));
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]

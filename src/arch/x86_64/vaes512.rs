@@ -78,10 +78,19 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
-    pub(crate) fn new(token: Token, key: &[u8; 32], first_rounds: bool) -> Self {
+    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend). Made
+    /// where it stays.
+    pub(crate) fn new(token: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
+        let mut expanded = Box::new(Self {
+            round_keys: RoundKeys::zeroed(),
+            powers: Powers::zeroed(),
+            power_sums: PowerSums::zeroed(),
+            zen_5: token.zen_5.into(),
+            first_round: None,
+        });
         // SAFETY: the token says that `Features::support_vaes512` holds.
-        unsafe { expand(token, key, first_rounds) }
+        unsafe { expand(&mut expanded, key, first_rounds) };
+        expanded
     }
 
     /// Fills a cache for pre-counter blocks like the one it was made for.
@@ -116,15 +125,13 @@ impl Key {
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn expand(token: Token, key: &[u8; 32], first_rounds: bool) -> Key {
-    let round_keys = RoundKeys::expand(key);
-    let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
+fn expand(expanded: &mut Key, key: &[u8; 32], first_rounds: bool) {
+    let Key { round_keys, powers, power_sums, first_round, .. } = expanded;
+    round_keys.set(key);
     // Before the powers, which the compiler would keep on the stack while this is made.
-    let first_round =
-        first_rounds.then(|| CounterCache::filled(0, |cache| fill(&round_keys, cache)));
-    let powers = Powers::of(h);
-    let power_sums = PowerSums::of(&powers);
-    Key { round_keys, powers, power_sums, zen_5: token.zen_5.into(), first_round }
+    *first_round = first_rounds.then(|| CounterCache::filled(0, |cache| fill(round_keys, cache)));
+    powers.set(hash_key(round_keys.encrypt_block(_mm_setzero_si128())));
+    power_sums.set(powers);
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]

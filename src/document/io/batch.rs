@@ -11,7 +11,7 @@ use crate::document::range::APPENDED;
 use crate::document::seal::Sealer;
 use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
+use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Team, Work, for_each};
 use crate::secret::Buffer;
 
 /// Batches that are in use at once: one is read, one is computed, one is written.
@@ -35,7 +35,7 @@ struct Shape {
     record_len: usize,
     /// Bytes of input that fill a record's buffer: a chunk, or its record.
     input_len: usize,
-    workers: usize,
+    team: Team,
 }
 
 struct Record {
@@ -47,10 +47,12 @@ struct Record {
 impl Shape {
     fn new(input_len: usize, record_len: usize, run: &Run<'_>) -> Self {
         let memory = run.memory / IN_FLIGHT;
-        let workers = Work::ENDLESS.workers(Memory::Buffers { len: record_len, budget: memory });
-        // Two a worker even out chunks that take longer than others.
-        let capacity = (2 * workers).min(memory / record_len).max(1);
-        Self { capacity, record_len, input_len, workers }
+        let buffers = Memory::Buffers { len: record_len, budget: memory };
+        let Team { workers, draw } = Work::endless(record_len).team(buffers);
+        // Two draws a worker even out those that take longer than others.
+        let capacity = (2 * workers * draw).min(memory / record_len).max(1);
+        let team = Team { workers, draw: draw.min(capacity / workers).max(1) };
+        Self { capacity, record_len, input_len, team }
     }
 
     fn batch(self) -> Batch {
@@ -243,7 +245,7 @@ impl BatchSealer {
             (counter.take(ended && number == count), sealed)
         });
         self.ended = true;
-        for_each(self.shape.workers, jobs, |(chunk, record)| {
+        for_each(self.shape.team, jobs, |(chunk, record)| {
             cipher.seal(chunk?, Buffers::InPlace(record))
         })?;
         self.ended = ended;
@@ -354,7 +356,7 @@ impl BatchOpener {
         let records = batch.used_mut();
         let count = records.len();
         let jobs = (self.index..).zip((1..).zip(&mut *records));
-        let opened = for_each(self.shape.workers, jobs, |(index, (number, record))| {
+        let opened = for_each(self.shape.team, jobs, |(index, (number, record))| {
             let index = u32::try_from(index).map_err(|_| Error::Authentication)?;
             let sealed = &mut record.buffer[..record.input_len];
             cipher.open(index, ended && number == count, Buffers::InPlace(sealed))?;
@@ -410,18 +412,23 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap();
             let run = Run { memory, ..Run::default() };
             let shape = pool.install(|| Shape::new(1 << log2, record_len, &run));
-            assert!(shape.capacity > 1 && shape.workers > 1);
+            assert!(shape.capacity > 1 && shape.team.workers > 1);
             assert!(IN_FLIGHT * shape.capacity * record_len <= memory);
-            assert!(shape.workers <= shape.capacity);
+            assert!(shape.team.workers * shape.team.draw <= shape.capacity);
             assert!(shape.batch().records.is_empty(), "nothing is allocated before it is needed");
         }
         let shape = Shape::new(4096, 4112, &Run { memory: 0, ..Run::default() });
-        assert_eq!((shape.capacity, shape.workers), (1, 1));
+        assert_eq!((shape.capacity, shape.team.workers), (1, 1));
     }
 
     #[test]
     fn a_batch_is_filled_in_any_pieces() {
-        let shape = Shape { capacity: 3, record_len: 14, input_len: 10, workers: 1 };
+        let shape = Shape {
+            capacity: 3,
+            record_len: 14,
+            input_len: 10,
+            team: Team { workers: 1, draw: 1 },
+        };
         for piece in 1..=30 {
             let mut batch = shape.batch();
             assert!(batch.is_empty());

@@ -11,7 +11,7 @@ use crate::document::range::Layout;
 use crate::document::seal::Sealer;
 use crate::document::{IoLabels, PlaintextLen, Run, Totals};
 use crate::error::Error;
-use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, Memory, Work, for_each_init};
+use crate::parallel::{ChunkCounter, ChunkPlan, ChunkSpan, Memory, Team, Work, for_each_init};
 use crate::secret::Buffer;
 
 impl Header {
@@ -63,8 +63,8 @@ impl Sealer {
         output.write_all_at(leading, 0).map_err(Error::io(IoLabels::SEALING.writing))?;
         let mut counter = ChunkCounter::default();
         let jobs = plan.spans().map(|span| (counter.take(span.last), span));
-        let (workers, buffer) = workers(&plan, run);
-        for_each_init(workers, jobs, buffer, |record, (chunk, span)| {
+        let (team, buffer) = team(&plan, run);
+        for_each_init(team, jobs, buffer, |record, (chunk, span)| {
             let text = &mut record[..span.plaintext_len];
             input
                 .read_exact_at(text, span.plaintext_offset)
@@ -100,8 +100,8 @@ impl Opener {
         let layout = self.checked_layout(sealed)?;
         let plan = layout.plan();
         output.set_byte_len(plan.plaintext_len()).map_err(Error::io(IoLabels::OPENING.writing))?;
-        let (workers, buffer) = workers(&plan, run);
-        for_each_init(workers, plan.spans(), buffer, |record, span| {
+        let (team, buffer) = team(&plan, run);
+        for_each_init(team, plan.spans(), buffer, |record, span| {
             let text = self.open_record(sealed, &layout, span, record)?;
             output
                 .write_all_at(text, span.plaintext_offset)
@@ -172,13 +172,13 @@ pub(crate) fn read_record(
 /// Length of a header with two slots of the usual size.
 const USUAL_HEADER_LEN: usize = 2560;
 
-/// How many workers a run has, and what makes the buffer of each, for one record; wiped in the end.
-fn workers(plan: &ChunkPlan, run: &Run<'_>) -> (usize, impl Fn() -> Buffer + Sync + use<>) {
+/// The workers of a run, and what makes the buffer of each, for one record; wiped in the end.
+fn team(plan: &ChunkPlan, run: &Run<'_>) -> (Team, impl Fn() -> Buffer + Sync + use<>) {
     // The first record is the longest.
     let record_len = plan.span(0).map_or(0, |span| span.record_len);
     let work = Work { bytes: plan.plaintext_len(), jobs: plan.chunks() };
-    let workers = work.workers(Memory::Buffers { len: record_len, budget: run.memory });
-    (workers, move || Buffer::zeroed(record_len))
+    let team = work.team(Memory::Buffers { len: record_len, budget: run.memory });
+    (team, move || Buffer::zeroed(record_len))
 }
 
 fn check_input_len(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<(), Error> {

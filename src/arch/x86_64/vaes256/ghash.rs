@@ -70,11 +70,19 @@ pub(super) struct PowerPair {
 }
 
 impl PowerPair {
-    pub(super) fn of(first: u128, second: u128) -> Self {
+    /// A place for a pair.
+    pub(super) const fn zeroed() -> Self {
+        Self { low: [0; 16], high: [0; 16], sums: [0; 16] }
+    }
+
+    /// Writes the pair where this is.
+    pub(super) fn set(&mut self, first: u128, second: u128) {
         const LOW: u128 = u64::MAX as u128;
         let low = (first & LOW) | second << 64;
         let high = first >> 64 | (second & !LOW);
-        Self { low: low.to_le_bytes(), high: high.to_le_bytes(), sums: (low ^ high).to_le_bytes() }
+        self.low = low.to_le_bytes();
+        self.high = high.to_le_bytes();
+        self.sums = (low ^ high).to_le_bytes();
     }
 }
 

@@ -10,13 +10,13 @@ use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, Vectors, each_group, load_group};
 use super::places::{Group, Groups, whole_groups};
 use super::stream::Stream;
-use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_512, store_512};
 use crate::arch::x86_64::read_again::read_again;
 use crate::arch::x86_64::text::Text;
+use crate::arch::{Fault, OPEN};
 
 /// With a cache of two rounds that other texts use as well. The output goes past the processor's caches
 /// where `streams` asks for it and it can.
@@ -68,7 +68,10 @@ fn streamed_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
             return placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, text);
         }
     };
-    let groups = stream.groups(inputs);
+    let mut groups = stream.groups(inputs);
+    // However short this text is, it is part of more than the caches hold. (Sealing short ones it costs more
+    // than it gains.)
+    groups.ask_ahead |= DIRECTION == OPEN;
     let text = cached_groups::<DIRECTION, CORE, 2, _>(key, cache, pre_counter_block, groups, text);
     stream.finish();
     text

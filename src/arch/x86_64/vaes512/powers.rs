@@ -37,9 +37,15 @@ const PADDING: usize = 15;
 pub(super) struct Powers([[u8; 16]; LEAD + POWERS + PADDING]);
 
 impl Powers {
+    /// A place for powers.
+    pub(super) fn zeroed() -> Self {
+        Self([[0; 16]; LEAD + POWERS + PADDING])
+    }
+
+    /// Writes the powers where this is.
     #[inline]
     #[target_feature(enable = "pclmulqdq,avx512f,vpclmulqdq")]
-    pub(super) fn of(hash_key: __m128i) -> Self {
+    pub(super) fn set(&mut self, hash_key: __m128i) {
         let square = dot(hash_key, hash_key);
         let lowest = [dot(square, square), dot(square, hash_key), square, hash_key];
         let mut vectors = [lanes(lowest); GROUP];
@@ -50,14 +56,12 @@ impl Powers {
                 vectors[vector - known] = dot_lanes(vectors[vector], highest);
             }
         }
-        let mut powers = Self([[0; 16]; LEAD + POWERS + PADDING]);
         let last = dot(_mm512_castsi512_si128(vectors[0]), hash_key);
-        store_128(&mut powers.0[LEAD], last);
-        let of_group = powers.0[LEAD + 1..].as_flattened_mut().as_chunks_mut().0;
+        store_128(&mut self.0[LEAD], last);
+        let of_group = self.0[LEAD + 1..].as_flattened_mut().as_chunks_mut().0;
         for (bytes, vector) in of_group.iter_mut().zip(vectors) {
             store_512(bytes, vector);
         }
-        powers
     }
 
     /// The powers for what starts `blocks_left` blocks before the end.
@@ -97,16 +101,20 @@ fn lanes([first, second, third, fourth]: [__m128i; 4]) -> __m512i {
 pub(super) struct PowerSums([[u8; 64]; GROUP / 2]);
 
 impl PowerSums {
+    /// A place for sums.
+    pub(super) fn zeroed() -> Self {
+        Self([[0; 64]; GROUP / 2])
+    }
+
+    /// Writes the sums where this is.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn of(powers: &Powers) -> Self {
-        let mut sums = Self([[0; 64]; GROUP / 2]);
-        for (pair, sum) in sums.0.iter_mut().enumerate() {
+    pub(super) fn set(&mut self, powers: &Powers) {
+        for (pair, sum) in self.0.iter_mut().enumerate() {
             let blocks_left = 4 * (GROUP - 2 * pair);
             let (first, second) = (powers.vector(blocks_left), powers.vector(blocks_left - 4));
             store_512(sum, half_sums(first, second));
         }
-        sums
     }
 
     /// For a pair of a group's vectors.
