@@ -169,6 +169,16 @@ pub(crate) struct ParallelArgs {
     )]
     pub(crate) sizes: Vec<usize>,
 
+    /// Lengths of the documents' chunks
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "1MiB"
+    )]
+    pub(crate) chunks: Vec<usize>,
+
     #[command(flatten)]
     pub(crate) common: CommonArgs,
 }

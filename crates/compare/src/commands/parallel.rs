@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use strongroom::document::{Header, SealOptions};
+use strongroom::document::{ChunkLen, Header, SealOptions};
 use strongroom::gcm::Aes256Gcm;
 
 use crate::args::ParallelArgs;
@@ -28,7 +28,8 @@ const COLUMNS: [&str; 3] = ["to one thread", "of the yardstick's scaling", "to X
 /// The texts of all contenders.
 struct Texts {
     plain: Buffer,
-    document: Vec<u8>,
+    /// One for each length of chunks.
+    documents: Vec<Vec<u8>>,
     scratch: Buffer,
 }
 
@@ -52,7 +53,7 @@ pub(super) fn run(args: &ParallelArgs) -> Result<()> {
     report.notes.push(wall.to_owned());
     report.print_head()?;
     for &length in &args.sizes {
-        let speeds = one_length(&pools, length, args.common.rounds)?;
+        let speeds = one_length(&pools, length, args)?;
         let case = case(length, &speeds)?;
         report.chart.panels.push(panel(&case));
         report.add(case)?;
@@ -88,19 +89,29 @@ fn pool(threads: usize, cores: &[usize]) -> Result<ThreadPool> {
         .context("starting threads")
 }
 
-fn one_length(pools: &[ThreadPool], length: usize, rounds: usize) -> Result<Vec<Speeds>> {
+fn one_length(pools: &[ThreadPool], length: usize, args: &ParallelArgs) -> Result<Vec<Speeds>> {
     let plain = Buffer::new(length);
     let keys = Keys::aes()?;
-    let document = keys.sealer(1, length, &SealOptions::default())?.seal_slice(plain.bytes())?;
-    let scratch = Buffer::new(document.len());
-    let mut texts = Texts { plain, document, scratch };
+    let options = args.chunks.iter().map(|&chunk_len| {
+        let chunk_len = ChunkLen::new(chunk_len as u64)?;
+        anyhow::Ok(SealOptions { chunk_len, ..SealOptions::default() })
+    });
+    let options = options.collect::<Result<Vec<_>>>()?;
+    let documents = options
+        .iter()
+        .map(|options| Ok(keys.sealer(1, length, options)?.seal_slice(plain.bytes())?))
+        .collect::<Result<Vec<_>>>()?;
+    let scratch = Buffer::new(documents.iter().map(Vec::len).max().unwrap_or(length));
+    let mut texts = Texts { plain, documents, scratch };
     let mut contenders = Vec::new();
     for pool in pools {
-        contenders.extend(documents(pool, &keys, length));
+        for (number, options) in options.iter().enumerate() {
+            contenders.extend(document(pool, &keys, length, (number, options)));
+        }
         contenders.push(in_place(pool, length));
         contenders.extend(yardsticks(pool, length));
     }
-    measure(&mut contenders, &mut texts, rounds)
+    measure(&mut contenders, &mut texts, args.common.rounds)
 }
 
 /// The contender's name on that pool.
@@ -110,21 +121,32 @@ fn named(name: &str, pool: &ThreadPool) -> String {
 }
 
 /// Whole documents: sealed with all that belongs to one (keys, header), and opened.
-fn documents<'c>(pool: &'c ThreadPool, keys: &'c Keys, length: usize) -> [Contender<'c, Texts>; 2] {
+fn document<'c>(
+    pool: &'c ThreadPool,
+    keys: &'c Keys,
+    length: usize,
+    (number, options): (usize, &'c SealOptions),
+) -> [Contender<'c, Texts>; 2] {
     let bytes = length as u64;
+    let chunks = match options.chunk_len {
+        usual if usual == ChunkLen::default() => String::new(),
+        other => format!(" in {} chunks", size::display(1 << other.bytes().trailing_zeros())),
+    };
     let seal = move |texts: &mut Texts, calls| {
-        let Texts { plain, scratch, .. } = texts;
+        let Texts { plain, documents, scratch } = texts;
+        let sealed = &mut scratch.bytes_mut()[..documents[number].len()];
         let start = Instant::now();
         for _ in 0..calls {
             pool.install(|| {
-                let sealer = keys.sealer(1, length, &SealOptions::default())?;
-                anyhow::Ok(sealer.seal_into(plain.bytes(), scratch.bytes_mut())?)
+                let sealer = keys.sealer(1, length, options)?;
+                anyhow::Ok(sealer.seal_into(plain.bytes(), sealed)?)
             })?;
         }
         Ok(start.elapsed())
     };
     let open = move |texts: &mut Texts, calls| {
-        let Texts { document, scratch, .. } = texts;
+        let Texts { documents, scratch, .. } = texts;
+        let document = &documents[number];
         let start = Instant::now();
         for _ in 0..calls {
             pool.install(|| {
@@ -135,8 +157,8 @@ fn documents<'c>(pool: &'c ThreadPool, keys: &'c Keys, length: usize) -> [Conten
         Ok(start.elapsed())
     };
     [
-        Contender::new(named("strongroom, seal a document", pool), bytes, seal),
-        Contender::new(named("strongroom, open a document", pool), bytes, open),
+        Contender::new(named(&format!("strongroom, seal a document{chunks}"), pool), bytes, seal),
+        Contender::new(named(&format!("strongroom, open a document{chunks}"), pool), bytes, open),
     ]
 }
 
