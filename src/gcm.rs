@@ -124,6 +124,11 @@ impl Aes256Gcm {
         Self { key: backend.expand(key, true), cache: None }
     }
 
+    /// The same for few and short messages: nothing is prepared that they would not earn back.
+    pub(crate) fn unprepared(key: &[u8; KEY_LEN], backend: Backend) -> Self {
+        Self { key: backend.expand(key, false), cache: None }
+    }
+
     /// The same, prepared for many messages whose nonces agree with `nonce` in bytes 0, 5 and 10: they
     /// need two AES rounds fewer. Every other nonce is served as well, with all rounds.
     pub(crate) fn with_counter_cache(

@@ -13,10 +13,14 @@
 //! Both layers are done chunk by chunk: the second finds the chunk in the cache.
 
 use crate::backend::Backend;
+use crate::document::PlaintextLen;
 use crate::error::Error;
 use crate::gcm::{Aes256Gcm, InOutBuf, Output};
 use crate::parallel::{Chunk, ChunkSpan, TAG_LEN};
 use crate::secret::Buffer;
+
+/// Length of a text in bytes from which on a counter cache for its document saves more than it takes to make.
+const CACHE_FROM: u64 = 16 * 1024;
 
 /// Seals and opens the chunks of one document.
 pub(crate) struct ChunkCipher {
@@ -27,8 +31,19 @@ pub(crate) struct ChunkCipher {
 
 impl ChunkCipher {
     /// For the chunk keys of all layers, the inner one first.
-    pub(crate) fn new(chunk_keys: &[[u8; 32]], backend: Backend) -> Result<Self, Error> {
-        let cipher = |key| Aes256Gcm::with_counter_cache(key, backend, &nonce(0, false));
+    pub(crate) fn new(
+        chunk_keys: &[[u8; 32]],
+        plaintext_len: PlaintextLen,
+        backend: Backend,
+    ) -> Result<Self, Error> {
+        let is_short = matches!(plaintext_len, PlaintextLen::Known(bytes) if bytes < CACHE_FROM);
+        let cipher = |key| {
+            if is_short {
+                Aes256Gcm::unprepared(key, backend)
+            } else {
+                Aes256Gcm::with_counter_cache(key, backend, &nonce(0, false))
+            }
+        };
         match chunk_keys {
             [inner] => Ok(Self { inner: cipher(inner), outer: None }),
             [inner, outer] => Ok(Self { inner: cipher(inner), outer: Some(cipher(outer)) }),

@@ -103,7 +103,7 @@ impl Opener {
             placement: Placement::Attached(header.len()),
             chunk_len: header.chunk_len(),
             plaintext_len: header.plaintext_len(),
-            cipher: ChunkCipher::new(keys.chunk_keys(), options.backend)?,
+            cipher: ChunkCipher::new(keys.chunk_keys(), header.plaintext_len(), options.backend)?,
         })
     }
 

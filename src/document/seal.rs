@@ -152,7 +152,7 @@ impl Sealer {
             header,
             chunk_len: options.chunk_len,
             plaintext_len,
-            cipher: ChunkCipher::new(keys.chunk_keys(), options.backend)?,
+            cipher: ChunkCipher::new(keys.chunk_keys(), plaintext_len, options.backend)?,
         })
     }
 
