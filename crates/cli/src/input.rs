@@ -33,7 +33,13 @@ impl Input {
             pipe::enlarge(&file);
             return Ok(Self { name, file, identity: None, length: None, command: None });
         };
-        let file = File::open(path).map_err(failed)?;
+        let file = match File::open(path) {
+            // Windows refuses to open a directory.
+            Err(_) if path.is_dir() => {
+                return Err(Failure::InputIsDirectory { path: path.to_owned() });
+            }
+            opened => opened.map_err(failed)?,
+        };
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });

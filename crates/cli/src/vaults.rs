@@ -45,13 +45,14 @@ impl Location {
     ///
     /// [`Failure::Vault`] when there is something already, [`Failure::Read`] without the passphrase.
     pub(crate) fn init(&self, mut options: InitOptions) -> Result<LocalVault, Failure> {
-        if let Some(note) = platform::NO_PERMISSIONS {
-            print::notice("note", note);
-        }
         if let (None, Some(file)) = (&options.passphrase, &self.passphrase_file) {
             options.passphrase = Some(passphrase(file)?);
         }
-        Ok(LocalVault::init_with(&self.path, options)?)
+        let vault = LocalVault::init_with(&self.path, options)?;
+        if let Some(note) = platform::NO_PERMISSIONS {
+            print::notice("note", note);
+        }
+        Ok(vault)
     }
 
     fn open_it(&self) -> Result<Result<LocalVault, LocalVaultError>, Failure> {

@@ -21,6 +21,7 @@ mod detached;
 mod exec;
 #[path = "cli/failures.rs"]
 mod failures;
+#[cfg(unix)] // its paths, word for word
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/inspect.rs"]

@@ -184,6 +184,7 @@ fn a_vault_or_key_that_is_not_there() {
     assert_eq!(home.names(), ["other", "plain", "plain.sealed"]);
 }
 
+#[cfg(unix)] // the words of its errors
 #[test]
 fn an_output_that_cannot_be_written() {
     let home = Home::with_vault();

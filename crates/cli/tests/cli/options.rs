@@ -182,6 +182,7 @@ fn inspect_needs_no_key_and_says_that_nothing_is_authenticated() {
     assert_eq!(stream.code, Some(1), "a named vault is never made");
 }
 
+#[cfg(unix)] // /dev/null
 #[test]
 fn usage_errors_leave_with_code_2_and_the_next_step() {
     let home = Home::new();

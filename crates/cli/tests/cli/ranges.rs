@@ -95,6 +95,7 @@ fn ranges_that_are_not_there() {
     assert_eq!(home.names(), ["plain", "plain.sealed"]);
 }
 
+#[cfg(unix)] // a shell
 #[test]
 fn a_stream_has_no_ranges() {
     let home = Home::with_vault();
