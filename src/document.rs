@@ -31,6 +31,7 @@ mod io;
 mod key_schedule;
 mod many;
 mod open;
+mod policy;
 mod range;
 #[cfg(feature = "std")]
 mod reader;
@@ -40,9 +41,9 @@ mod unlock;
 use alloc::vec::Vec;
 
 pub use header::recipient::Recipient;
-pub use header::rewrap::Rewrap;
 #[cfg(feature = "std")]
 pub use header::rewrap::destroy_header;
+pub use header::rewrap::{AnyContext, ExpectedContext, Rewrap, RewrapOptions};
 pub use header::slots::Slots;
 pub use header::{Header, SlotState};
 #[cfg(feature = "std")]
@@ -54,13 +55,13 @@ pub use io::{
     read_at::{Durable, ReadAt, WriteAt},
 };
 pub use key_schedule::{Context, DataKey};
-pub use many::{open_many, rewrap_batch, seal_many};
+pub use many::{open_many, rewrap_many, seal_many};
 pub use open::{OpenOptions, Opener};
+pub use policy::OpenPolicy;
 pub use range::Layout;
 #[cfg(feature = "std")]
 pub use reader::Reader;
 pub use seal::{Layers, SealOptions, Sealer};
-pub use unlock::OpenPolicy;
 
 pub use crate::parallel::ChunkLen;
 

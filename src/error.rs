@@ -47,6 +47,14 @@ pub enum Error {
         /// Seconds since the Unix epoch.
         expires_at: u64,
     },
+    /// The document's header is of an older generation than the caller's policy demands: one from before
+    /// a rewrap was put back.
+    RolledBack {
+        /// The header's generation.
+        generation: u64,
+        /// The least that the policy allows.
+        least: u64,
+    },
     /// A length is outside what the standard or the format allows.
     Length {
         /// Of what.
@@ -113,6 +121,11 @@ impl fmt::Display for Error {
                 f,
                 "the document expired at {expires_at} (seconds since the Unix epoch) and is not \
                  opened any more"
+            ),
+            Self::RolledBack { generation, least } => write!(
+                f,
+                "the header is of generation {generation} and {least} is the least allowed: an older \
+                 one was put back; restore the newest"
             ),
             Self::Length { what, length, limit } => {
                 write!(f, "{what}: {length} is more than the {limit} allowed")

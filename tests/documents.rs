@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::{
-    self, ChunkLen, Context, Header, OpenOptions, OpenPolicy, PlaintextLen, Run, SealOptions,
+    self, ChunkLen, Context, Header, OpenOptions, PlaintextLen, RewrapOptions, Run, SealOptions,
     Sealer, SlotState, Slots,
 };
 use strongroom::secret::Secret;
@@ -251,7 +251,7 @@ fn damage_to_one_of_two_slots_is_mended_and_reported() {
         assert_eq!(opened.unwrap(), b"text", "byte {offset}");
 
         let file = temporary(&damaged);
-        let rewrap = header.rewrap_with(&unwrapping(), &OpenPolicy::default()).unwrap();
+        let rewrap = header.rewrap_with(&unwrapping(), &RewrapOptions::default()).unwrap();
         rewrap.write_in_place(&file).unwrap();
         let header = Header::read_at(&file).unwrap();
         assert_eq!(header.slots(), [SlotState::Current; 2], "byte {offset}");

@@ -7,8 +7,9 @@ use std::sync::Mutex;
 
 use strongroom::Error;
 use strongroom::document::{
-    self, ChunkLen, Durable, Header, Layers, OpenOptions, OpenPolicy, ReadAt, Rewrap, SealOptions,
-    SlotState, Slots, WriteAt, destroy_header, rewrap_batch,
+    self, ChunkLen, Context, DataKey, Durable, Header, Layers, OpenOptions, OpenPolicy, ReadAt,
+    Recipient, Rewrap, RewrapOptions, SealOptions, SlotState, Slots, WriteAt, destroy_header,
+    rewrap_many,
 };
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
@@ -61,8 +62,8 @@ fn opens(sealed: &[u8], key: &str) -> bool {
 
 fn rewrap(sealed: &[u8], from: &str, to: &str) -> Rewrap {
     let header = Header::parse(sealed).unwrap();
-    let mut rewrap = header.rewrap_with(&[unwrapping(from)], &OpenPolicy::default()).unwrap();
-    rewrap.replace(1, &[wrapping(to)]).unwrap();
+    let mut rewrap = header.rewrap_with(&[unwrapping(from)], &RewrapOptions::default()).unwrap();
+    rewrap.replace_with(1, &[wrapping(to)], &[unwrapping(to)]).unwrap();
     rewrap
 }
 
@@ -369,38 +370,222 @@ fn only_a_header_of_two_slots_that_fit_is_rewritten_in_place() {
     refused(&file, &rewrap(&two, OLD, NEW));
 }
 
+fn unlocked(sealed: &[u8], names: &[&str]) -> Rewrap {
+    let keys: Vec<_> = names.iter().map(|name| unwrapping(name)).collect();
+    Header::parse(sealed).unwrap().rewrap_with(&keys, &RewrapOptions::default()).unwrap()
+}
+
+fn ids<C>(rewrap: &Rewrap<C>) -> Vec<String>
+where
+    C: document::ExpectedContext,
+{
+    rewrap.recipients().iter().map(|one| one.key_id().as_str().to_owned()).collect()
+}
+
+/// `sealed` with the header of `rewrap`.
+fn rewritten<C: document::ExpectedContext>(sealed: &[u8], rewrap: &Rewrap<C>) -> Vec<u8> {
+    let mut document = rewrap.to_header().unwrap();
+    document.extend(&sealed[rewrap.header().len()..]);
+    document
+}
+
+fn is_unproved(error: &Error) -> bool {
+    matches!(error, Error::Argument { what: "recipients", .. })
+}
+
 #[test]
 fn recipients_come_and_go() {
     let sealed = sealed(Slots::One);
-    let header = Header::parse(&sealed).unwrap();
-    let mut rewrap =
-        header.clone().rewrap_with(&[unwrapping(OLD)], &OpenPolicy::default()).unwrap();
-    let ids = |rewrap: &Rewrap| -> Vec<String> {
-        rewrap.recipients().iter().map(|r| r.key_id().as_str().to_owned()).collect()
-    };
+    let mut rewrap = unlocked(&sealed, &[OLD]);
+    let old = rewrap.recipients()[0].clone();
+    assert!(rewrap.is_proved(&old));
     rewrap.add(1, &wrapping(NEW)).unwrap();
     rewrap.add(1, &wrapping(NEW)).unwrap();
     assert_eq!(ids(&rewrap), [OLD, NEW]);
-    let with = |rewrap: &Rewrap| {
-        let mut document = rewrap.to_header().unwrap();
-        document.extend(&sealed[header.len()..]);
-        document
-    };
-    assert!(opens(&with(&rewrap), OLD) && opens(&with(&rewrap), NEW));
-    assert_eq!(Header::parse(&with(&rewrap)).unwrap().generation(), 2);
+    let both = rewritten(&sealed, &rewrap);
+    assert!(opens(&both, OLD) && opens(&both, NEW));
+    assert_eq!(Header::parse(&both).unwrap().generation(), 2);
 
-    assert!(rewrap.remove(1, &id(OLD)).unwrap());
-    assert!(!rewrap.remove(1, &id(OLD)).unwrap());
-    assert!(!opens(&with(&rewrap), OLD) && opens(&with(&rewrap), NEW));
-    assert!(matches!(rewrap.remove(1, &id(NEW)), Err(Error::Argument { .. })));
-    assert!(matches!(rewrap.replace(1, &[]), Err(Error::Argument { .. })));
+    let new = rewrap.wrap(1, &wrapping(NEW)).unwrap();
+    let unwrapped = unwrapping(NEW).unwrap(new.wrapped()).unwrap();
+    rewrap.prove(&new, &unwrapped).unwrap();
+    assert!(rewrap.remove(&old).unwrap());
+    assert!(!rewrap.remove(&old).unwrap());
+    let moved = rewritten(&sealed, &rewrap);
+    assert!(!opens(&moved, OLD) && opens(&moved, NEW));
+    assert!(is_unproved(&rewrap.remove(&new).unwrap_err()));
+    assert!(is_unproved(&rewrap.replace_with(1, &[], &[]).unwrap_err()));
     assert!(matches!(rewrap.add(2, &wrapping(NEW)), Err(Error::Argument { what: "layer", .. })));
+    assert!(matches!(rewrap.wrap(2, &wrapping(NEW)), Err(Error::Argument { what: "layer", .. })));
     assert_eq!(ids(&rewrap), [NEW]);
 
     for number in 0..8 {
         rewrap.add(1, &wrapping(&format!("vault/more/{number}"))).unwrap();
     }
     assert!(rewrap.to_header().is_err(), "nine in a layer");
+}
+
+/// A key of the right name that is another key: nothing that opens the document is given up for it.
+#[test]
+fn who_opens_the_document_goes_for_no_name() {
+    let impostor = |name| WrappingKey::aes(id(name), Secret::copy_from(&[0xee; 32]));
+    let keys = [wrapping(OLD), wrapping(NEW)];
+    let sealed = document::seal(TEXT, &keys, &options(Slots::One)).unwrap();
+    let mut rewrap = unlocked(&sealed, &[OLD]);
+    let [old, new] = [0, 1].map(|at: usize| rewrap.recipients()[at].clone());
+    assert!(rewrap.is_proved(&old) && !rewrap.is_proved(&new));
+
+    // The one that stands there under that name has proved nothing.
+    assert!(is_unproved(&rewrap.remove(&old).unwrap_err()));
+    // In the place of the proved one only another proved one comes.
+    assert!(is_unproved(&rewrap.add(1, &impostor(OLD)).unwrap_err()));
+    let other = rewrap.wrap(1, &impostor(NEW)).unwrap();
+    let holder = unwrapping(NEW);
+    assert!(holder.unwrap(other.wrapped()).is_err());
+    for unwrapped in [vec![], vec![7; 40], vec![7; 41]] {
+        let refused = rewrap.prove(&other, &unwrapped.into());
+        assert!(matches!(refused, Err(Error::Key { .. })), "{refused:?}");
+    }
+    let refused = rewrap.replace_with(1, &[impostor(NEW)], &[unwrapping(NEW)]);
+    assert!(matches!(&refused, Err(Error::Key { key, .. }) if key == NEW), "{refused:?}");
+    let refused = rewrap.replace_with(1, &[wrapping(NEW)], &[unwrapping(OLD)]);
+    assert!(matches!(&refused, Err(Error::NoKey { .. })), "{refused:?}");
+    assert_eq!(rewrap.recipients(), [old.clone(), new.clone()], "nothing has changed");
+
+    // Beside one that is proved another may come unproved, and leave again.
+    rewrap.add(1, &impostor(NEW)).unwrap();
+    assert!(opens(&rewritten(&sealed, &rewrap), OLD));
+    assert!(!opens(&rewritten(&sealed, &rewrap), NEW));
+    assert!(rewrap.remove(&new).unwrap());
+    assert_eq!(ids(&rewrap), [OLD]);
+}
+
+/// One name under two algorithms is two recipients, and each is spoken of by itself.
+#[test]
+fn recipients_of_one_name_are_told_apart_by_their_algorithm() {
+    let rsa = PrivateKey::generate().unwrap();
+    let keys = [wrapping(OLD), WrappingKey::rsa(id(OLD), rsa.public_key())];
+    let sealed = document::seal(TEXT, &keys, &options(Slots::One)).unwrap();
+    let mut rewrap = unlocked(&sealed, &[OLD]);
+    let [by_rsa, by_aes] = [0, 1].map(|at: usize| rewrap.recipients()[at].clone());
+    assert!(rewrap.is_proved(&by_aes) && !rewrap.is_proved(&by_rsa));
+    assert!(is_unproved(&rewrap.remove(&by_aes).unwrap_err()));
+    assert!(rewrap.remove(&by_rsa).unwrap());
+    assert_eq!(rewrap.recipients(), [by_aes]);
+    assert!(opens(&rewritten(&sealed, &rewrap), OLD));
+}
+
+/// Data keys that the caller had from elsewhere prove nobody: a holder must speak first.
+#[test]
+fn data_keys_alone_prove_nobody() {
+    let sealed = sealed(Slots::One);
+    let header = Header::parse(&sealed).unwrap();
+    let old = header.recipients()[0].clone();
+    let payload = unwrapping(OLD).unwrap(old.wrapped()).unwrap();
+    let data_keys = vec![DataKey::from_payload(1, &payload).unwrap()];
+    let mut rewrap = header.rewrap(data_keys, &RewrapOptions::default()).unwrap();
+    rewrap.add(1, &wrapping(NEW)).unwrap();
+    assert!(is_unproved(&rewrap.remove(&old).unwrap_err()));
+    rewrap.prove(&old, &payload).unwrap();
+    assert_eq!(rewrap.recipients().len(), 2);
+    let new = rewrap.recipients().iter().find(|one| **one != old).unwrap().clone();
+    assert!(rewrap.remove(&new).unwrap());
+    assert_eq!(rewrap.recipients(), [old]);
+}
+
+/// Whoever may use a service that rewraps adds no key of theirs to the document of another tenant.
+#[test]
+fn the_context_is_expected_and_empty_unless_given() {
+    let context = |tenant: &str| {
+        let mut context = Context::new();
+        context.insert("tenant", tenant).unwrap();
+        context
+    };
+    let options = SealOptions { context: context("7"), ..options(Slots::One) };
+    let sealed = document::seal(TEXT, &[wrapping(OLD)], &options).unwrap();
+    let header = Header::parse(&sealed).unwrap();
+    for expected in [Context::new(), context("8")] {
+        let options = RewrapOptions { context: expected, ..RewrapOptions::default() };
+        let refused = header.clone().rewrap_with(&[unwrapping(OLD)], &options);
+        assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+        let payload = unwrapping(OLD).unwrap(header.recipients()[0].wrapped()).unwrap();
+        let data_keys = vec![DataKey::from_payload(1, &payload).unwrap()];
+        let refused = header.clone().rewrap(data_keys, &options);
+        assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+        let refused = rewrap_many(vec![(header.clone(), &options)], &[unwrapping(OLD)]);
+        assert!(matches!(refused[..], [Err(Error::Authentication)]), "{refused:?}");
+    }
+    let options = RewrapOptions { context: context("7"), ..RewrapOptions::default() };
+    header.rewrap_with(&[unwrapping(OLD)], &options).unwrap();
+    // A document without one is not taken for one of a tenant.
+    let header = Header::parse(&self::sealed(Slots::One)).unwrap();
+    let refused = header.rewrap_with(&[unwrapping(OLD)], &options);
+    assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+}
+
+/// Without the context a key makes way for another version of itself, and for nothing else.
+#[test]
+fn any_context_exchanges_versions_only() {
+    let mut context = Context::new();
+    context.insert("tenant", "7").unwrap();
+    let seal_options = SealOptions { context: context.clone(), ..options(Slots::One) };
+    let rsa = PrivateKey::generate().unwrap();
+    let keys = [wrapping(OLD), wrapping("plain"), WrappingKey::rsa(id(OLD), rsa.public_key())];
+    let sealed = document::seal(TEXT, &keys, &seal_options).unwrap();
+    let header = Header::parse(&sealed).unwrap();
+    let any = RewrapOptions::any_context();
+    let mut rewrap = header.rewrap_with(&[unwrapping(OLD)], &any).unwrap();
+    let find = |name: &str| {
+        let of_name = |one: &&Recipient| one.key_id().as_str() == name && one.wrapped().len() == 48;
+        rewrap.recipients().iter().find(of_name).unwrap().clone()
+    };
+    let (old, plain) = (find(OLD), find("plain"));
+    for name in ["vault/other/2", "other/documents/2", "vault/documents", "2", "plain", "plain2"] {
+        let refused = rewrap.wrap_version(&old, &wrapping(name));
+        assert!(matches!(refused, Err(Error::Argument { what: "recipient", .. })), "{name}");
+        // An id without a version has no other one.
+        let refused = rewrap.wrap_version(&plain, &wrapping(name));
+        assert!(matches!(refused, Err(Error::Argument { what: "recipient", .. })), "{name}");
+    }
+    // Another algorithm is another key.
+    let refused = rewrap.wrap_version(&old, &WrappingKey::rsa(id(NEW), rsa.public_key()));
+    assert!(matches!(refused, Err(Error::Argument { what: "recipient", .. })));
+
+    let new = rewrap.wrap_version(&old, &wrapping(NEW)).unwrap();
+    let refused = rewrap.exchange(&old, &new, &vec![7; 40].into());
+    assert!(matches!(refused, Err(Error::Key { .. })), "{refused:?}");
+    let unwrapped = unwrapping(NEW).unwrap(new.wrapped()).unwrap();
+    let refused = rewrap.exchange(&plain, &new, &unwrapped);
+    assert!(matches!(refused, Err(Error::Argument { what: "recipient", .. })), "{refused:?}");
+    rewrap.exchange(&old, &new, &unwrapped).unwrap();
+    let again = rewrap.exchange(&old, &new, &unwrapped);
+    assert!(matches!(again, Err(Error::Argument { what: "recipient", .. })), "{again:?}");
+    assert_eq!(ids(&rewrap), [OLD, "plain", NEW], "the one of RSA stays");
+
+    let rewritten = rewritten(&sealed, &rewrap);
+    let options = OpenOptions { context, ..OpenOptions::default() };
+    assert_eq!(document::open(&rewritten, &[unwrapping(NEW)], &options).unwrap(), TEXT);
+    assert!(document::open(&rewritten, &[unwrapping(OLD)], &options).is_err());
+}
+
+/// A document whose time is up gets no other recipients, and a policy counts as it does on opening.
+#[test]
+fn expiry_and_policy_are_heeded() {
+    let seal_options = SealOptions { expires_at: Some(1000), ..options(Slots::One) };
+    let sealed = document::seal(TEXT, &[wrapping(OLD)], &seal_options).unwrap();
+    let header = Header::parse(&sealed).unwrap();
+    let key = [unwrapping(OLD)];
+    for (now, holds) in [(999, true), (1000, false)] {
+        let options = RewrapOptions { now: Some(now), ..RewrapOptions::default() };
+        assert_eq!(header.clone().rewrap_with(&key, &options).is_ok(), holds, "{now}");
+        let options = RewrapOptions { now: Some(now), ..RewrapOptions::any_context() };
+        let rewrap = header.clone().rewrap_with(&key, &options);
+        assert!(holds || matches!(rewrap, Err(Error::Expired { expires_at: 1000 })), "{rewrap:?}");
+    }
+    let policy = OpenPolicy { least_generation: 2, ..OpenPolicy::default() };
+    let options = RewrapOptions { policy, now: Some(1), ..RewrapOptions::default() };
+    let refused = header.rewrap_with(&key, &options);
+    assert!(matches!(refused, Err(Error::RolledBack { generation: 1, least: 2 })), "{refused:?}");
 }
 
 /// Of two layers each is rewrapped by itself, and both keys are needed to do so.
@@ -411,14 +596,20 @@ fn layers_are_rewrapped_by_themselves() {
     let sealed = document::seal(TEXT, layers, &options(Slots::One)).unwrap();
     let header = Header::parse(&sealed).unwrap();
     let policy = OpenPolicy { least_layers: 2, ..OpenPolicy::default() };
+    let demands = RewrapOptions { policy, ..RewrapOptions::default() };
     for name in [service, customer] {
-        let refused = header.clone().rewrap_with(&[unwrapping(name)], &policy);
+        let refused = header.clone().rewrap_with(&[unwrapping(name)], &demands);
         let Err(Error::NoKey { wrapped_with }) = refused else { panic!("{refused:?}") };
         assert_eq!(wrapped_with, if name == service { customer } else { service });
     }
     let keys = [unwrapping(service), unwrapping(customer)];
-    let mut rewrap = header.clone().rewrap_with(&keys, &policy).unwrap();
-    rewrap.replace(2, &[wrapping(other)]).unwrap();
+    let mut rewrap = header.clone().rewrap_with(&keys, &demands).unwrap();
+    // A proof counts in its own layer.
+    let inner = rewrap.recipients()[0].clone();
+    let unproved = rewrap.wrap(2, &wrapping(other)).unwrap();
+    let payload = unwrapping(service).unwrap(inner.wrapped()).unwrap();
+    assert!(matches!(rewrap.prove(&unproved, &payload), Err(Error::Key { .. })));
+    rewrap.replace_with(2, &[wrapping(other)], &[unwrapping(other)]).unwrap();
     let mut document = rewrap.to_header().unwrap();
     document.extend(&sealed[header.len()..]);
     let open = |names: [&str; 2]| {
@@ -429,7 +620,7 @@ fn layers_are_rewrapped_by_themselves() {
 
     // One layer is too few for the policy, whatever its header says.
     let one = Header::parse(&self::sealed(Slots::One)).unwrap();
-    let refused = one.rewrap_with(&[unwrapping(OLD)], &policy);
+    let refused = one.rewrap_with(&[unwrapping(OLD)], &demands);
     assert!(matches!(refused, Err(Error::Format { offset: 10, .. })), "{refused:?}");
 }
 
@@ -439,7 +630,7 @@ fn a_batch_answers_for_each_header() {
     let rsa = PrivateKey::generate().unwrap();
     let keys = [unwrapping(OLD), UnwrappingKey::rsa(id("vault/rsa/1"), rsa)];
     let public = PrivateKey::generate().unwrap().public_key();
-    let mut headers = Vec::new();
+    let (mut headers, demands) = (Vec::new(), RewrapOptions::default());
     for number in 0..300 {
         let wrapping = match number % 3 {
             0 => wrapping(OLD),
@@ -447,9 +638,9 @@ fn a_batch_answers_for_each_header() {
             _ => WrappingKey::rsa(id("vault/rsa/1"), public.clone()),
         };
         let sealed = document::seal(TEXT, &[wrapping], &options(Slots::One)).unwrap();
-        headers.push(Header::parse(&sealed).unwrap());
+        headers.push((Header::parse(&sealed).unwrap(), &demands));
     }
-    let results = rewrap_batch(headers, &keys, &OpenPolicy::default());
+    let results = rewrap_many(headers, &keys);
     let (mut good, mut no_key, mut other_key) = (0, 0, 0);
     for (number, result) in results.iter().enumerate() {
         match (number % 3, result) {

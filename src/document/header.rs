@@ -251,12 +251,10 @@ impl Header {
         &self.slot_bytes
     }
 
-    /// Refuses data keys that are not this document's, and a slot that was not written with them.
-    pub(crate) fn check_keys(&self, keys: &BoundKeys) -> Result<(), Error> {
-        // In this order: keys that are not committed to are not used for anything else.
-        check(&keys.commitment, &self.commitment)?;
+    /// Refuses a slot that was not written with the document's keys.
+    pub(crate) fn check_slot(&self, header_key: &HeaderKey) -> Result<(), Error> {
         let slot = parts(&self.slot_bytes).ok_or(Error::Authentication)?;
-        check(&keys.header_key.slot_mac(&self.prefix, slot.authenticated), slot.mac)
+        check(&header_key.slot_mac(&self.prefix, slot.authenticated), slot.mac)
     }
 
     /// The bytes of a new header.

@@ -48,15 +48,19 @@ struct Prks {
 
 impl KeySchedule {
     /// For the data keys of all layers, in order: of one or two.
-    pub(crate) fn new(salt: &[u8; 32], data_keys: &[DataKey]) -> Self {
+    pub(crate) fn new<'k>(
+        salt: &[u8; 32],
+        data_keys: impl IntoIterator<Item = &'k DataKey>,
+    ) -> Self {
         let empty = [const { HmacKey::empty() }; MAX_LAYERS];
         let mut prks = Box::new(Prks { prk: HmacKey::empty(), of_layers: empty, layers: 1 });
         // HKDF-Extract is HMAC(salt, input).
         let mut salt_key = HmacKey::empty();
         salt_key.set(salt);
         let mut output = Scratch::<32>::zeroed();
-        match data_keys {
-            [one, two, ..] => {
+        let mut data_keys = data_keys.into_iter();
+        match (data_keys.next(), data_keys.next()) {
+            (Some(one), Some(two)) => {
                 for (prk, key) in prks.of_layers.iter_mut().zip([one, two]) {
                     salt_key.mac(&[key.expose()], &mut output);
                     prk.set(&output);
@@ -64,8 +68,8 @@ impl KeySchedule {
                 salt_key.mac(&[one.expose(), two.expose()], &mut output);
                 prks.layers = 2;
             }
-            [one] => salt_key.mac(&[one.expose()], &mut output),
-            [] => salt_key.mac(&[], &mut output),
+            (Some(one), None) => salt_key.mac(&[one.expose()], &mut output),
+            (None, _) => salt_key.mac(&[], &mut output),
         }
         prks.prk.set(&output);
         Self(prks)

@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use crate::document::PlaintextLen;
 use crate::document::header::Header;
-use crate::document::header::rewrap::Rewrap;
+use crate::document::header::recipient::Recipient;
+use crate::document::header::rewrap::{ExpectedContext, Rewrap, RewrapOptions};
 use crate::document::open::OpenOptions;
 use crate::document::seal::{Layers, SealOptions, Sealer};
-use crate::document::unlock::OpenPolicy;
 use crate::error::Error;
 use crate::parallel::{Memory, Work, for_each_init};
 use crate::random::Supply;
@@ -84,8 +84,9 @@ pub fn open_many(
     )
 }
 
-/// Does as [`Header::rewrap_with`] for many headers: the unwrapping, which is nearly all of the work
-/// under an RSA key, is one batch a key.
+/// Does as [`Header::rewrap_with`] for many headers, each with its own options: the unwrapping, which is
+/// nearly all of the work under an RSA key, is one batch a key. The results are in the order of the
+/// headers, and one that fails does not disturb the others.
 ///
 /// # Errors
 ///
@@ -94,36 +95,39 @@ pub fn open_many(
 /// # Example
 ///
 /// ```
-/// use strongroom::document::{self, Header, OpenPolicy, SealOptions, rewrap_batch};
+/// use strongroom::document::{self, Header, RewrapOptions, SealOptions, rewrap_many};
 /// use strongroom::secret::Secret;
 /// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 ///
 /// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
 /// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
 /// let sealed = document::seal(b"text", &[wrapping], &SealOptions::default())?;
-/// let headers = vec![Header::parse(&sealed)?; 3];
+/// let options = RewrapOptions::default();
+/// let headers = (0..3).map(|_| Ok((Header::parse(&sealed)?, &options)));
+/// let headers = headers.collect::<Result<Vec<_>, strongroom::Error>>()?;
 ///
 /// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
-/// let rewraps = rewrap_batch(headers, &[key], &OpenPolicy::default());
+/// let rewraps = rewrap_many(headers, &[key]);
 /// assert!(rewraps.iter().all(Result::is_ok));
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 #[must_use]
-pub fn rewrap_batch(
-    headers: Vec<Header>,
+pub fn rewrap_many<C: ExpectedContext>(
+    headers: Vec<(Header, &RewrapOptions<C>)>,
     keys: &[UnwrappingKey],
-    policy: &OpenPolicy,
-) -> Vec<Result<Rewrap, Error>> {
-    let mut unwrapped: Vec<Vec<Option<Result<SecretVec, Error>>>> =
-        headers.iter().map(|header| header.recipients().iter().map(|_| None).collect()).collect();
+) -> Vec<Result<Rewrap<C>, Error>> {
+    let mut unwrapped: Vec<Vec<Option<Result<SecretVec, Error>>>> = headers
+        .iter()
+        .map(|(header, _)| header.recipients().iter().map(|_| None).collect())
+        .collect();
     for key in keys {
-        let is_for_key = |(_, recipient): &(_, &super::Recipient)| {
-            recipient.is_for(key) && policy.permits(recipient)
-        };
         let (places, wrapped): (Vec<_>, Vec<_>) = headers
             .iter()
             .enumerate()
-            .flat_map(|(header, parsed)| {
+            .flat_map(|(header, (parsed, options))| {
+                let is_for_key = move |(_, recipient): &(_, &Recipient)| {
+                    recipient.is_for(key) && options.policy.permits(recipient)
+                };
                 let recipients = parsed.recipients().iter().enumerate().filter(is_for_key);
                 recipients.map(move |(recipient, found)| ((header, recipient), found.wrapped()))
             })
@@ -137,9 +141,10 @@ pub fn rewrap_batch(
     }
     let pairs = headers.into_iter().zip(unwrapped);
     pairs
-        .map(|(header, mut unwrapped)| {
+        .map(|((header, options), mut unwrapped)| {
             let recipients = header.recipients().to_vec();
-            header.rewrap_by(policy, |asked| {
+            // Each recipient is asked about once, so that its answer can be taken.
+            header.rewrap_by(options, |asked| {
                 let place = recipients.iter().position(|recipient| recipient == asked)?;
                 unwrapped.get_mut(place)?.take()
             })

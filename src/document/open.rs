@@ -9,9 +9,9 @@ use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::header::Header;
 use crate::document::header::prologue::PROLOGUE_LEN;
 use crate::document::key_schedule::{BoundKeys, Context};
+use crate::document::policy::OpenPolicy;
 use crate::document::range::Layout;
 use crate::document::seal::too_long_for_memory;
-use crate::document::unlock::OpenPolicy;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
 use crate::gcm::Output;
@@ -42,18 +42,17 @@ pub struct OpenOptions {
     pub backend: Backend,
 }
 
-impl OpenOptions {
-    pub(crate) fn now(&self) -> Result<u64, Error> {
-        if let Some(now) = self.now {
-            return Ok(now);
-        }
-        #[cfg(feature = "std")]
-        if let Ok(since_epoch) = std::time::UNIX_EPOCH.elapsed() {
-            return Ok(since_epoch.as_secs());
-        }
-        let reason = "the document expires and there is no clock; give the time";
-        Err(Error::Argument { what: "now", reason })
+/// The caller's time, or the system clock's where it gives none.
+pub(crate) fn time(now: Option<u64>) -> Result<u64, Error> {
+    if let Some(now) = now {
+        return Ok(now);
     }
+    #[cfg(feature = "std")]
+    if let Ok(since_epoch) = std::time::UNIX_EPOCH.elapsed() {
+        return Ok(since_epoch.as_secs());
+    }
+    let reason = "the document expires and there is no clock; give the time";
+    Err(Error::Argument { what: "now", reason })
 }
 
 /// Opens the body of one document. [`Header::unlock`] makes it, and checks the expiry then: an

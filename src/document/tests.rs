@@ -12,6 +12,7 @@ use crate::wrap::{KeyId, WrappingKey};
 
 mod damaged;
 mod examples;
+mod recipients;
 mod slots;
 
 const KEK: [u8; 32] = [0x11; 32];

@@ -58,6 +58,29 @@ impl KeyId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether both are versions of one key: the same text up to the last `/`, behind which the version
+    /// stands.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::wrap::KeyId;
+    ///
+    /// let id = KeyId::new("resource/42/service/2")?;
+    /// assert!(id.is_version_of(&KeyId::new("resource/42/service/1")?));
+    /// assert!(!id.is_version_of(&KeyId::new("resource/43/service/2")?));
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    #[must_use]
+    pub fn is_version_of(&self, other: &Self) -> bool {
+        let name = self.name();
+        name.is_some() && name == other.name()
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.0.rsplit_once('/').map(|(name, _)| name)
+    }
 }
 
 impl FromStr for KeyId {

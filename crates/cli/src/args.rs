@@ -63,14 +63,15 @@ pub(crate) enum Command {
     /// Give documents other recipients without reading what they hold
     ///
     /// Each FILE that is wrapped with an older version of one of this vault's keys gets the newest
-    /// version of that key; recipients of other vaults stay. A file that is as asked already is left
-    /// alone, unless one of the two copies of its recipients is damaged or out of date: then both are
-    /// written anew.
+    /// version of that key; recipients of other vaults stay. A recipient goes only after the vault has
+    /// unwrapped what was wrapped for the new one, and one that its key does not unwrap is wrapped anew.
+    /// A file that is as asked already is left alone, unless one of the two copies of its recipients is
+    /// damaged or out of date: then both are written anew.
     ///
     /// Headers with two copies are rewritten in place, under a lock, one copy after the other, so that
     /// the file opens whatever happens meanwhile. Others become a new file that takes the name, the
-    /// owner and the permissions of the old one. What a document holds is never opened, so neither its
-    /// context nor its expiry counts. The file that `seal --detach-header` writes is rewrapped alike.
+    /// owner and the permissions of the old one. What a document holds is never opened; its context
+    /// and its expiry count as they do for `open`. The file that `seal --detach-header` writes is rewrapped alike.
     Rewrap(RewrapArgs),
     /// Make, list, rotate and withdraw the keys that documents are sealed under
     #[command(subcommand)]
@@ -277,6 +278,14 @@ pub(crate) struct RewrapArgs {
     /// [default: the newest version of the key that a file is wrapped with]
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) context: ContextOption,
+
+    /// Rewrap documents of any context, and only bring them to the newest version of their key: another
+    /// key takes the context
+    #[arg(long, conflicts_with_all = ["key", "pairs"])]
+    pub(crate) any_context: bool,
 
     #[command(flatten)]
     pub(crate) threads: ThreadsOption,

@@ -111,6 +111,19 @@ pub(crate) enum Failure {
         rewrap_advice(source)
     )]
     Rewrap { name: String, source: io::Error },
+    /// A document that is to be rewrapped is not what its header says, or has another context.
+    #[error(
+        "{name}: {}; give the --context it was sealed with (or --any-context, to bring it to a newer \
+         version of its key and nothing else), or restore the file from a copy",
+        Error::Authentication
+    )]
+    NotUnlocked { name: String },
+    /// A key does not unwrap what was wrapped for it.
+    #[error(
+        "{name}: the vault does not unwrap what was just wrapped for {key}: another key has this id by \
+         now; the file is as it was: run strongroom rewrap again"
+    )]
+    Unproved { name: String, key: String },
     /// A file's header was another one at each attempt.
     #[error("{name}: other processes keep changing its header; run strongroom rewrap again")]
     Contended { name: String },
@@ -231,7 +244,8 @@ impl Failure {
             Self::StdoutClosed | Self::Print | Self::PrintAfter { .. } => "output-closed",
             Self::Document { source, .. } => document_kind(source),
             Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
-            Self::OtherHeader { .. } => "authentication",
+            Self::OtherHeader { .. } | Self::NotUnlocked { .. } => "authentication",
+            Self::Unproved { .. } => "unproved",
             Self::BeyondEnd { .. } => "range",
             Self::Contended { .. } => "contended",
             Self::SomeNotDone { .. } | Self::SomeNotShredded { .. } => "some-failed",

@@ -8,6 +8,8 @@ mod world;
 
 #[path = "resource/destroying.rs"]
 mod destroying;
+#[path = "resource/documents.rs"]
+mod documents;
 #[path = "resource/enabling.rs"]
 mod enabling;
 #[path = "resource/recorded.rs"]

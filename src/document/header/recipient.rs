@@ -53,11 +53,13 @@ impl Recipient {
 
     /// A data key wrapped with each of `keys`.
     pub(crate) fn wrap_for(data_key: &DataKey, keys: &[WrappingKey]) -> Result<Vec<Self>, Error> {
-        let wrapped = keys.iter().map(|key| {
-            let wrapped = key.wrap(data_key.payload())?;
-            Ok(Self::new(data_key.layer(), key.algorithm(), key.id().clone(), wrapped))
-        });
-        wrapped.collect()
+        keys.iter().map(|key| Self::wrap(data_key, key)).collect()
+    }
+
+    /// A data key wrapped with `key`.
+    pub(crate) fn wrap(data_key: &DataKey, key: &WrappingKey) -> Result<Self, Error> {
+        let wrapped = key.wrap(data_key.payload())?;
+        Ok(Self::new(data_key.layer(), key.algorithm(), key.id().clone(), wrapped))
     }
 
     /// 1 for the inner layer (the service's), 2 for the outer one (the customer's).

@@ -1,7 +1,8 @@
 //! Other recipients for a document, without touching its body.
 //!
 //! ```text
-//! header -> unwrap -> commitment, HMAC -> Rewrap -> add, replace, remove
+//! header -> unwrap -> commitment, HMAC, context, expiry -> Rewrap
+//!        -> wrap -> its holder unwraps -> prove -> remove others
 //!        -> to_header        the bytes of a whole header, for an object or a detached one
 //!        -> write_in_place   a file's two slots, one after the other
 //! ```
@@ -15,6 +16,9 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use subtle::ConstantTimeEq;
 
 use crate::document::header::Header;
 #[cfg(feature = "std")]
@@ -23,32 +27,143 @@ use crate::document::header::recipient::Recipient;
 use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
 use crate::document::io::{IoLabels, read_at::Durable};
-use crate::document::key_schedule::{DataKey, HeaderKey};
-use crate::document::unlock::{OpenPolicy, unwrap_with};
+use crate::document::key_schedule::{Context, DataKey, HeaderKey};
+use crate::document::policy::OpenPolicy;
+use crate::document::unlock::{Unlocked, unwrap_with};
 use crate::error::Error;
 use crate::secret::SecretVec;
-use crate::wrap::{KeyId, UnwrappingKey, WrappingKey};
+use crate::wrap::{UnwrappingKey, WrappingKey};
 
-/// A header that is authenticated and whose data keys are known: it can get other recipients. The
-/// data keys are wiped on drop.
+/// Demands on a document that is to get other recipients.
 ///
-/// It needs neither the context nor the time: what the document holds stays closed.
+/// # Security
+///
+/// Whoever may have documents rewrapped by a service must not add a key of theirs to another tenant's
+/// document: the context expected is the caller's own, and empty unless it is given. A service that
+/// brings documents of many contexts to a new version of their key takes
+/// [`RewrapOptions::any_context`], which allows nothing else.
 ///
 /// # Example
 ///
 /// ```
-/// use strongroom::document::{self, Header, OpenOptions, OpenPolicy, SealOptions};
+/// use strongroom::document::RewrapOptions;
+///
+/// let mut options = RewrapOptions::default();
+/// options.context.insert("tenant", "7")?;
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RewrapOptions<C = Context> {
+    /// The context that the document was sealed with, or [`AnyContext`].
+    pub context: C,
+    /// The time in seconds since the Unix epoch, for documents that expire; `None` asks the system
+    /// clock.
+    pub now: Option<u64>,
+    /// Demands on the document as it is; any will do by default.
+    pub policy: OpenPolicy,
+}
+
+impl Default for RewrapOptions {
+    fn default() -> Self {
+        Self { context: Context::new(), now: None, policy: OpenPolicy::default() }
+    }
+}
+
+impl RewrapOptions<AnyContext> {
+    /// For documents whose context is not known: their keys can be exchanged for other versions of the
+    /// same keys, and nothing else.
+    #[must_use]
+    pub fn any_context() -> Self {
+        Self { context: AnyContext, now: None, policy: OpenPolicy::default() }
+    }
+}
+
+/// Stands for a context that is not known: see [`RewrapOptions::any_context`].
+///
+/// # Example
+///
+/// A [`Rewrap`] for any context has no method that gives a document to another key:
+///
+/// ```compile_fail,E0599
+/// use strongroom::document::{AnyContext, Rewrap};
+/// use strongroom::wrap::WrappingKey;
+///
+/// fn add(rewrap: &mut Rewrap<AnyContext>, key: &WrappingKey) {
+///     let _ = rewrap.add(1, key);
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnyContext;
+
+/// A context that a document is expected to have: a [`Context`], or [`AnyContext`].
+///
+/// # Example
+///
+/// ```
+/// use strongroom::Error;
+/// use strongroom::document::{ExpectedContext, Header, Rewrap, RewrapOptions};
+/// use strongroom::wrap::UnwrappingKey;
+///
+/// fn unlock<C: ExpectedContext>(
+///     header: Header,
+///     keys: &[UnwrappingKey],
+///     options: &RewrapOptions<C>,
+/// ) -> Result<Rewrap<C>, Error> {
+///     header.rewrap_with(keys, options)
+/// }
+/// ```
+pub trait ExpectedContext: sealed::Expected {}
+
+impl ExpectedContext for Context {}
+impl ExpectedContext for AnyContext {}
+
+mod sealed {
+    use super::{AnyContext, Context};
+
+    pub trait Expected {
+        /// The context to compare with; `None` where any will do.
+        fn expected(&self) -> Option<&Context>;
+    }
+
+    impl Expected for Context {
+        fn expected(&self) -> Option<&Context> {
+            Some(self)
+        }
+    }
+
+    impl Expected for AnyContext {
+        fn expected(&self) -> Option<&Context> {
+            None
+        }
+    }
+}
+
+/// A header that is authenticated and whose data keys are known: it can get other recipients. The
+/// data keys are wiped on drop.
+///
+/// A recipient is *proved* once its holder has unwrapped it and that was the document's data key: those
+/// that unlocked the header are, and those that [`Rewrap::prove`] or [`Rewrap::exchange`] took in. The
+/// name of a key proves nothing: another key may have it by now. No recipient is removed unless its layer
+/// keeps a proved one; a recipient of an algorithm that is not known cannot be proved.
+///
+/// What the document holds stays closed.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{self, Header, OpenOptions, RewrapOptions, SealOptions};
 /// use strongroom::secret::Secret;
 /// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 ///
-/// let (old, new) = (KeyId::new("vault/contracts/1")?, KeyId::new("vault/contracts/2")?);
+/// let (old, new) = (KeyId::new("vault/contracts/1")?, KeyId::new("vault/archive/1")?);
 /// let wrapping = |id: &KeyId, key| WrappingKey::aes(id.clone(), Secret::copy_from(key));
 /// let unwrapping = |id: &KeyId, key| UnwrappingKey::aes(id.clone(), Secret::copy_from(key));
 /// let mut sealed = document::seal(b"text", &[wrapping(&old, &[1; 32])], &SealOptions::default())?;
 ///
 /// let header = Header::parse(&sealed)?;
-/// let mut rewrap = header.rewrap_with(&[unwrapping(&old, &[1; 32])], &OpenPolicy::default())?;
-/// rewrap.replace(1, &[wrapping(&new, &[2; 32])])?;
+/// let mut rewrap = header.rewrap_with(&[unwrapping(&old, &[1; 32])], &RewrapOptions::default())?;
+/// // Keys at hand unwrap what was wrapped for them. A vault is asked between `wrap` and `prove`.
+/// rewrap.replace_with(1, &[wrapping(&new, &[2; 32])], &[unwrapping(&new, &[2; 32])])?;
 /// let header = rewrap.to_header()?;
 /// sealed[..header.len()].copy_from_slice(&header);
 ///
@@ -56,34 +171,47 @@ use crate::wrap::{KeyId, UnwrappingKey, WrappingKey};
 /// assert_eq!(opened, b"text");
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-pub struct Rewrap {
+pub struct Rewrap<C = Context> {
     header: Header,
     data_keys: Vec<DataKey>,
     header_key: HeaderKey,
     recipients: Vec<Recipient>,
+    /// Recipients whose holder has unwrapped the data key, in the list or not.
+    proved: Vec<Recipient>,
+    context: PhantomData<fn() -> C>,
 }
 
 impl Header {
     /// Authenticates the header with its data keys, one for each layer, the inner one first, and gives
-    /// what changes its recipients.
+    /// what changes its recipients. None of them is proved yet.
     ///
     /// # Errors
     ///
-    /// [`Error::Authentication`] where keys and header do not belong together; [`Error::Argument`] for
-    /// data keys of other layers.
-    pub fn rewrap(self, data_keys: Vec<DataKey>) -> Result<Rewrap, Error> {
-        let (_, keys) = self.authenticate(&data_keys)?;
-        Ok(Rewrap::new(self, data_keys, keys.header_key))
+    /// [`Error::Authentication`] where keys, context and header do not belong together;
+    /// [`Error::Expired`] where the document's time is up; [`Error::Format`] and [`Error::RolledBack`]
+    /// where the policy demands other documents; [`Error::Argument`] for data keys of other layers.
+    pub fn rewrap<C: ExpectedContext>(
+        self,
+        data_keys: Vec<DataKey>,
+        options: &RewrapOptions<C>,
+    ) -> Result<Rewrap<C>, Error> {
+        options.policy.check(&self)?;
+        let derived = self.derive(&data_keys)?;
+        Rewrap::new(self, Unlocked { derived, data_keys, recipients: Vec::new() }, options)
     }
 
     /// Unwraps the data keys with `keys`, then does as [`Header::rewrap`].
     ///
     /// # Errors
     ///
-    /// [`Error::NoKey`] where for some layer no key belongs to a recipient; [`Error::Format`] where
-    /// the document has fewer layers than the policy demands; those of [`Header::rewrap`].
-    pub fn rewrap_with(self, keys: &[UnwrappingKey], policy: &OpenPolicy) -> Result<Rewrap, Error> {
-        self.rewrap_by(policy, |recipient| unwrap_with(keys, recipient))
+    /// [`Error::NoKey`] where for some layer no key belongs to a recipient; those of
+    /// [`Header::rewrap`].
+    pub fn rewrap_with<C: ExpectedContext>(
+        self,
+        keys: &[UnwrappingKey],
+        options: &RewrapOptions<C>,
+    ) -> Result<Rewrap<C>, Error> {
+        self.rewrap_by(options, |recipient| unwrap_with(keys, recipient))
     }
 
     /// Unwraps the data keys by asking `unwrap`, as [`Header::unlock_by`] does, then does as
@@ -92,25 +220,110 @@ impl Header {
     /// # Errors
     ///
     /// Where all that `unwrap` knows fail, the first failure; those of [`Header::rewrap_with`].
-    pub fn rewrap_by<E: From<Error>>(
+    pub fn rewrap_by<C: ExpectedContext, E: From<Error>>(
         self,
-        policy: &OpenPolicy,
+        options: &RewrapOptions<C>,
         mut unwrap: impl FnMut(&Recipient) -> Option<Result<SecretVec, E>>,
-    ) -> Result<Rewrap, E> {
-        policy.check(&self)?;
-        let take = |data_keys: &mut Vec<DataKey>| {
-            let (_, keys) = self.authenticate(data_keys)?;
-            Ok((core::mem::take(data_keys), keys.header_key))
-        };
-        let (data_keys, header_key) = self.search(&mut Vec::new(), policy, &mut unwrap, &take)?;
-        Ok(Rewrap::new(self, data_keys, header_key))
+    ) -> Result<Rewrap<C>, E> {
+        let unlocked = self.search(&options.policy, &mut unwrap)?;
+        Ok(Rewrap::new(self, unlocked, options)?)
     }
 }
 
+/// Giving the document to other keys, which takes its context.
 impl Rewrap {
-    fn new(header: Header, data_keys: Vec<DataKey>, header_key: HeaderKey) -> Self {
-        let recipients = header.recipients().to_vec();
-        Self { header, data_keys, header_key, recipients }
+    /// Wraps a layer's data key for `key`. The document does not have the new recipient yet: its holder
+    /// unwraps it, and [`Rewrap::prove`] takes it in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] for a layer that the document does not have; what the key's `wrap` returns.
+    pub fn wrap(&self, layer: u8, key: &WrappingKey) -> Result<Recipient, Error> {
+        Recipient::wrap(self.data_key(layer)?, key)
+    }
+
+    /// Takes in a recipient with what its holder unwrapped: one from [`Rewrap::wrap`], in the place of
+    /// one of the same name and algorithm, or one that the document has already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] where that is not the layer's data key; [`Error::Argument`] for another layer or an
+    /// algorithm that is not known. Nothing has changed then.
+    ///
+    /// # Security
+    ///
+    /// `unwrapped` comes from the holder, and is not what was wrapped a moment ago: that proves nothing.
+    pub fn prove(&mut self, recipient: &Recipient, unwrapped: &SecretVec) -> Result<(), Error> {
+        self.check_proof(recipient, unwrapped)?;
+        self.proved.push(recipient.clone());
+        let others = self.recipients.iter().filter(|one| !recipient.replaces(one)).cloned();
+        let list = others.chain([recipient.clone()]).collect();
+        self.set(list)
+    }
+
+    /// Wraps a layer's data key for one more key, without proof that its holder can unwrap it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rewrap::wrap`], and [`Error::Argument`] where one of the same name and algorithm would have
+    /// to go and no proved one is left in the layer.
+    pub fn add(&mut self, layer: u8, key: &WrappingKey) -> Result<(), Error> {
+        let added = self.wrap(layer, key)?;
+        let others = self.recipients.iter().filter(|one| !added.replaces(one)).cloned();
+        let list = others.chain([added.clone()]).collect();
+        self.set(list)
+    }
+
+    /// Wraps a layer's data key for `keys` and for nobody else, once `holders`, who have their other
+    /// halves, have unwrapped it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rewrap::wrap`] and [`Rewrap::prove`]; [`Error::NoKey`] for a key without its holder;
+    /// [`Error::Argument`] without a key. Nothing has changed then.
+    pub fn replace_with(
+        &mut self,
+        layer: u8,
+        keys: &[WrappingKey],
+        holders: &[UnwrappingKey],
+    ) -> Result<(), Error> {
+        let prove = |key| {
+            let new = self.wrap(layer, key)?;
+            let Some(unwrapped) = unwrap_with(holders, &new) else {
+                return Err(Error::NoKey { wrapped_with: new.key_id().as_str().into() });
+            };
+            match unwrapped {
+                Err(Error::Authentication) => Err(another_key(&new)),
+                unwrapped => self.check_proof(&new, &unwrapped?).map(|()| new),
+            }
+        };
+        let proved: Vec<Recipient> = keys.iter().map(prove).collect::<Result<_, _>>()?;
+        self.proved.extend_from_slice(&proved);
+        let others = self.recipients.iter().filter(|one| one.layer() != layer).cloned();
+        let list = others.chain(proved).collect();
+        self.set(list)
+    }
+
+    /// Takes out the recipient of the same layer, algorithm and key id; returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where no proved one would be left in the layer.
+    pub fn remove(&mut self, recipient: &Recipient) -> Result<bool, Error> {
+        let others = self.recipients.iter().filter(|one| !recipient.replaces(one));
+        let left: Vec<_> = others.cloned().collect();
+        let removed = left.len() != self.recipients.len();
+        self.set(left)?;
+        Ok(removed)
+    }
+}
+
+impl<C: ExpectedContext> Rewrap<C> {
+    fn new(header: Header, unlocked: Unlocked, options: &RewrapOptions<C>) -> Result<Self, Error> {
+        let Unlocked { derived, data_keys, recipients: proved } = unlocked;
+        header.authenticate(&derived, options.context.expected(), options.now)?;
+        let (recipients, header_key) = (header.recipients().to_vec(), derived.keys.header_key);
+        Ok(Self { header, data_keys, header_key, recipients, proved, context: PhantomData })
     }
 
     /// The header as it was read.
@@ -125,48 +338,91 @@ impl Rewrap {
         &self.recipients
     }
 
-    /// Wraps a layer's data key for one more key. One that is there already is wrapped anew.
+    /// Whether the holder of a recipient has unwrapped it, and that was the layer's data key.
+    #[must_use]
+    pub fn is_proved(&self, recipient: &Recipient) -> bool {
+        self.proved.contains(recipient)
+    }
+
+    /// Wraps the data key of `old`, a recipient of the document, for another version of its key: its
+    /// holder unwraps it, and [`Rewrap::exchange`] takes it in.
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] for a layer that the document does not have; what the key's `wrap` returns.
-    pub fn add(&mut self, layer: u8, key: &WrappingKey) -> Result<(), Error> {
-        let added = Recipient::wrap_for(self.data_key(layer)?, core::slice::from_ref(key))?;
-        self.recipients.retain(|recipient| !added.iter().any(|added| added.replaces(recipient)));
-        self.recipients.extend(added);
+    /// [`Error::Argument`] where the document does not have `old`, or `key` is not
+    /// [a version of the same key](KeyId::is_version_of) or of another algorithm; what the key's `wrap`
+    /// returns.
+    pub fn wrap_version(&self, old: &Recipient, key: &WrappingKey) -> Result<Recipient, Error> {
+        let new = Recipient::wrap(self.data_key(old.layer())?, key)?;
+        self.check_version(old, &new)?;
+        Ok(new)
+    }
+
+    /// Takes in a recipient from [`Rewrap::wrap_version`] in the place of `old`, with what its holder
+    /// unwrapped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rewrap::wrap_version`] and [`Rewrap::prove`]. Nothing has changed then.
+    ///
+    /// # Security
+    ///
+    /// A key that is destroyed at a set time, to make documents unreadable then, must not be exchanged
+    /// for one that lives longer.
+    pub fn exchange(
+        &mut self,
+        old: &Recipient,
+        new: &Recipient,
+        unwrapped: &SecretVec,
+    ) -> Result<(), Error> {
+        self.check_version(old, new)?;
+        self.check_proof(new, unwrapped)?;
+        self.proved.push(new.clone());
+        let stays = |one: &&Recipient| !old.replaces(one) && !new.replaces(one);
+        let others = self.recipients.iter().filter(stays).cloned();
+        let list = others.chain([new.clone()]).collect();
+        self.set(list)
+    }
+
+    fn check_version(&self, old: &Recipient, new: &Recipient) -> Result<(), Error> {
+        let refuse = |reason| Err(Error::Argument { what: "recipient", reason });
+        if !self.recipients.contains(old) {
+            return refuse("the document does not have the one that is to be exchanged");
+        }
+        let same_key = new.layer() == old.layer()
+            && new.algorithm_code() == old.algorithm_code()
+            && new.key_id().is_version_of(old.key_id());
+        if !same_key {
+            return refuse("a key is exchanged for another version of the same key only");
+        }
         Ok(())
     }
 
-    /// Wraps a layer's data key for `keys` and for nobody else.
-    ///
-    /// # Errors
-    ///
-    /// As [`Rewrap::add`], and [`Error::Argument`] without a key.
-    pub fn replace(&mut self, layer: u8, keys: &[WrappingKey]) -> Result<(), Error> {
-        if keys.is_empty() {
-            return Err(nobody_left());
+    /// Compares what a holder unwrapped with the data key, in constant time.
+    fn check_proof(&self, recipient: &Recipient, unwrapped: &SecretVec) -> Result<(), Error> {
+        let payload = self.data_key(recipient.layer())?.payload();
+        if recipient.algorithm().is_none() {
+            let reason = "its algorithm is not known, and so it cannot be proved";
+            return Err(Error::Argument { what: "recipient", reason });
         }
-        let replacing = Recipient::wrap_for(self.data_key(layer)?, keys)?;
-        self.recipients.retain(|recipient| recipient.layer() != layer);
-        self.recipients.extend(replacing);
-        Ok(())
+        if bool::from(payload.as_slice().ct_eq(unwrapped.expose())) {
+            Ok(())
+        } else {
+            Err(another_key(recipient))
+        }
     }
 
-    /// Takes a key's recipients out of a layer; returns whether there were any.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Argument`] where nobody would be left who could open the layer.
-    pub fn remove(&mut self, layer: u8, key_id: &KeyId) -> Result<bool, Error> {
-        let stays =
-            |recipient: &&Recipient| recipient.layer() != layer || recipient.key_id() != key_id;
-        let left: Vec<_> = self.recipients.iter().filter(stays).cloned().collect();
-        if !left.iter().any(|recipient| recipient.layer() == layer) {
-            return Err(nobody_left());
+    /// Makes `list` the document's, unless somebody goes from a layer that keeps no proved one.
+    fn set(&mut self, list: Vec<Recipient>) -> Result<(), Error> {
+        let goes = |one: &&Recipient| !list.contains(one);
+        let kept = |layer| list.iter().any(|one| one.layer() == layer && self.is_proved(one));
+        if self.recipients.iter().filter(goes).any(|one| !kept(one.layer())) {
+            let reason = "each layer keeps one at least whose holder has unwrapped it; prove one before \
+                          another is removed";
+            return Err(Error::Argument { what: "recipients", reason });
         }
-        let removed = left.len() != self.recipients.len();
-        self.recipients = left;
-        Ok(removed)
+        self.recipients = list;
+        Ok(())
     }
 
     /// Whether the new recipients have room in the slots that there are: then the header keeps its
@@ -254,7 +510,7 @@ impl Rewrap {
     }
 }
 
-impl core::fmt::Debug for Rewrap {
+impl<C> core::fmt::Debug for Rewrap<C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Rewrap").field("recipients", &self.recipients).finish_non_exhaustive()
     }
@@ -265,9 +521,11 @@ const WRITING: &str = IoLabels::HEADER.writing;
 #[cfg(feature = "std")]
 const SYNCING: &str = "making the header durable";
 
-fn nobody_left() -> Error {
-    let reason = "each layer keeps one at least, or nobody could open the document";
-    Error::Argument { what: "recipients", reason }
+fn another_key(recipient: &Recipient) -> Error {
+    let key = recipient.key_id().as_str().into();
+    let reason = "its holder does not unwrap what was wrapped for it: another key has this id; nothing \
+                  was given to it";
+    Error::Key { key, reason }
 }
 
 /// Overwrites the header of `file` with zeros and makes that durable: whoever has no other copy of it

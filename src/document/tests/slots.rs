@@ -21,7 +21,9 @@ fn half_rewrapped(newer: usize) -> Vec<u8> {
     let mut document = original();
     let header = Header::parse(&document).unwrap();
     let keys = [unwrapping("vault/k/1", &KEK)];
-    let rewrap = header.rewrap_with(&keys, &OpenPolicy::default()).unwrap();
+    let context = context(&[("tenant", "7")]);
+    let options = RewrapOptions { context, ..RewrapOptions::default() };
+    let rewrap = header.rewrap_with(&keys, &options).unwrap();
     let header = rewrap.to_header().unwrap();
     let range = SLOTS[newer].clone();
     document[range.clone()].copy_from_slice(&header[range]);

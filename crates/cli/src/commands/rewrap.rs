@@ -1,34 +1,41 @@
 //! `strongroom rewrap`: other recipients for documents, without what they hold.
 //!
 //! ```text
-//! a batch of files -> headers -> which recipients each is to get
-//!                             -> unwrap, all of one key at once, on all threads
-//!                             -> wrap for the new keys, and write each header under its file's lock
+//! a batch of files -> headers -> which keys each is to be wrapped for
+//!   -> the vault unwraps, all of one key at once, on all threads -> headers unlocked
+//!   -> wrap anew for what is asked for -> the vault unwraps that, too: proved
+//!   -> write each header under its file's lock, and read it back
 //! ```
+//!
+//! A recipient stays where its key has unwrapped it a moment ago, and never because of its name: an id
+//! may name another key by now.
 //!
 //! No file is open between the steps, so that any number of files may be given. A header that another
 //! process changed meanwhile is seen under the lock, and the file comes into a later batch.
 
+mod asking;
+mod exchange;
 mod report;
 mod target;
 mod write;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
-use strongroom::document::{Header, OpenPolicy, Recipient, SlotState};
-use strongroom::secret::SecretVec;
-use strongroom::wrap::{Algorithm, KeyId};
+use strongroom::Error;
+use strongroom::document::{Header, Recipient, Rewrap, RewrapOptions, SlotState};
 use strongroom_keys::LocalVault;
 
+use self::asking::Answer;
+use self::exchange::Exchange;
 use self::report::{FileReport, Outcome, Summary};
-use self::target::{Change, NewestKeys};
+use self::target::{NewestKeys, Target};
 use self::write::{Swept, Written};
 use super::sealed::header_failure;
-use super::unlock::{Refusal, own_id, unwrap};
+use super::unlock::{Refusal, own_id};
 use crate::args::RewrapArgs;
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
@@ -50,15 +57,20 @@ const ATTEMPTS: u32 = 16;
 ///
 /// A [`Failure`]: that of the only file, or that there were some; each is printed when it happens.
 pub(super) fn run(args: RewrapArgs) -> Result<(), Failure> {
+    if args.any_context {
+        return run_with(args, RewrapOptions::any_context());
+    }
+    let context = super::context(&args.context)?;
+    run_with(args, RewrapOptions { context, ..RewrapOptions::default() })
+}
+
+fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<(), Failure> {
     let started = Instant::now();
     let pool = workers::pool(&args.threads)?;
     let vault = Location::find(args.vault)?.open()?;
-    let mut rewrapper = Rewrapper {
-        vault: &vault,
-        pool,
-        newest: NewestKeys::new(&vault, args.key.as_deref())?,
-        swept: Swept::default(),
-    };
+    let newest = NewestKeys::new(&vault, args.key.as_deref())?;
+    let swept = Swept::default();
+    let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options, swept };
     let mut summary = Summary::new(args.files.len(), args.print);
     let mut waiting: VecDeque<Job> = args.files.into_iter().map(Job::new).collect();
     while !waiting.is_empty() {
@@ -100,135 +112,156 @@ impl Job {
         Header::read_at(&counted)
             .map_err(|error| header_failure(&self.name, error, "rewrap that file"))
     }
+
+    fn refused(&self, source: Error) -> Failure {
+        Failure::Document { name: self.name.clone(), source }
+    }
 }
 
-/// A file whose header is to be written.
-struct Step {
+/// A document that is to be unlocked.
+struct Locked {
     header: Header,
-    change: Change,
-    /// What its recipients of this vault hold, where that was unwrapped.
-    unwrapped: Vec<(Recipient, Result<SecretVec, Refusal>)>,
+    targets: Vec<Target>,
+}
+
+/// A document that was unlocked, and recipients that wait to be proved.
+struct Unlocked<C> {
+    rewrap: Rewrap<C>,
+    /// Each recipient that goes, and the one that takes its place.
+    exchanged: Vec<(Recipient, Recipient)>,
 }
 
 /// What all batches share.
-struct Rewrapper<'v> {
+struct Rewrapper<'v, C> {
     vault: &'v LocalVault,
     pool: ThreadPool,
     newest: NewestKeys<'v>,
+    options: RewrapOptions<C>,
     swept: Swept,
 }
 
 /// What became of a file; `None` where it is to be tried again.
 type Done = Result<Option<Outcome>, Failure>;
 
-impl Rewrapper<'_> {
+impl<C: Exchange> Rewrapper<'_, C> {
     fn rewrap(&mut self, mut batch: Vec<Job>) -> Vec<(Job, Done)> {
         for job in &mut batch {
             job.attempts += 1;
         }
         let headers: Vec<_> = self.pool.install(|| batch.par_iter().map(Job::read).collect());
-        let mut steps: Vec<_> =
+        let locked: Vec<_> =
             headers.into_iter().zip(&batch).map(|(header, job)| self.decide(job, header)).collect();
-        self.unwrap(&mut steps);
+        let is_own = |one: &&Recipient| own_id(one, self.vault.id()).is_some();
+        let answers = self.ask(&locked, |one| one.header.recipients().iter().filter(is_own));
         let this = &*self;
+        let unlocked: Vec<_> = this.pool.install(|| {
+            let locked = locked.into_par_iter().zip(answers).zip(&batch);
+            locked.map(|((locked, answers), job)| this.unlock(job, locked?, answers)).collect()
+        });
+        let answers = this.ask(&unlocked, |one| one.exchanged.iter().map(|(_, new)| new));
         this.pool.install(|| {
-            let jobs = batch.into_par_iter().zip(steps);
-            jobs.map(|(job, step)| {
-                let done = step.and_then(|step| match step {
-                    Decision::Leave(outcome) => Ok(Some(outcome)),
-                    Decision::Write(step) => this.write(&job, *step),
-                });
-                (job, done)
-            })
-            .collect()
+            let unlocked = batch.into_par_iter().zip(unlocked).zip(answers);
+            unlocked
+                .map(|((job, unlocked), answers)| {
+                    let done = unlocked.and_then(|unlocked| this.write(&job, unlocked, answers));
+                    (job, done)
+                })
+                .collect()
         })
     }
 
+    /// Has the vault unwrap the recipients of many documents.
+    fn ask<'d, D: Sync, I: Iterator<Item = &'d Recipient>>(
+        &self,
+        documents: &'d [Result<D, Failure>],
+        recipients: impl Fn(&'d D) -> I,
+    ) -> Vec<Vec<Answer>> {
+        let numbered = documents.iter().enumerate();
+        let asked = numbered.filter_map(|(number, one)| Some((number, one.as_ref().ok()?)));
+        let asked = asked
+            .flat_map(|(number, one)| recipients(one).map(move |one| (number, one.clone())))
+            .collect();
+        self.pool.install(|| asking::ask(self.vault, documents.len(), asked))
+    }
+
     /// What is to be done with a file that has `header`.
-    fn decide(&mut self, job: &Job, header: Result<Header, Failure>) -> Result<Decision, Failure> {
+    fn decide(&mut self, job: &Job, header: Result<Header, Failure>) -> Result<Locked, Failure> {
         let header = header?;
         if job.attempts > ATTEMPTS {
             return Err(Failure::Contended { name: job.name.clone() });
         }
-        let newest = |id: &_| self.newest.instead_of(id);
-        let Some(change) = Change::of(header.recipients(), self.vault.id(), newest)? else {
+        let Some(targets) = self.newest.targets(header.recipients())? else {
             return Err(self.no_key(job, &header));
         };
-        let whole = header.slots().iter().all(|state| *state == SlotState::Current);
-        if change.is_empty() && whole {
-            return Ok(Decision::Leave(Outcome::unchanged(header.recipients())));
-        }
-        Ok(Decision::Write(Box::new(Step { header, change, unwrapped: Vec::new() })))
+        Ok(Locked { header, targets })
     }
 
     fn no_key(&self, job: &Job, header: &Header) -> Failure {
-        let ids: Vec<&str> = header.recipients().iter().map(|one| one.key_id().as_str()).collect();
         Failure::NoKey {
             name: job.name.clone(),
             vault: self.vault.path().to_owned(),
             id: self.vault.id().to_string(),
-            wrapped_with: ids.join(", "),
+            wrapped_with: ids(header.recipients()).join(", "),
         }
     }
 
-    /// Unwraps what this vault's keys unwrap, all of one key at once. A key that cannot be used is left
-    /// out: each of its files asks again, and says why.
-    fn unwrap(&self, steps: &mut [Result<Decision, Failure>]) {
-        let mut by_key: HashMap<(KeyId, Algorithm), Vec<(usize, Recipient)>> = HashMap::new();
-        for (index, step) in steps.iter().enumerate() {
-            let Ok(Decision::Write(step)) = step else { continue };
-            for recipient in step.header.recipients() {
-                let Some(algorithm) = recipient.algorithm() else { continue };
-                if own_id(recipient, self.vault.id()).is_some() {
-                    let key = (recipient.key_id().clone(), algorithm);
-                    by_key.entry(key).or_default().push((index, recipient.clone()));
-                }
-            }
-        }
-        for ((id, algorithm), recipients) in by_key {
-            let wrapped: Vec<&[u8]> = recipients.iter().map(|(_, one)| one.wrapped()).collect();
-            let unwrap = || self.vault.unwrap_batch(&id, algorithm, &wrapped);
-            let Ok(secrets) = self.pool.install(unwrap) else { continue };
-            for ((index, recipient), secret) in recipients.into_iter().zip(secrets) {
-                if let Some(Ok(Decision::Write(step))) = steps.get_mut(index) {
-                    step.unwrapped.push((recipient, secret.map_err(Refusal::from)));
-                }
-            }
-        }
-    }
-
-    fn write(&self, job: &Job, step: Step) -> Done {
-        let Step { header, change, mut unwrapped } = step;
-        let damaged = change.is_empty();
-        let before = ids(header.recipients());
-        let mut ask = |recipient: &Recipient| match unwrapped
-            .iter()
-            .position(|(unwrapped, _)| unwrapped == recipient)
-        {
-            Some(place) => Some(unwrapped.swap_remove(place).1),
-            None => unwrap(recipient, self.vault),
+    /// Unlocks the header with what the vault unwrapped, and wraps for the keys that are asked for.
+    fn unlock(
+        &self,
+        job: &Job,
+        locked: Locked,
+        mut answers: Vec<Answer>,
+    ) -> Result<Unlocked<C>, Failure> {
+        let Locked { header, targets } = locked;
+        let answer = |recipient: &Recipient| {
+            let place = answers.iter().position(|(asked, _)| asked == recipient)?;
+            Some(answers.swap_remove(place).1)
         };
         let mut rewrap = header
-            .rewrap_by(&OpenPolicy::default(), &mut ask)
-            .map_err(|refusal| refusal.failure(self.vault, &job.name))?;
-        change
-            .apply(&mut rewrap)
-            .map_err(|source| Failure::Document { name: job.name.clone(), source })?;
+            .rewrap_by(&self.options, answer)
+            .map_err(|refusal| refusal.failure_to_rewrap(self.vault, &job.name))?;
+        // Whoever else of the vault's opens the document is worth as much as the one that did.
+        for (recipient, answer) in answers {
+            if let Ok(unwrapped) = answer {
+                let _not_the_data_key = C::take_in(&mut rewrap, &recipient, &recipient, &unwrapped);
+            }
+        }
+        let stays = |target: &Target| target.is_named() && rewrap.is_proved(&target.old);
+        let exchanged = targets
+            .into_iter()
+            .filter(|target| !stays(target))
+            .map(|Target { old, key }| C::wrap(&rewrap, &old, &key).map(|new| (old, new)))
+            .collect::<Result<_, _>>()
+            .map_err(|source| job.refused(source))?;
+        Ok(Unlocked { rewrap, exchanged })
+    }
+
+    /// Takes in the recipients that the vault has unwrapped, and writes the header.
+    fn write(&self, job: &Job, unlocked: Unlocked<C>, mut answers: Vec<Answer>) -> Done {
+        let Unlocked { mut rewrap, exchanged } = unlocked;
+        let mended = exchanged.is_empty();
+        let before = ids(rewrap.header().recipients());
+        let whole = rewrap.header().slots().iter().all(|state| *state == SlotState::Current);
+        if mended && whole {
+            return Ok(Some(Outcome::unchanged(before)));
+        }
+        for (old, new) in exchanged {
+            let place = answers.iter().position(|(asked, _)| *asked == new);
+            let answer = place.map(|place| answers.swap_remove(place).1);
+            let unwrapped = answer
+                .unwrap_or(Err(Refusal::Engine(Error::Authentication)))
+                .map_err(|refusal| refusal.failure_to_prove(&new, self.vault, &job.name))?;
+            C::take_in(&mut rewrap, &old, &new, &unwrapped)
+                .map_err(|source| job.refused(source))?;
+        }
         let written = write::write(&job.path, &job.name, &rewrap, &job.counts, &self.swept)?;
         let in_place = match written {
             Written::ChangedMeanwhile => return Ok(None),
             Written::InPlace => true,
             Written::NewFile => false,
         };
-        let after = ids(rewrap.recipients());
-        Ok(Some(Outcome::written(before, after, in_place, damaged)))
+        Ok(Some(Outcome::written(before, ids(rewrap.recipients()), in_place, mended)))
     }
-}
-
-/// What is done with a file once its header is known.
-enum Decision {
-    Leave(Outcome),
-    Write(Box<Step>),
 }
 
 /// The ids of the keys that `recipients` need, as the header names them.

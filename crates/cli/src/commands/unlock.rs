@@ -32,7 +32,7 @@ pub(super) fn mended(header: &Header) -> Option<String> {
     })
 }
 
-/// Unlocks the document `name` with the keys of `vault`. The header's key ids are anyone's word: only
+/// Unlocks the document `name` with the keys of `vault`. The header's key ids are not authenticated: only
 /// those of this vault are tried.
 ///
 /// # Errors
@@ -68,6 +68,30 @@ impl Refusal {
                 wrapped_with,
             },
             Self::Engine(source) => Failure::Document { name: name.to_owned(), source },
+        }
+    }
+
+    /// The same where the document was to be rewrapped.
+    pub(super) fn failure_to_rewrap(self, vault: &LocalVault, name: &str) -> Failure {
+        match self {
+            Self::Engine(Error::Authentication) => Failure::NotUnlocked { name: name.to_owned() },
+            other => other.failure(vault, name),
+        }
+    }
+
+    /// As a failure to unwrap what was wrapped for the recipient `new` of the document `name`.
+    pub(super) fn failure_to_prove(
+        self,
+        new: &Recipient,
+        vault: &LocalVault,
+        name: &str,
+    ) -> Failure {
+        match self {
+            Self::Engine(Error::Authentication) => {
+                let key = new.key_id().as_str().to_owned();
+                Failure::Unproved { name: name.to_owned(), key }
+            }
+            other => other.failure(vault, name),
         }
     }
 }

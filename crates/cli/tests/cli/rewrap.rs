@@ -8,6 +8,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 use strongroom::document::{Header, SealOptions, SlotState, Slots, seal};
+use strongroom::secret::Secret;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
 
@@ -77,7 +78,7 @@ fn a_file_that_is_as_asked_is_left_alone() {
     home.write("plain", b"text");
     home.run(["seal", "plain"]).succeeds();
     let before = home.read("plain.sealed");
-    // Nothing is opened for writing, and no private key is used on the file.
+    // Nothing is opened for writing.
     let done = home.run(["rewrap", "plain.sealed"]).succeeds();
     assert_eq!(done.text(), "plain.sealed is wrapped as asked already; left as it is\n");
     home.run(["rewrap", "plain.sealed", "--key", "default"]).succeeds();
@@ -277,8 +278,8 @@ fn many_files_of_which_some_are_bad() {
             other.id()
         ),
         "error: forged: authentication failed: the key or the context is not the one it was sealed \
-         with, or the bytes were changed; give the --context it was sealed with, or restore the file \
-         from a copy"
+         with, or the bytes were changed; give the --context it was sealed with (or --any-context, to \
+         bring it to a newer version of its key and nothing else), or restore the file from a copy"
             .to_owned(),
         "error: other is a directory, and strongroom works on single files; pack it into one first, \
          for instance with tar"
@@ -461,4 +462,180 @@ fn the_work_goes_on_when_nobody_reads_the_lines() {
     );
     assert_eq!(keys(&home, "a"), ["default/2"]);
     assert_eq!(keys(&home, "b"), ["default/2"]);
+}
+
+/// Makes another key of the name `default` and with the id that the first one had.
+fn reuse_the_id_of_default(home: &Home) {
+    reuse_the_id_of_default_at(home, 1);
+}
+
+/// The same for a key that was rotated up to `version`.
+fn reuse_the_id_of_default_at(home: &Home, version: usize) {
+    let own = vault(&home.default_vault());
+    let id = own.wrapping_key("default").unwrap().id().clone();
+    own.delete("default").unwrap();
+    own.purge("default").unwrap();
+    own.create("default").unwrap();
+    for _ in 1..version {
+        own.rotate("default").unwrap();
+    }
+    assert_eq!(*own.wrapping_key("default").unwrap().id(), id, "the vault reuses its ids");
+}
+
+fn opens(home: &Home, path: &str) {
+    assert_eq!(home.run(["open", path, "-o", "-"]).succeeds().stdout, b"text");
+}
+
+/// The id of the key that is asked for stands in the header, and names another key by now.
+#[test]
+fn an_id_that_names_another_key_is_wrapped_anew_before_the_key_that_opens_goes() {
+    for slots in [Slots::One, Slots::Two] {
+        let home = Home::with_vault();
+        home.run(["vault", "create", "escrow"]).succeeds();
+        let own = vault(&home.default_vault());
+        let keys_of = ["default", "escrow"].map(|name| own.wrapping_key(name).unwrap());
+        seal_for(&home, "doc", &keys_of, slots);
+        reuse_the_id_of_default(&home);
+        opens(&home, "doc");
+
+        let done = home.run(["rewrap", "doc", "--key", "default"]).succeeds();
+        assert!(done.text().starts_with("rewrapped doc in "), "{}", done.text());
+        assert_eq!(keys(&home, "doc"), ["default/1"]);
+        opens(&home, "doc");
+    }
+}
+
+/// The same without `--key`: what its key does not unwrap is wrapped anew, and the other one stays.
+#[test]
+fn a_recipient_that_its_key_does_not_unwrap_is_wrapped_anew() {
+    let home = Home::with_vault();
+    home.run(["vault", "create", "escrow"]).succeeds();
+    let own = vault(&home.default_vault());
+    let keys_of = ["default", "escrow"].map(|name| own.wrapping_key(name).unwrap());
+    seal_for(&home, "doc", &keys_of, Slots::Two);
+    reuse_the_id_of_default(&home);
+
+    let done = home.run(["rewrap", "doc"]).succeeds();
+    let (default, escrow) = (id(&home, "default/1"), id(&home, "escrow/1"));
+    let sentence = format!("rewrapped doc in place: wrapped anew for {default}, {escrow}\n");
+    assert_eq!(done.text(), sentence);
+    assert_eq!(keys(&home, "doc"), ["default/1", "escrow/1"]);
+    let done = home.run(["rewrap", "doc"]).succeeds();
+    assert_eq!(done.text(), "doc is wrapped as asked already; left as it is\n");
+    home.run(["vault", "delete", "escrow"]).succeeds();
+    opens(&home, "doc");
+}
+
+/// Nothing opens it any more: that is said, and it is not called wrapped as asked.
+#[test]
+fn a_document_that_no_key_opens_is_not_called_wrapped_as_asked() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    seal_for(&home, "doc", &[own.wrapping_key("default").unwrap()], Slots::Two);
+    reuse_the_id_of_default(&home);
+    let before = home.read("doc");
+    for key in [&[][..], &["--key", "default"]] {
+        let done = home.run(["rewrap", "doc"].iter().chain(key));
+        assert_eq!(done.code, Some(1), "{}", done.text());
+        assert!(done.stderr.contains("doc: authentication failed"), "{}", done.stderr);
+    }
+    assert_eq!(home.read("doc"), before);
+}
+
+/// The id that is asked for stands there under another algorithm.
+#[test]
+fn an_id_under_another_algorithm_is_not_the_key_that_is_asked_for() {
+    let home = Home::with_vault();
+    home.run(["vault", "create", "escrow"]).succeeds();
+    let own = vault(&home.default_vault());
+    let default = own.wrapping_key("default").unwrap();
+    let other = WrappingKey::aes(default.id().clone(), Secret::generate().unwrap());
+    seal_for(&home, "doc", &[other, own.wrapping_key("escrow").unwrap()], Slots::Two);
+    opens(&home, "doc");
+
+    home.run(["rewrap", "doc", "--key", "default"]).succeeds();
+    let header = header(&home, "doc");
+    let [recipient] = header.recipients() else { panic!("{:?}", keys(&home, "doc")) };
+    assert_eq!(recipient.algorithm(), Some(default.algorithm()));
+    opens(&home, "doc");
+}
+
+/// Whoever has the rewrapping done gives no document of another context to a key of theirs.
+#[test]
+fn another_key_takes_the_context() {
+    let home = Home::with_vault();
+    home.run(["vault", "create", "mine"]).succeeds();
+    home.write("plain", b"text");
+    home.run(["seal", "plain", "-o", "doc", "--context", "tenant=7"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let before = home.read("doc");
+    let sentence = "doc: authentication failed: the key or the context is not the one it was sealed with, \
+                    or the bytes were changed; give the --context it was sealed with (or --any-context, to \
+                    bring it to a newer version of its key and nothing else), or restore the file from a \
+                    copy";
+    let context = ["--context", "tenant=8"];
+    for others in
+        [&[][..], &context, &["--key", "mine"], &["--key", "mine", context[0], context[1]]]
+    {
+        home.run(["rewrap", "doc"].iter().chain(others)).fails_with(sentence);
+        assert_eq!(home.read("doc"), before);
+    }
+    for others in [["--key", "mine"], ["--context", "tenant=7"]] {
+        home.run(["rewrap", "doc", "--any-context"].iter().chain(&others))
+            .is_refused_with("cannot be used with");
+    }
+    home.run(["rewrap", "doc", "--any-context"]).succeeds();
+    assert_eq!(keys(&home, "doc"), ["default/2"]);
+    home.run(["rewrap", "doc", "--key", "mine", "--context", "tenant=7"]).succeeds();
+    assert_eq!(keys(&home, "doc"), ["mine/1"]);
+    let open = ["open", "doc", "-o", "-", "--context", "tenant=7"];
+    assert_eq!(home.run(open).succeeds().stdout, b"text");
+    // And the other way round: a document without a context is not one of a tenant's.
+    home.run(["seal", "plain"]).succeeds();
+    let refused = home.run(["rewrap", "plain.sealed", "--context", "tenant=7"]);
+    assert!(refused.stderr.contains("authentication failed"), "{}", refused.stderr);
+}
+
+/// In any context too a key goes only once the other version has unwrapped what was wrapped for it.
+#[test]
+fn any_context_wraps_anew_and_leaves_other_keys_alone() {
+    for slots in [Slots::One, Slots::Two] {
+        let home = Home::with_vault();
+        home.run(["vault", "create", "escrow"]).succeeds();
+        let own = vault(&home.default_vault());
+        let keys_of = ["default", "escrow"].map(|name| own.wrapping_key(name).unwrap());
+        home.run(["vault", "rotate", "default"]).succeeds();
+        let newer = own.wrapping_key("default").unwrap();
+        let [older, escrow] = keys_of;
+        seal_for(&home, "doc", &[older, newer, escrow], slots);
+        home.run(["vault", "rotate", "default"]).succeeds();
+        let done = home.run(["rewrap", "doc", "--any-context"]).succeeds();
+        assert!(done.text().contains("to local/"), "{}", done.text());
+        assert_eq!(keys(&home, "doc"), ["default/3", "escrow/1"]);
+        let done = home.run(["rewrap", "doc", "--any-context"]).succeeds();
+        assert!(done.text().contains("as asked already"), "{}", done.text());
+
+        reuse_the_id_of_default_at(&home, 3);
+        opens(&home, "doc");
+        home.run(["rewrap", "doc", "--any-context"]).succeeds();
+        assert_eq!(keys(&home, "doc"), ["default/3", "escrow/1"]);
+        home.run(["vault", "delete", "escrow"]).succeeds();
+        opens(&home, "doc");
+    }
+}
+
+#[test]
+fn a_document_that_has_expired_is_not_rewrapped() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    let options = SealOptions { expires_at: Some(1000), ..SealOptions::default() };
+    let sealed = seal(b"text", &[own.wrapping_key("default").unwrap()], &options).unwrap();
+    home.write("old", &sealed);
+    home.run(["vault", "rotate", "default"]).succeeds();
+    for others in [&[][..], &["--any-context"]] {
+        let refused = home.run(["rewrap", "old"].iter().chain(others));
+        assert_eq!(refused.code, Some(1));
+        assert!(refused.stderr.contains("old: the document expired"), "{}", refused.stderr);
+    }
+    assert_eq!(home.read("old"), sealed);
 }

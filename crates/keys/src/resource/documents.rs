@@ -223,11 +223,17 @@ impl Resources {
             open = self.open_keys(id).await?;
             keys = open.find(header)?;
         }
-        let keys = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
+        let layers = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
+        let key_ids =
+            layers.each_ref().map(|keys| keys.iter().map(|key| key.id().clone()).collect());
+        let keys: Vec<UnwrappingKey> = layers.into_iter().flatten().collect();
         let policy = OpenPolicy {
-            key_ids: Some(keys.iter().map(|key| key.id().clone()).collect()),
+            // Each layer has its own: two layers under the service's key are no protection by the
+            // customer's.
+            key_ids: Some(key_ids),
             algorithms: vec![Algorithm::A256Kw],
             least_layers: self.least_layers(&open.current.resource),
+            ..OpenPolicy::default()
         };
         let lease = open.lease.until(expires_at);
         lease.check()?;
@@ -301,13 +307,11 @@ impl Resources {
 }
 
 impl Open {
-    /// The keys for `header`; `None` where a layer has none.
-    fn find(&self, header: &Header) -> Result<Option<Vec<UnwrappingKey>>, ResourceError> {
+    /// The keys for each layer of `header`; `None` where a layer has none.
+    fn find(&self, header: &Header) -> Result<Option<[Vec<UnwrappingKey>; 2]>, ResourceError> {
         let resource = &*self.current.resource;
-        let mut keys = Vec::new();
-        let mut layers = 0;
-        for layer in 1..=header.layers() {
-            let found_before = keys.len();
+        let mut layers = [Vec::new(), Vec::new()];
+        for (layer, keys) in (1..=header.layers()).zip(&mut layers) {
             for recipient in header.recipients().iter().filter(|one| one.layer() == layer) {
                 let Some(label) = label_of(&resource.id, recipient) else { continue };
                 let ring = match resource.find(label).map(|record| &record.by) {
@@ -319,9 +323,11 @@ impl Open {
                     keys.push(key.unwrapping(&resource.id)?);
                 }
             }
-            layers += u8::from(keys.len() > found_before);
+            if keys.is_empty() {
+                return Ok(None);
+            }
         }
-        Ok((layers == header.layers()).then_some(keys))
+        Ok(Some(layers))
     }
 
     fn ring_of(&self, root: KeyKind) -> Option<&Ring> {

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use strongroom::document::Recipient;
 
-use super::{Job, ids};
+use super::Job;
 use crate::args::PrintOptions;
 use crate::failure::Failure;
 use crate::print::{self, Channel, ErrorFormat};
@@ -21,8 +20,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// It was as asked, and nothing was written.
-    pub(super) fn unchanged(recipients: &[Recipient]) -> Self {
-        let ids = ids(recipients);
+    pub(super) fn unchanged(ids: Vec<String>) -> Self {
         Self { word: UNCHANGED, from: ids.clone(), to: ids, in_place: None }
     }
 
@@ -103,7 +101,11 @@ impl FileReport {
                 };
                 let (gone, come) = (without(&self.from, &self.to), without(&self.to, &self.from));
                 let come = if come.is_empty() { self.to.join(", ") } else { come };
-                format!("rewrapped {path} {place}: from {gone} to {come}")
+                if gone.is_empty() {
+                    format!("rewrapped {path} {place}: wrapped anew for {come}")
+                } else {
+                    format!("rewrapped {path} {place}: from {gone} to {come}")
+                }
             }
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use strongroom::Error;
-use strongroom::document::{Header, Rewrap};
+use strongroom::document::{ExpectedContext, Header, ReadAt as _, Rewrap};
 
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
@@ -46,10 +46,10 @@ impl Swept {
 /// # Errors
 ///
 /// [`Failure::Rewrap`] when it cannot be written; then the old or the new recipients open it.
-pub(super) fn write(
+pub(super) fn write<C: ExpectedContext>(
     path: &Path,
     name: &str,
-    rewrap: &Rewrap,
+    rewrap: &Rewrap<C>,
     counts: &Counts,
     swept: &Swept,
 ) -> Result<Written, Failure> {
@@ -98,8 +98,14 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Writes header and body to a new file, which takes the name, owner and permissions of the old one.
-fn replace(path: &Path, old: &Counted<'_>, rewrap: &Rewrap, swept: &Swept) -> Result<(), Failure> {
+/// Writes header and body to a new file and reads them back; then it takes the name, owner and
+/// permissions of the old one.
+fn replace<C: ExpectedContext>(
+    path: &Path,
+    old: &Counted<'_>,
+    rewrap: &Rewrap<C>,
+    swept: &Swept,
+) -> Result<(), Failure> {
     let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
     // What a link points to is replaced, not the link.
     let target = fs::canonicalize(path).map_err(failed)?;
@@ -112,11 +118,13 @@ fn replace(path: &Path, old: &Counted<'_>, rewrap: &Rewrap, swept: &Swept) -> Re
         .to_header()
         .map_err(|error| tagged::failure(old.name, error).into_rewrap(old.name))?;
 
-    let copied = copy(&header, rewrap.header().len() as u64, old, &new).map_err(failed)?;
-    if copied != metadata.len().saturating_sub(rewrap.header().len() as u64) {
+    let start = rewrap.header().len() as u64;
+    let copied = copy(&header, start, old, &new).map_err(failed)?;
+    if copied != metadata.len().saturating_sub(start) {
         let changed = io::Error::other("its length changed while it was copied");
         return Err(failed(changed));
     }
+    read_back(&header, start, old, new.file()).map_err(failed)?;
     // A file that changed hands would be closed to its owner.
     platform::keep_owner(&metadata, new.file()).map_err(failed)?;
     new.publish().map_err(|published| published.into_rewrap(old.name))
@@ -131,4 +139,32 @@ fn copy(header: &[u8], start: u64, old: &Counted<'_>, new: &NewFile) -> io::Resu
     old.counts.add_read(copied);
     old.counts.add_written(copied + header.len() as u64);
     Ok(copied)
+}
+
+/// How many bytes are compared at once.
+const COMPARED_AT_ONCE: usize = 64 * 1024;
+
+/// Refuses a new file that does not hold `header` and what `old` has from byte `start` on.
+fn read_back(header: &[u8], start: u64, old: &Counted<'_>, new: &File) -> io::Result<()> {
+    let differs = || io::Error::other("what was written reads back as something else");
+    let new = Counted { file: new, ..*old };
+    let mut written = vec![0; header.len()];
+    new.read_exact_at(&mut written, 0)?;
+    let (mut at, mut left) = (header.len() as u64, old.byte_len()?.saturating_sub(start));
+    if written != header || new.byte_len()? != at + left {
+        return Err(differs());
+    }
+    let (mut expected, mut written) = (vec![0; COMPARED_AT_ONCE], vec![0; COMPARED_AT_ONCE]);
+    let mut from = start;
+    while left > 0 {
+        let length = COMPARED_AT_ONCE.min(usize::try_from(left).unwrap_or(usize::MAX));
+        let (expected, written) = (&mut expected[..length], &mut written[..length]);
+        old.read_exact_at(expected, from)?;
+        new.read_exact_at(written, at)?;
+        if expected != written {
+            return Err(differs());
+        }
+        (from, at, left) = (from + length as u64, at + length as u64, left - length as u64);
+    }
+    Ok(())
 }

@@ -1,0 +1,97 @@
+//! Headers as an attacker writes them: which keys they get, and how often a vault is asked for them.
+
+use strongroom::Error;
+use strongroom::document::{self, Header, Layers, OpenOptions, RewrapOptions, SealOptions, Slots};
+use strongroom::secret::Secret;
+use strongroom::wrap::{KeyId, WrappingKey};
+use strongroom_keys::ResourceError;
+use strongroom_keys::resource::SealRequest;
+use strongroom_keys::testing::Operation;
+
+use crate::world::World;
+
+fn key(kind: &str, version: usize) -> WrappingKey {
+    let id = KeyId::new(&format!("resource/contoso-7/{kind}/{version}")).unwrap();
+    WrappingKey::aes(id, Secret::generate().unwrap())
+}
+
+/// Who has the service's key alone puts it in the place of the customer's, beside a recipient that has the
+/// name of the customer's and does not open.
+#[test]
+fn the_customers_layer_does_not_open_under_the_services_key() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let opening = world.opening(&sealed).unwrap();
+    let header = Header::parse(&sealed).unwrap();
+    let service = header.recipients()[0].clone();
+    let keys = world.run(world.resources.sealing_keys(&world.id, &SealRequest::default())).unwrap();
+    let Layers::Two { service: by_service, .. } = keys.layers() else { panic!("two layers") };
+
+    let mut rewrap = header.rewrap_with(opening.keys(), &RewrapOptions::default()).unwrap();
+    let customer = rewrap.recipients()[1].clone();
+    assert_eq!((service.layer(), customer.layer()), (1, 2));
+    let stolen = rewrap.wrap(2, &by_service[0]).unwrap();
+    let unwrapped = opening.keys()[0].unwrap(stolen.wrapped()).unwrap();
+    rewrap.prove(&stolen, &unwrapped).unwrap();
+    rewrap.remove(&customer).unwrap();
+    let alone = rewrap.to_header().unwrap();
+    rewrap.add(2, &key("customer", 1)).unwrap();
+    let with_a_decoy = rewrap.to_header().unwrap();
+
+    let document = |header: &[u8]| [header, &sealed[header.len()..]].concat();
+    let foreign = world.opening(&document(&alone));
+    assert!(matches!(foreign, Err(ResourceError::ForeignDocument { .. })), "{foreign:?}");
+    let document = document(&with_a_decoy);
+    let opening = world.opening(&document).unwrap();
+    let options = OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
+    let refused = document::open(&document, opening.keys(), &options);
+    assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+    // It is the policy that keeps the service's key out of that layer.
+    let opened = document::open(&document, opening.keys(), &OpenOptions::default());
+    assert_eq!(opened.unwrap(), b"text");
+}
+
+/// However many keys a header names, none of them is asked for: what the resource has is in memory.
+#[test]
+fn no_header_makes_a_vault_be_asked() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    world.open(&sealed).unwrap();
+    let hostile = |first: usize| {
+        let keys = |kind| (first..first + 8).map(|n| key(kind, n)).collect::<Vec<_>>();
+        let (service, customer) = (keys("service"), keys("customer"));
+        let layers = Layers::Two { service: &service, customer: &customer };
+        let options = SealOptions { slots: Slots::One, ..SealOptions::default() };
+        document::seal(b"other", layers, &options).unwrap()
+    };
+    for vault in [&world.service, &world.customer] {
+        vault.reset_counts();
+    }
+    // Their names are the resource's, and only the first two are known.
+    for first in [1, 2, 100] {
+        let document = hostile(first);
+        let header = Header::parse(&document).unwrap();
+        for _ in 0..10 {
+            let opening = world.opening(&document);
+            assert_eq!(opening.is_ok(), first == 1);
+            let Ok(opening) = opening else { continue };
+            assert_eq!(opening.keys().len(), 2);
+            let options =
+                OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
+            let refused = header.unlock_with(opening.keys(), &options);
+            assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+        }
+    }
+    for vault in [&world.service, &world.customer] {
+        let calls = Operation::ALL.map(|operation| vault.calls(operation));
+        assert_eq!(calls, [0; 3], "describe, wrap, unwrap");
+    }
+    // With nothing in memory: one unwrap a side, however many recipients the header has.
+    let resources = world.restart();
+    for vault in [&world.service, &world.customer] {
+        vault.reset_counts();
+    }
+    assert_eq!(world.opening_in(&resources, &hostile(1)).unwrap().keys().len(), 2);
+    let unwraps = [&world.service, &world.customer].map(|vault| vault.calls(Operation::UnwrapKey));
+    assert_eq!(unwraps, [1, 1]);
+}
