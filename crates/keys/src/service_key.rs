@@ -142,7 +142,17 @@ impl ServiceKey {
         if let Some(key) = self.lock().keys.get(&id) {
             return Ok(Arc::clone(key));
         }
-        let origin = Self::origin(caller);
+        self.prove(generation, Self::origin(caller)).await
+    }
+
+    /// The same from the vault, whatever is in memory: its id may name another key by now, and then
+    /// nothing may be moved to it.
+    async fn prove(
+        &self,
+        generation: &Generation,
+        origin: Origin<'_>,
+    ) -> Result<Arc<StateKey>, ResourceError> {
+        let id = generation.key.to_string();
         let secret = self.unwrap(&generation.key, &generation.wrapped, origin).await?.value;
         let secret =
             from_payload(KIND, ID, &secret).ok_or(ResourceError::WrongKey { key: id.clone() })?;
@@ -162,7 +172,10 @@ impl ServiceKey {
                 let held = self.lock();
                 (held.number.saturating_add(1), held.generations.clone())
             };
-            if generations.last().is_some_and(|last| last.key == newest) {
+            if let Some(last) = generations.last()
+                && last.key == newest
+            {
+                self.prove(last, origin).await?;
                 return Ok(newest);
             }
             let (generation, key) =
@@ -170,7 +183,7 @@ impl ServiceKey {
                     // States are signed with its secret: it gets no other one.
                     Some(at) => {
                         let known = generations.remove(at);
-                        let key = self.unwrap_generation(&known, caller).await?;
+                        let key = self.prove(&known, origin).await?;
                         (known, key)
                     }
                     None => self.new_generation(&newest, origin).await?,

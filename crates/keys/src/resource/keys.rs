@@ -132,7 +132,7 @@ impl OpenKey {
         Ok(UnwrappingKey::aes(self.label.key_id(resource)?, copy))
     }
 
-    /// This key wrapped by `root`, a key of the same resource.
+    /// This key wrapped by `root`, a key of the same resource, and unwrapped again.
     pub(crate) fn wrapped_by(
         &self,
         resource: &ResourceId,
@@ -142,12 +142,15 @@ impl OpenKey {
             .wrapping(resource)?
             .wrap(self.payload(resource).expose())
             .map_err(ResourceError::engine("wrap a key"))?;
-        Ok(KeyRecord {
-            label: self.label,
-            epoch: self.epoch,
-            by: WrappedBy::Root(root.label),
-            wrapped,
-        })
+        let (label, epoch, by) = (self.label, self.epoch, WrappedBy::Root(root.label));
+        let record = KeyRecord { label, epoch, by, wrapped };
+        let again = root.unwrapping(resource)?.unwrap(&record.wrapped);
+        let again = again.map_err(ResourceError::engine("unwrap a key"))?;
+        if Self::from_payload(resource, &record, &again)?.secret == self.secret {
+            Ok(record)
+        } else {
+            Err(ResourceError::WrongKey { key: self.label.text(resource) })
+        }
     }
 }
 

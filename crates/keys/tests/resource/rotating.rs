@@ -246,3 +246,38 @@ fn a_refusal_of_the_service_key_heals() {
     world.open(&sealed).unwrap();
     lease.check().unwrap();
 }
+
+/// The id of the service key's newest version names another key by now, as where a copy of the vault went
+/// its own way: it does not unwrap what was wrapped under that id.
+#[test]
+fn an_id_of_the_service_key_that_names_another_key_is_refused() {
+    let world = World::new();
+    let sealed = world.seal().unwrap();
+    let rotate = || now(world.resources.rotate_service_key());
+    let nothing = rotate().unwrap();
+    assert_eq!((nothing.moved, nothing.before), (0, 1));
+    world.service.decide(|call| match call.operation {
+        Operation::UnwrapKey => Fault::Invalid,
+        _ => Fault::None,
+    });
+    // Nobody is told that everything is under that key, and that an earlier one may go.
+    let refused = rotate();
+    assert!(matches!(refused, Err(ResourceError::Vault(_))), "{refused:?}");
+    world.service.come_back();
+    rotate().unwrap();
+
+    // The same where it is a version from before that has become the newest again.
+    let first = world.service_keys.create_aes("service-key").unwrap();
+    rotate().unwrap();
+    world.service_keys.delete(&first);
+    world.service.decide(|call| match call.operation {
+        Operation::UnwrapKey => Fault::Invalid,
+        _ => Fault::None,
+    });
+    let refused = rotate();
+    assert!(matches!(refused, Err(ResourceError::Vault(_))), "{refused:?}");
+    world.service.come_back();
+    world.service_keys.recover(&first);
+    rotate().unwrap();
+    world.open_in(&world.restart(), &sealed).unwrap();
+}
