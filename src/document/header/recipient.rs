@@ -111,6 +111,11 @@ impl Recipient {
         self.order() == other.order()
     }
 
+    /// Brings a list into the order in which it is written.
+    pub(crate) fn sort(list: &mut [Self]) {
+        list.sort_by(|a, b| a.order().cmp(&b.order()));
+    }
+
     /// What recipients are sorted by, and what no two of a document share.
     fn order(&self) -> (u8, u8, &KeyId) {
         (self.layer, self.algorithm_code, &self.key_id)
@@ -123,7 +128,7 @@ pub(crate) fn encode_list(
     recipients: &mut [Recipient],
     out: &mut Vec<u8>,
 ) -> Result<(), Error> {
-    recipients.sort_by(|a, b| a.order().cmp(&b.order()));
+    Recipient::sort(recipients);
     check_list(layers, recipients)
         .map_err(|reason| Error::Argument { what: "recipients", reason })?;
     for recipient in recipients {

@@ -413,7 +413,7 @@ impl<C: ExpectedContext> Rewrap<C> {
     }
 
     /// Makes `list` the document's, unless somebody goes from a layer that keeps no proved one.
-    fn set(&mut self, list: Vec<Recipient>) -> Result<(), Error> {
+    fn set(&mut self, mut list: Vec<Recipient>) -> Result<(), Error> {
         let goes = |one: &&Recipient| !list.contains(one);
         let kept = |layer| list.iter().any(|one| one.layer() == layer && self.is_proved(one));
         if self.recipients.iter().filter(goes).any(|one| !kept(one.layer())) {
@@ -421,6 +421,7 @@ impl<C: ExpectedContext> Rewrap<C> {
                           another is removed";
             return Err(Error::Argument { what: "recipients", reason });
         }
+        Recipient::sort(&mut list);
         self.recipients = list;
         Ok(())
     }
