@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use strongroom::Error;
 use strongroom_keys::ResourceError;
 use strongroom_keys::audit::AuditError;
+use strongroom_keys::file_system::Lacking;
 use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::resource::Cause;
 
@@ -185,6 +186,12 @@ pub(crate) enum Failure {
         path.display(), path.display()
     )]
     HomeExposed { path: PathBuf, mode: u32 },
+    /// A home cannot be kept on the file system.
+    #[error(
+        "the file system at {} {lacking}; name a home on another one with --home, such as ext4, XFS, Btrfs or NFS",
+        path.display()
+    )]
+    HomeFileSystem { path: PathBuf, lacking: Lacking },
     /// A file of a home cannot be read or written.
     #[error("cannot {doing} {}: {}; name another home with --home", path.display(), Said(source))]
     HomeFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -259,6 +266,7 @@ impl Failure {
             Self::NoService { .. }
             | Self::HomeDamaged { .. }
             | Self::HomeExposed { .. }
+            | Self::HomeFileSystem { .. }
             | Self::HomeFile { .. } => "home",
             Self::Resource(source) => match **source {
                 ResourceError::Denied { .. } => "denied",

@@ -4,6 +4,7 @@ use std::fs::File;
 
 use crate::exec::ShellCommand;
 use crate::failure::Failure;
+use crate::output::sweep;
 use crate::pipe;
 use crate::place::Place;
 use crate::platform::{self, Identity};
@@ -40,6 +41,7 @@ impl Input {
             }
             opened => opened.map_err(failed)?,
         };
+        sweep(path);
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });

@@ -139,7 +139,7 @@ impl Output {
     }
 }
 
-/// Removes what killed runs left beside `target`.
+/// Removes what killed runs left beside `target`, once a directory.
 pub(crate) fn sweep(target: &Path) {
     sweep::sweep(parent(target));
 }

@@ -1,6 +1,6 @@
 //! The files that a command works on, one after the other, and the names of their outputs.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::args::PrintOptions;
@@ -49,7 +49,7 @@ pub(crate) fn targets(
         };
         targets.push(Target { input, output });
     }
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     match targets.iter().find(|target| !seen.insert(target.output.to_string())) {
         Some(Target { output, .. }) if several => Err(Failure::Usage(format!(
             "two of the files would both become {output}; give them commands of their own"

@@ -1,8 +1,8 @@
 //! Vaults and the life of the keys that Strongroom's documents are sealed under.
 //!
 //! [`LocalVault`] is the embedded vault: a directory with versioned RSA-2048 and AES-256 keys, for the command
-//! line and for services without a key vault of their own. It relies on the permission bits and
-//! hard links of a Unix file system.
+//! line and for services without a key vault of their own. What it needs of a
+//! [file system](file_system) is tried when it is made.
 //!
 //! [`Resources`] are what a service has: each under the service's keys, or under a customer's key as
 //! well, which can be rotated and revoked. A [cache](cache::KeyCache) keeps unwrapped keys for minutes, so
@@ -28,6 +28,7 @@
 pub mod audit;
 pub mod cache;
 pub mod clock;
+pub mod file_system;
 mod gateway;
 mod hex;
 pub mod local_vault;

@@ -71,7 +71,7 @@ pub use self::options::{InitOptions, KeyKind, KeyOptions, OpenOptions, Passphras
 pub use self::service::IdentityVault;
 pub use self::settings::VaultSettings;
 use self::store::Store;
-use crate::platform::{self, DIRECTORY_MODE};
+use crate::platform::DIRECTORY_MODE;
 pub use crate::vault::KeyName;
 
 /// A directory with versioned keys, opened by its owner.
@@ -103,7 +103,8 @@ impl LocalVault {
     /// # Errors
     ///
     /// [`LocalVaultError::AlreadyInitialised`] or [`LocalVaultError::NotEmpty`] when something is there;
-    /// [`LocalVaultError::Io`] when the directory cannot be written.
+    /// [`LocalVaultError::FileSystem`] when its file system lacks what keys need; [`LocalVaultError::Io`]
+    /// when the directory cannot be written.
     pub fn init(path: &Path) -> Result<Self, LocalVaultError> {
         Self::init_with(path, InitOptions::default())
     }
@@ -121,6 +122,7 @@ impl LocalVault {
             return Err(LocalVaultError::Setting { what, reason });
         }
         files::make_parents(path)?;
+        let is_new = !path.exists();
         disk::create_directory(path)?;
         let _lock = files::lock_directory(path)?;
         if path.join(MANIFEST).exists() {
@@ -133,8 +135,13 @@ impl LocalVault {
         {
             return Err(LocalVaultError::NotEmpty { path: path.to_owned() });
         }
-        platform::make_directory_private(path)
-            .map_err(LocalVaultError::io("make private", path))?;
+        if let Err(error) = files::require_fit(path) {
+            if is_new {
+                // Empty again. Best effort.
+                let _ = disk::remove_directory(path);
+            }
+            return Err(error);
+        }
         disk::create_directory(&keys)?;
 
         // The manifest comes last: a directory that has it is a whole vault.

@@ -365,7 +365,8 @@ fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
     keys.clock.advance(SECOND * 25 * 3600);
     let shred = || block_on(resources.shred_due(keys.clock.unix_time())).unwrap();
     assert_eq!(shred().len(), 1);
-    let left = path.join(id.as_str()).join(".tmp-0123456789abcdef");
+    let name = strongroom_keys::file_system::temporary_name("".as_ref()).unwrap();
+    let left = path.join(id.as_str()).join(name);
     std::fs::write(&left, b"a state with all keys").unwrap();
     shred();
     assert!(!left.exists());

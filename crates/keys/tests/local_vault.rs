@@ -245,11 +245,12 @@ fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     let (_directory, vault) = new_vault();
     vault.create("kept").unwrap();
     let key = vault.path().join("keys/kept");
-    let leftover = key.join(".strongroom-tmp-0123456789abcdef");
+    let temporary = || strongroom_keys::file_system::temporary_name("".as_ref()).unwrap();
+    let leftover = key.join(temporary());
     fs::write(&leftover, b"-----BEGIN PRIV").unwrap();
     // Killed after the directory was made and before the key had its name.
     fs::create_dir(vault.path().join("keys/half")).unwrap();
-    fs::write(vault.path().join("keys/half/.strongroom-tmp-1"), b"").unwrap();
+    fs::write(vault.path().join("keys/half").join(temporary()), b"").unwrap();
     // And files that are no keys.
     for name in ["01.pem", "0.pem", "1.pem.bak", "x.pem"] {
         fs::write(key.join(name), b"").unwrap();
@@ -270,7 +271,7 @@ fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     // A vault whose making was cut short is made now.
     let path = vault.path().parent().unwrap().join("second");
     fs::create_dir_all(path.join("keys")).unwrap();
-    fs::write(path.join(".strongroom-tmp-2"), b"{").unwrap();
+    fs::write(path.join(temporary()), b"{").unwrap();
     LocalVault::init(&path).unwrap();
     assert_eq!(tree(&path), ["vault.json", "keys"].iter().map(PathBuf::from).collect());
 }

@@ -33,7 +33,7 @@ use self::asking::Answer;
 use self::exchange::Exchange;
 use self::report::{FileReport, Outcome, Summary};
 use self::target::{NewestKeys, Target};
-use self::write::{Swept, Written};
+use self::write::Written;
 use super::sealed::header_failure;
 use super::unlock::{Refusal, own_id};
 use crate::args::RewrapArgs;
@@ -69,8 +69,7 @@ fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<
     let pool = workers::pool(&args.threads)?;
     let vault = Location::find(args.vault)?.open()?;
     let newest = NewestKeys::new(&vault, args.key.as_deref())?;
-    let swept = Swept::default();
-    let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options, swept };
+    let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options };
     let mut summary = Summary::new(args.files.len(), args.print);
     let mut waiting: VecDeque<Job> = args.files.into_iter().map(Job::new).collect();
     while !waiting.is_empty() {
@@ -137,7 +136,6 @@ struct Rewrapper<'v, C> {
     pool: ThreadPool,
     newest: NewestKeys<'v>,
     options: RewrapOptions<C>,
-    swept: Swept,
 }
 
 /// What became of a file; `None` where it is to be tried again.
@@ -254,7 +252,7 @@ impl<C: Exchange> Rewrapper<'_, C> {
             C::take_in(&mut rewrap, &old, &new, &unwrapped)
                 .map_err(|source| job.refused(source))?;
         }
-        let written = write::write(&job.path, &job.name, &rewrap, &job.counts, &self.swept)?;
+        let written = write::write(&job.path, &job.name, &rewrap, &job.counts)?;
         let in_place = match written {
             Written::ChangedMeanwhile => return Ok(None),
             Written::InPlace => true,

@@ -2,15 +2,17 @@
 //!
 //! It is written without a name (`O_TMPFILE`), so that neither an error nor a signal nor a power cut
 //! leaves anything behind. Where the file system has no such files it is written beside the target
-//! under a name of [`super::sweep`]'s pattern, private and locked, which the next run removes.
-//! In the end it is synced, named, and the directory is synced.
+//! under a [`temporary_name`], private and locked, which the next run there removes.
+//! In the end it is synced, named, and the directory is synced. Neither unnamed files nor hard links are
+//! needed, nor renames that replace nothing: `docs/file-systems.md` has the ways around them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Seek as _};
 use std::path::Path;
 
-use super::sweep::temporary_name;
+use strongroom_keys::file_system::{is_not_there, temporary_name};
+
 use crate::platform::{self, Directory, Identity};
 
 /// How often a temporary name is tried that a sweeping run of another process takes away.
@@ -64,32 +66,55 @@ impl AtomicFile {
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
     /// from a file that has it, else that is an error of the kind `AlreadyExists`.
     pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {
-        platform::set_mode(&self.file, mode)?;
-        self.file.sync_all()?;
-        if self.temporary.is_none() && !replace {
-            self.directory.link(&self.file, &self.name)?;
-        } else {
-            if self.temporary.is_none() {
-                // A link cannot replace, a rename can: a name on the way to the name.
-                let temporary = temporary_name(&self.name)?;
-                self.directory.link(&self.file, &temporary)?;
-                self.temporary = Some(temporary);
+        self.settle(mode)?;
+        if self.temporary.is_none() {
+            self.link(mode, replace)?;
+        }
+        if let Some(temporary) = &self.temporary {
+            if replace {
+                self.directory.rename(temporary, &self.name)?;
+            } else {
+                self.directory.rename_no_replace(temporary, &self.name)?;
             }
-            self.rename(replace)?;
+            self.temporary = None;
         }
         self.directory.sync()
     }
 
-    /// Exchanges the temporary name for the final one.
-    fn rename(&mut self, replace: bool) -> io::Result<()> {
-        let Some(temporary) = &self.temporary else { return Ok(()) };
-        if replace {
-            self.directory.rename(temporary, &self.name)?;
-        } else {
-            self.directory.rename_no_replace(temporary, &self.name)?;
+    /// Makes the file what it is to be under its name.
+    fn settle(&self, mode: u32) -> io::Result<()> {
+        platform::set_mode(&self.file, mode)?;
+        self.file.sync_all()
+    }
+
+    /// Gives the unnamed file its name; where it may have to replace a file, which a link cannot and a rename
+    /// can, a temporary one.
+    fn link(&mut self, mode: u32, replace: bool) -> io::Result<()> {
+        let temporary = temporary_name(&self.name)?;
+        let name = if replace { &temporary } else { &self.name };
+        match self.directory.link(&self.file, name) {
+            Ok(()) => {
+                self.temporary = replace.then_some(temporary);
+                Ok(())
+            }
+            Err(error) if is_not_there(&error) => self.copy(mode),
+            Err(error) => Err(error),
         }
-        self.temporary = None;
-        Ok(())
+    }
+
+    /// Copies the unnamed file to one with a temporary name: nothing can name it here.
+    fn copy(&mut self, mode: u32) -> io::Result<()> {
+        let (mut copy, temporary) = create_named(&self.directory, &self.name)?;
+        self.temporary = Some(temporary);
+        let mut original = std::mem::replace(&mut self.file, copy.try_clone()?);
+        original.rewind()?;
+        let (copied, metadata) = (io::copy(&mut original, &mut copy)?, original.metadata()?);
+        if copied != metadata.len() {
+            return Err(io::Error::other("a copy of it is not of its length"));
+        }
+        copy.set_modified(metadata.modified()?)?;
+        platform::keep_owner(&metadata, &copy)?;
+        self.settle(mode)
     }
 }
 
@@ -133,9 +158,8 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    #[cfg(target_os = "linux")]
-    use super::super::sweep::is_temporary_name;
-    use super::super::sweep::sweep;
+    use strongroom_keys::file_system::sweep;
+
     use super::*;
 
     const WAYS: [Way; 2] = [Way::BestEffort, Way::Named];
@@ -176,7 +200,7 @@ mod tests {
         assert!(names(directory.path()).is_empty());
         let named = written(directory.path(), Way::Named, b"x");
         let [name] = &names(directory.path())[..] else { panic!("one temporary file") };
-        assert!(is_temporary_name(name));
+        assert!(name.to_str().unwrap().starts_with(".target.strongroom-tmp-"));
         let mode = platform::mode(&fs::metadata(directory.path().join(name)).unwrap());
         assert_eq!(mode, if cfg!(unix) { 0o600 } else { 0 });
         drop((unnamed, named));
@@ -201,14 +225,33 @@ mod tests {
         }
     }
 
+    /// Where an unnamed file cannot be linked it is copied.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_copy_has_all_of_the_file() {
+        for replace in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut file = written(directory.path(), Way::BestEffort, b"whole");
+            assert!(file.temporary.is_none());
+            file.copy(0o640).unwrap();
+            assert_eq!(names(directory.path()).len(), 1);
+            file.publish(0o640, replace).unwrap();
+            assert_eq!(names(directory.path()), ["target"]);
+            let target = directory.path().join("target");
+            assert_eq!(fs::read(&target).unwrap(), b"whole");
+            assert_eq!(platform::mode(&fs::metadata(&target).unwrap()), 0o640);
+        }
+    }
+
     #[test]
     fn what_a_killed_run_left_is_swept_and_a_live_file_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let live = written(directory.path(), Way::Named, b"live");
         // A killed process leaves its file and no lock.
-        let dead = directory.path().join(".target.strongroom-tmp-0123456789abcdef");
+        let dead = directory.path().join(temporary_name(OsStr::new("target")).unwrap());
         fs::write(&dead, b"plaintext of a killed run").unwrap();
-        let others = [".target.strongroom-tmp-0123", "target.strongroom-tmp-0123456789abcdef", "x"];
+        let others =
+            [".target.strongroom-tmp-0123", ".target.strongroom-tmp-0123456789abcdef", "x"];
         for name in others {
             fs::write(directory.path().join(name), b"someone's file").unwrap();
         }

@@ -7,7 +7,8 @@ use std::io;
 /// not in its midst, and the system need not look for room at each write (7 % of the processor time of
 /// sealing 1 GiB on ext4).
 ///
-/// Where the file system cannot, the file grows as it is written.
+/// Where the file system cannot, the file grows as it is written; so it does where the system says that there
+/// is no room and writing may show otherwise, as on file systems that compress.
 ///
 /// # Errors
 ///
@@ -25,11 +26,29 @@ pub(crate) fn take(file: &File, length: u64) -> io::Result<()> {
     loop {
         match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
             Err(Errno::INTR) => {}
+            Err(Errno::NOSPC | Errno::DQUOT) if !stores_what_is_written(file) => {
+                // It may have taken a part.
+                return file.set_len(0);
+            }
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => return Err(error.into()),
             // It cannot, or not for this file, or no bytes were asked for.
             Ok(()) | Err(_) => return Ok(()),
         }
     }
+}
+
+/// Whether a byte that is written takes a byte of room on the file system of `file`: so it is known of ext, XFS
+/// and tmpfs. Btrfs, ZFS, F2FS and others compress.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn stores_what_is_written(file: &File) -> bool {
+    const KNOWN: [u32; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
+    let kind = |found: rustix::fs::StatFs| u32::try_from(found.f_type).ok();
+    rustix::fs::fstatfs(file).ok().and_then(kind).is_some_and(|kind| KNOWN.contains(&kind))
+}
+
+#[cfg(any(target_os = "freebsd", target_vendor = "apple"))]
+fn stores_what_is_written(_: &File) -> bool {
+    false
 }
 
 /// On other systems the file grows as it is written.

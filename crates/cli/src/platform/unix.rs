@@ -1,16 +1,15 @@
 //! Unix: permission bits and owners, files without a name, locks on directories.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata};
 use std::io::{self, PipeReader};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{
-    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, Uid};
 use rustix::io::Errno;
+use strongroom_keys::file_system::is_not_there;
 
 use super::Identity;
 
@@ -83,7 +82,8 @@ pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     // A mode has 16 bits on Apple's systems; permissions have 12.
     let bits = RawMode::try_from(mode & 0o7777).unwrap_or_default();
     match rustix::fs::fchmod(file, Mode::from_raw_mode(bits)) {
-        Err(Errno::PERM | Errno::NOTSUP) => Ok(()),
+        // A file system without permissions of its own: what it has is what there is.
+        Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => Ok(()),
         changed => Ok(changed?),
     }
 }
@@ -107,12 +107,6 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
 /// A file with which the directory `path` is locked for others while it is open.
 pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     File::open(path)
-}
-
-/// Opens a file to read without following a symbolic link or waiting for a pipe's other end.
-pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// Says that `file` is read here and there, and not what a disk would read ahead. Best effort.
@@ -183,14 +177,23 @@ impl Directory {
 
     /// Gives the file `from` the name `to`, if that is free.
     pub(crate) fn rename_no_replace(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        match self.rename_exclusively(from, to) {
-            // A file system that cannot rename so can mostly link.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?;
-                self.remove(from)
-            }
-            renamed => Ok(renamed?),
+        match self.rename_exclusively(from, to).map_err(io::Error::from) {
+            Err(error) if is_not_there(&error) => {}
+            renamed => return renamed,
         }
+        // A file system that cannot rename so can mostly link.
+        match rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty()) {
+            Err(error) if is_not_there(&error.into()) => {}
+            linked => {
+                linked?;
+                return self.remove(from);
+            }
+        }
+        // One that can do neither gives the name to an empty file, if it is free, and this one replaces that.
+        drop(self.create(to)?);
+        self.rename(from, to).inspect_err(|_| {
+            let _ = self.remove(to);
+        })
     }
 
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
@@ -221,7 +224,7 @@ impl Directory {
 
 /// Whether the file system cannot do what was asked at all.
 fn is_refused(error: &io::Error) -> bool {
-    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTSUP))
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS))
 }
 
 /// How many names `file` has.

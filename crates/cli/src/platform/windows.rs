@@ -13,8 +13,6 @@ use super::Identity;
 
 /// `FILE_FLAG_BACKUP_SEMANTICS`: opens directories, too.
 const OPEN_DIRECTORIES: u32 = 0x0200_0000;
-/// `FILE_FLAG_OPEN_REPARSE_POINT`: opens a symbolic link itself.
-const OPEN_LINKS: u32 = 0x0020_0000;
 /// The file that stands for a directory's lock: a directory cannot be locked here.
 const LOCK_FILE: &str = ".lock";
 
@@ -90,11 +88,6 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
 pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     let lock = path.join(LOCK_FILE);
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(lock)
-}
-
-/// Opens a file to read; a symbolic link is opened itself, and is then no file.
-pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(OPEN_LINKS).open(path)
 }
 
 /// This system is told only when a file is opened.

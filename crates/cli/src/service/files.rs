@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use strongroom_keys::file_system::try_for_keys;
 
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
@@ -20,15 +21,22 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure
     move |source| Failure::HomeFile { doing, path, source }
 }
 
-/// Makes the directory of a home with its parents, private; it may be there.
+/// Makes the directory of a home with its parents, private; it may be there. A new one is made where keys can
+/// be kept only.
 ///
 /// # Errors
 ///
-/// [`Failure::HomeFile`], [`Failure::HomeExposed`].
+/// [`Failure::HomeFile`], [`Failure::HomeExposed`], [`Failure::HomeFileSystem`].
 pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
+    let is_new = !path.exists();
     platform::create_private_directory(path).map_err(failed("create", path))?;
     if let Some(note) = platform::NO_PERMISSIONS {
         print::notice("note", note);
+    }
+    if is_new && let Err(lacking) = try_for_keys(path).map_err(failed("use", path))? {
+        // Empty again. Best effort.
+        let _ = fs::remove_dir(path);
+        return Err(Failure::HomeFileSystem { path: path.to_owned(), lacking });
     }
     require_private(path)
 }

@@ -100,10 +100,21 @@ fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
 fn what_a_killed_run_left_beside_the_target_is_swept_by_the_next() {
     let home = Home::with_vault();
     home.write("plain", b"text");
-    home.write(".other.strongroom-tmp-0123456789abcdef", b"plaintext of a killed run");
-    home.write(".other.strongroom-tmp-0123456789abcde", b"someone's file");
+    let someones = ".other.strongroom-tmp-0123456789abcdef";
+    home.write(someones, b"someone's file");
+    // Of another writer, whose file system is this host's alone.
+    let killed =
+        ".other.strongroom-tmp-00000000-0000000000000001-00000000-00000001-0000000000000000";
+    home.write(killed, b"plaintext of a killed run");
     home.run(["seal", "plain"]).succeeds();
-    assert_eq!(home.names(), [".other.strongroom-tmp-0123456789abcde", "plain", "plain.sealed"]);
+    assert_eq!(home.names(), [someones, "plain", "plain.sealed"]);
+    // Whatever the next command is, and wherever its input lies.
+    for line in ["inspect plain.sealed", "verify plain.sealed", "open plain.sealed -o d/back"] {
+        fs::create_dir_all(home.path("d")).unwrap();
+        home.write(killed, b"plaintext of a killed run");
+        home.run(line.split(' ')).succeeds();
+        assert!(!home.path(killed).exists(), "{line}");
+    }
 }
 
 #[cfg(unix)] // devices

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::error::LocalVaultError;
 #[cfg(test)]
 use super::tests::probe::perform;
+use crate::file_system::name_unless_taken;
 use crate::platform;
 
 /// What a step does, and how messages call it.
@@ -81,15 +82,12 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), LocalVaultError>
     step(Step::SyncFile, path, || written.map_or(Ok(()), |file| file.sync_all()))
 }
 
-/// Gives the file `from` the second name `to`; whether that name was free.
+/// Gives the file `from`, which may be gone then, the name `to`; whether that name was free.
 pub(super) fn link(from: &Path, to: &Path) -> Result<bool, LocalVaultError> {
     let mut free = true;
-    step(Step::Name, to, || match fs::hard_link(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            free = false;
-            Ok(())
-        }
-        linked => linked,
+    step(Step::Name, to, || {
+        free = name_unless_taken(from, to)?;
+        Ok(())
     })?;
     Ok(free)
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::file_system::Lacking;
+
 /// Why a vault did not do what it was asked, and the next step.
 ///
 /// A message names files, keys and ids, and never key material.
@@ -268,6 +270,17 @@ pub enum LocalVaultError {
     Contended {
         /// The key's name.
         name: String,
+    },
+    /// A vault cannot be kept on the file system.
+    #[error(
+        "the file system at {} {lacking}; choose a directory on another one, such as ext4, XFS, Btrfs or NFS",
+        path.display()
+    )]
+    FileSystem {
+        /// The directory that was to be the vault.
+        path: PathBuf,
+        /// What the file system has not.
+        lacking: Lacking,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

@@ -1,11 +1,13 @@
 //! Private, durable files: how a vault reads and writes without losing or showing a key.
 //!
 //! A file is written under a temporary name in its own directory, synced, and then named: by a hard
-//! link where nothing may be replaced (a key never is), by a rename where it replaces its older self.
+//! link (or a rename that replaces nothing) where nothing may be replaced (a key never is), by a rename
+//! where it replaces its older self.
 //! A whole key is made in a temporary directory that is renamed. What a crash leaves behind begins
-//! with [`TEMPORARY`], is ignored by every reader and swept by the next writer, which holds the
-//! vault's lock, so that it cannot be another writer's live file.
+//! with [`MARK`], is ignored by every reader and swept by the next writer, which holds the vault's lock,
+//! so that it cannot be the live file of another writer of this host.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,11 +17,10 @@ use zeroize::Zeroizing;
 
 use super::disk;
 use super::error::LocalVaultError;
-use super::id::random_hex;
+use crate::file_system::{
+    MARK, is_not_there, may_be_written_elsewhere, temporary_name, try_for_keys,
+};
 use crate::platform::{self, FILE_MODE};
-
-/// How the names of unpublished files begin. No key's name and no version begins with a dot.
-pub(super) const TEMPORARY: &str = ".strongroom-tmp-";
 
 /// The permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
@@ -72,6 +73,19 @@ pub(super) fn require_private(
     } else {
         Err(LocalVaultError::Exposed { path: path.to_owned(), mode, wanted })
     }
+}
+
+/// Makes the directory `path`, which holds no keys yet, private, and refuses it where its file system lacks
+/// what keys need.
+pub(super) fn require_fit(path: &Path) -> Result<(), LocalVaultError> {
+    match platform::make_directory_private(path) {
+        // What its permissions are is looked at next.
+        Err(error) if is_not_there(&error) => {}
+        made => made.map_err(LocalVaultError::io("make private", path))?,
+    }
+    try_for_keys(path)
+        .map_err(LocalVaultError::io("use", path))?
+        .map_err(|lacking| LocalVaultError::FileSystem { path: path.to_owned(), lacking })
 }
 
 /// Whether there is a directory `path`.
@@ -212,13 +226,15 @@ fn empty_and_remove(directory: &Path) -> Result<(), LocalVaultError> {
 }
 
 fn temporary(directory: &Path) -> Result<PathBuf, LocalVaultError> {
-    Ok(directory.join(format!("{TEMPORARY}{}", random_hex()?)))
+    let name = temporary_name(OsStr::new("")).map_err(|_| LocalVaultError::Random)?;
+    Ok(directory.join(name))
 }
 
 /// Removes from `directory` what crashed writers left. The caller holds the vault's lock.
 pub(super) fn sweep(directory: &Path) -> Result<(), LocalVaultError> {
     for path in entries(directory)? {
-        if !file_name(&path).is_some_and(|name| name.starts_with(TEMPORARY)) {
+        let is_temporary = file_name(&path).is_some_and(|name| name.starts_with(MARK));
+        if !is_temporary || may_be_written_elsewhere(&path) {
             continue;
         }
         let metadata = fs::symlink_metadata(&path).map_err(LocalVaultError::io("read", &path))?;

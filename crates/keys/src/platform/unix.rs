@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{DIRECTORY_MODE, FILE_MODE};
@@ -41,6 +42,89 @@ pub(crate) fn mode(metadata: &Metadata) -> u32 {
 pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Opens a file to lock it, as [`open_unfollowed`] does; for writing, too: over NFS an exclusive lock wants that.
+pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
+}
+
+/// Whether a call failed because the file system, or the system, does not have it.
+pub(crate) fn is_not_there(error: &io::Error) -> bool {
+    let error = Errno::from_io_error(error);
+    matches!(error, Some(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))
+        || error == Some(Errno::OPNOTSUPP)
+}
+
+/// Whether a lock was refused because there are none, or none for a file that is open for reading.
+pub(crate) fn gives_no_locks(error: &io::Error) -> bool {
+    is_not_there(error) || matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::BADF))
+}
+
+/// Gives the file `from` the name `to`, in one step that fails where that is taken.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub(crate) fn rename_unless_taken(from: &Path, to: &Path) -> io::Result<()> {
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    Ok(rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, flags)?)
+}
+
+/// This system has no such renames.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+pub(crate) fn rename_unless_taken(_: &Path, _: &Path) -> io::Result<()> {
+    Err(Errno::NOSYS.into())
+}
+
+/// What tells this host from others: a copied machine has the other's id, and another name.
+pub(crate) fn host() -> String {
+    let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    id + &rustix::system::uname().nodename().to_string_lossy()
+}
+
+/// The start of this system, and the name space of its processes' numbers; 0 where they are not known.
+pub(crate) fn boot() -> (u64, u32) {
+    let digits = |text: &str, is: fn(&char) -> bool, most| -> String {
+        text.chars().filter(is).take(most).collect()
+    };
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let boot = digits(&boot, char::is_ascii_hexdigit, 16);
+    let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let space = digits(&space.to_string_lossy(), char::is_ascii_digit, 10);
+    (u64::from_str_radix(&boot, 16).unwrap_or(0), space.parse().unwrap_or(0))
+}
+
+/// Whether there is no process of that number.
+pub(crate) fn has_ended(process: u32) -> bool {
+    let process = i32::try_from(process).ok().and_then(Pid::from_raw);
+    process.is_some_and(|id| rustix::process::test_kill_process(id) == Err(Errno::SRCH))
+}
+
+/// Whether `file` is on a file system of which only one host has files open: then its locks tell of every
+/// writer. A network's, and one that is not known, is not.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_of_one_host(file: &File) -> bool {
+    /// ext, XFS, Btrfs, tmpfs, ramfs, overlayfs, F2FS, ZFS, bcachefs, FAT, exFAT.
+    const OF_ONE_HOST: [u32; 11] = [
+        0xEF53,
+        0x5846_5342,
+        0x9123_683E,
+        0x0102_1994,
+        0x8584_58F6,
+        0x794C_7630,
+        0xF2F5_2010,
+        0x2FC1_2FC1,
+        0xCA45_1A4E,
+        0x4D44,
+        0x2011_BAB0,
+    ];
+    let kind = |found: rustix::fs::StatFs| u32::try_from(found.f_type).ok();
+    rustix::fs::fstatfs(file).ok().and_then(kind).is_some_and(|kind| OF_ONE_HOST.contains(&kind))
+}
+
+/// Not known on this system.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_of_one_host(_: &File) -> bool {
+    false
 }
 
 /// Whether [`open_unfollowed`] met a symbolic link.

@@ -44,6 +44,46 @@ pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OPEN_LINKS).open(path)
 }
 
+/// Opens a file to lock it.
+pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).custom_flags(OPEN_LINKS).open(path)
+}
+
+/// Whether a call failed because the file system does not have it.
+pub(crate) fn is_not_there(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+}
+
+/// Whether a lock was refused because there are none.
+pub(crate) fn gives_no_locks(error: &io::Error) -> bool {
+    is_not_there(error)
+}
+
+/// Not asked for: hard links are there, or nothing is.
+pub(crate) fn rename_unless_taken(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The name of this host.
+pub(crate) fn host() -> String {
+    std::env::var("COMPUTERNAME").unwrap_or_default()
+}
+
+/// Not known: locks tell who lives.
+pub(crate) fn boot() -> (u64, u32) {
+    (0, 0)
+}
+
+/// Not known: locks tell who lives.
+pub(crate) fn has_ended(_: u32) -> bool {
+    false
+}
+
+/// Not known.
+pub(crate) fn is_of_one_host(_: &File) -> bool {
+    false
+}
+
 /// Whether [`open_unfollowed`] met a symbolic link: it opens one.
 pub(crate) fn is_symbolic_link(_: &io::Error) -> bool {
     false

@@ -1,5 +1,6 @@
 //! States in a directory: `ROOT/NAME/00000000000000000007.state`.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,19 +8,18 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::{Created, StateError, StateStore, check_name};
+use crate::file_system::{name_unless_taken, sweep, temporary_name, try_for_keys};
 use crate::offload::unblock;
-use crate::{hex, platform};
+use crate::platform;
 
 const SUFFIX: &str = ".state";
-/// How the names of unpublished files begin: no reader takes them for objects.
-const TEMPORARY: &str = ".tmp-";
 /// No state is longer: a thousand wrapped keys take half a megabyte.
 const LONGEST: u64 = 16 << 20;
 
 /// A [`StateStore`] in a directory (0700) with a file (0600) for each object, for any number of processes.
 ///
-/// An object is written under a temporary name, synced, and published by a hard link, which fails where
-/// the number is taken; then the directory is synced. So it is there whole or not at all.
+/// An object is written under a temporary name, synced, and published by a hard link, or a
+/// rename that replaces nothing, which fails where the number is taken; then the directory is synced. So it is there whole or not at all.
 ///
 /// # Example
 ///
@@ -48,11 +48,20 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`StateError::Io`], also where other users have access to the directory.
+    /// [`StateError::Io`], also where other users have access to the directory, or a new one's file system
+    /// lacks what [keys need](crate::file_system::try_for_keys).
     pub async fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         let root = root.into();
         unblock(move || {
-            make_directory(&root).map_err(failed("create the directory", &root))?;
+            let is_new = make_directory(&root).map_err(failed("create the directory", &root))?;
+            if is_new {
+                let fit = try_for_keys(&root).and_then(|fit| fit.map_err(io::Error::other));
+                if let Err(error) = fit {
+                    // Empty again. Best effort.
+                    let _ = fs::remove_dir(&root);
+                    return Err(failed("use the file system of", &root)(error));
+                }
+            }
             let metadata = fs::metadata(&root).map_err(failed("read", &root))?;
             if platform::mode(&metadata) & 0o077 != 0 {
                 let reason = "other users have access to it; run chmod 700 on it";
@@ -119,15 +128,10 @@ impl StateStore for FileStore {
             let create = || {
                 make_directory(&directory)?;
                 let temporary = Temporary::write(&directory, &bytes)?;
-                let created = match fs::hard_link(&temporary.path, &path) {
-                    Ok(()) => Created::New,
-                    // Over a network the answer to the first try may be lost, and the second meets its work.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        let linked = platform::names(&temporary.file)? > 1;
-                        if linked { Created::New } else { Created::Exists }
-                    }
-                    Err(error) => return Err(error),
-                };
+                // Over a network the answer to the first try may be lost, and the second meets its work.
+                let created = name_unless_taken(&temporary.path, &path)?
+                    || platform::names(&temporary.file)? > 1;
+                let created = if created { Created::New } else { Created::Exists };
                 drop(temporary);
                 platform::sync_directory(&directory)?;
                 Ok(created)
@@ -143,7 +147,7 @@ impl StateStore for FileStore {
             let erase = || {
                 let temporary = Temporary::write(&directory, &[])?;
                 fs::rename(&temporary.path, &path)?;
-                sweep(&directory)?;
+                sweep(&directory);
                 platform::sync_directory(&directory)
             };
             erase().map_err(failed("erase", &path))
@@ -173,12 +177,11 @@ struct Temporary {
 impl Temporary {
     fn write(directory: &Path, bytes: &[u8]) -> io::Result<Self> {
         let temporary = loop {
-            let mut random = [0; 8];
-            getrandom::fill(&mut random).map_err(io::Error::other)?;
-            let path = directory.join(format!("{TEMPORARY}{}", hex::encode(&random)));
+            let path = directory.join(temporary_name(OsStr::new(""))?);
             let file =
                 platform::private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
-            file.lock()?;
+            // Where there are no locks, the name tells that this process lives.
+            let _ = file.lock();
             // Somebody who swept may have been faster than the lock.
             if path.try_exists()? {
                 break Self { path, file };
@@ -198,31 +201,17 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes what killed processes left: it may hold keys that are to be destroyed.
-fn sweep(directory: &Path) -> io::Result<()> {
-    for name in entries(directory)?.iter().filter(|name| name.starts_with(TEMPORARY)) {
-        let path = directory.join(name);
-        let gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-        match File::open(&path) {
-            Ok(file) if file.try_lock().is_ok() => match fs::remove_file(&path) {
-                Err(error) if !gone(&error) => return Err(error),
-                _ => {}
-            },
-            Err(error) if !gone(&error) => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Makes the directory durably; it may be there.
-fn make_directory(path: &Path) -> io::Result<()> {
+/// Makes the directory durably; whether it was not there.
+fn make_directory(path: &Path) -> io::Result<bool> {
     match platform::create_private_directory(path) {
-        Ok(()) => match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => platform::sync_directory(parent),
-            _ => platform::sync_directory(Path::new(".")),
-        },
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(()) => {
+            match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => platform::sync_directory(parent)?,
+                _ => platform::sync_directory(Path::new("."))?,
+            }
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -323,7 +312,7 @@ mod tests {
         let path = directory.path().join("state");
         let store = block_on(FileStore::open(&path)).unwrap();
         block_on(store.create("contoso", 1, b"one")).unwrap();
-        let leftover = path.join("contoso/.tmp-0123");
+        let leftover = path.join("contoso").join(temporary_name(OsStr::new("")).unwrap());
         fs::write(&leftover, b"half").unwrap();
         let on_its_way = Temporary::write(&path.join("contoso"), b"whole").unwrap();
         fs::write(path.join("contoso/2.state"), b"no number of ours").unwrap();

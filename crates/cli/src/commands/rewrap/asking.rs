@@ -1,6 +1,6 @@
 //! Questions to the vault about the recipients of many documents: one request a key.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use strongroom::document::Recipient;
 use strongroom::secret::SecretVec;
@@ -19,7 +19,7 @@ pub(super) fn ask(
     recipients: Vec<(usize, Recipient)>,
 ) -> Vec<Vec<Answer>> {
     let mut answers: Vec<Vec<Answer>> = (0..documents).map(|_| Vec::new()).collect();
-    let mut by_key: HashMap<_, Vec<(usize, Recipient)>> = HashMap::new();
+    let mut by_key: BTreeMap<_, Vec<(usize, Recipient)>> = BTreeMap::new();
     for (document, recipient) in recipients {
         // One of an algorithm that is not known is nobody's to unwrap.
         let Some(algorithm) = recipient.algorithm() else { continue };

@@ -1,7 +1,7 @@
 //! The keys that a document's recipients are to make way for: a decision on what its header says,
 //! before any key is used.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom::document::Recipient;
@@ -32,7 +32,7 @@ pub(super) struct NewestKeys<'v> {
     vault: &'v LocalVault,
     /// The key that takes the place of all others of the vault.
     named: Option<Arc<WrappingKey>>,
-    by_name: HashMap<String, Arc<WrappingKey>>,
+    by_name: BTreeMap<String, Arc<WrappingKey>>,
 }
 
 impl<'v> NewestKeys<'v> {
@@ -43,7 +43,7 @@ impl<'v> NewestKeys<'v> {
     /// A [`Failure`] when `key` is not there, or cannot be used.
     pub(super) fn new(vault: &'v LocalVault, key: Option<&str>) -> Result<Self, Failure> {
         let named = key.map(|name| newest(vault, name)).transpose()?;
-        Ok(Self { vault, named, by_name: HashMap::new() })
+        Ok(Self { vault, named, by_name: BTreeMap::new() })
     }
 
     /// The targets of a document with `recipients`; `None` where no recipient is of the vault.

@@ -1,17 +1,16 @@
 //! A new header for a file: in place, or in a new file that takes the old one's name.
 
-use std::collections::HashSet;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::Path;
 
 use strongroom::Error;
 use strongroom::document::{ExpectedContext, Header, ReadAt as _, Rewrap};
+use strongroom_keys::file_system::gives_no_locks;
 
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
-use crate::output::{Existing, NewFile, Rules, parent, sweep};
+use crate::output::{Existing, NewFile, Rules, sweep};
 use crate::platform;
 use crate::tagged;
 
@@ -26,20 +25,6 @@ pub(super) enum Written {
     ChangedMeanwhile,
 }
 
-/// Directories that were swept in this run.
-#[derive(Debug, Default)]
-pub(super) struct Swept(Mutex<HashSet<PathBuf>>);
-
-impl Swept {
-    /// Removes what killed runs left beside `target`, once a directory.
-    fn sweep(&self, target: &Path) {
-        let mut swept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if swept.insert(parent(target).to_owned()) {
-            sweep(target);
-        }
-    }
-}
-
 /// Gives the file at `path` the header of `rewrap`, durably, with its lock held. Messages call it
 /// `name`.
 ///
@@ -51,11 +36,16 @@ pub(super) fn write<C: ExpectedContext>(
     name: &str,
     rewrap: &Rewrap<C>,
     counts: &Counts,
-    swept: &Swept,
 ) -> Result<Written, Failure> {
     let in_place = rewrap.header().slots().len() == 2 && rewrap.fits();
     let failed = |source| Failure::Rewrap { name: name.to_owned(), source };
-    let file = File::options().read(true).write(in_place).open(path).map_err(failed)?;
+    // For writing also where only the lock needs that, as over NFS.
+    let open = |write| File::options().read(true).write(write).open(path);
+    let file = match open(true) {
+        Err(_) if !in_place => open(false),
+        opened => opened,
+    };
+    let file = file.map_err(failed)?;
     lock(&file).map_err(failed)?;
     // Whoever held the lock before may have given the name to a new file.
     if !is_at(&file, path) {
@@ -67,7 +57,7 @@ pub(super) fn write<C: ExpectedContext>(
         if Header::read_at(&counted).map_err(engine)? != *rewrap.header() {
             return Ok(Written::ChangedMeanwhile);
         }
-        replace(path, &counted, rewrap, swept)?;
+        replace(path, &counted, rewrap)?;
         return Ok(Written::NewFile);
     }
     match rewrap.write_in_place(&counted) {
@@ -85,8 +75,9 @@ pub(super) fn write<C: ExpectedContext>(
 fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
-        Err(_) => file.lock(),
+        Err(TryLockError::WouldBlock) => file.lock(),
+        Err(TryLockError::Error(error)) if gives_no_locks(&error) => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -104,13 +95,12 @@ fn replace<C: ExpectedContext>(
     path: &Path,
     old: &Counted<'_>,
     rewrap: &Rewrap<C>,
-    swept: &Swept,
 ) -> Result<(), Failure> {
     let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
     // What a link points to is replaced, not the link.
     let target = fs::canonicalize(path).map_err(failed)?;
     let metadata = old.file.metadata().map_err(failed)?;
-    swept.sweep(&target);
+    sweep(&target);
     let mode = platform::mode(&metadata);
     let rules = Rules { existing: Existing::Replace, mode, option: "" };
     let new = NewFile::create(&target, path, rules).map_err(|made| made.into_rewrap(old.name))?;
