@@ -44,9 +44,9 @@ pub(crate) const BLOCK_LEN: usize = 16;
 pub(crate) struct Hints<'c> {
     /// A cache for many texts whose nonces are alike.
     pub(crate) cache: Option<&'c CounterCache<2>>,
-    /// Whether the output is part of more than the processor's caches hold, so that it may go past
-    /// them where it goes to another place.
-    pub(crate) streams: bool,
+    /// The output is part of more than the processor's caches hold: non-temporal stores may take it past
+    /// them, where it goes to another place.
+    pub(crate) non_temporal: bool,
 }
 
 /// Const-generic argument of the kernels: plaintext in, ciphertext out, hash the output.

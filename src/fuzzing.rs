@@ -44,7 +44,7 @@ impl Kernel {
     }
 
     fn hints(&self) -> Hints<'_> {
-        Hints { cache: self.cache.as_deref(), streams: self.streams }
+        Hints { cache: self.cache.as_deref(), non_temporal: self.streams }
     }
 
     /// Flips a bit of the shared cache, as failing memory would. Whether there is one.

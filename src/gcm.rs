@@ -235,7 +235,7 @@ impl Aes256Gcm {
 
     #[inline]
     fn hints(&self, output: Output) -> Hints<'_> {
-        Hints { cache: self.cache.as_deref(), streams: output == Output::Streamed }
+        Hints { cache: self.cache.as_deref(), non_temporal: output == Output::Streamed }
     }
 
     /// [`Aes256Gcm::seal_in_place`] and [`Aes256Gcm::seal_into`] in one.

@@ -35,8 +35,8 @@ const UNSAFE_BLOCKS: [(&str, usize); 10] = [
     ("src/arch/x86_64/aesni.rs", 5),
     ("src/arch/x86_64/key_wrap.rs", 2),
     ("src/arch/x86_64/memory.rs", 12),
-    ("src/arch/x86_64/pin.rs", 1),
-    ("src/arch/x86_64/read_again.rs", 2),
+    ("src/arch/x86_64/barrier.rs", 1),
+    ("src/arch/x86_64/reload.rs", 2),
     ("src/arch/x86_64/vaes256.rs", 4),
     ("src/arch/x86_64/vaes512.rs", 4),
 ];

@@ -2,14 +2,14 @@
 
 mod aes;
 pub(crate) mod aesni;
+mod barrier;
 mod counter_cache;
 #[cfg(test)]
 mod forms;
 mod ghash;
 pub(crate) mod key_wrap;
 mod memory;
-mod pin;
-mod read_again;
-mod text;
+mod message;
+mod reload;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;

@@ -48,7 +48,7 @@ fn answers_rightly(key: &ExpandedKey) -> bool {
     // three bodies.
     let cache = key.counter_cache(pre_counter_block);
     let cached = Hints { cache: cache.as_deref(), ..Hints::default() };
-    [Hints::default(), cached, Hints { streams: true, ..cached }].into_iter().all(|hints| {
+    [Hints::default(), cached, Hints { non_temporal: true, ..cached }].into_iter().all(|hints| {
         let mut sealed = Aligned([0; TEXT_LEN]);
         let Ok(buffer) = InOutBuf::new(&text, &mut sealed.0) else { return false };
         let sealed_tag = key.seal(hints, pre_counter_block, &associated_data, buffer);

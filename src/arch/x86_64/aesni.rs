@@ -37,7 +37,7 @@ use super::aes::RoundKeys;
 use super::counter_cache::fill;
 use super::ghash::{fill_powers, hash_key, number, reverse_bytes, reversed_block};
 use super::memory::{load_128, load_partial_128, store_128};
-use super::text::{Text, tag};
+use super::message::{Message, tag};
 use crate::arch::counter_cache::{CounterCache, starts_aligned};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
@@ -142,23 +142,24 @@ fn crypt<const DIRECTION: bool>(
     let text_len = buffer.len();
     let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
     let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let mut text = Text { hash, lengths, rest: buffer };
+    let mut message = Message { hash, lengths, rest: buffer };
     if text_len >= GROUP_LEN {
         let cache = cache.filter(|cache| cache.serves(pre_counter_block));
-        text = if cache.is_none() && text_len >= CACHE_FROM && starts_aligned(pre_counter_block) {
-            long_groups::<DIRECTION>(key, pre_counter_block, text)?
+        message = if cache.is_none() && text_len >= CACHE_FROM && starts_aligned(pre_counter_block)
+        {
+            long_groups::<DIRECTION>(key, pre_counter_block, message)?
         } else {
-            groups::<DIRECTION>(key, cache, pre_counter_block, text)?
+            groups::<DIRECTION>(key, cache, pre_counter_block, message)?
         };
     }
-    let left = text.rest.len();
+    let left = message.rest.len();
     let hash = if left == 0 && text_len > 0 {
-        text.hash
+        message.hash
     } else {
         let counter = counter(pre_counter_block, (text_len - left) / BLOCK_LEN);
-        let mut tail = Tail::new(key, counter, text.hash, left);
-        tail.crypt::<DIRECTION>(text.rest);
-        tail.finish(text.lengths)
+        let mut tail = Tail::new(key, counter, message.hash, left);
+        tail.crypt::<DIRECTION>(message.rest);
+        tail.finish(message.lengths)
     };
 
     Ok(tag(&key.round_keys, pre_counter_block, hash))
@@ -171,11 +172,11 @@ fn crypt<const DIRECTION: bool>(
 fn long_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill(&key.round_keys, &mut cache);
-    groups::<DIRECTION>(key, Some(&cache), pre_counter_block, text)
+    groups::<DIRECTION>(key, Some(&cache), pre_counter_block, message)
 }
 
 /// All whole groups of a text.
@@ -185,13 +186,13 @@ fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     if key.token.avx {
         // SAFETY: the key's token says that `Features::support_avx` holds.
-        unsafe { groups_avx::<DIRECTION>(key, cache, pre_counter_block, text) }
+        unsafe { groups_avx::<DIRECTION>(key, cache, pre_counter_block, message) }
     } else {
-        groups_plain::<DIRECTION>(key, cache, pre_counter_block, text)
+        groups_plain::<DIRECTION>(key, cache, pre_counter_block, message)
     }
 }
 
@@ -201,9 +202,9 @@ fn groups_avx<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    any_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, text)
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    any_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, message)
 }
 
 #[inline(never)]
@@ -212,9 +213,9 @@ fn groups_plain<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    any_groups::<DIRECTION, NO_AVX>(key, cache, pre_counter_block, text)
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    any_groups::<DIRECTION, NO_AVX>(key, cache, pre_counter_block, message)
 }
 
 /// Groups with a cache or without.
@@ -227,11 +228,11 @@ fn any_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     match cache {
-        Some(cache) => cached_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, text),
-        None => Ok(computed_groups::<DIRECTION, AVX>(key, pre_counter_block, text)),
+        Some(cache) => cached_groups::<DIRECTION, AVX>(key, cache, pre_counter_block, message),
+        None => Ok(computed_groups::<DIRECTION, AVX>(key, pre_counter_block, message)),
     }
 }
 
@@ -241,8 +242,8 @@ fn any_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
 fn computed_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
     key: &Key,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Text<'i, 'o> {
+    message: Message<'i, 'o>,
+) -> Message<'i, 'o> {
     let mut counter = counter(pre_counter_block, 0);
     let states = || {
         let whitening = load_128(&key.round_keys.0[0]);
@@ -253,7 +254,7 @@ fn computed_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
         }
         states
     };
-    each_group::<DIRECTION, AVX, 0>(key, text, states)
+    each_group::<DIRECTION, AVX, 0>(key, message, states)
 }
 
 /// The counter block `done` blocks after the first of the text, byte-reversed: the 32-bit counter is

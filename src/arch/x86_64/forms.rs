@@ -42,8 +42,8 @@ pub(super) fn agree<K>(
                 fresh += 1;
             }
             let ways = [None, Some(&cache)].map(|cache| [(cache, false), (cache, true)]);
-            let sealed = ways.as_flattened().iter().map(|&(cache, streams)| {
-                let hints = Hints { cache, streams };
+            let sealed = ways.as_flattened().iter().map(|&(cache, non_temporal)| {
+                let hints = Hints { cache, non_temporal };
                 let mut ciphertext = vec![0; len];
                 let places = InOutBuf::new(&text, &mut ciphertext).unwrap();
                 let tag = (tier.seal)(&key, hints, j0, associated_data, places).unwrap();

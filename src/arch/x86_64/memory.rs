@@ -1,4 +1,4 @@
-//! Loads and stores: the pointers of the x86_64 tiers, beside that of `read_again`.
+//! Loads and stores: the pointers of the x86_64 tiers, beside that of `reload`.
 
 use core::arch::x86_64::{
     __m128i, __m256i, __m512i, __mmask64, _MM_HINT_T0, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch,

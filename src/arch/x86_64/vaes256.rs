@@ -35,7 +35,7 @@ use super::aes::RoundKeys;
 use super::counter_cache::fill;
 use super::ghash::{fill_powers, hash_key, number, reversed_block};
 use super::memory::{load_256, load_partial_256};
-use super::text::{Text, tag};
+use super::message::{Message, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
@@ -167,14 +167,14 @@ fn crypt<const DIRECTION: bool>(
         (tail, buffer)
     } else {
         let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-        let text = Text { hash, lengths, rest: buffer };
-        let text = groups::<DIRECTION>(key, cache, pre_counter_block, text)?;
-        if text.rest.is_empty() && text_len > 0 {
-            return Ok(tag(&key.round_keys, pre_counter_block, text.hash));
+        let message = Message { hash, lengths, rest: buffer };
+        let message = groups::<DIRECTION>(key, cache, pre_counter_block, message)?;
+        if message.rest.is_empty() && text_len > 0 {
+            return Ok(tag(&key.round_keys, pre_counter_block, message.hash));
         }
-        let mut tail = Tail::new(key, text.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
-        tail.carry(text.hash);
-        (tail, text.rest)
+        let mut tail = Tail::new(key, message.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
+        tail.carry(message.hash);
+        (tail, message.rest)
     };
     let done = (text_len - rest.len()) / BLOCK_LEN;
     let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
@@ -210,22 +210,22 @@ fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: Option<&CounterCache<2>>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    if text.rest.len() < GROUP_LEN {
-        Ok(text)
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    if message.rest.len() < GROUP_LEN {
+        Ok(message)
     } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
-        shared_cache::<DIRECTION>(key, cache, pre_counter_block, text)
+        shared_cache::<DIRECTION>(key, cache, pre_counter_block, message)
     } else if let Some(first_round) =
         key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))
     {
-        if text.rest.len() >= CACHE_FROM {
-            own_cache::<DIRECTION>(key, first_round, pre_counter_block, text)
+        if message.rest.len() >= CACHE_FROM {
+            own_cache::<DIRECTION>(key, first_round, pre_counter_block, message)
         } else {
-            cached_groups::<DIRECTION, 1>(key, first_round, pre_counter_block, text)
+            cached_groups::<DIRECTION, 1>(key, first_round, pre_counter_block, message)
         }
     } else {
-        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, text))
+        Ok(plain_groups::<DIRECTION>(key, pre_counter_block, message))
     }
 }
 
@@ -235,8 +235,8 @@ fn groups<'i, 'o, const DIRECTION: bool>(
 fn plain_groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Text<'i, 'o> {
+    message: Message<'i, 'o>,
+) -> Message<'i, 'o> {
     let whitening = round_key(key, 0);
     let mut counter = counters(pre_counter_block, 0);
     let states = || {
@@ -247,7 +247,7 @@ fn plain_groups<'i, 'o, const DIRECTION: bool>(
         }
         states
     };
-    each_group::<DIRECTION, 0>(key, text, states)
+    each_group::<DIRECTION, 0>(key, message, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

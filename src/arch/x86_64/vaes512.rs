@@ -16,14 +16,14 @@
 //! Constant-time: branches, indexes and masks depend on lengths, counters and addresses of texts alone.
 
 mod cached;
-mod cores;
 mod ghash;
 mod group;
 mod group_product;
-mod places;
+mod groups;
 mod powers;
 mod stream;
 mod tail;
+mod tuning;
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{
@@ -32,17 +32,17 @@ use core::arch::x86_64::{
 };
 
 use self::cached::{own_cache, placed_groups, shared_cache};
-use self::cores::{OTHER, ZEN_5};
 use self::ghash::{Product, reverse_lanes};
 use self::group::{GROUP, GROUP_LEN, each_group, hash_group, load_group, round_key};
-use self::places::whole_groups;
+use self::groups::whole_groups;
 use self::powers::{POWERS, PowerSums, Powers};
 use self::tail::Tail;
+use self::tuning::{OTHER, ZEN_5};
 use super::aes::RoundKeys;
 use super::counter_cache::fill;
 use super::ghash::{hash_key, number, reversed_block};
 use super::memory::load_partial_512;
-use super::text::{Text, tag};
+use super::message::{Message, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
@@ -151,14 +151,14 @@ fn crypt<const DIRECTION: bool>(
         (tail, buffer)
     } else {
         let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-        let text = Text { hash, lengths, rest: buffer };
-        let text = groups::<DIRECTION>(key, hints, pre_counter_block, text)?;
-        if text.rest.is_empty() && text_len > 0 {
-            return Ok(tag(&key.round_keys, pre_counter_block, text.hash));
+        let message = Message { hash, lengths, rest: buffer };
+        let message = groups::<DIRECTION>(key, hints, pre_counter_block, message)?;
+        if message.rest.is_empty() && text_len > 0 {
+            return Ok(tag(&key.round_keys, pre_counter_block, message.hash));
         }
-        let mut tail = Tail::new(key, text.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
-        tail.carry(text.hash);
-        (tail, text.rest)
+        let mut tail = Tail::new(key, message.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
+        tail.carry(message.hash);
+        (tail, message.rest)
     };
     let done = (text_len - rest.len()) / BLOCK_LEN;
     let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
@@ -194,14 +194,14 @@ fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     hints: Hints<'_>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    if text.rest.len() < GROUP_LEN {
-        Ok(text)
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    if message.rest.len() < GROUP_LEN {
+        Ok(message)
     } else if key.zen_5 == 1 {
-        groups_by::<DIRECTION, ZEN_5>(key, hints, pre_counter_block, text)
+        groups_by::<DIRECTION, ZEN_5>(key, hints, pre_counter_block, message)
     } else {
-        groups_by::<DIRECTION, OTHER>(key, hints, pre_counter_block, text)
+        groups_by::<DIRECTION, OTHER>(key, hints, pre_counter_block, message)
     }
 }
 
@@ -212,20 +212,26 @@ fn groups_by<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     hints: Hints<'_>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
-        shared_cache::<DIRECTION, CORE>(key, cache, hints.streams, pre_counter_block, text)
+        shared_cache::<DIRECTION, CORE>(key, cache, hints.non_temporal, pre_counter_block, message)
     } else if let Some(first_round) =
         key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))
     {
-        if text.rest.len() >= if CORE == ZEN_5 { CACHE_FROM_ZEN_5 } else { CACHE_FROM } {
-            own_cache::<DIRECTION, CORE>(key, first_round, hints.streams, pre_counter_block, text)
+        if message.rest.len() >= if CORE == ZEN_5 { CACHE_FROM_ZEN_5 } else { CACHE_FROM } {
+            own_cache::<DIRECTION, CORE>(
+                key,
+                first_round,
+                hints.non_temporal,
+                pre_counter_block,
+                message,
+            )
         } else {
-            placed_groups::<DIRECTION, CORE, 1>(key, first_round, pre_counter_block, text)
+            placed_groups::<DIRECTION, CORE, 1>(key, first_round, pre_counter_block, message)
         }
     } else {
-        Ok(plain_groups::<DIRECTION, CORE>(key, pre_counter_block, text))
+        Ok(plain_groups::<DIRECTION, CORE>(key, pre_counter_block, message))
     }
 }
 
@@ -235,8 +241,8 @@ fn groups_by<'i, 'o, const DIRECTION: bool, const CORE: bool>(
 fn plain_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Text<'i, 'o> {
+    message: Message<'i, 'o>,
+) -> Message<'i, 'o> {
     let whitening = round_key(key, 0);
     let mut counter = counters(pre_counter_block, 0);
     let states = || {
@@ -247,8 +253,8 @@ fn plain_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
         }
         states
     };
-    let (groups, text) = whole_groups(text);
-    each_group::<DIRECTION, CORE, 0, _>(key, groups, text, states)
+    let (groups, message) = whole_groups(message);
+    each_group::<DIRECTION, CORE, 0, _>(key, groups, message, states)
 }
 
 /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.

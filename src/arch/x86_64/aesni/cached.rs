@@ -8,8 +8,8 @@ use crate::arch::Fault;
 use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
 use crate::arch::x86_64::counter_cache::Differences;
 use crate::arch::x86_64::ghash::number;
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 
 /// Groups whose first two rounds come from the cache.
 #[inline]
@@ -18,8 +18,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut differences = Differences::<2>::new(pre_counter_block);
     let mut difference = differences.next(&key.round_keys);
     let mut done = 0;
@@ -37,8 +37,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
         }
         states
     };
-    let text = each_group::<DIRECTION, AVX, 2>(key, text, states);
-    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(text) } else { Err(Fault) }
+    let message = each_group::<DIRECTION, AVX, 2>(key, message, states);
+    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(message) } else { Err(Fault) }
 }
 
 /// The sum of all entries.
@@ -46,7 +46,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
 #[target_feature(enable = "ssse3,sse4.1")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = read_again(cache);
+    let cache = reload(cache);
     let mut sums = [_mm_setzero_si128(); IN_FLIGHT];
     for done in (0..ENTRIES).step_by(IN_FLIGHT) {
         for (sum, entry) in sums.iter_mut().zip(load_blocks(cache.group(done))) {

@@ -19,9 +19,9 @@ use core::slice;
 
 use super::Key;
 use super::group::GROUP;
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::ghash::Product;
 use crate::arch::x86_64::memory::load_128;
-use crate::arch::x86_64::pin::pin;
 
 /// H^17 and below: a group's blocks, and the block of lengths behind the last ones.
 pub(super) const POWERS: usize = GROUP + 1;
@@ -102,9 +102,9 @@ impl PairProduct {
     /// until then.
     #[inline]
     #[target_feature(enable = "sse2")]
-    pub(super) fn pin(&mut self) {
+    pub(super) fn barrier(&mut self) {
         let Self { low, cross, high } = self;
-        pin!(xmm_reg: low, cross, high);
+        barrier!(xmm_reg: low, cross, high);
     }
 
     /// The sum modulo the polynomial, times x^-128.

@@ -24,11 +24,11 @@ use aes::cipher::inout::InOut;
 use super::Key;
 use super::ghash::{Hash, POWERS, PairProduct};
 use crate::arch::x86_64::aes::ROUND_KEYS;
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::ghash::{dot, reverse_bytes};
 use crate::arch::x86_64::memory::{load_128, store_128};
-use crate::arch::x86_64::pin::pin;
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 use crate::arch::{BLOCK_LEN, OPEN, SEAL};
 
 /// Blocks in flight.
@@ -45,7 +45,7 @@ type GroupText<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
 
 /// Ciphertext on its way to GHASH, in memory that nobody else writes to: the caller's is read once.
 ///
-/// `read_again` before each use has it read from there: otherwise the compiler would keep blocks in
+/// `reload` before each use has it read from there: otherwise the compiler would keep blocks in
 /// registers until they run out.
 #[repr(align(64))]
 struct Waiting([[u8; HALF_LEN]; 2]);
@@ -54,16 +54,16 @@ struct Waiting([[u8; HALF_LEN]; 2]);
 /// ciphertext: at once when opening, a group late when sealing. Where they are all of the text, the
 /// block of lengths is hashed as well.
 ///
-/// `read_again` has the key loaded anew for each group: kept in registers, its round keys would take
+/// `reload` has the key loaded anew for each group: kept in registers, its round keys would take
 /// those that states and sums need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,ssse3,sse4.1")]
 pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>(
     key: &Key,
-    text: Text<'i, 'o>,
+    message: Message<'i, 'o>,
     mut next_states: impl FnMut() -> Blocks,
-) -> Text<'i, 'o> {
-    let Text { mut hash, lengths, rest } = text;
+) -> Message<'i, 'o> {
+    let Message { mut hash, lengths, rest } = message;
     let (groups, rest) = rest.into_chunks::<U256>();
     let mut groups = groups.into_iter();
     let lengths_are_next = rest.is_empty();
@@ -80,7 +80,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const AVX: bool, const R
         }
     }
     for mut group in groups {
-        let mut turn = Turn::<DIRECTION, AVX, ROUNDS>::new(read_again(key), hash);
+        let mut turn = Turn::<DIRECTION, AVX, ROUNDS>::new(reload(key), hash);
         turn.half::<0>(next_states(), &mut group, &mut waiting);
         turn.half::<1>(next_states(), &mut group, &mut waiting);
         hash = turn.hash;
@@ -90,7 +90,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const AVX: bool, const R
     } else if lengths_are_next {
         hash = dot(_mm_xor_si128(hash, lengths), load_128(&key.powers[POWERS - 1]));
     }
-    Text { hash, lengths, rest }
+    Message { hash, lengths, rest }
 }
 
 /// What one group's rounds and the hash between them work on.
@@ -124,7 +124,7 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         if DIRECTION == OPEN {
             store_blocks(&mut waiting.0[HALF], &load_blocks(input(group, HALF)));
         }
-        let hashed = &read_again(waiting).0[HALF];
+        let hashed = &reload(waiting).0[HALF];
         self.pair::<HALF, 3>(&mut states, hashed);
         self.pair::<HALF, 2>(&mut states, hashed);
         self.pair::<HALF, 1>(&mut states, hashed);
@@ -134,7 +134,7 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         }
         for round in ROUNDS + 1 + IN_FLIGHT..ROUND_KEYS - 1 {
             aes_round(self.key, round, &mut states);
-            pin(&mut states);
+            barrier(&mut states);
         }
         xor_text(
             self.key,
@@ -164,8 +164,8 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         aes_round(self.key, round, states);
         let second = reverse_bytes(load_128(second));
         self.product.add_outer(second, load_128(second_power));
-        self.product.pin();
-        pin(states);
+        self.product.barrier();
+        barrier(states);
 
         aes_round(self.key, round + 1, states);
         let mut first = reverse_bytes(load_128(first));
@@ -174,8 +174,8 @@ impl<'k, const DIRECTION: bool, const AVX: bool, const ROUNDS: usize>
         }
         self.product.add_outer(first, load_128(first_power));
         self.product.add_cross([first, second], load_128(half_sums));
-        self.product.pin();
-        pin(states);
+        self.product.barrier();
+        barrier(states);
     }
 }
 
@@ -255,7 +255,7 @@ fn aes_round(key: &Key, round: usize, states: &mut Blocks) {
 /// Keeps the compiler from moving what stands before beyond what stands behind.
 #[inline]
 #[target_feature(enable = "sse2")]
-fn pin(states: &mut Blocks) {
+fn barrier(states: &mut Blocks) {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    pin!(xmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
+    barrier!(xmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

@@ -13,8 +13,8 @@ use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_256, store_256};
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 
 /// With a cache of two rounds that other texts use as well.
 #[inline]
@@ -23,10 +23,10 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    let text = cached_groups::<DIRECTION, 2>(key, cache, pre_counter_block, text)?;
-    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(text) } else { Err(Fault) }
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    let message = cached_groups::<DIRECTION, 2>(key, cache, pre_counter_block, message)?;
+    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(message) } else { Err(Fault) }
 }
 
 /// With a cache of two rounds for this text alone, on the stack: a function of its own, so that
@@ -37,11 +37,11 @@ pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
     key: &Key,
     first_round: &CounterCache<1>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, first_round, &mut cache);
-    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, text)
+    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, message)
 }
 
 /// Groups whose first `ROUNDS` rounds come from the cache.
@@ -51,8 +51,8 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut differences = Differences::<ROUNDS>::new(pre_counter_block);
     let mut difference = _mm256_broadcastsi128_si256(differences.next(&key.round_keys));
     let mut done = 0;
@@ -81,9 +81,9 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
         }
         states
     };
-    let text = each_group::<DIRECTION, ROUNDS>(key, text, states);
+    let message = each_group::<DIRECTION, ROUNDS>(key, message, states);
     sound &= ROUNDS != 1 || CounterCache::<1>::is_sound(number(xor_lanes(used)));
-    if sound { Ok(text) } else { Err(Fault) }
+    if sound { Ok(message) } else { Err(Fault) }
 }
 
 /// The sum of all entries.
@@ -91,7 +91,7 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const ROUNDS: usize>(
 #[target_feature(enable = "avx2")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = read_again(cache);
+    let cache = reload(cache);
     let mut sums = [_mm256_setzero_si256(); GROUP];
     for done in (0..ENTRIES).step_by(GROUP_BLOCKS) {
         for (sum, entries) in sums.iter_mut().zip(load_group(cache.group(done))) {

@@ -16,9 +16,9 @@ use core::arch::x86_64::{
 
 use zeroize::Zeroize;
 
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::ghash::REDUCTION;
 use crate::arch::x86_64::memory::load_128;
-use crate::arch::x86_64::pin::pin;
 
 /// Both blocks with their bytes in reverse order.
 #[inline]
@@ -147,9 +147,9 @@ impl Product {
     /// the products until then.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn pin(&mut self) {
+    pub(super) fn barrier(&mut self) {
         let Self { low, middle, high } = self;
-        pin!(ymm_reg: low, middle, high);
+        barrier!(ymm_reg: low, middle, high);
     }
 
     /// The first of two steps to the sums modulo the polynomial, which a kernel spreads over its AES

@@ -44,10 +44,10 @@ use aes::cipher::inout::InOut;
 use super::ghash::{Halves, Product, reverse_lanes};
 use super::{Key, VECTOR_LEN};
 use crate::arch::x86_64::aes::ROUND_KEYS;
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
-use crate::arch::x86_64::pin::pin;
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 use crate::arch::{BLOCK_LEN, SEAL};
 
 /// Vectors in flight.
@@ -60,7 +60,7 @@ type Group<'i, 'o> = InOut<'i, 'o, Array<u8, U256>>;
 
 /// Ciphertext on its way to GHASH, its blocks byte-reversed.
 ///
-/// `read_again` before each use has it read from there: otherwise the compiler would keep vectors in
+/// `reload` before each use has it read from there: otherwise the compiler would keep vectors in
 /// registers until they run out, and write them to a stack that is aligned to 16 bytes only.
 #[repr(align(64))]
 struct Waiting([u8; GROUP_LEN]);
@@ -85,16 +85,16 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m256i {
 /// Encrypts or decrypts every whole group, from states after round `DONE`, and hashes its
 /// ciphertext a group late. Where they are all of the text, the block of lengths is hashed as well.
 ///
-/// `read_again` has the key loaded anew for each group: kept in two lanes each, its round keys would
+/// `reload` has the key loaded anew for each group: kept in two lanes each, its round keys would
 /// take the registers that states and sums need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
     key: &Key,
-    text: Text<'i, 'o>,
+    message: Message<'i, 'o>,
     mut next_states: impl FnMut() -> Vectors,
-) -> Text<'i, 'o> {
-    let Text { mut hash, lengths, rest } = text;
+) -> Message<'i, 'o> {
+    let Message { mut hash, lengths, rest } = message;
     let ask_ahead = rest.len() >= PREFETCH_FROM;
     let (groups, rest) = rest.into_chunks::<U256>();
     let mut groups = groups.into_iter();
@@ -106,18 +106,18 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const DONE: usize>(
         last_round::<DIRECTION>(key, states, group, &mut waiting);
         let mut carried = _mm256_zextsi128_si256(hash);
         for mut group in groups {
-            let key = read_again(key);
+            let key = reload(key);
             if ask_ahead {
                 prefetch_behind(&mut group);
             }
-            let ciphertext = read_again(&waiting);
+            let ciphertext = reload(&waiting);
             let mut states = next_states();
             carried = rounds_with_hash::<DIRECTION, DONE>(key, &mut states, ciphertext, carried);
             last_round::<DIRECTION>(key, states, group, &mut waiting);
         }
-        hash = hash_alone(key, read_again(&waiting), carried, lengths_are_next.then_some(lengths));
+        hash = hash_alone(key, reload(&waiting), carried, lengths_are_next.then_some(lengths));
     }
-    Text { hash, lengths, rest }
+    Message { hash, lengths, rest }
 }
 
 /// The rounds behind `DONE` up to the 13th on `states`. Then comes [`last_round`].
@@ -154,17 +154,17 @@ fn rounds_with_hash<const DIRECTION: bool, const DONE: usize>(
         product.add_high_halves(&blocks, powers);
         half_round::<1>(key, DONE + 2 * step + 2, states);
         product.add_sums(&blocks, powers);
-        product.pin();
+        product.barrier();
     }
     aes_round(key, DONE + GROUP + 1, states);
     let folded = product.fold();
-    pin(states);
+    barrier(states);
     aes_round(key, DONE + GROUP + 2, states);
     let hash = folded.fold();
-    pin(states);
+    barrier(states);
     for round in DONE + GROUP + 3..ROUND_KEYS - 1 {
         aes_round(key, round, states);
-        pin(states);
+        barrier(states);
     }
     hash
 }
@@ -244,7 +244,7 @@ fn half_round<const HALF: usize>(key: &Key, round: usize, states: &mut Vectors) 
 /// Keeps the compiler from moving what stands before beyond what stands behind.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn pin(states: &mut Vectors) {
+fn barrier(states: &mut Vectors) {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    pin!(ymm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
+    barrier!(ymm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

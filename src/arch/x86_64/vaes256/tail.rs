@@ -18,7 +18,7 @@ use super::group::round_key;
 use super::{Key, VECTOR_LEN, next_vector};
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::memory::{load_256, load_partial_256, store_256, store_partial_256};
-use crate::arch::x86_64::read_again::read_again;
+use crate::arch::x86_64::reload::reload;
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 
 /// Vectors in flight.
@@ -98,7 +98,7 @@ impl<'k> Tail<'k> {
         mut text: InOutBuf<'_, '_, u8>,
     ) -> __m256i {
         // Else the compiler loads the round keys for all numbers of vectors, before the choice.
-        let key = read_again(self.key);
+        let key = reload(self.key);
         let whitening = round_key(key, 0);
         let mut states = [_mm256_setzero_si256(); N];
         for state in &mut states {

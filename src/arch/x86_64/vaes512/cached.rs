@@ -8,33 +8,33 @@ use core::arch::x86_64::{
 use super::Key;
 use super::ghash::xor_lanes;
 use super::group::{GROUP, GROUP_BLOCKS, Vectors, each_group, load_group};
-use super::places::{Group, Groups, whole_groups};
+use super::groups::{Group, Groups, whole_groups};
 use super::stream::Stream;
 use crate::arch::counter_cache::{CounterCache, ENTRIES};
 use crate::arch::x86_64::counter_cache::{Differences, after_round};
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::memory::{load_512, store_512};
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 use crate::arch::{Fault, OPEN};
 
 /// With a cache of two rounds that other texts use as well. The output goes past the processor's caches
-/// where `streams` asks for it and it can.
+/// where `non_temporal` asks for it and it can.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
 pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     cache: &CounterCache<2>,
-    streams: bool,
+    non_temporal: bool,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    let text = if streams {
-        streamed_groups::<DIRECTION, CORE>(key, cache, pre_counter_block, text)?
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    let message = if non_temporal {
+        streamed_groups::<DIRECTION, CORE>(key, cache, pre_counter_block, message)?
     } else {
-        placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, text)?
+        placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, message)?
     };
-    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(text) } else { Err(Fault) }
+    if CounterCache::<2>::is_sound_in_all(sum(cache)) { Ok(message) } else { Err(Fault) }
 }
 
 /// With a cache of two rounds for this text alone, on the stack: a function of its own, so that
@@ -44,13 +44,13 @@ pub(super) fn shared_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
 pub(super) fn own_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     first_round: &CounterCache<1>,
-    streams: bool,
+    non_temporal: bool,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, first_round, &mut cache);
-    shared_cache::<DIRECTION, CORE>(key, &cache, streams, pre_counter_block, text)
+    shared_cache::<DIRECTION, CORE>(key, &cache, non_temporal, pre_counter_block, message)
 }
 
 /// Groups whose output goes past the processor's caches; those of a text that cannot, where it belongs.
@@ -60,21 +60,22 @@ fn streamed_groups<'i, 'o, const DIRECTION: bool, const CORE: bool>(
     key: &Key,
     cache: &CounterCache<2>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    let (inputs, mut stream, text) = match Stream::of(text) {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    let (inputs, mut stream, message) = match Stream::of(message) {
         Ok(parts) => parts,
-        Err(text) => {
-            return placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, text);
+        Err(message) => {
+            return placed_groups::<DIRECTION, CORE, 2>(key, cache, pre_counter_block, message);
         }
     };
     let mut groups = stream.groups(inputs);
     // However short this text is, it is part of more than the caches hold. (Sealing short ones it costs more
     // than it gains.)
     groups.ask_ahead |= DIRECTION == OPEN;
-    let text = cached_groups::<DIRECTION, CORE, 2, _>(key, cache, pre_counter_block, groups, text);
+    let message =
+        cached_groups::<DIRECTION, CORE, 2, _>(key, cache, pre_counter_block, groups, message);
     stream.finish();
-    text
+    message
 }
 
 /// Groups whose output goes where their text's type says.
@@ -90,10 +91,10 @@ pub(super) fn placed_groups<
     key: &Key,
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
-    let (groups, text) = whole_groups(text);
-    cached_groups::<DIRECTION, CORE, ROUNDS, _>(key, cache, pre_counter_block, groups, text)
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
+    let (groups, message) = whole_groups(message);
+    cached_groups::<DIRECTION, CORE, ROUNDS, _>(key, cache, pre_counter_block, groups, message)
 }
 
 /// Groups whose first `ROUNDS` rounds come from the cache. Returns the text behind them.
@@ -104,8 +105,8 @@ fn cached_groups<'i, 'o, const DIRECTION: bool, const CORE: bool, const ROUNDS: 
     cache: &CounterCache<ROUNDS>,
     pre_counter_block: u128,
     groups: Groups<impl Iterator<Item = G>, impl FnMut(G, &Vectors)>,
-    text: Text<'i, 'o>,
-) -> Result<Text<'i, 'o>, Fault> {
+    message: Message<'i, 'o>,
+) -> Result<Message<'i, 'o>, Fault> {
     let mut differences = Differences::<ROUNDS>::new(pre_counter_block);
     let mut difference = _mm512_broadcast_i32x4(differences.next(&key.round_keys));
     let mut done = 0;
@@ -122,7 +123,7 @@ fn cached_groups<'i, 'o, const DIRECTION: bool, const CORE: bool, const ROUNDS: 
         if done % ENTRIES == 0 {
             // A stream needs so many registers that the compiler would leave round keys on the stack. Without
             // one it does not, and reading them again takes 2 to 4 % of a long text.
-            let key = if G::STREAMED { read_again(key) } else { key };
+            let key = if G::STREAMED { reload(key) } else { key };
             difference = _mm512_broadcast_i32x4(differences.next(&key.round_keys));
             // Of the last vector's four counters two end in 254 and 255, two in 0 and 1.
             last = _mm512_mask_blend_epi64(0xf0, current, difference);
@@ -137,9 +138,9 @@ fn cached_groups<'i, 'o, const DIRECTION: bool, const CORE: bool, const ROUNDS: 
         }
         states
     };
-    let text = each_group::<DIRECTION, CORE, ROUNDS, G>(key, groups, text, states);
+    let message = each_group::<DIRECTION, CORE, ROUNDS, G>(key, groups, message, states);
     sound &= ROUNDS != 1 || CounterCache::<1>::is_sound(number(xor_lanes(used)));
-    if sound { Ok(text) } else { Err(Fault) }
+    if sound { Ok(message) } else { Err(Fault) }
 }
 
 /// The sum of all entries.
@@ -147,7 +148,7 @@ fn cached_groups<'i, 'o, const DIRECTION: bool, const CORE: bool, const ROUNDS: 
 #[target_feature(enable = "avx512f")]
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
-    let cache = read_again(cache);
+    let cache = reload(cache);
     let mut sums = [_mm512_setzero_si512(); GROUP];
     for done in (0..ENTRIES).step_by(GROUP_BLOCKS) {
         for (sum, entries) in sums.iter_mut().zip(load_group(cache.group(done))) {

@@ -9,8 +9,8 @@ use core::arch::x86_64::{
     _mm512_xor_si512,
 };
 
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::ghash::REDUCTION;
-use crate::arch::x86_64::pin::pin;
 
 /// Each of the four blocks with its bytes in reverse order.
 #[inline]
@@ -84,9 +84,9 @@ impl Product {
     /// the products until then.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn pin(&mut self) {
+    pub(super) fn barrier(&mut self) {
         let Self { low, middle, high } = self;
-        pin!(zmm_reg: low, middle, high);
+        barrier!(zmm_reg: low, middle, high);
     }
 
     /// What Karatsuba's three parts have for the middle is all three of them.

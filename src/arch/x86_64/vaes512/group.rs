@@ -17,16 +17,16 @@ use core::arch::x86_64::{
 };
 
 use super::Key;
-use super::cores::OTHER;
 use super::ghash::{Product, reverse_lanes};
 use super::group_product::GroupProduct;
-use super::places::{Group, Groups};
+use super::groups::{Group, Groups};
+use super::tuning::OTHER;
 use crate::arch::x86_64::aes::ROUND_KEYS;
+use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::ghash::dot;
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
-use crate::arch::x86_64::pin::pin;
-use crate::arch::x86_64::read_again::read_again;
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
+use crate::arch::x86_64::reload::reload;
 use crate::arch::{BLOCK_LEN, OPEN};
 
 /// Vectors in flight.
@@ -47,7 +47,7 @@ pub(super) fn round_key(key: &Key, round: usize) -> __m512i {
 /// when opening, a group late when sealing. Where they are all of the text, the block of lengths is hashed
 /// as well.
 ///
-/// `read_again` has the key loaded anew for each group: kept in four lanes each, its round keys would
+/// `reload` has the key loaded anew for each group: kept in four lanes each, its round keys would
 /// take the registers that states and text need.
 #[inline]
 #[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
@@ -61,16 +61,16 @@ pub(super) fn each_group<
 >(
     key: &Key,
     groups: Groups<impl Iterator<Item = G>, impl FnMut(G, &Vectors)>,
-    text: Text<'i, 'o>,
+    message: Message<'i, 'o>,
     mut next_states: impl FnMut() -> Vectors,
-) -> Text<'i, 'o> {
-    let Text { mut hash, lengths, rest } = text;
+) -> Message<'i, 'o> {
+    let Message { mut hash, lengths, rest } = message;
     let Groups { each: mut groups, mut put, ask_ahead } = groups;
     let ask_ahead = ask_ahead && (CORE == OTHER || G::STREAMED);
     let lengths_are_next = rest.is_empty();
     if DIRECTION == OPEN {
         for mut group in groups {
-            let key = read_again(key);
+            let key = reload(key);
             if ask_ahead {
                 group.prefetch_behind();
             }
@@ -91,7 +91,7 @@ pub(super) fn each_group<
         put(group, &states);
         let mut previous = states;
         for mut group in groups {
-            let key = read_again(key);
+            let key = reload(key);
             if ask_ahead {
                 group.prefetch_behind();
             }
@@ -107,7 +107,7 @@ pub(super) fn each_group<
             hash_group::<CORE>(key, &previous, hash)
         };
     }
-    Text { hash, lengths, rest }
+    Message { hash, lengths, rest }
 }
 
 /// The rounds behind `DONE` up to the 13th on `states`. The last round is [`xor_text`]'s.
@@ -163,16 +163,16 @@ fn rounds_with_hash<const DIRECTION: bool, const CORE: bool, const DONE: usize, 
     );
     aes_round(key, DONE + GROUP + 1, states);
     let folded = product.whole().fold();
-    pin(states);
+    barrier(states);
     aes_round(key, DONE + GROUP + 2, states);
     let lanes = folded.fold();
-    pin(states);
+    barrier(states);
     aes_round(key, DONE + GROUP + 3, states);
     let hash = lanes.sum();
-    pin(states);
+    barrier(states);
     for round in DONE + GROUP + 4..ROUND_KEYS - 1 {
         aes_round(key, round, states);
-        pin(states);
+        barrier(states);
     }
     hash
 }
@@ -196,12 +196,12 @@ fn two_rounds_with_pair<
     let round = DONE + GROUP - 1 - 2 * PAIR;
     aes_round(key, round, states);
     product.add_second(PAIR, ciphertext);
-    pin(states);
-    product.pin();
+    barrier(states);
+    product.barrier();
     aes_round(key, round + 1, states);
     product.add_first(PAIR, ciphertext, hash);
-    pin(states);
-    product.pin();
+    barrier(states);
+    product.barrier();
 }
 
 /// GHASH of 32 blocks onto `hash`, with nothing beside it.
@@ -276,7 +276,7 @@ fn aes_round(key: &Key, round: usize, states: &mut Vectors) {
 /// Keeps the compiler from moving what stands before beyond what stands behind.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn pin(states: &mut Vectors) {
+fn barrier(states: &mut Vectors) {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = states;
-    pin!(zmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
+    barrier!(zmm_reg: s0, s1, s2, s3, s4, s5, s6, s7);
 }

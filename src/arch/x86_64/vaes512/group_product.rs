@@ -7,7 +7,7 @@
 //! Karatsuba    low, high as above      middle += (a0+a1)·(p0+p1) + (b0+b1)·(q0+q1);  at the end  + low + high
 //! ```
 //!
-//! Karatsuba saves a quarter of the products for a shuffle and half a sum a vector: see `cores.rs`.
+//! Karatsuba saves a quarter of the products for a shuffle and half a sum a vector: see `tuning.rs`.
 //!
 //! Karatsuba and Ofman, "Multiplication of Multidigit Numbers on Automata", 1963.
 
@@ -16,9 +16,9 @@ use core::arch::x86_64::{
 };
 
 use super::Key;
-use super::cores::ZEN_5;
 use super::ghash::{Product, half_sums, reverse_lanes};
 use super::group::{GROUP, Vectors};
+use super::tuning::ZEN_5;
 
 /// The product of some of a group's pairs of vectors, from the last one on.
 pub(super) struct GroupProduct<'k, const CORE: bool> {
@@ -71,8 +71,8 @@ impl<'k, const CORE: bool> GroupProduct<'k, CORE> {
 
     #[inline]
     #[target_feature(enable = "avx512f")]
-    pub(super) fn pin(&mut self) {
-        self.product.pin();
+    pub(super) fn barrier(&mut self) {
+        self.product.barrier();
     }
 
     /// The product of all pairs.

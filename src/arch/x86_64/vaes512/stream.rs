@@ -16,11 +16,11 @@ use core::arch::x86_64::{
 use core::slice;
 
 use super::group::{GROUP, GROUP_LEN, Vectors};
-use super::places::Groups;
+use super::groups::Groups;
 use crate::arch::x86_64::memory::{
     LINE_LEN, Line, PREFETCH_FROM, end_of_stream, lines, split_apart, store_partial_512, stream_512,
 };
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
 
 /// The output of some groups, of which the first are done.
 pub(super) struct Stream<'o> {
@@ -43,16 +43,16 @@ impl<'o> Stream<'o> {
     #[target_feature(enable = "avx512f")]
     #[allow(clippy::type_complexity, reason = "two parts of a text, and the rest")]
     pub(super) fn of<'i>(
-        mut text: Text<'i, 'o>,
-    ) -> Result<(&'i [[u8; GROUP_LEN]], Self, Text<'i, 'o>), Text<'i, 'o>> {
-        let whole_len = text.rest.len() / GROUP_LEN * GROUP_LEN;
-        let head_len = head_len(text.rest.get_out());
+        mut message: Message<'i, 'o>,
+    ) -> Result<(&'i [[u8; GROUP_LEN]], Self, Message<'i, 'o>), Message<'i, 'o>> {
+        let whole_len = message.rest.len() / GROUP_LEN * GROUP_LEN;
+        let head_len = head_len(message.rest.get_out());
         if whole_len == 0 || !head_len.is_multiple_of(8) {
-            return Err(text);
+            return Err(message);
         }
-        let (input, output, rest) = match split_apart(text.rest, whole_len) {
+        let (input, output, rest) = match split_apart(message.rest, whole_len) {
             Ok(places) => places,
-            Err(rest) => return Err(Text { rest, ..text }),
+            Err(rest) => return Err(Message { rest, ..message }),
         };
         let (head, body) = output.split_at_mut(head_len);
         let (body, last) = body.split_at_mut(whole_len - LINE_LEN);
@@ -67,7 +67,7 @@ impl<'o> Stream<'o> {
             lines: others.as_chunks_mut().0.iter_mut(),
             last,
         };
-        Ok((input.as_chunks().0, stream, Text { rest, ..text }))
+        Ok((input.as_chunks().0, stream, Message { rest, ..message }))
     }
 
     /// The groups with such input, each written as the stream's next.

@@ -12,10 +12,10 @@ std::thread_local! {
 }
 
 /// Whether sealing streamed.
-fn is_streamed(key: &Key, streams: bool, text: InOutBuf<'_, '_, u8>) -> bool {
+fn is_streamed(key: &Key, non_temporal: bool, text: InOutBuf<'_, '_, u8>) -> bool {
     let before = FINISHED.get();
     let cache = CounterCache::filled(1, |cache| key.fill(cache));
-    let hints = Hints { cache: Some(&cache), streams };
+    let hints = Hints { cache: Some(&cache), non_temporal };
     key.crypt::<SEAL>(hints, 1, &[], text).unwrap();
     FINISHED.get() > before
 }
@@ -33,11 +33,11 @@ fn outputs_that_begin_with_a_word_are_streamed() {
     let input = [7; 1600];
     for at in 0..=64 {
         for (len, has_a_group) in [(0, false), (511, false), (512, true), (1600, true)] {
-            for streams in [false, true] {
+            for non_temporal in [false, true] {
                 let output = &mut memory[start + at..][..len];
                 let text = InOutBuf::new(&input[..len], output).unwrap();
-                let expected = streams && has_a_group && at % 8 == 0;
-                assert_eq!(is_streamed(&key, streams, text), expected, "{at} {len}");
+                let expected = non_temporal && has_a_group && at % 8 == 0;
+                assert_eq!(is_streamed(&key, non_temporal, text), expected, "{at} {len}");
             }
         }
     }

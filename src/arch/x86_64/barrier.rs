@@ -1,8 +1,8 @@
-//! An order of instructions that the compiler keeps.
+//! An optimisation barrier on vector registers.
 
-/// Keeps the compiler from moving what computes these vectors beyond this place: each, a `&mut` in a
-/// register of the class, is what it was, and the compiler does not know.
-macro_rules! pin {
+/// Keeps the compiler from moving the computation of these vectors beyond this place: each, a `&mut` in a
+/// register of the class, keeps its value, and the compiler does not know that.
+macro_rules! barrier {
     ($class:ident: $($vector:ident),+) => {
         if !cfg!(miri) { // an interpreter has no registers to keep in order
             // SAFETY: the template is comments. No instruction is added, and every register keeps its value.
@@ -17,4 +17,4 @@ macro_rules! pin {
     };
 }
 
-pub(super) use pin;
+pub(super) use barrier;

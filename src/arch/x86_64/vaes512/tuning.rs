@@ -1,4 +1,4 @@
-//! What is done in one way on some cores and in another on all others: a const-generic argument of the groups.
+//! Tuning by microarchitecture: Zen 5, or everything else. A const-generic argument of the groups.
 //!
 //! | | `ZEN_5` | `OTHER` |
 //! |---|---|---|

@@ -6,7 +6,7 @@ use aes::cipher::inout::InOut;
 
 use super::group::{GROUP_LEN, Vectors, store_group};
 use crate::arch::x86_64::memory::{PREFETCH_FROM, prefetch_behind, prefetch_behind_input};
-use crate::arch::x86_64::text::Text;
+use crate::arch::x86_64::message::Message;
 
 /// The groups of a text, and what is done with the output of each.
 pub(super) struct Groups<I, P> {
@@ -63,15 +63,15 @@ impl Group for &[u8; GROUP_LEN] {
 #[inline]
 #[target_feature(enable = "avx512f")]
 pub(super) fn whole_groups<'i, 'o>(
-    text: Text<'i, 'o>,
+    message: Message<'i, 'o>,
 ) -> (
     Groups<impl Iterator<Item = Placed<'i, 'o>>, impl FnMut(Placed<'i, 'o>, &Vectors)>,
-    Text<'i, 'o>,
+    Message<'i, 'o>,
 ) {
-    let ask_ahead = text.rest.len() >= PREFETCH_FROM;
-    let (groups, rest) = text.rest.into_chunks();
+    let ask_ahead = message.rest.len() >= PREFETCH_FROM;
+    let (groups, rest) = message.rest.into_chunks();
     let put = |mut group: Placed<'i, 'o>, output: &Vectors| {
         store_group(group.get_out().as_mut(), output);
     };
-    (Groups { each: groups.into_iter(), put, ask_ahead }, Text { rest, ..text })
+    (Groups { each: groups.into_iter(), put, ask_ahead }, Message { rest, ..message })
 }

@@ -1,16 +1,16 @@
-//! A reference that the compiler takes for another one.
+//! Hides a reference from the optimiser, so that its memory is loaded again.
 
 use core::arch::asm;
 use core::ptr;
 
-/// The same reference. What the compiler holds in registers of what it leads to is read again through
-/// it: that keeps those registers free, and finds what has changed in memory.
+/// The same reference, which the compiler takes for another one. Values that it holds in registers are
+/// loaded again through it: that keeps the registers free, and finds what has changed in memory.
 ///
 /// `core::hint::black_box` does so as well, but sends the reference itself through memory, and the group
 /// behind it waits for its addresses: 3 to 5 % of a long text.
 #[inline]
 #[allow(clippy::pointers_in_nomem_asm_block, reason = "nothing is read or written there")]
-pub(super) fn read_again<T>(reference: &T) -> &T {
+pub(super) fn reload<T>(reference: &T) -> &T {
     if cfg!(miri) {
         return reference; // an interpreter has no registers
     }

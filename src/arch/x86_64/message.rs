@@ -1,4 +1,4 @@
-//! A text on its way through a kernel, and its tag.
+//! The message that a kernel works on, and its tag.
 
 use core::arch::x86_64::{__m128i, _mm_xor_si128};
 
@@ -7,13 +7,13 @@ use super::ghash::{reverse_bytes, reversed_block};
 use super::memory::store_128;
 use crate::arch::InOutBuf;
 
-/// What goes from group to group.
-pub(super) struct Text<'i, 'o> {
+/// A message of which some groups are done: the hash so far, and the text that is left.
+pub(super) struct Message<'i, 'o> {
     /// GHASH of associated data and of the text so far.
     pub(super) hash: __m128i,
     /// The block of lengths, byte-reversed.
     pub(super) lengths: __m128i,
-    /// What is still to be encrypted or decrypted.
+    /// The text that is not yet encrypted or decrypted.
     pub(super) rest: InOutBuf<'i, 'o, u8>,
 }
 
