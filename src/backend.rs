@@ -1,4 +1,4 @@
-//! Layer 1: which kernel this processor runs, and the one `match` that gets there.
+//! Layer 1: the choice of a kernel for this processor, and the dispatch to it.
 //!
 //! A [`Backend`] is proof that its tier's instructions are there and that its kernel has passed a
 //! known-answer test in this process. The choice is a pure function of a feature record.
@@ -26,7 +26,7 @@ pub(crate) use crate::arch::key_wrap::{UNWRAP, WRAP};
 ///
 /// | name | needs |
 /// |---|---|
-/// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX-512 F/BW/VL/DQ |
+/// | `vaes512` | `x86_64` with AES, VAES, VPCLMULQDQ, FMA, F16C and AVX-512 F/BW/VL/DQ |
 /// | `vaes256` | `x86_64` with AES, VAES, VPCLMULQDQ and AVX2 |
 /// | `aesni` | `x86_64` with AES-NI, PCLMULQDQ, SSSE3 and SSE4.1 |
 /// | `armv8` | `aarch64` with AES and PMULL; EOR3 is used where there is one |

@@ -140,3 +140,20 @@ pub(crate) fn add_to_counter(block: u128, blocks: u32) -> u128 {
     const COUNTER: u128 = u32::MAX as u128;
     (block & !COUNTER) | (block.wrapping_add(u128::from(blocks)) & COUNTER)
 }
+
+/// The sum of a cache's entries: `$load` takes so many blocks of them to vectors, which `$xor` adds up.
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+macro_rules! sum_of_entries {
+    ($cache:ident, $vectors:expr, $blocks:expr, $load:path, $zero:expr, $xor:path) => {{
+        let mut sums = [$zero; $vectors];
+        for done in (0..ENTRIES).step_by($blocks) {
+            for (sum, entries) in sums.iter_mut().zip($load($cache.group(done))) {
+                *sum = $xor(*sum, entries);
+            }
+        }
+        sums.into_iter().fold($zero, |sum, next| $xor(sum, next))
+    }};
+}
+
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+pub(crate) use sum_of_entries;

@@ -1,4 +1,4 @@
-//! What the processor and the operating system offer, as a plain record.
+//! The features of a processor, as far as the operating system supports them: a plain record.
 
 /// The processor features that decide between tiers.
 ///
@@ -10,10 +10,14 @@ pub(crate) struct Features {
     /// AES-NI, or aarch64's FEAT_AES.
     pub(crate) aes: bool,
     pub(crate) pclmulqdq: bool,
+    pub(crate) sse3: bool,
     pub(crate) ssse3: bool,
     pub(crate) sse41: bool,
+    pub(crate) sse42: bool,
     pub(crate) avx: bool,
     pub(crate) avx2: bool,
+    pub(crate) fma: bool,
+    pub(crate) f16c: bool,
     pub(crate) vaes: bool,
     pub(crate) vpclmulqdq: bool,
     pub(crate) avx512f: bool,
@@ -47,42 +51,45 @@ impl Features {
         }
     }
 
-    /// Whether the `aesni` kernel may run.
+    /// The `aesni` kernel may run.
+    ///
+    /// Here and below stand all features that the compiler takes for granted where it may use the tier's
+    /// own: a hypervisor may hide one and show the other.
     pub(crate) fn support_aesni(self) -> bool {
-        self.aes && self.pclmulqdq && self.ssse3 && self.sse41
+        self.aes && self.pclmulqdq && self.sse3 && self.ssse3 && self.sse41
     }
 
-    /// Whether the `aesni` kernel may use AVX.
-    #[cfg(any(x86_64_kernels, test))]
+    /// The `aesni` kernel may use AVX.
     pub(crate) fn support_avx(self) -> bool {
-        self.avx
+        self.sse42 && self.avx
     }
 
-    /// Whether the `vaes256` kernel may run.
+    /// The `vaes256` kernel may run.
     pub(crate) fn support_vaes256(self) -> bool {
-        self.support_aesni() && self.avx2 && self.vaes && self.vpclmulqdq
+        let avx2 = self.support_avx() && self.avx2;
+        self.support_aesni() && avx2 && self.vaes && self.vpclmulqdq
     }
 
-    /// Whether the `vaes512` kernel may run. The compiler takes AVX2 for granted where it may use
-    /// AVX-512, and a hypervisor may hide one and show the other.
+    /// The `vaes512` kernel may run.
     pub(crate) fn support_vaes512(self) -> bool {
-        let avx512 = self.avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
+        let avx512f = self.avx512f && self.fma && self.f16c;
+        let avx512 = avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
         self.support_vaes256() && avx512
     }
 
-    /// Whether this is AMD's Zen 5 or later. No kernel needs that; one is faster in another form there.
+    /// The processor is AMD's Zen 5 or later. No kernel needs that; one is faster in another form there.
     #[cfg(any(x86_64_kernels, test))]
     pub(crate) fn are_of_zen_5(self) -> bool {
         self.sse4a && self.avx512vp2intersect
     }
 
-    /// Whether the `armv8` kernel may run. AES and PMULL are two features: the architecture allows
+    /// The `armv8` kernel may run. AES and PMULL are two features: the architecture allows
     /// the first without the second.
     pub(crate) fn support_armv8(self) -> bool {
         self.aes && self.pmull
     }
 
-    /// Whether the `armv8` kernel may use EOR3.
+    /// The `armv8` kernel may use EOR3.
     #[cfg(any(aarch64_kernels, test))]
     pub(crate) fn support_eor3(self) -> bool {
         self.sha3
@@ -95,10 +102,13 @@ mod x86_64 {
 
     cpufeatures::new!(cpu_aes, "aes");
     cpufeatures::new!(cpu_pclmulqdq, "pclmulqdq");
+    cpufeatures::new!(cpu_sse3, "sse3");
     cpufeatures::new!(cpu_ssse3, "ssse3");
     cpufeatures::new!(cpu_sse41, "sse4.1");
+    cpufeatures::new!(cpu_sse42, "sse4.2");
     cpufeatures::new!(cpu_avx, "avx");
     cpufeatures::new!(cpu_avx2, "avx2");
+    cpufeatures::new!(cpu_fma, "fma");
     cpufeatures::new!(cpu_avx512f, "avx512f");
     cpufeatures::new!(cpu_avx512bw, "avx512bw");
     cpufeatures::new!(cpu_avx512vl, "avx512vl");
@@ -114,15 +124,23 @@ mod x86_64 {
         Features {
             aes: cpu_aes::get(),
             pclmulqdq: cpu_pclmulqdq::get(),
+            sse3: cpu_sse3::get(),
             ssse3: cpu_ssse3::get(),
             sse41: cpu_sse41::get(),
+            sse42: cpu_sse42::get(),
             avx: cpu_avx::get(),
             avx2: cpu_avx2::get(),
+            fma: cpu_fma::get(),
             avx512f: cpu_avx512f::get(),
             avx512bw: cpu_avx512bw::get(),
             avx512vl: cpu_avx512vl::get(),
             avx512dq: cpu_avx512dq::get(),
-            // `cpufeatures` does not know these two: without `std` no processor is taken for a Zen 5.
+            // `cpufeatures` does not know these three: without `std` a processor that has not told the compiler
+            // of F16C runs `vaes256`, and none is taken for a Zen 5.
+            #[cfg(feature = "std")]
+            f16c: std::arch::is_x86_feature_detected!("f16c"),
+            #[cfg(not(feature = "std"))]
+            f16c: cfg!(target_feature = "f16c"),
             #[cfg(feature = "std")]
             sse4a: std::arch::is_x86_feature_detected!("sse4a"),
             #[cfg(feature = "std")]

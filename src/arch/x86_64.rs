@@ -13,3 +13,4 @@ mod message;
 mod reload;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;
+mod wide;

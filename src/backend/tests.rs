@@ -14,10 +14,14 @@ const PROCESSORS: [(&str, Features, Tier); 12] = {
     const NEHALEM: Features = Features {
         aes: false,
         pclmulqdq: false,
+        sse3: true,
         ssse3: true,
         sse41: true,
+        sse42: true,
         avx: false,
         avx2: false,
+        fma: false,
+        f16c: false,
         vaes: false,
         vpclmulqdq: false,
         avx512f: false,
@@ -31,7 +35,7 @@ const PROCESSORS: [(&str, Features, Tier); 12] = {
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
     const SANDY_BRIDGE: Features = Features { avx: true, ..WESTMERE };
-    const HASWELL: Features = Features { avx2: true, ..SANDY_BRIDGE };
+    const HASWELL: Features = Features { avx2: true, fma: true, f16c: true, ..SANDY_BRIDGE };
     const ALDER_LAKE: Features = Features { vaes: true, vpclmulqdq: true, ..HASWELL };
     const ZEN_3: Features = Features { sse4a: true, ..ALDER_LAKE };
     const SKYLAKE_X: Features =
@@ -97,16 +101,36 @@ fn each_aarch64_processor_gets_its_tier() {
 fn a_tier_needs_each_of_its_features() {
     type Clear = fn(&mut Features);
     let (_, ice_lake, _) = PROCESSORS[7];
-    let for_vaes512: [Clear; 4] = [
+    let for_vaes512: [Clear; 6] = [
+        // The compiler takes these two for granted with AVX-512 F.
+        |f| f.fma = false,
+        |f| f.f16c = false,
         |f| f.avx512f = false,
         |f| f.avx512bw = false,
         |f| f.avx512vl = false,
         |f| f.avx512dq = false,
     ];
-    let for_vaes256: [Clear; 3] =
-        [|f| f.avx2 = false, |f| f.vaes = false, |f| f.vpclmulqdq = false];
-    let for_aesni: [Clear; 4] =
-        [|f| f.aes = false, |f| f.pclmulqdq = false, |f| f.ssse3 = false, |f| f.sse41 = false];
+    let for_vaes256: [Clear; 5] = [
+        // These two with AVX2.
+        |f| f.sse42 = false,
+        |f| f.avx = false,
+        |f| f.avx2 = false,
+        |f| f.vaes = false,
+        |f| f.vpclmulqdq = false,
+    ];
+    let for_aesni: [Clear; 5] = [
+        |f| f.aes = false,
+        |f| f.pclmulqdq = false,
+        // With SSSE3.
+        |f| f.sse3 = false,
+        |f| f.ssse3 = false,
+        |f| f.sse41 = false,
+    ];
+    for clear in &for_vaes256[..2] {
+        let mut features = ice_lake;
+        clear(&mut features);
+        assert!(!features.support_avx(), "{features:?}");
+    }
     for clear in for_vaes512 {
         let mut features = ice_lake;
         clear(&mut features);

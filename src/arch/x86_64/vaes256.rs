@@ -6,7 +6,7 @@
 //!     states = AES round 1 of the counters or rounds 1 and 2, from a counter cache, or neither
 //!     the rounds from there to the 13th, between them GHASH of the group before, so that AES never waits for it
 //!     output = last round of states, its key ^ text
-//! what is left and the block of lengths: see tail.rs
+//! what is left and the block of lengths: see wide/tail.rs
 //! tag = AES(J0) ^ hash
 //! ```
 //!
@@ -17,7 +17,12 @@
 mod cached;
 mod ghash;
 mod group;
-mod tail;
+mod powers;
+/// The end of a text: see `wide/tail.rs`.
+mod tail {
+    crate::arch::x86_64::wide::tail::tail!("aes,pclmulqdq,avx2,vaes,vpclmulqdq");
+}
+mod vector;
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{
@@ -25,27 +30,21 @@ use core::arch::x86_64::{
     _mm256_set_epi32, _mm256_setzero_si256, _mm256_xor_si256, _mm256_zextsi128_si256,
 };
 
-use zeroize::Zeroize;
-
 use self::cached::{cached_groups, own_cache, shared_cache};
 use self::ghash::{PowerPair, Product, reverse_lanes};
 use self::group::{GROUP, GROUP_BLOCKS, GROUP_LEN, each_group, round_key};
+use self::powers::{POWERS, Powers};
 use self::tail::Tail;
+use self::vector::VECTOR_LEN;
 use super::aes::RoundKeys;
 use super::counter_cache::fill;
-use super::ghash::{fill_powers, hash_key, number, reversed_block};
+use super::ghash::{hash_key, number, reversed_block};
 use super::memory::{load_256, load_partial_256};
 use super::message::{Message, tag};
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
-const VECTOR_LEN: usize = 32;
-/// H^17 and below: a group's blocks, and the block of lengths behind the last ones.
-const POWERS: usize = GROUP_BLOCKS + 1;
-/// Entries behind H^1, so that four vectors of powers may be read from any entry. They meet the zero
-/// blocks behind the text's last one.
-const PADDING: usize = 7;
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 32 * 1024;
 
@@ -62,8 +61,7 @@ impl Token {
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
     round_keys: RoundKeys,
-    /// H^17, H^16, …, H^1, and padding.
-    powers: [[u8; 16]; POWERS + PADDING],
+    powers: Powers,
     /// H^16 and H^14, …, H^4 and H^2: one for each two vectors of a group whose lanes are hashed apart.
     power_pairs: [PowerPair; GROUP / 2],
     /// For texts that share no cache of two rounds.
@@ -76,7 +74,7 @@ impl Key {
     pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
         let mut expanded = Box::new(Self {
             round_keys: RoundKeys::zeroed(),
-            powers: [[0; 16]; POWERS + PADDING],
+            powers: Powers::zeroed(),
             power_pairs: [const { PowerPair::zeroed() }; GROUP / 2],
             first_round: None,
         });
@@ -114,27 +112,6 @@ impl Key {
     pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         self.first_round.as_deref_mut()
     }
-
-    /// The powers for what starts `blocks_left` blocks before the end.
-    #[inline]
-    fn powers_from<const LEN: usize>(&self, blocks_left: usize) -> &[u8; LEN] {
-        let from = (POWERS - blocks_left) * BLOCK_LEN;
-        // The padding makes every slice long enough.
-        self.powers.as_flattened()[from..].first_chunk().unwrap_or(&[0; LEN])
-    }
-
-    /// The powers for a vector that starts `blocks_left` blocks before the end.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn powers_for(&self, blocks_left: usize) -> __m256i {
-        load_256(self.powers_from(blocks_left))
-    }
-}
-
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.powers.zeroize();
-    }
 }
 
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
@@ -142,8 +119,8 @@ fn expand(expanded: &mut Key, key: &[u8; 32], first_rounds: bool) {
     let Key { round_keys, powers, power_pairs, first_round } = expanded;
     round_keys.set(key);
     let h = hash_key(round_keys.encrypt_block(_mm_setzero_si128()));
-    fill_powers(&mut powers[..POWERS], h);
-    let power = |exponent: usize| u128::from_le_bytes(powers[POWERS - exponent]);
+    powers.set(h);
+    let power = |exponent| u128::from_le_bytes(*powers.at(exponent));
     for (number, pair) in power_pairs.iter_mut().enumerate() {
         pair.set(power(16 - 4 * number), power(14 - 4 * number));
     }
@@ -282,7 +259,7 @@ fn absorb_group(
             0 => _mm256_xor_si256(reverse_lanes(vector), _mm256_zextsi128_si256(hash)),
             _ => reverse_lanes(vector),
         };
-        product.add(vector, key.powers_for(blocks - 2 * number));
+        product.add(vector, key.powers.vector(blocks - 2 * number));
     }
     product.reduce()
 }

@@ -7,7 +7,7 @@
 //!         sealing: the group before, so that AES never waits for it
 //!         opening: this group's ciphertext, which is there
 //!     output = last round of states, its key ^ text
-//! what is left and the block of lengths: see tail.rs
+//! what is left and the block of lengths: see wide/tail.rs
 //! tag = AES(J0) ^ hash
 //! ```
 //!
@@ -22,8 +22,14 @@ mod group_product;
 mod groups;
 mod powers;
 mod stream;
-mod tail;
 mod tuning;
+/// The end of a text: see `wide/tail.rs`.
+mod tail {
+    crate::arch::x86_64::wide::tail::tail!(
+        "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq"
+    );
+}
+mod vector;
 
 use alloc::boxed::Box;
 use core::arch::x86_64::{
@@ -38,6 +44,7 @@ use self::groups::whole_groups;
 use self::powers::{POWERS, PowerSums, Powers};
 use self::tail::Tail;
 use self::tuning::{OTHER, ZEN_5};
+use self::vector::VECTOR_LEN;
 use super::aes::RoundKeys;
 use super::counter_cache::fill;
 use super::ghash::{hash_key, number, reversed_block};
@@ -47,7 +54,6 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
 
-const VECTOR_LEN: usize = 64;
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 32 * 1024;
 const CACHE_FROM_ZEN_5: usize = 128 * 1024;

@@ -9,7 +9,9 @@ use core::hint::black_box;
 use super::Key;
 use super::group::{Blocks, GROUP, GROUP_LEN, each_group};
 use crate::arch::aarch64::memory::{load, store};
-use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER, add_to_counter};
+use crate::arch::counter_cache::{
+    CounterCache, ENTRIES, FIRST_COUNTER, add_to_counter, sum_of_entries,
+};
 use crate::arch::{BLOCK_LEN, Fault, InOutBuf};
 
 /// Groups whose first two rounds come from the cache.
@@ -56,14 +58,8 @@ pub(super) fn cached_groups<const DIRECTION: bool, const EOR3: bool>(
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
     let cache = black_box(cache);
-    let mut sums = [vdupq_n_u8(0); GROUP];
-    for done in (0..ENTRIES).step_by(GROUP) {
-        for (sum, entry) in sums.iter_mut().zip(load_group(cache.group(done))) {
-            *sum = veorq_u8(*sum, entry);
-        }
-    }
     let mut bytes = [0; BLOCK_LEN];
-    store(&mut bytes, sums.into_iter().fold(vdupq_n_u8(0), |sum, next| veorq_u8(sum, next)));
+    store(&mut bytes, sum_of_entries!(cache, GROUP, GROUP, load_group, vdupq_n_u8(0), veorq_u8));
     u128::from_le_bytes(bytes)
 }
 

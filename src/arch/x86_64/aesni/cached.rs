@@ -5,7 +5,7 @@ use core::arch::x86_64::{_mm_setzero_si128, _mm_xor_si128};
 use super::Key;
 use super::group::{IN_FLIGHT, each_group, load_blocks};
 use crate::arch::Fault;
-use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER};
+use crate::arch::counter_cache::{CounterCache, ENTRIES, FIRST_COUNTER, sum_of_entries};
 use crate::arch::x86_64::counter_cache::Differences;
 use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::message::Message;
@@ -47,11 +47,12 @@ pub(super) fn cached_groups<'i, 'o, const DIRECTION: bool, const AVX: bool>(
 fn sum(cache: &CounterCache<2>) -> u128 {
     // As if it were another table: what was written to it must be read again.
     let cache = reload(cache);
-    let mut sums = [_mm_setzero_si128(); IN_FLIGHT];
-    for done in (0..ENTRIES).step_by(IN_FLIGHT) {
-        for (sum, entry) in sums.iter_mut().zip(load_blocks(cache.group(done))) {
-            *sum = _mm_xor_si128(*sum, entry);
-        }
-    }
-    number(sums.into_iter().fold(_mm_setzero_si128(), |sum, next| _mm_xor_si128(sum, next)))
+    number(sum_of_entries!(
+        cache,
+        IN_FLIGHT,
+        IN_FLIGHT,
+        load_blocks,
+        _mm_setzero_si128(),
+        _mm_xor_si128
+    ))
 }

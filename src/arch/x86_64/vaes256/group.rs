@@ -41,8 +41,9 @@ use aes::cipher::array::Array;
 use aes::cipher::consts::U256;
 use aes::cipher::inout::InOut;
 
+use super::Key;
 use super::ghash::{Halves, Product, reverse_lanes};
-use super::{Key, VECTOR_LEN};
+use super::vector::VECTOR_LEN;
 use crate::arch::x86_64::aes::ROUND_KEYS;
 use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::memory::{PREFETCH_FROM, load_128, load_256, prefetch_behind, store_256};
@@ -181,10 +182,10 @@ fn hash_alone(key: &Key, ciphertext: &Waiting, hash: __m256i, lengths: Option<__
         if vector == 0 {
             blocks = _mm256_xor_si256(blocks, hash);
         }
-        product.add(blocks, key.powers_for(2 * (GROUP - vector) + behind));
+        product.add(blocks, key.powers.vector(2 * (GROUP - vector) + behind));
     }
     if let Some(lengths) = lengths {
-        product.add(_mm256_zextsi128_si256(lengths), key.powers_for(1));
+        product.add(_mm256_zextsi128_si256(lengths), key.powers.vector(1));
     }
     product.reduce()
 }
