@@ -62,7 +62,7 @@ fn document(kind: Kind, backend: Backend) -> (Vec<u8>, Opener) {
     let options = SealOptions { chunk_len, slots: Slots::One, backend, ..SealOptions::default() };
     let sealer = Sealer::new(plaintext_len, layers, &options).unwrap();
     let header = Header::parse(sealer.header()).unwrap();
-    let sealer = if kind.detached { sealer.detached() } else { sealer };
+    let sealer = if kind.detached { sealer.detached().1 } else { sealer };
     let sealed = sealer.seal_slice(&text(kind.len)).unwrap();
     let keys = ["service/1", "customer/1"]
         .map(|name| UnwrappingKey::aes(id(name), Secret::copy_from(&[7; 32])));

@@ -120,8 +120,8 @@ impl Opener {
     /// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
     /// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
     /// let length = PlaintextLen::Known(4);
-    /// let sealer = Sealer::new(length, &[wrapping], &SealOptions::default())?.detached();
-    /// let header = sealer.header().to_vec();
+    /// let sealer = Sealer::new(length, &[wrapping], &SealOptions::default())?;
+    /// let (header, sealer) = sealer.detached();
     /// let body = sealer.seal_slice(b"text")?;
     /// assert_eq!(body.len(), 128 + 4 + 16);
     ///

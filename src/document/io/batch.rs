@@ -8,7 +8,7 @@
 use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::open::Opener;
 use crate::document::range::APPENDED;
-use crate::document::seal::Sealer;
+use crate::document::seal::{Process, Sealer};
 use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
@@ -175,6 +175,7 @@ impl core::fmt::Debug for Batch {
 /// ```
 pub struct BatchSealer {
     cipher: ChunkCipher,
+    process: Process,
     counter: ChunkCounter,
     chunk_len: ChunkLen,
     announced: PlaintextLen,
@@ -189,13 +190,21 @@ impl Sealer {
     #[must_use]
     pub fn into_batches(self, run: &Run<'_>) -> (Vec<u8>, BatchSealer) {
         let leading = self.leading().to_vec();
-        let Self { chunk_len, plaintext_len: announced, cipher, .. } = self;
+        let Self { chunk_len, plaintext_len: announced, cipher, process, .. } = self;
         let input_len = 1 << chunk_len.log2();
         let shape = Shape::new(input_len, input_len + cipher.overhead(), run);
         let totals = Totals { plaintext_len: 0, sealed_len: leading.len() as u64 };
         let counter = ChunkCounter::default();
-        let sealer =
-            BatchSealer { cipher, counter, chunk_len, announced, shape, totals, ended: false };
+        let sealer = BatchSealer {
+            cipher,
+            process,
+            counter,
+            chunk_len,
+            announced,
+            shape,
+            totals,
+            ended: false,
+        };
         (leading, sealer)
     }
 }
@@ -214,9 +223,10 @@ impl BatchSealer {
     /// [`Error::InputChanged`] where a length was announced and the input has another,
     /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch that is not full
     /// and not the last, or a last one that is empty behind others; for one that another document's
-    /// chunks fit or that holds outputs still; and for every batch behind the end or a failure of
-    /// sealing.
+    /// chunks fit or that holds outputs still; for every batch behind the end or a failure of sealing;
+    /// and in a forked child.
     pub fn seal(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
+        self.process.check()?;
         let refuse = |reason| Err(Error::Argument { what: "batch", reason });
         if self.ended {
             return refuse("the document has ended, or sealing it has failed");

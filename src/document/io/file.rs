@@ -54,6 +54,7 @@ impl Sealer {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
+        self.process.check()?;
         let PlaintextLen::Known(expected) = self.plaintext_len else {
             let reason = "a file's length is known: announce it";
             return Err(Error::Argument { what: "plaintext length", reason });

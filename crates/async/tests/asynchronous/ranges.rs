@@ -206,8 +206,8 @@ fn detached_documents_are_read_with_their_own_header_alone() {
     for (length, stream) in [(0, false), (0, true), (3 * CHUNK + 50, false), (3 * CHUNK, true)] {
         let text = text(length);
         let announced = if stream { PlaintextLen::Stream } else { known(&text) };
-        let sealer = sealer(announced, 2).detached();
-        let header = Header::parse(sealer.header()).unwrap();
+        let (header, sealer) = sealer(announced, 2).detached();
+        let header = Header::parse(&header).unwrap();
         let mut object = Object::new(sealer.seal_slice(&text).unwrap());
         let opener = |header| unlock(header).detached();
         {

@@ -148,8 +148,9 @@ impl Sealing {
         let mut sealer = Sealer::new(length, seal_with.layers(), options).map_err(failed)?;
         if let Some(header) = &header {
             let (mut file, name) = header.parts();
-            file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
-            sealer = sealer.detached();
+            let bytes;
+            (bytes, sealer) = sealer.detached();
+            file.write_all(&bytes).map_err(|source| Failure::write(name, source))?;
         }
 
         let lease = seal_with.lease();
