@@ -41,14 +41,13 @@ use alloc::vec::Vec;
 
 pub use header::recipient::Recipient;
 pub use header::rewrap::Rewrap;
-#[cfg(feature = "std")]
-pub use header::rewrap::destroy_header;
 pub use header::slots::Slots;
 pub use header::{Header, SlotState};
 #[cfg(feature = "std")]
 pub use io::{
     adapters::{SealWriter, StreamReader},
     batch::{Batch, BatchOpener, BatchSealer},
+    in_place::destroy_header,
     limits::{Run, Totals},
     read_at::{Durable, ReadAt, WriteAt},
 };

@@ -21,6 +21,8 @@ mod failures;
 mod golden;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[path = "cli/lengths.rs"]
+mod lengths;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/options.rs"]

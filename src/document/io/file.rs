@@ -2,6 +2,7 @@
 //! offsets, in one buffer of its own.
 
 use std::io;
+use std::time::SystemTime;
 
 use crate::document::chunk::Buffers;
 use crate::document::header::Header;
@@ -45,8 +46,10 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`Error::InputChanged`] where the input does not have the announced length before and after;
-    /// [`Error::Argument`] for a sealer that was told no length; [`Error::Io`]. After an error
+    /// [`Error::InputChanged`] where the input does not have the announced length before and after,
+    /// ends elsewhere, or was modified meanwhile as far as it tells; [`Error::Argument`] for a sealer
+    /// that was told no length, and in a forked child; [`Error::Io`], also where the output ignores
+    /// offsets, as a file that is open for appending: that one is as it was. After every other error
     /// `output` is incomplete and must not be kept.
     pub fn seal_file(
         self,
@@ -59,11 +62,12 @@ impl Sealer {
             let reason = "a file's length is known: announce it";
             return Err(Error::Argument { what: "plaintext length", reason });
         };
-        check_input_len(input, expected)?;
+        let announced = Announced::of(input, expected)?;
 
         let (leading, cipher) = (self.leading(), &self.cipher);
         let plan = ChunkPlan::new(self.chunk_len, cipher.layers(), expected)?;
         let sealed_len = leading.len() as u64 + plan.body_len();
+        output.check_offsets().map_err(Error::io(WRITING_SEALED))?;
         output.set_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
         output.write_all_at(leading, 0).map_err(Error::io(WRITING_SEALED))?;
         let mut counter = ChunkCounter::default();
@@ -81,7 +85,8 @@ impl Sealer {
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
-        check_input_len(input, expected)?;
+        announced.check(input)?;
+        output.check_byte_len(sealed_len).map_err(Error::io(WRITING_SEALED))?;
         Ok(Totals { plaintext_len: expected, sealed_len })
     }
 }
@@ -93,8 +98,8 @@ impl Opener {
     ///
     /// [`Error::Format`] where the body has not the length that the header asks for,
     /// [`Error::Authentication`] where a chunk was changed, [`Error::InputChanged`],
-    /// [`Error::Io`]. After an error `output` holds chunks that were verified, of a document that
-    /// was not: it must not be kept.
+    /// [`Error::Io`], also where the output ignores offsets, as a file that is open for appending. After
+    /// an error `output` holds chunks that were verified, of a document that was not: it must not be kept.
     pub fn open_file(
         &self,
         sealed: &(impl ReadAt + ?Sized),
@@ -103,6 +108,7 @@ impl Opener {
     ) -> Result<Totals, Error> {
         let layout = self.checked_layout(sealed)?;
         let plan = layout.plan();
+        output.check_offsets().map_err(Error::io(WRITING))?;
         output.set_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
         for_each_record(&plan, run, plan.spans(), |record, span| {
             let text = self.open_record(sealed, &layout, span, record)?;
@@ -110,6 +116,7 @@ impl Opener {
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
+        output.check_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
         Ok(Totals { plaintext_len: plan.plaintext_len(), sealed_len: layout.sealed_len() })
     }
 
@@ -190,9 +197,36 @@ fn for_each_record<J: Send>(
     for_each_init(workers, jobs, || Buffer::zeroed(record_len), |buffer, job| work(buffer, job))
 }
 
-fn check_input_len(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<(), Error> {
-    let length = input.byte_len().map_err(Error::io("reading the input's length"))?;
-    if length == expected { Ok(()) } else { Err(Error::InputChanged { expected }) }
+/// An input as it was when sealing began.
+#[derive(PartialEq, Eq)]
+struct Announced {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Announced {
+    /// Refuses an input that says another length than `expected`.
+    fn of(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<Self, Error> {
+        let asking = "reading the input's length";
+        let length = input.byte_len().map_err(Error::io(asking))?;
+        let modified = input.modified().map_err(Error::io(asking))?;
+        if length == expected {
+            Ok(Self { length, modified })
+        } else {
+            Err(Error::InputChanged { expected })
+        }
+    }
+
+    /// Refuses an input that goes on behind its length, whatever it says, or is another one by now.
+    fn check(&self, input: &(impl ReadAt + ?Sized)) -> Result<(), Error> {
+        let changed = || Error::InputChanged { expected: self.length };
+        match input.read_exact_at(&mut [0], self.length) {
+            Ok(()) => return Err(changed()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(Error::io("reading the input")(error)),
+        }
+        if Self::of(input, self.length)? == *self { Ok(()) } else { Err(changed()) }
+    }
 }
 
 /// An end where there was none before is a change of the input, not a fault of the disk.

@@ -167,6 +167,9 @@ impl Sealing {
                 _ => sealer.seal_stream(&mut reading, &mut { sink }, run),
             })
             .map_err(failed)?;
+        if !self.stream {
+            input.check_unchanged()?;
+        }
         let check = match (&output, &header) {
             (Output::File(file), None) if self.check => {
                 Some(check(file, None, &totals, input, keys, workers, &options.context)?)
