@@ -54,7 +54,7 @@ pub use io::{
 pub use key_schedule::{Context, DataKey};
 pub use many::{open_many, rewrap_batch, seal_many};
 pub use open::{OpenOptions, Opener};
-pub use range::Layout;
+pub use range::{Layout, UnverifiedLayout};
 #[cfg(feature = "std")]
 pub use reader::Reader;
 pub use seal::{Layers, SealOptions, Sealer};

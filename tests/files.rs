@@ -170,7 +170,7 @@ fn a_file_that_is_open_for_appending_is_refused_and_stays_as_it_was() {
         refused += 1;
     };
     for read in [true, false] {
-        for held in [&b""[..], b"x", &[1; 50_000]] {
+        for held in [&b""[..], b"x", &[1; 15_000]] {
             check(held, read, &|file| {
                 sealer(10_000).seal_file(&text(10_000)[..], file, &Run::default()).map(drop)
             });

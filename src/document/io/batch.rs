@@ -394,7 +394,7 @@ impl BatchOpener {
     /// called so before its last chunk fails to open.
     fn check_sealed_len(&self, read: u64, ended: bool) -> Result<(), Error> {
         let stream = self.opener.plaintext_len() == PlaintextLen::Stream;
-        match self.opener.layout(read) {
+        match self.opener.claimed_layout(read) {
             // Until the end an announced length is not there yet: full records are a stream's.
             Err(Error::Format { offset, .. }) if !ended && !stream && offset == read => Ok(()),
             Ok(_) if !ended && !stream => Err(Error::Format { offset: read, reason: APPENDED }),

@@ -106,7 +106,7 @@ impl Opener {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let layout = self.checked_layout(sealed)?;
+        let layout = self.file_layout(sealed)?;
         let plan = layout.plan();
         output.check_offsets().map_err(Error::io(WRITING))?;
         output.set_byte_len(plan.plaintext_len()).map_err(Error::io(WRITING))?;
@@ -133,21 +133,31 @@ impl Opener {
         self.open_file(sealed, &Discard, run)
     }
 
-    /// The layout of `sealed`, as far as it can be trusted before its chunks are read: a stream's
-    /// length follows from the file's alone, so its last chunk must vouch for it.
-    pub(crate) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
-        let layout = self.layout(sealed.byte_len().map_err(Error::io(READING))?)?;
+    /// Where everything is in `sealed`, a whole document, of which the length is compared with what the
+    /// header asks for: to know before the first byte is given out that the end is not missing. Of a
+    /// stream the last chunk is opened, which vouches for the length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where `sealed` has not the length that the header asks for, or belongs to
+    /// another than a detached header; [`Error::Authentication`] where a stream's last chunk does not
+    /// hold; [`Error::InputChanged`], [`Error::Io`].
+    pub fn file_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
+        let sealed_len = sealed.byte_len().map_err(Error::io(READING))?;
+        let layout = self.layout(sealed_len)?;
         if self.is_detached() {
             let mut leading = vec![0; self.leading_len()];
             sealed.read_exact_at(&mut leading, 0).map_err(Error::io(READING))?;
             self.check_leading(&leading)?;
         }
-        if self.plaintext_len() == PlaintextLen::Stream {
-            let last = layout.plan().last().ok_or(Error::Authentication)?;
-            let mut record = Buffer::zeroed(last.record_len);
-            self.open_record(sealed, &layout, last, &mut record)?;
+        let range = layout.proof_range();
+        let length = usize::try_from(range.end - range.start).map_err(|_| Error::Authentication)?;
+        let mut proof = vec![0; length];
+        if !proof.is_empty() {
+            let read = sealed.read_exact_at(&mut proof, range.start);
+            read.map_err(input_error(READING, sealed_len))?;
         }
-        Ok(layout)
+        self.verify_layout(&layout, &proof)
     }
 
     /// Reads a chunk's record and opens it.

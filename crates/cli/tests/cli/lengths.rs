@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use crate::home::{Done, Home, wait_until_written};
+use crate::home::{Done, Home, bytes, wait_until_written};
 
 /// A file below `/proc` says that it has no bytes, and has some.
 #[cfg(target_os = "linux")]
@@ -31,7 +31,7 @@ fn a_file_without_a_length_is_read_to_its_end() {
 #[test]
 fn a_file_with_a_wrong_length_is_refused_and_sealed_as_a_stream() {
     let path = "/sys/devices/system/cpu/online";
-    let Ok(text) = fs::read(path) else { panic!("this needs {path}") };
+    let text = fs::read(path).unwrap();
     assert_eq!(fs::metadata(path).unwrap().len(), 4096);
     let home = Home::with_vault();
     home.run(["seal", path, "-o", "sealed"]).fails_with(&format!(
@@ -79,4 +79,29 @@ fn a_file_that_is_overwritten_while_it_is_sealed() {
         fs::set_permissions(home.path("plain"), fs::Permissions::from_mode(0o400)).unwrap();
     };
     sealing(&[], &another_name).succeeds();
+}
+
+/// A file's length is known before the first byte is given out: a missing end is told then, of a
+/// stream too, which may end between two chunks.
+#[test]
+fn nothing_of_a_file_that_is_too_short_goes_to_standard_output() {
+    let home = Home::with_vault();
+    home.write("plain", &bytes(300_000));
+    for stream in [false, true] {
+        let how: &[&str] = if stream { &["--stream"] } else { &[] };
+        let args = ["seal", "plain", "-o", "sealed", "--force", "--chunk-size", "4KiB"];
+        home.run([&args, how].concat()).succeeds();
+        let sealed = home.read("sealed");
+        let done = home.run(["open", "sealed", "-o", "-"]).succeeds();
+        assert!(done.stdout == home.read("plain"));
+        for kept in [2560 + 10 * 4112, sealed.len() - 100, sealed.len() - 1] {
+            home.write("cut", &sealed[..kept]);
+            let done = home.run(["open", "cut", "-o", "-"]);
+            assert_eq!((done.code, done.stdout.len()), (Some(1), 0), "{kept} bytes, {stream}");
+            assert!(!done.stderr.is_empty());
+        }
+        home.write("longer", &[&sealed[..], b"x"].concat());
+        let done = home.run(["open", "longer", "-o", "-"]);
+        assert_eq!((done.code, done.stdout.len()), (Some(1), 0), "a longer one, {stream}");
+    }
 }
