@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -149,7 +148,8 @@ fn a_file_tells_when_its_bytes_were_changed() {
 }
 
 /// A file of these bytes that is open for appending, for reading as well where `read`.
-fn appending(folder: &Path, bytes: &[u8], read: bool) -> (PathBuf, File) {
+#[cfg(target_os = "linux")]
+fn appending(folder: &std::path::Path, bytes: &[u8], read: bool) -> (std::path::PathBuf, File) {
     let path = folder.join("appending");
     fs::write(&path, bytes).unwrap();
     let file = File::options().append(true).read(read).open(&path).unwrap();

@@ -185,6 +185,7 @@ mod tests {
         assert!(names(directory.path()).is_empty());
     }
 
+    #[cfg(unix)]
     #[test]
     fn a_forked_child_leaves_the_file_of_its_parent() {
         let directory = tempfile::tempdir().unwrap();
