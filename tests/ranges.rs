@@ -127,7 +127,7 @@ proptest! {
         // Another document of the same shape: its pieces do not open here.
         let (foreign, _) = document(kind, backend);
         let (fetched, fetching) = document(kind, backend);
-        let layout = opener.file_layout(&sealed[..]).unwrap();
+        let layout = fetching.file_layout(&fetched[..]).unwrap();
         let mut reader = opener.into_reader(&sealed[..]).unwrap();
         prop_assert_eq!(reader.layout().plaintext_len(), plain.len() as u64);
         let mut position = 0_u64;
