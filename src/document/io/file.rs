@@ -152,7 +152,7 @@ impl Opener {
         }
         let range = layout.proof_range();
         let length = usize::try_from(range.end - range.start).map_err(|_| Error::Authentication)?;
-        let mut proof = vec![0; length];
+        let mut proof = Buffer::zeroed(length);
         if !proof.is_empty() {
             let read = sealed.read_exact_at(&mut proof, range.start);
             read.map_err(input_error(READING, sealed_len))?;
