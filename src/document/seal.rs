@@ -302,7 +302,7 @@ impl Process {
     /// Refuses another process.
     #[cfg_attr(
         not(all(feature = "std", unix)),
-        expect(clippy::unused_self, reason = "nothing is known")
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "nothing is known")
     )]
     pub(crate) fn check(self) -> Result<(), Error> {
         #[cfg(all(feature = "std", unix))]
