@@ -41,8 +41,6 @@ mod unlock;
 use alloc::vec::Vec;
 
 pub use header::recipient::Recipient;
-#[cfg(feature = "std")]
-pub use header::rewrap::destroy_header;
 pub use header::rewrap::{AnyContext, ExpectedContext, Rewrap, RewrapOptions};
 pub use header::slots::Slots;
 pub use header::{Header, SlotState};
@@ -51,6 +49,7 @@ pub use io::{
     IoLabels,
     adapters::{SealWriter, StreamReader},
     batch::{Batch, BatchOpener, BatchSealer},
+    in_place::destroy_header,
     limits::{Run, Totals},
     read_at::{Durable, ReadAt, WriteAt},
 };
@@ -58,7 +57,7 @@ pub use key_schedule::{Context, DataKey};
 pub use many::{open_many, rewrap_many, seal_many};
 pub use open::{OpenOptions, Opener};
 pub use policy::OpenPolicy;
-pub use range::Layout;
+pub use range::{Layout, UnverifiedLayout};
 #[cfg(feature = "std")]
 pub use reader::Reader;
 pub use seal::{Layers, SealOptions, Sealer};

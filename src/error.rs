@@ -71,9 +71,9 @@ pub enum Error {
         /// Why, and what would.
         reason: &'static str,
     },
-    /// The input had another length while it was read than when reading began.
+    /// The input is not what was announced: it ended elsewhere, or was modified while it was read.
     InputChanged {
-        /// The length at the beginning, in bytes.
+        /// The length that was announced, in bytes.
         expected: u64,
     },
     /// The operating system gave no random bytes.
@@ -133,8 +133,9 @@ impl fmt::Display for Error {
             Self::Argument { what, reason } => write!(f, "{what}: {reason}"),
             Self::InputChanged { expected } => write!(
                 f,
-                "the input changed while it was read: it had {expected} bytes at first; try again \
-                 when nothing writes to it"
+                "the input is not the {expected} bytes that were announced: it changed while it was \
+                 read, or its length is told wrongly; try again when nothing writes to it, or seal it \
+                 as a stream"
             ),
             Self::Random => f.write_str("the operating system gave no random bytes"),
             Self::Fault => f.write_str(

@@ -62,7 +62,7 @@ fn document(kind: Kind, backend: Backend) -> (Vec<u8>, Opener) {
     let options = SealOptions { chunk_len, slots: Slots::One, backend, ..SealOptions::default() };
     let sealer = Sealer::new(plaintext_len, layers, &options).unwrap();
     let header = Header::parse(sealer.header()).unwrap();
-    let sealer = if kind.detached { sealer.detached() } else { sealer };
+    let sealer = if kind.detached { sealer.detached().1 } else { sealer };
     let sealed = sealer.seal_slice(&text(kind.len)).unwrap();
     let keys = ["service/1", "customer/1"]
         .map(|name| UnwrappingKey::aes(id(name), Secret::copy_from(&[7; 32])));
@@ -127,7 +127,7 @@ proptest! {
         // Another document of the same shape: its pieces do not open here.
         let (foreign, _) = document(kind, backend);
         let (fetched, fetching) = document(kind, backend);
-        let layout = opener.layout(sealed.len() as u64).unwrap();
+        let layout = fetching.file_layout(&fetched[..]).unwrap();
         let mut reader = opener.into_reader(&sealed[..]).unwrap();
         prop_assert_eq!(reader.layout().plaintext_len(), plain.len() as u64);
         let mut position = 0_u64;
@@ -302,17 +302,57 @@ fn a_layout_of_other_chunks_is_refused() {
     };
     let (sealed, other) = (seal(2 * CHUNK, 2 * CHUNK + 100), seal(CHUNK, CHUNK + 100));
     let key = UnwrappingKey::aes(id("service/1"), Secret::copy_from(&[7; 32]));
-    let header = Header::parse(&sealed).unwrap();
-    let opener = header.unlock_with(&[key], &OpenOptions::default()).unwrap();
+    let opener = |sealed: &[u8]| {
+        let header = Header::parse(sealed).unwrap();
+        header.unlock_with(core::slice::from_ref(&key), &OpenOptions::default()).unwrap()
+    };
+    let (opener, other_opener) = (opener(&sealed), opener(&other));
     let last = &sealed[sealed.len() - 116..];
     let range = |chunk: usize| chunk as u64..chunk as u64 + 100;
 
-    let own = header.layout(sealed.len() as u64).unwrap();
+    let own = opener.file_layout(&sealed[..]).unwrap();
     let opened = opener.open_range(&own, range(2 * CHUNK), last).unwrap();
     assert_eq!(opened, text(2 * CHUNK + 100)[2 * CHUNK..]);
-    let other = Header::parse(&other).unwrap().layout(other.len() as u64).unwrap();
+    let claimed = Header::parse(&other).unwrap().layout(other.len() as u64).unwrap();
+    let refused = opener.verify_layout(&claimed, &[]);
+    assert!(matches!(refused, Err(Error::Argument { what: "layout", .. })), "{refused:?}");
+    let other = other_opener.file_layout(&other[..]).unwrap();
     let refused = opener.open_range(&other, range(CHUNK), last);
     assert!(matches!(refused, Err(Error::Argument { what: "layout", .. })), "{refused:?}");
+}
+
+/// A stream that is cut between two chunks looks like a shorter one, and nothing of it opens.
+#[test]
+fn a_stream_has_no_layout_before_its_last_chunk_has_vouched_for_it() {
+    for (two_layers, detached) in [(false, false), (true, false), (false, true), (true, true)] {
+        let kind = |chunks| Kind { len: chunks * CHUNK, stream: true, two_layers, detached };
+        let (sealed, opener) = document(kind(3), Backend::detect());
+        let (shorter, shorter_opener) = document(kind(2), Backend::detect());
+        let record = CHUNK + if two_layers { 32 } else { 16 };
+
+        let whole = opener.layout(sealed.len() as u64).unwrap();
+        let proof = |range: core::ops::Range<u64>| {
+            usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()
+        };
+        let last = proof(whole.proof_range());
+        assert_eq!(last, sealed.len() - record..sealed.len());
+        assert_eq!(whole.claimed_plaintext_len(), 3 * CHUNK as u64);
+        opener.verify_layout(&whole, &sealed[last.clone()]).unwrap();
+        let short = opener.verify_layout(&whole, &sealed[last.start + 1..]);
+        assert!(matches!(short, Err(Error::Argument { what: "proof", .. })), "{short:?}");
+
+        let cut = &sealed[..sealed.len() - record];
+        let claimed = opener.layout(cut.len() as u64).unwrap();
+        let refused = opener.verify_layout(&claimed, &cut[proof(claimed.proof_range())]);
+        assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+        assert!(matches!(opener.file_layout(cut), Err(Error::Authentication)));
+        // Nor does the layout of another document of that length serve.
+        let lent = shorter_opener.file_layout(&shorter[..]).unwrap();
+        assert_eq!(lent.sealed_len(), cut.len() as u64);
+        let first = proof(lent.sealed_range(0..10).unwrap());
+        let refused = opener.open_range(&lent, 0..10, &cut[first]);
+        assert!(matches!(refused, Err(Error::Argument { what: "layout", .. })), "{refused:?}");
+    }
 }
 
 /// One reader, many threads.

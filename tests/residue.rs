@@ -101,7 +101,7 @@ fn what_is_freed_was_wiped() {
 
         // Between the layers a chunk is sealed under one key only.
         let (sealed, opener) = opener(two_layers);
-        let layout = opener.layout(sealed.len() as u64).unwrap();
+        let layout = opener.file_layout(&sealed[..]).unwrap();
         let range = layout.sealed_range(0..10).unwrap();
         let record = &sealed[range.start.try_into().unwrap()..range.end.try_into().unwrap()];
         let (texts, freed, unwiped) = freed_by(|| {

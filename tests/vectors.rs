@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use strongroom::Error;
 use strongroom::backend::Backend;
-use strongroom::document::{Context, Header, OpenOptions, Run};
+use strongroom::document::{Context, Header, OpenOptions, OpenPolicy, Run};
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey};
@@ -242,4 +242,28 @@ fn a_difference_from_the_index_is_found() {
         entry["expect"] = expected.into();
         assert!(compare(&entry).unwrap_err().contains(expected));
     }
+}
+
+/// No generation follows 2^64 - 1: the document opens, and its header stays.
+#[test]
+fn the_highest_generation_opens_and_is_not_rewritten() {
+    let index = index();
+    let entry = list(&index["documents"])
+        .iter()
+        .find(|entry| entry["name"] == "generation-highest")
+        .unwrap();
+    let document = Document::new(entry, &index["keys"]);
+    assert!(document.open(Way::Memory, Backend::detect()).is_ok());
+    let header = Header::parse(&document.sealed).unwrap();
+    assert_eq!(header.generation(), u64::MAX);
+    let rewrap = header.rewrap_with(&document.keys, &OpenPolicy::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("document");
+    fs::write(&path, &document.sealed).unwrap();
+    let file = fs::File::options().read(true).write(true).open(&path).unwrap();
+    for refused in [rewrap.to_header().map(drop), rewrap.write_in_place(&file)] {
+        let is_told = matches!(refused, Err(Error::Length { what: "generation of a header", .. }));
+        assert!(is_told, "{refused:?}");
+    }
+    assert!(fs::read(&path).unwrap() == document.sealed);
 }

@@ -436,6 +436,17 @@ mod tests {
     }
 
     #[test]
+    fn strings_are_not_normalised() {
+        let (one, two) = ("\u{e9}", "e\u{301}");
+        let mut context = Context::new();
+        context.insert(one, two).unwrap();
+        context.insert(two, one).unwrap();
+        let expected = [&[0, 3][..], two.as_bytes(), &[0, 2], one.as_bytes()];
+        let rest = [&[0, 2][..], one.as_bytes(), &[0, 3], two.as_bytes()];
+        assert_eq!(context.encode(), [expected.concat(), rest.concat()].concat());
+    }
+
+    #[test]
     fn bad_pairs_are_refused() {
         let mut context = Context::new();
         context.insert("k", "v").unwrap();

@@ -7,7 +7,7 @@ use zeroize::Zeroize;
 use crate::backend::Backend;
 use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::header::Header;
-use crate::document::header::prologue::PROLOGUE_LEN;
+use crate::document::header::prologue::{CORE_LEN, PROLOGUE_LEN};
 use crate::document::key_schedule::{BoundKeys, Context};
 use crate::document::policy::OpenPolicy;
 use crate::document::range::Layout;
@@ -119,8 +119,8 @@ impl Opener {
     /// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
     /// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
     /// let length = PlaintextLen::Known(4);
-    /// let sealer = Sealer::new(length, &[wrapping], &SealOptions::default())?.detached();
-    /// let header = sealer.header().to_vec();
+    /// let sealer = Sealer::new(length, &[wrapping], &SealOptions::default())?;
+    /// let (header, sealer) = sealer.detached();
     /// let body = sealer.seal_slice(b"text")?;
     /// assert_eq!(body.len(), 128 + 4 + 16);
     ///
@@ -134,15 +134,12 @@ impl Opener {
         Self { placement: Placement::Detached, ..self }
     }
 
-    /// Where everything is in a sealed document of `sealed_len` bytes (with its header, or with the
-    /// prologue where the header is detached).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Format`] where no document with this header has that length.
-    pub fn layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+    /// What the length alone says: nothing vouches for it where the document is a stream.
+    pub(crate) fn claimed_layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+        let mut document = [0; 32];
+        document.copy_from_slice(&self.prologue[CORE_LEN..]);
         let (chunk_len, layers) = (self.chunk_len, self.cipher.layers());
-        Layout::new(self.leading_len(), chunk_len, layers, self.plaintext_len, sealed_len)
+        Layout::new(document, self.leading_len(), chunk_len, layers, self.plaintext_len, sealed_len)
     }
 
     /// Bytes of a sealed document before its records: the header, or the prologue where the header is
@@ -195,7 +192,7 @@ impl Opener {
     /// [`Error::Format`] where the body has not the length that the header asks for, and
     /// [`Error::Authentication`] where a chunk was changed.
     pub fn open_slice(&self, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let layout = self.layout(sealed.len() as u64)?;
+        let layout = self.claimed_layout(sealed.len() as u64)?;
         let length = usize::try_from(layout.plaintext_len()).map_err(|_| too_long_for_memory())?;
         let mut plaintext = alloc::vec![0; length];
         self.open_into(sealed, &mut plaintext)?;
@@ -209,7 +206,7 @@ impl Opener {
     /// As [`Opener::open_slice`], and [`Error::Argument`] where `plaintext` has another length. On
     /// every error of a chunk `plaintext` is zeroed, the chunks that hold included.
     pub fn open_into(&self, sealed: &[u8], plaintext: &mut [u8]) -> Result<(), Error> {
-        let plan = self.layout(sealed.len() as u64)?.plan();
+        let plan = self.claimed_layout(sealed.len() as u64)?.plan();
         let (leading, mut records) = sealed.split_at(self.leading_len().min(sealed.len()));
         self.check_leading(leading)?;
         if plaintext.len() as u64 != plan.plaintext_len() {

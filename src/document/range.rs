@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each chunk authenticates length, context and its own place, so that a range needs nothing else.
-//! A stream's length is authenticated by its last chunk, which is opened first.
+//! A stream's length is authenticated by its last chunk, which is opened first: there is no [`Layout`]
+//! without it.
 
 use alloc::vec::Vec;
 use core::cmp::Ordering;
@@ -29,9 +30,6 @@ impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
     /// [`Layout::sealed_range`] for the same `plaintext` range.
     ///
-    /// Of a stream, the caller first opens a range that ends where the layout says the plaintext does,
-    /// or the length is not authenticated; a [`Reader`](crate::document::Reader) does so by itself.
-    ///
     /// # Errors
     ///
     /// [`Error::Argument`] where the range is not within the plaintext, `sealed` has another length
@@ -44,9 +42,8 @@ impl Opener {
         sealed: &[u8],
     ) -> Result<Vec<u8>, Error> {
         // Of chunks of another length an index is another place: a last one would open there too.
-        if self.layout(layout.sealed_len()).ok().as_ref() != Some(layout) {
-            let reason = "it is not of the document that the opener is for";
-            return Err(Error::Argument { what: "layout", reason });
+        if self.claimed_layout(layout.sealed_len()).ok().as_ref() != Some(layout) {
+            return Err(other_document());
         }
         let expected = layout.sealed_range(plaintext.clone())?;
         if sealed.len() as u64 != expected.end.saturating_sub(expected.start) {
@@ -82,6 +79,54 @@ impl Opener {
     }
 }
 
+impl Opener {
+    /// Where everything is in a sealed document of `sealed_len` bytes (with its header, or with the
+    /// prologue where the header is detached), if it has that length: see [`UnverifiedLayout`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where no document with this header has that length.
+    pub fn layout(&self, sealed_len: u64) -> Result<UnverifiedLayout, Error> {
+        self.claimed_layout(sealed_len).map(|layout| self.unverified(layout))
+    }
+
+    /// The layout, after `proof` has vouched for it: the bytes of [`UnverifiedLayout::proof_range`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where `proof` has another length, or the layout is another document's;
+    /// [`Error::Authentication`] where the document ends elsewhere, or was changed there.
+    pub fn verify_layout(&self, layout: &UnverifiedLayout, proof: &[u8]) -> Result<Layout, Error> {
+        let claimed = self.claimed_layout(layout.claimed.sealed_len()).ok();
+        let Some(claimed) = claimed.filter(|own| self.unverified(*own) == *layout) else {
+            return Err(other_document());
+        };
+        let range = layout.proof_range();
+        if proof.len() as u64 != range.end.saturating_sub(range.start) {
+            let reason = "it must have exactly the length of the proof's range";
+            return Err(Error::Argument { what: "proof", reason });
+        }
+        if layout.is_stream {
+            let last = claimed.plan.last().ok_or(Error::Authentication)?;
+            let mut text = alloc::vec![0; last.plaintext_len];
+            let buffers = Buffers::Apart(proof, &mut text, Output::of_len(0));
+            let opened = self.cipher.open(last.index, last.last, buffers).map(|_| ());
+            text.zeroize();
+            opened?;
+        }
+        Ok(claimed)
+    }
+
+    fn unverified(&self, claimed: Layout) -> UnverifiedLayout {
+        UnverifiedLayout { claimed, is_stream: self.plaintext_len() == PlaintextLen::Stream }
+    }
+}
+
+fn other_document() -> Error {
+    let reason = "it is not of the document that the opener is for";
+    Error::Argument { what: "layout", reason }
+}
+
 /// A piece of the plaintext that lies in one chunk.
 pub(crate) struct Piece<'t> {
     pub(crate) span: ChunkSpan,
@@ -99,7 +144,59 @@ pub(crate) fn within(span: ChunkSpan, plaintext: &Range<u64>) -> Range<usize> {
     clamp(plaintext.start)..clamp(plaintext.end)
 }
 
-/// Where everything is in one sealed document of known length.
+/// Where everything would be in a sealed document if it had the length that is told of it. A stream's
+/// header states no length, and a document that was cut between two chunks looks like a shorter one:
+/// its last chunk must vouch, and [`Opener::verify_layout`] then gives the [`Layout`].
+///
+/// # Example
+///
+/// ```
+/// use strongroom::document::{Header, OpenOptions, PlaintextLen, SealOptions, Sealer};
+/// use strongroom::secret::Secret;
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+///
+/// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
+/// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
+/// let sealer = Sealer::new(PlaintextLen::Stream, &[wrapping], &SealOptions::default())?;
+/// let sealed = sealer.seal_slice(b"text")?;
+///
+/// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
+/// let opener = Header::parse(&sealed)?.unlock_with(&[key], &OpenOptions::default())?;
+/// let layout = opener.layout(sealed.len() as u64)?;
+/// assert_eq!(layout.proof_range(), 2560..2580); // what a remote reader fetches first
+/// let layout = opener.verify_layout(&layout, &sealed[2560..2580])?;
+/// assert_eq!(layout.plaintext_len(), 4);
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnverifiedLayout {
+    claimed: Layout,
+    is_stream: bool,
+}
+
+impl UnverifiedLayout {
+    /// Length of the plaintext in bytes, as header and length claim it: nothing vouches for it yet.
+    #[must_use]
+    pub fn claimed_plaintext_len(&self) -> u64 {
+        self.claimed.plaintext_len()
+    }
+
+    /// The bytes of the sealed document that vouch for the layout: a stream's last record. None where
+    /// the header states the length, which the keys are bound to.
+    #[must_use]
+    pub fn proof_range(&self) -> Range<u64> {
+        let claimed = &self.claimed;
+        match claimed.plan.last() {
+            Some(last) if self.is_stream => {
+                claimed.leading.saturating_add(last.record_offset)..claimed.sealed_len()
+            }
+            _ => claimed.leading..claimed.leading,
+        }
+    }
+}
+
+/// Where everything is in one sealed document, whose length is verified: [`Opener::verify_layout`] and
+/// [`Opener::file_layout`] make it.
 ///
 /// A remote reader asks for [`Layout::sealed_range`] and gives what it gets to
 /// [`Opener::open_range`](crate::document::Opener::open_range): one contiguous piece for any range.
@@ -107,22 +204,28 @@ pub(crate) fn within(span: ChunkSpan, plaintext: &Range<u64>) -> Range<usize> {
 /// # Example
 ///
 /// ```
-/// use strongroom::document::{self, ChunkLen, Header, SealOptions};
+/// use strongroom::document::{self, ChunkLen, Header, OpenOptions, SealOptions};
 /// use strongroom::secret::Secret;
-/// use strongroom::wrap::{KeyId, WrappingKey};
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 ///
-/// let key = WrappingKey::aes(KeyId::new("vault/contracts/1")?, Secret::generate()?);
+/// let (id, key) = (KeyId::new("vault/contracts/1")?, [7; 32]);
+/// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
 /// let options = SealOptions { chunk_len: ChunkLen::new(4096)?, ..SealOptions::default() };
-/// let sealed = document::seal(&[0; 10_000], &[key], &options)?;
+/// let sealed = document::seal(&[0; 10_000], &[wrapping], &options)?;
 ///
-/// let layout = Header::parse(&sealed)?.layout(sealed.len() as u64)?;
+/// let key = UnwrappingKey::aes(id, Secret::copy_from(&key));
+/// let opener = Header::parse(&sealed)?.unlock_with(&[key], &OpenOptions::default())?;
+/// let layout = opener.file_layout(&sealed[..])?;
 /// assert_eq!(layout.plaintext_len(), 10_000);
 /// // The header of 2,560 bytes, one record of 4,096 + 16 bytes, and that which holds the range.
 /// assert_eq!(layout.sealed_range(5000..5004)?, 6672..10_784);
+/// assert_eq!(opener.open_range(&layout, 5000..5004, &sealed[6672..10_784])?, [0; 4]);
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
+    /// The commitment of the document that it is of: in another one a stream may end elsewhere.
+    document: [u8; 32],
     /// Bytes before the body.
     leading: u64,
     plan: ChunkPlan,
@@ -131,6 +234,7 @@ pub struct Layout {
 impl Layout {
     /// For a document of `sealed_len` bytes, of which the first `leading` are not its body.
     pub(crate) fn new(
+        document: [u8; 32],
         leading: usize,
         chunk_len: ChunkLen,
         layers: u8,
@@ -156,11 +260,10 @@ impl Layout {
             PlaintextLen::Stream => ChunkPlan::from_body_len(chunk_len, layers, body_len)
                 .map_err(|reason| Error::Format { offset: sealed_len, reason })?,
         };
-        Ok(Self { leading, plan })
+        Ok(Self { document, leading, plan })
     }
 
-    /// Length of the plaintext in bytes. Of a stream it is believed only after its last chunk was
-    /// opened: a [`Reader`](crate::document::Reader) sees to that.
+    /// Length of the plaintext in bytes.
     #[must_use]
     pub fn plaintext_len(&self) -> u64 {
         self.plan.plaintext_len()
@@ -232,13 +335,13 @@ impl Layout {
 }
 
 impl Header {
-    /// Where everything is in the document with this header, which is `sealed_len` bytes long,
-    /// header included.
+    /// Where everything is in the document with this header, header included, if that is `sealed_len`
+    /// bytes long.
     ///
     /// # Errors
     ///
     /// [`Error::Format`] where no document with this header has that length.
-    pub fn layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+    pub fn layout(&self, sealed_len: u64) -> Result<UnverifiedLayout, Error> {
         self.layout_behind(self.len(), sealed_len)
     }
 
@@ -247,12 +350,21 @@ impl Header {
     /// # Errors
     ///
     /// As [`Header::layout`].
-    pub fn detached_layout(&self, sealed_len: u64) -> Result<Layout, Error> {
+    pub fn detached_layout(&self, sealed_len: u64) -> Result<UnverifiedLayout, Error> {
         self.layout_behind(PROLOGUE_LEN, sealed_len)
     }
 
-    fn layout_behind(&self, leading: usize, sealed_len: u64) -> Result<Layout, Error> {
-        Layout::new(leading, self.chunk_len(), self.layers(), self.plaintext_len(), sealed_len)
+    fn layout_behind(&self, leading: usize, sealed_len: u64) -> Result<UnverifiedLayout, Error> {
+        let (document, plaintext_len) = (*self.commitment(), self.plaintext_len());
+        let claimed = Layout::new(
+            document,
+            leading,
+            self.chunk_len(),
+            self.layers(),
+            plaintext_len,
+            sealed_len,
+        )?;
+        Ok(UnverifiedLayout { claimed, is_stream: plaintext_len == PlaintextLen::Stream })
     }
 }
 

@@ -69,7 +69,7 @@ impl Opener {
     /// [`Error::Format`] where `source` has not the length that the header asks for,
     /// [`Error::Authentication`] where a stream's last chunk does not hold, [`Error::Io`].
     pub fn into_reader<S: ReadAt>(self, source: S) -> Result<Reader<S>, Error> {
-        let layout = self.checked_layout(&source)?;
+        let layout = self.file_layout(&source)?;
         let spare = Mutex::default();
         Ok(Reader { opener: self, source, layout, spare, position: 0, current: None })
     }

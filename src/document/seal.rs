@@ -53,6 +53,10 @@ pub struct SealOptions {
 /// time may differ from what was sealed the first time, and two texts under one key and nonce would
 /// give both away.
 ///
+/// For the same reason a `Sealer`, and what it was made into, seals in the process that made it and in
+/// no forked child (on Unix, with `std`). Two running copies of one virtual machine
+/// are one process to it: see SECURITY.md.
+///
 /// # Example
 ///
 /// ```
@@ -74,6 +78,7 @@ pub struct Sealer {
     pub(crate) chunk_len: ChunkLen,
     pub(crate) plaintext_len: PlaintextLen,
     pub(crate) cipher: ChunkCipher,
+    pub(crate) process: Process,
 }
 
 impl Sealer {
@@ -153,15 +158,42 @@ impl Sealer {
             chunk_len: options.chunk_len,
             plaintext_len,
             cipher: ChunkCipher::new(keys.chunk_keys(), plaintext_len, options.backend)?,
+            process: Process::current(),
         })
     }
 
-    /// Leaves the header out of what is sealed, but for its first 128 bytes: [`Sealer::header`] is to
-    /// be kept apart, and [`Opener::detached`](crate::document::Opener::detached) brings the two together.
-    /// Without its header a document cannot be opened by anyone.
-    #[must_use]
-    pub fn detached(self) -> Self {
-        Self { leading_len: PROLOGUE_LEN, ..self }
+    /// The header's bytes, to be kept apart, and what seals the text behind the first 128 of them:
+    /// [`Opener::detached`](crate::document::Opener::detached) brings the two together. Without its
+    /// header a document cannot be opened by anyone.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use strongroom::document::{PlaintextLen, SealOptions, Sealer};
+    /// # use strongroom::secret::Secret;
+    /// # use strongroom::wrap::{KeyId, WrappingKey};
+    /// # let key = WrappingKey::aes(KeyId::new("vault/contracts/1")?, Secret::generate()?);
+    /// # let sealer = Sealer::new(PlaintextLen::Known(4), &[key], &SealOptions::default())?;
+    /// let (header, sealer) = sealer.detached();
+    /// let body = sealer.seal_slice(b"text")?;
+    /// assert_eq!((header.len(), body.len()), (2560, 128 + 4 + 16));
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    ///
+    /// What seals without taking the header does not compile:
+    ///
+    /// ```compile_fail,E0599
+    /// # use strongroom::document::{PlaintextLen, SealOptions, Sealer};
+    /// # use strongroom::secret::Secret;
+    /// # use strongroom::wrap::{KeyId, WrappingKey};
+    /// # let key = WrappingKey::aes(KeyId::new("vault/contracts/1")?, Secret::generate()?);
+    /// # let sealer = Sealer::new(PlaintextLen::Known(4), &[key], &SealOptions::default())?;
+    /// let body = sealer.detached().seal_slice(b"text")?;
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    #[must_use = "without its header nobody opens the document"]
+    pub fn detached(self) -> (Vec<u8>, Self) {
+        (self.header.clone(), Self { leading_len: PROLOGUE_LEN, ..self })
     }
 
     /// The header's bytes: the document begins with them, if the header is not detached.
@@ -183,7 +215,7 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where the text has another length than was announced, and
+    /// [`Error::Argument`] where the text has another length than was announced, and in a forked child;
     /// [`Error::Length`] where the sealed document does not fit into memory.
     pub fn seal_slice(self, plaintext: &[u8]) -> Result<Vec<u8>, Error> {
         let plan = self.plan_for(plaintext)?;
@@ -198,8 +230,10 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where one of the lengths is not as it must be; `sealed` is as it was.
+    /// [`Error::Argument`] where one of the lengths is not as it must be, and in a forked child; `sealed`
+    /// is as it was.
     pub fn seal_into(self, plaintext: &[u8], sealed: &mut [u8]) -> Result<(), Error> {
+        self.process.check()?;
         let plan = self.plan_for(plaintext)?;
         let Some((leading, body)) = sealed.split_at_mut_checked(self.leading_len) else {
             return Err(wrong_output_length());
@@ -245,6 +279,39 @@ impl Sealer {
 impl core::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Sealer").field("plaintext_len", &self.plaintext_len).finish_non_exhaustive()
+    }
+}
+
+/// The process that made a data key. After a fork two processes hold that key and count its chunks from
+/// the same one on: only the first of them may seal. Other systems than Unix do not fork, and without
+/// `std` nothing tells processes apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Process {
+    #[cfg(all(feature = "std", unix))]
+    id: u32,
+}
+
+impl Process {
+    fn current() -> Self {
+        Self {
+            #[cfg(all(feature = "std", unix))]
+            id: std::process::id(),
+        }
+    }
+
+    /// Refuses another process.
+    #[cfg_attr(
+        not(all(feature = "std", unix)),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "nothing is known")
+    )]
+    pub(crate) fn check(self) -> Result<(), Error> {
+        #[cfg(all(feature = "std", unix))]
+        if self.id != std::process::id() {
+            let reason = "it belongs to the process that forked this one, which may seal another \
+                          text with the same key and nonces; make a new one here";
+            return Err(Error::Argument { what: "sealer", reason });
+        }
+        Ok(())
     }
 }
 

@@ -70,7 +70,7 @@ fn open_everywhere(sealed: &[u8], options: &OpenOptions) -> Result<Vec<u8>, Erro
     let unlock = |header: Header| header.unlock_with(&keys, options);
 
     let in_memory = Header::parse(sealed).and_then(unlock).and_then(|opener| {
-        let length = opener.layout(sealed.len() as u64)?.plaintext_len();
+        let length = opener.layout(sealed.len() as u64)?.claimed_plaintext_len();
         let mut buffer = vec![0xee; usize::try_from(length).unwrap()];
         match opener.open_into(sealed, &mut buffer) {
             Ok(()) => Ok(buffer),

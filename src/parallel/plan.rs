@@ -224,7 +224,6 @@ impl ChunkPlan {
     }
 
     /// The last chunk.
-    #[cfg(feature = "std")]
     pub(crate) fn last(&self) -> Option<ChunkSpan> {
         self.span(u32::try_from(self.chunks.saturating_sub(1)).ok()?)
     }

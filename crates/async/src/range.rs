@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 use strongroom::Error;
-use strongroom::document::{Header, IoLabels, Layout, Opener, PlaintextLen};
+use strongroom::document::{Header, IoLabels, Layout, Opener};
 use zeroize::Zeroizing;
 
 use crate::place::{INLINE, Place};
@@ -181,11 +181,14 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
             let leading = fetch(&source, 0..leading_len, IoLabels::OPENING.reading).await?;
             opener.check_leading(leading.as_ref())?;
         }
-        let reader = Self { source, opener: Arc::new(opener), layout, pool };
-        if reader.opener.plaintext_len() == PlaintextLen::Stream {
-            reader.check_last().await?;
-        }
-        Ok(reader)
+        let (opener, range) = (Arc::new(opener), layout.proof_range());
+        let layout = if range.is_empty() {
+            opener.verify_layout(&layout, &[])?
+        } else {
+            let verify = move |opener: &Opener, proof: &[u8]| opener.verify_layout(&layout, proof);
+            with_fetched(&source, range, &opener, pool.as_ref(), verify).await?
+        };
+        Ok(Self { source, opener, layout, pool })
     }
 
     /// Where everything is in the sealed document.
@@ -210,38 +213,31 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
             return Ok(Vec::new());
         }
         let layout = self.layout;
-        self.open(sealed_range, move |opener, sealed| opener.open_range(&layout, plaintext, sealed))
-            .await
-    }
-
-    /// Opens a stream's last chunk: no other says where the stream ends.
-    async fn check_last(&self) -> Result<(), Error> {
-        let (length, sealed_len) = (self.layout.plaintext_len(), self.layout.sealed_len());
-        if length > 0 {
-            let last = Zeroizing::new(self.read(length - 1..length).await?);
-            return if last.is_empty() { Err(Error::Authentication) } else { Ok(()) };
-        }
-        // An empty stream's one chunk holds no range: it is opened with all that stands before it.
-        self.open(0..sealed_len, Opener::open_slice).await.map(drop)
-    }
-
-    /// Fetches a piece of the document and has it opened.
-    async fn open(
-        &self,
-        piece: Range<u64>,
-        open: impl FnOnce(&Opener, &[u8]) -> Result<Vec<u8>, Error> + Send + 'static,
-    ) -> Result<Vec<u8>, Error> {
-        let sealed = fetch(&self.source, piece, IoLabels::OPENING.reading).await?;
-        let place = match sealed.as_ref().len() {
-            0..=INLINE => Place::Here,
-            _ => Place::Pool(self.pool.clone()),
-        };
-        let opener = Arc::clone(&self.opener);
         // Wiped where nobody waits for it any more.
-        let job = move || open(&opener, sealed.as_ref()).map(Zeroizing::new);
-        let mut text = place.start(job).finish().await??;
+        let open = move |opener: &Opener, sealed: &[u8]| {
+            opener.open_range(&layout, plaintext, sealed).map(Zeroizing::new)
+        };
+        let pool = self.pool.as_ref();
+        let mut text = with_fetched(&self.source, sealed_range, &self.opener, pool, open).await?;
         Ok(mem::take(&mut *text))
     }
+}
+
+/// Fetches a piece of the document and has it worked on: more than 256 KiB on the pool.
+async fn with_fetched<S: AsyncReadAt, T: Send + 'static>(
+    source: &S,
+    piece: Range<u64>,
+    opener: &Arc<Opener>,
+    pool: Option<&Arc<ThreadPool>>,
+    work: impl FnOnce(&Opener, &[u8]) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let sealed = fetch(source, piece, IoLabels::OPENING.reading).await?;
+    let place = match sealed.as_ref().len() {
+        0..=INLINE => Place::Here,
+        _ => Place::Pool(pool.cloned()),
+    };
+    let opener = Arc::clone(opener);
+    place.start(move || work(&opener, sealed.as_ref())).finish().await?
 }
 
 impl<S> std::fmt::Debug for AsyncRangeReader<S> {

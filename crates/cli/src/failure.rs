@@ -60,6 +60,12 @@ pub(crate) enum Failure {
     /// The input cannot be read.
     #[error("cannot read {name}: {}; {}", Said(source), read_advice(source))]
     Read { name: String, source: io::Error },
+    /// The input is another one than when it was opened.
+    #[error(
+        "{name} was changed while it was sealed, and the result must not be kept; try again when \
+         nothing writes to it, or seal what it holds by then with --stream"
+    )]
+    Changed { name: String },
     /// The output cannot be written.
     #[error("cannot write {name}: {}; {}", Said(source), write_advice(source))]
     Write { name: String, source: io::Error },
@@ -248,6 +254,7 @@ impl Failure {
             Self::SameFile { .. } => "same-file",
             Self::Directory { .. } | Self::Write { .. } | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
+            Self::Changed { .. } => "input-changed",
             Self::StdoutClosed | Self::Print | Self::PrintAfter { .. } => "output-closed",
             Self::Document { source, .. } => document_kind(source),
             Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
@@ -376,6 +383,13 @@ fn document_sentence(name: &str, error: &Error) -> String {
         Error::Format { .. } => "give a file that strongroom has sealed, in full",
         Error::Authentication => {
             "give the --context it was sealed with, or restore the file from a copy"
+        }
+        Error::InputChanged { expected } => {
+            return format!(
+                "{name} is not the {expected} bytes that its length was given as: it was changed while \
+                 it was read, or the file system tells lengths wrongly; try again when nothing writes \
+                 to it, or read it to its end with --stream"
+            );
         }
         _ => return format!("{name}: {error}"),
     };

@@ -1,6 +1,10 @@
 //! What a command reads: a file of known length, or a stream.
 
 use std::fs::File;
+use std::io;
+use std::time::SystemTime;
+
+use strongroom::document::ReadAt as _;
 
 use crate::exec::ShellCommand;
 use crate::failure::Failure;
@@ -18,6 +22,8 @@ pub(crate) struct Input {
     length: Option<u64>,
     /// Writes it.
     command: Option<ShellCommand>,
+    /// When the bytes of a file were last changed, standard input's too.
+    modified: Option<SystemTime>,
 }
 
 impl Input {
@@ -32,7 +38,8 @@ impl Input {
         let Some(path) = place.path() else {
             let file = platform::standard_input().map_err(failed)?;
             pipe::enlarge(&file);
-            return Ok(Self { name, file, identity: None, length: None, command: None });
+            let modified = modified(&file).map_err(failed)?;
+            return Ok(Self { name, file, identity: None, length: None, modified, command: None });
         };
         let file = match File::open(path) {
             // Windows refuses to open a directory.
@@ -47,9 +54,10 @@ impl Input {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });
         }
         let identity = Some(platform::identity(&file).map_err(failed)?);
-        let length = metadata.is_file().then_some(metadata.len());
+        let length = if metadata.is_file() { length(&file).map_err(failed)? } else { None };
         pipe::enlarge(&file);
-        Ok(Self { name, file, identity, length, command: None })
+        let modified = modified(&file).map_err(failed)?;
+        Ok(Self { name, file, identity, length, modified, command: None })
     }
 
     /// The output of a command for the shell, which is not yet started.
@@ -61,12 +69,32 @@ impl Input {
         let (command, file) = ShellCommand::new(line)?;
         pipe::enlarge(&file);
         let name = format!("the output of {line:?}");
-        Ok(Self { name, file, identity: None, length: None, command: Some(command) })
+        Ok(Self {
+            name,
+            file,
+            identity: None,
+            length: None,
+            modified: None,
+            command: Some(command),
+        })
     }
 
     /// The command that writes it, if one does.
     pub(crate) fn command(&self) -> Option<&ShellCommand> {
         self.command.as_ref()
+    }
+
+    /// Refuses a file whose bytes were changed since it was opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Changed`], and [`Failure::Read`] when the system does not tell.
+    pub(crate) fn check_unchanged(&self) -> Result<(), Failure> {
+        let now = modified(&self.file).map_err(|source| Failure::read(&self.name, source))?;
+        if now == self.modified {
+            return Ok(());
+        }
+        Err(Failure::Changed { name: self.name.clone() })
     }
 
     /// How messages call it.
@@ -88,4 +116,23 @@ impl Input {
     pub(crate) fn length(&self) -> Option<u64> {
         self.length
     }
+}
+
+/// The length of a regular file; `None` where it is given as 0 and there are bytes, as below `/proc`:
+/// that is read as a stream.
+fn length(file: &File) -> io::Result<Option<u64>> {
+    let length = file.byte_len()?;
+    if length > 0 {
+        return Ok(Some(length));
+    }
+    match file.read_exact_at(&mut [0], 0) {
+        Ok(()) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Some(0)),
+        Err(error) => Err(error),
+    }
+}
+
+/// When a regular file was last changed. Of a pipe or a device the time says nothing.
+fn modified(file: &File) -> io::Result<Option<SystemTime>> {
+    if file.metadata()?.is_file() { file.modified() } else { Ok(None) }
 }

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::time::SystemTime;
 
 use strongroom::Error;
 use strongroom::document::{ReadAt, WriteAt};
@@ -72,6 +73,10 @@ impl ReadAt for Source<'_> {
     fn byte_len(&self) -> io::Result<u64> {
         self.file.byte_len().map_err(tag(Side::Read, self.name))
     }
+
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        self.file.modified().map_err(tag(Side::Read, self.name))
+    }
 }
 
 impl WriteAt for Sink<'_> {
@@ -82,6 +87,10 @@ impl WriteAt for Sink<'_> {
     /// For a new file, which holds nothing that would have to go.
     fn set_byte_len(&self, length: u64) -> io::Result<()> {
         room::take(self.file, length).map_err(tag(Side::Write, self.name))
+    }
+
+    fn check_byte_len(&self, length: u64) -> io::Result<()> {
+        self.file.check_byte_len(length).map_err(tag(Side::Write, self.name))
     }
 }
 

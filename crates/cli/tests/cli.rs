@@ -26,6 +26,8 @@ mod failures;
 mod golden;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[path = "cli/lengths.rs"]
+mod lengths;
 #[cfg(unix)] // /proc
 #[path = "cli/memory.rs"]
 mod memory;

@@ -265,10 +265,41 @@ mod tests {
     /// A number that this version does not know is carried along: another program may.
     #[test]
     fn unknown_algorithms_are_carried() {
-        let mut bytes = encoded(1, &[recipient(1, "a/1")]);
-        bytes[1] = 200;
-        let parsed = parse_list(1, &bytes).unwrap();
-        assert_eq!(parsed[0].algorithm(), None);
-        assert_eq!(encoded(1, &parsed), bytes);
+        let mut unknown = 0;
+        for code in 0..=u8::MAX {
+            let mut bytes = encoded(1, &[recipient(1, "a/1")]);
+            bytes[1] = code;
+            let parsed = parse_list(1, &bytes).unwrap_or_default();
+            let Some(found) = parsed.first() else {
+                assert_eq!(code, 1, "RSA's wrapped key is longer");
+                continue;
+            };
+            assert_eq!(found.algorithm().is_some(), code == 2);
+            assert_eq!(encoded(1, &parsed), bytes);
+            unknown += usize::from(found.algorithm().is_none());
+        }
+        assert_eq!(unknown, 254);
+    }
+
+    /// Their wrapped keys have any length, and they count as all others.
+    #[test]
+    fn unknown_recipients_count_among_the_eight() {
+        let unknown = |id: &str, length: usize| Recipient {
+            layer: 1,
+            algorithm_code: 9,
+            key_id: KeyId::new(id).unwrap(),
+            wrapped: vec![7; length],
+        };
+        let mut list: Vec<_> = (0..7).map(|n| recipient(1, &format!("k/{n}"))).collect();
+        for length in [0, 1, 2000] {
+            let eight = encoded(1, &[&list[..], &[unknown("u/1", length)]].concat());
+            assert_eq!(parse_list(1, &eight).unwrap().len(), 8);
+        }
+        assert_eq!(parse_list(1, &encoded(1, &[unknown("u/1", 0)])).unwrap().len(), 1);
+        list.extend([unknown("u/1", 0), unknown("u/2", 0)]);
+        assert!(encode_list(1, &mut list, &mut Vec::new()).is_err());
+        let nine: Vec<u8> =
+            list.iter().flat_map(|one| encoded(1, core::slice::from_ref(one))).collect();
+        assert!(parse_list(1, &nine).unwrap_err().contains("more than 8"));
     }
 }

@@ -26,7 +26,11 @@ use crate::document::header::SlotState;
 use crate::document::header::recipient::Recipient;
 use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
-use crate::document::io::{IoLabels, read_at::Durable};
+use crate::document::io::{
+    IoLabels,
+    in_place::{overwrite, write_durably},
+    read_at::Durable,
+};
 use crate::document::key_schedule::{Context, DataKey, HeaderKey};
 use crate::document::policy::OpenPolicy;
 use crate::document::unlock::{Unlocked, unwrap_with};
@@ -453,7 +457,7 @@ impl<C: ExpectedContext> Rewrap<C> {
     }
 
     /// Rewrites the two slots at the start of `file`, whose header this was read from, each made
-    /// durable before the other is touched; a rewrap that was interrupted, by a crash of the program or
+    /// durable and read back before the other is touched; a rewrap that was interrupted, by a crash of the program or
     /// of the machine, is taken up safely.
     ///
     /// The caller sees to it that nobody else rewrites the header meanwhile, by a lock for example.
@@ -461,8 +465,9 @@ impl<C: ExpectedContext> Rewrap<C> {
     /// # Errors
     ///
     /// [`Error::Argument`] where there is one slot only, the recipients do not fit, or the file has
-    /// another header by now: nothing is written then. [`Error::Io`] where writing or syncing fails:
-    /// the old or the new recipients open the document, and the same call may be tried again after
+    /// another header by now: nothing is written then. [`Error::Io`] where the file ignores offsets, as
+    /// one that is open for appending, which stays as it was; and where writing, syncing or reading back
+    /// fails: the old or the new recipients open the document, and the same call may be tried again after
     /// reading the header again.
     #[cfg(feature = "std")]
     pub fn write_in_place(&self, file: &(impl Durable + ?Sized)) -> Result<(), Error> {
@@ -483,16 +488,14 @@ impl<C: ExpectedContext> Rewrap<C> {
         slots.sort_by_key(|(range, state)| {
             (**state == SlotState::Current, core::cmp::Reverse(range.start))
         });
-        let write = |slot: &[u8], start: usize| {
-            file.write_all_at(slot, start as u64).map_err(Error::io(WRITING))?;
-            file.sync().map_err(Error::io(SYNCING))
-        };
+        file.check_offsets().map_err(Error::io(IoLabels::HEADER.writing))?;
         if let Some((range, _)) = slots.last() {
-            write(self.header.slot_bytes(), range.start)?;
+            // What the file holds already: reading it back would show nothing.
+            write_durably(file, self.header.slot_bytes(), range.start as u64)?;
         }
         for (range, _) in slots {
-            let start = range.start;
-            write(header.get(range).ok_or(Error::Authentication)?, start)?;
+            let start = range.start as u64;
+            overwrite(file, header.get(range).ok_or(Error::Authentication)?, start)?;
         }
         Ok(())
     }
@@ -517,32 +520,9 @@ impl<C> core::fmt::Debug for Rewrap<C> {
     }
 }
 
-#[cfg(feature = "std")]
-const WRITING: &str = IoLabels::HEADER.writing;
-#[cfg(feature = "std")]
-const SYNCING: &str = "making the header durable";
-
 fn another_key(recipient: &Recipient) -> Error {
     let key = recipient.key_id().as_str().into();
     let reason = "its holder does not unwrap what was wrapped for it: another key has this id; nothing \
                   was given to it";
     Error::Key { key, reason }
-}
-
-/// Overwrites the header of `file` with zeros and makes that durable: whoever has no other copy of it
-/// can never open the document again, whatever keys they hold. For a detached header, or a whole
-/// document whose body is to follow.
-///
-/// A disk may keep what was overwritten, and backups do: to be certain, destroy the keys that it is
-/// wrapped with.
-///
-/// # Errors
-///
-/// Those of [`Header::parse`] where `file` does not begin with a header: nothing is written then.
-/// [`Error::Io`].
-#[cfg(feature = "std")]
-pub fn destroy_header(file: &(impl Durable + ?Sized)) -> Result<(), Error> {
-    let header = Header::read_at(file)?;
-    file.write_all_at(&alloc::vec![0; header.len()], 0).map_err(Error::io(WRITING))?;
-    file.sync().map_err(Error::io(SYNCING))
 }

@@ -8,7 +8,7 @@
 use crate::document::chunk::{Buffers, ChunkCipher};
 use crate::document::open::Opener;
 use crate::document::range::APPENDED;
-use crate::document::seal::Sealer;
+use crate::document::seal::{Process, Sealer};
 use crate::document::{ChunkLen, PlaintextLen, Run, Totals};
 use crate::error::Error;
 use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Team, Work, for_each};
@@ -177,6 +177,7 @@ impl core::fmt::Debug for Batch {
 /// ```
 pub struct BatchSealer {
     cipher: ChunkCipher,
+    process: Process,
     counter: ChunkCounter,
     chunk_len: ChunkLen,
     announced: PlaintextLen,
@@ -191,13 +192,21 @@ impl Sealer {
     #[must_use]
     pub fn into_batches(self, run: &Run<'_>) -> (Vec<u8>, BatchSealer) {
         let leading = self.leading().to_vec();
-        let Self { chunk_len, plaintext_len: announced, cipher, .. } = self;
+        let Self { chunk_len, plaintext_len: announced, cipher, process, .. } = self;
         let input_len = 1 << chunk_len.log2();
         let shape = Shape::new(input_len, input_len + cipher.overhead(), run);
         let totals = Totals { plaintext_len: 0, sealed_len: leading.len() as u64 };
         let counter = ChunkCounter::default();
-        let sealer =
-            BatchSealer { cipher, counter, chunk_len, announced, shape, totals, ended: false };
+        let sealer = BatchSealer {
+            cipher,
+            process,
+            counter,
+            chunk_len,
+            announced,
+            shape,
+            totals,
+            ended: false,
+        };
         (leading, sealer)
     }
 }
@@ -216,9 +225,10 @@ impl BatchSealer {
     /// [`Error::InputChanged`] where a length was announced and the input has another,
     /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch that is not full
     /// and not the last, or a last one that is empty behind others; for one that another document's
-    /// chunks fit or that holds outputs still; and for every batch behind the end or a failure of
-    /// sealing.
+    /// chunks fit or that holds outputs still; for every batch behind the end or a failure of sealing;
+    /// and in a forked child.
     pub fn seal(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
+        self.process.check()?;
         let refuse = |reason| Err(Error::Argument { what: "batch", reason });
         if self.ended {
             return refuse("the document has ended, or sealing it has failed");
@@ -386,7 +396,7 @@ impl BatchOpener {
     /// called so before its last chunk fails to open.
     fn check_sealed_len(&self, read: u64, ended: bool) -> Result<(), Error> {
         let stream = self.opener.plaintext_len() == PlaintextLen::Stream;
-        match self.opener.layout(read) {
+        match self.opener.claimed_layout(read) {
             // Until the end an announced length is not there yet: full records are a stream's.
             Err(Error::Format { offset, .. }) if !ended && !stream && offset == read => Ok(()),
             Ok(_) if !ended && !stream => Err(Error::Format { offset: read, reason: APPENDED }),

@@ -2,6 +2,7 @@
 //! offsets, in one buffer of its own.
 
 use std::io;
+use std::time::SystemTime;
 
 use crate::document::chunk::Buffers;
 use crate::document::header::Header;
@@ -41,8 +42,10 @@ impl Sealer {
     ///
     /// # Errors
     ///
-    /// [`Error::InputChanged`] where the input does not have the announced length before and after;
-    /// [`Error::Argument`] for a sealer that was told no length; [`Error::Io`]. After an error
+    /// [`Error::InputChanged`] where the input does not have the announced length before and after,
+    /// ends elsewhere, or was modified meanwhile as far as it tells; [`Error::Argument`] for a sealer
+    /// that was told no length, and in a forked child; [`Error::Io`], also where the output ignores
+    /// offsets, as a file that is open for appending: that one is as it was. After every other error
     /// `output` is incomplete and must not be kept.
     pub fn seal_file(
         self,
@@ -50,15 +53,17 @@ impl Sealer {
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
+        self.process.check()?;
         let PlaintextLen::Known(expected) = self.plaintext_len else {
             let reason = "a file's length is known: announce it";
             return Err(Error::Argument { what: "plaintext length", reason });
         };
-        check_input_len(input, expected)?;
+        let announced = Announced::of(input, expected)?;
 
         let (leading, cipher) = (self.leading(), &self.cipher);
         let plan = ChunkPlan::new(self.chunk_len, cipher.layers(), expected)?;
         let sealed_len = leading.len() as u64 + plan.body_len();
+        output.check_offsets().map_err(Error::io(IoLabels::SEALING.writing))?;
         output.set_byte_len(sealed_len).map_err(Error::io(IoLabels::SEALING.writing))?;
         output.write_all_at(leading, 0).map_err(Error::io(IoLabels::SEALING.writing))?;
         let mut counter = ChunkCounter::default();
@@ -77,7 +82,8 @@ impl Sealer {
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
-        check_input_len(input, expected)?;
+        announced.check(input)?;
+        output.check_byte_len(sealed_len).map_err(Error::io(IoLabels::SEALING.writing))?;
         Ok(Totals { plaintext_len: expected, sealed_len })
     }
 }
@@ -89,16 +95,17 @@ impl Opener {
     ///
     /// [`Error::Format`] where the body has not the length that the header asks for,
     /// [`Error::Authentication`] where a chunk was changed, [`Error::InputChanged`],
-    /// [`Error::Io`]. After an error `output` holds chunks that were verified, of a document that
-    /// was not: it must not be kept.
+    /// [`Error::Io`], also where the output ignores offsets, as a file that is open for appending. After
+    /// an error `output` holds chunks that were verified, of a document that was not: it must not be kept.
     pub fn open_file(
         &self,
         sealed: &(impl ReadAt + ?Sized),
         output: &(impl WriteAt + ?Sized),
         run: &Run<'_>,
     ) -> Result<Totals, Error> {
-        let layout = self.checked_layout(sealed)?;
+        let layout = self.file_layout(sealed)?;
         let plan = layout.plan();
+        output.check_offsets().map_err(Error::io(IoLabels::OPENING.writing))?;
         output.set_byte_len(plan.plaintext_len()).map_err(Error::io(IoLabels::OPENING.writing))?;
         let (team, buffer) = team(&plan, run);
         for_each_init(team, plan.spans(), buffer, |record, span| {
@@ -109,6 +116,9 @@ impl Opener {
             run.report(span.plaintext_len as u64);
             Ok(())
         })?;
+        output
+            .check_byte_len(plan.plaintext_len())
+            .map_err(Error::io(IoLabels::OPENING.writing))?;
         Ok(Totals { plaintext_len: plan.plaintext_len(), sealed_len: layout.sealed_len() })
     }
 
@@ -125,22 +135,31 @@ impl Opener {
         self.open_file(sealed, &Discard, run)
     }
 
-    /// The layout of `sealed`, as far as it can be trusted before its chunks are read: a stream's
-    /// length follows from the file's alone, so its last chunk must vouch for it.
-    pub(crate) fn checked_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
-        let layout =
-            self.layout(sealed.byte_len().map_err(Error::io(IoLabels::OPENING.reading))?)?;
+    /// Where everything is in `sealed`, a whole document, of which the length is compared with what the
+    /// header asks for: to know before the first byte is given out that the end is not missing. Of a
+    /// stream the last chunk is opened, which vouches for the length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Format`] where `sealed` has not the length that the header asks for, or belongs to
+    /// another than a detached header; [`Error::Authentication`] where a stream's last chunk does not
+    /// hold; [`Error::InputChanged`], [`Error::Io`].
+    pub fn file_layout(&self, sealed: &(impl ReadAt + ?Sized)) -> Result<Layout, Error> {
+        let sealed_len = sealed.byte_len().map_err(Error::io(IoLabels::OPENING.reading))?;
+        let layout = self.layout(sealed_len)?;
         if self.is_detached() {
             let mut leading = vec![0; self.leading_len()];
             sealed.read_exact_at(&mut leading, 0).map_err(Error::io(IoLabels::OPENING.reading))?;
             self.check_leading(&leading)?;
         }
-        if self.plaintext_len() == PlaintextLen::Stream {
-            let last = layout.plan().last().ok_or(Error::Authentication)?;
-            let mut record = Buffer::zeroed(last.record_len);
-            self.open_record(sealed, &layout, last, &mut record)?;
+        let range = layout.proof_range();
+        let length = usize::try_from(range.end - range.start).map_err(|_| Error::Authentication)?;
+        let mut proof = Buffer::zeroed(length);
+        if !proof.is_empty() {
+            let read = sealed.read_exact_at(&mut proof, range.start);
+            read.map_err(input_error(IoLabels::OPENING.reading, sealed_len))?;
         }
-        Ok(layout)
+        self.verify_layout(&layout, &proof)
     }
 
     /// Reads a chunk's record and opens it.
@@ -181,9 +200,36 @@ fn team(plan: &ChunkPlan, run: &Run<'_>) -> (Team, impl Fn() -> Buffer + Sync + 
     (team, move || Buffer::zeroed(record_len))
 }
 
-fn check_input_len(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<(), Error> {
-    let length = input.byte_len().map_err(Error::io("reading the input's length"))?;
-    if length == expected { Ok(()) } else { Err(Error::InputChanged { expected }) }
+/// An input as it was when sealing began.
+#[derive(PartialEq, Eq)]
+struct Announced {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Announced {
+    /// Refuses an input that says another length than `expected`.
+    fn of(input: &(impl ReadAt + ?Sized), expected: u64) -> Result<Self, Error> {
+        let asking = "reading the input's length";
+        let length = input.byte_len().map_err(Error::io(asking))?;
+        let modified = input.modified().map_err(Error::io(asking))?;
+        if length == expected {
+            Ok(Self { length, modified })
+        } else {
+            Err(Error::InputChanged { expected })
+        }
+    }
+
+    /// Refuses an input that goes on behind its length, whatever it says, or is another one by now.
+    fn check(&self, input: &(impl ReadAt + ?Sized)) -> Result<(), Error> {
+        let changed = || Error::InputChanged { expected: self.length };
+        match input.read_exact_at(&mut [0], self.length) {
+            Ok(()) => return Err(changed()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(Error::io(IoLabels::SEALING.reading)(error)),
+        }
+        if Self::of(input, self.length)? == *self { Ok(()) } else { Err(changed()) }
+    }
 }
 
 /// An end where there was none before is a change of the input, not a fault of the disk.

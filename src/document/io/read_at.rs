@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::time::SystemTime;
 
 /// A source of known length that is read at offsets, by several threads at once.
 ///
@@ -29,11 +30,21 @@ pub trait ReadAt: Sync {
     ///
     /// What the source returns.
     fn byte_len(&self) -> io::Result<u64>;
+
+    /// When the bytes were last changed, where the source tells: sealing compares the time before with
+    /// the time after. The default tells nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the source returns.
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        Ok(None)
+    }
 }
 
 /// A destination that is written at offsets, by several threads at once.
 ///
-/// A file must not be the input, and must not be open for appending: Linux then ignores offsets.
+/// A file must not be the input.
 ///
 /// # Example
 ///
@@ -65,6 +76,27 @@ pub trait WriteAt: Sync {
     ///
     /// What the destination returns.
     fn set_byte_len(&self, length: u64) -> io::Result<()> {
+        let _ = length;
+        Ok(())
+    }
+
+    /// Refuses a destination that puts bytes elsewhere than it is told, before anything is written
+    /// there: what it holds stays. A file that is open for appending is one; the default accepts.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] for such a destination, and what it returns.
+    fn check_offsets(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Told the length of all that was written, in bytes, after the last byte was: refuses a destination
+    /// of another length. A file looks; the default accepts.
+    ///
+    /// # Errors
+    ///
+    /// What the destination returns.
+    fn check_byte_len(&self, length: u64) -> io::Result<()> {
         let _ = length;
         Ok(())
     }
@@ -127,6 +159,13 @@ impl ReadAt for File {
     fn byte_len(&self) -> io::Result<u64> {
         self.metadata().map(|metadata| metadata.len())
     }
+
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        match self.metadata()?.modified() {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
+            modified => modified.map(Some),
+        }
+    }
 }
 
 #[cfg(any(unix, windows))]
@@ -155,6 +194,39 @@ impl WriteAt for File {
     fn set_byte_len(&self, length: u64) -> io::Result<()> {
         self.set_len(length)
     }
+
+    /// Linux and FreeBSD append what is written at an offset to a file that is open for appending. One
+    /// byte shows it: the first, as it is, or where none can be read one behind the end.
+    fn check_offsets(&self) -> io::Result<()> {
+        let length = self.byte_len()?;
+        let mut byte = [0];
+        let (offset, expected) = match self.read_exact_at(&mut byte, 0) {
+            Ok(()) => (0, length),
+            Err(_) => (length.saturating_add(1), length.saturating_add(2)),
+        };
+        self.write_all_at(&byte, offset)?;
+        let found = self.byte_len()?;
+        // Not what somebody else appends meanwhile.
+        if (length.saturating_add(1)..=length.saturating_add(2)).contains(&found) {
+            self.set_len(length)?;
+        }
+        if found == expected {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is open for appending and ignores offsets; open it for writing alone",
+        ))
+    }
+
+    fn check_byte_len(&self, length: u64) -> io::Result<()> {
+        let found = self.byte_len()?;
+        if found == length {
+            return Ok(());
+        }
+        let message = format!("it has {found} bytes, and {length} were written");
+        Err(io::Error::other(message))
+    }
 }
 
 impl ReadAt for [u8] {
@@ -179,6 +251,10 @@ impl<S: ReadAt + ?Sized> ReadAt for &S {
 
     fn byte_len(&self) -> io::Result<u64> {
         (**self).byte_len()
+    }
+
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        (**self).modified()
     }
 }
 

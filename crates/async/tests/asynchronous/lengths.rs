@@ -100,8 +100,8 @@ fn every_manner_moves_a_short_and_a_long_document() {
 fn detached_documents_are_opened_with_their_own_header_alone() {
     for length in [0, 10_000, INLINE + 50_000] {
         let text = text(length);
-        let sealer = sealer(known(&text), 1).detached();
-        let header = Header::parse(sealer.header()).unwrap();
+        let (header, sealer) = sealer(known(&text), 1).detached();
+        let header = Header::parse(&header).unwrap();
         let mut to = Transport::new(Vec::new(), HARD[2]);
         let from = Transport::new(&text[..], HARD[2]);
         block_on(seal(sealer, from, &mut to, &many_batches())).unwrap();

@@ -187,7 +187,7 @@ impl Body {
             Ok(_) if sealed.is_of_another_header()? => {
                 (None, Some("it does not belong to this header"))
             }
-            Ok(layout) => (Some(layout.plaintext_len()), None),
+            Ok(layout) => (Some(layout.claimed_plaintext_len()), None),
             Err(_) if sealed.is_header_alone() => (None, Some("there is none: a header alone")),
             Err(Error::Format { reason, .. }) => (None, Some(reason)),
             Err(_) => (None, Some("it is longer than any document")),

@@ -109,18 +109,25 @@ impl Opening {
                 let source = Source { file: input.file(), name: input.name() };
                 let total = known_len(sealed.header());
                 let (totals, elapsed) = workers
-                    .run("opening", total, lease, |run| match (&output, input.length()) {
-                        (Output::File(_), Some(_)) if self.sparse => {
-                            opener.open_file(&source, &SparseSink::new(sink), run)
+                    .run("opening", total, lease, |run| {
+                        if matches!(output, Output::Stream { .. }) && input.length().is_some() {
+                            // What is written is out: an end that is missing is told before.
+                            opener.file_layout(&source)?;
                         }
-                        (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
-                        _ if self.sparse => {
-                            let mut sparse = SparseSink::new(sink);
-                            let totals = opener.open_stream(&mut { source }, &mut sparse, run)?;
-                            sparse.finish().map_err(writing)?;
-                            Ok(totals)
+                        match (&output, input.length()) {
+                            (Output::File(_), Some(_)) if self.sparse => {
+                                opener.open_file(&source, &SparseSink::new(sink), run)
+                            }
+                            (Output::File(_), Some(_)) => opener.open_file(&source, &sink, run),
+                            _ if self.sparse => {
+                                let mut sparse = SparseSink::new(sink);
+                                let totals =
+                                    opener.open_stream(&mut { source }, &mut sparse, run)?;
+                                sparse.finish().map_err(writing)?;
+                                Ok(totals)
+                            }
+                            _ => opener.open_stream(&mut { source }, &mut { sink }, run),
                         }
-                        _ => opener.open_stream(&mut { source }, &mut { sink }, run),
                     })
                     .map_err(|error| sealed.failure(error))?;
                 (totals.plaintext_len, None, elapsed)

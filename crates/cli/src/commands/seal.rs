@@ -148,8 +148,9 @@ impl Sealing {
         let mut sealer = Sealer::new(length, seal_with.layers(), options).map_err(failed)?;
         if let Some(header) = &header {
             let (mut file, name) = header.parts();
-            file.write_all(sealer.header()).map_err(|source| Failure::write(name, source))?;
-            sealer = sealer.detached();
+            let bytes;
+            (bytes, sealer) = sealer.detached();
+            file.write_all(&bytes).map_err(|source| Failure::write(name, source))?;
         }
 
         let lease = seal_with.lease();
@@ -166,6 +167,9 @@ impl Sealing {
                 _ => sealer.seal_stream(&mut reading, &mut { sink }, run),
             })
             .map_err(failed)?;
+        if !self.stream {
+            input.check_unchanged()?;
+        }
         let check = match (&output, &header) {
             (Output::File(file), None) if self.check => {
                 Some(check(file, None, &totals, input, keys, workers, &options.context)?)

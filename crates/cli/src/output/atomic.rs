@@ -35,6 +35,8 @@ pub(super) struct AtomicFile {
     name: OsString,
     file: File,
     temporary: Option<OsString>,
+    /// The process that made it: a forked child's copy is not the child's to remove.
+    process: u32,
 }
 
 impl AtomicFile {
@@ -50,7 +52,8 @@ impl AtomicFile {
             Some(file) => (file, None),
             None => create_named(&directory, name).map(|(file, name)| (file, Some(name)))?,
         };
-        Ok(Self { directory, name: name.to_owned(), file, temporary })
+        let (name, process) = (name.to_owned(), std::process::id());
+        Ok(Self { directory, name, file, temporary, process })
     }
 
     /// The file, open for reading and writing.
@@ -120,7 +123,9 @@ impl AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
+        if let Some(temporary) = &self.temporary
+            && self.process == std::process::id()
+        {
             // Best effort: what stays is swept by the next run.
             let _ = self.directory.remove(temporary);
         }
@@ -205,6 +210,23 @@ mod tests {
         assert_eq!(mode, if cfg!(unix) { 0o600 } else { 0 });
         drop((unnamed, named));
         assert!(names(directory.path()).is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_forked_child_leaves_the_file_of_its_parent() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = written(directory.path(), Way::Named, b"whole");
+        match fork::fork().unwrap() {
+            fork::Fork::Child => {
+                drop(file);
+                std::process::exit(0);
+            }
+            fork::Fork::Parent(child) => assert_eq!(fork::waitpid(child).unwrap(), 0),
+        }
+        assert_eq!(names(directory.path()).len(), 1);
+        file.publish(0o600, false).unwrap();
+        assert_eq!(fs::read(directory.path().join("target")).unwrap(), b"whole");
     }
 
     #[test]
