@@ -6,7 +6,7 @@ mod vault;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, Resettable, TypedValueParser as _};
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint,
 };
@@ -396,7 +396,8 @@ impl Cli {
     /// The command line of this process, and how its errors are printed. Ends the process where it asks
     /// for help, or cannot be parsed.
     pub(crate) fn of_process() -> (Self, ErrorFormat) {
-        let parsed = Self::command().try_get_matches().and_then(|matches| {
+        let command = without_empty_variables(Self::command());
+        let parsed = command.try_get_matches().and_then(|matches| {
             let format = ErrorFormat::asked_for(wants_json(&matches));
             Ok((Self::from_arg_matches(&matches)?, format))
         });
@@ -412,6 +413,18 @@ impl Cli {
             error.exit()
         })
     }
+}
+
+/// `command` with its environment variables that are empty as if they were not set, as shells and the XDG
+/// directories have it: `VARIABLE= strongroom` is how one is taken away for a single command.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// Whether `--json` was given to any of the commands that `matches` are nested for.

@@ -6,14 +6,13 @@ use crate::exec::ShellCommand;
 use crate::failure::Failure;
 use crate::pipe;
 use crate::place::Place;
-use crate::platform::{self, Identity};
+use crate::platform;
 
 /// An open input.
 #[derive(Debug)]
 pub(crate) struct Input {
     name: String,
     file: File,
-    identity: Option<Identity>,
     length: Option<u64>,
     /// Writes it.
     command: Option<ShellCommand>,
@@ -24,24 +23,27 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Read`] when it cannot be read, [`Failure::InputIsDirectory`] when it is one.
+    /// [`Failure::Read`] when it cannot be read, [`Failure::StdinClosed`] when there is no standard input,
+    /// [`Failure::InputIsDirectory`] when it is a directory.
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
         let name = place.input_name();
         let failed = |source| Failure::read(place.input_name(), source);
         let Some(path) = place.path() else {
             let file = platform::standard_input().map_err(failed)?;
+            if platform::leads_nowhere(&file) {
+                return Err(Failure::StdinClosed);
+            }
             pipe::enlarge(&file);
-            return Ok(Self { name, file, identity: None, length: None, command: None });
+            return Ok(Self { name, file, length: None, command: None });
         };
         let file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });
         }
-        let identity = Some(platform::identity(&file).map_err(failed)?);
         let length = metadata.is_file().then_some(metadata.len());
         pipe::enlarge(&file);
-        Ok(Self { name, file, identity, length, command: None })
+        Ok(Self { name, file, length, command: None })
     }
 
     /// The output of a command for the shell, which is not yet started.
@@ -53,7 +55,7 @@ impl Input {
         let (command, file) = ShellCommand::new(line)?;
         pipe::enlarge(&file);
         let name = format!("the output of {line:?}");
-        Ok(Self { name, file, identity: None, length: None, command: Some(command) })
+        Ok(Self { name, file, length: None, command: Some(command) })
     }
 
     /// The command that writes it, if one does.
@@ -69,11 +71,6 @@ impl Input {
     /// The file or stream itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
-    }
-
-    /// Device and inode of what a path names.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        self.identity
     }
 
     /// The length in bytes of a regular file, which can be read at any offset; `None` for a stream.
