@@ -100,8 +100,7 @@ fn a_document_that_was_changed() {
             let sentence = match at {
                 23 => continue,
                 ..2560 => format!("changed.sealed: {HEADER}"),
-                2560 => chunk(1, 2560, 6672),
-                6656 => chunk(1, 2560, 6672),
+                2560 | 6656 => chunk(1, 2560, 6672),
                 _ => chunk(5, 2560 + 4 * 4112, sealed.len()),
             };
             done.fails_with(&sentence);
