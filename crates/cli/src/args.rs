@@ -20,7 +20,7 @@ use crate::place::Place;
 use crate::print::{self, ErrorFormat};
 use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
-use crate::time::{parse_duration, parse_time};
+use crate::time::{parse_duration, parse_lifetime, parse_time};
 
 pub(crate) use self::service::{
     AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeOption, KindOption, OnKeyLossOption,
@@ -133,7 +133,7 @@ pub(crate) struct SealArgs {
 
     /// Never open the document after that time: 90s, 30m, 24h or 7d from now on. Of a resource, the key
     /// that it needs is destroyed then
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_lifetime)]
     pub(crate) expires_in: Option<u64>,
 
     #[command(flatten)]
