@@ -127,9 +127,11 @@ impl fmt::Display for Error {
                 "the header is of generation {generation} and {least} is the least allowed: an older \
                  one was put back; restore the newest"
             ),
-            Self::Length { what, length, limit } => {
+            Self::Length { what, length, limit } if length > limit => {
                 write!(f, "{what}: {length} is more than the {limit} allowed")
             }
+            // It is longer than can be counted.
+            Self::Length { what, limit, .. } => write!(f, "{what}: more than the {limit} allowed"),
             Self::Argument { what, reason } => write!(f, "{what}: {reason}"),
             Self::InputChanged { expected } => write!(
                 f,
@@ -161,5 +163,19 @@ impl From<Error> for std::io::Error {
             Error::Io { source, .. } => source,
             error => Self::new(std::io::ErrorKind::InvalidData, error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString as _;
+
+    use super::Error;
+
+    #[test]
+    fn an_overflow_is_not_told_as_a_number_above_itself() {
+        let error = |length| Error::Length { what: "bytes", length, limit: 7 }.to_string();
+        assert_eq!(error(8), "bytes: 8 is more than the 7 allowed");
+        assert_eq!(error(7), "bytes: more than the 7 allowed");
     }
 }

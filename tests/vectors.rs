@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use strongroom::Error;
 use strongroom::backend::Backend;
-use strongroom::document::{Context, Header, OpenOptions, OpenPolicy, Run};
+use strongroom::document::{Context, Header, OpenOptions, RewrapOptions, Run};
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey};
@@ -256,7 +256,7 @@ fn the_highest_generation_opens_and_is_not_rewritten() {
     assert!(document.open(Way::Memory, Backend::detect()).is_ok());
     let header = Header::parse(&document.sealed).unwrap();
     assert_eq!(header.generation(), u64::MAX);
-    let rewrap = header.rewrap_with(&document.keys, &OpenPolicy::default()).unwrap();
+    let rewrap = header.rewrap_with(&document.keys, &RewrapOptions::default()).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("document");
     fs::write(&path, &document.sealed).unwrap();

@@ -144,7 +144,7 @@ impl Header {
         let magic = prologue::MAGIC;
         let common = bytes.len().min(magic.len());
         if bytes.is_empty() || bytes.get(..common) != magic.get(..common) {
-            Error::format(0, "it does not begin as one")
+            Error::format(0, prologue::not_a_document(bytes))
         } else {
             Error::format(bytes.len(), "it ends within its header")
         }

@@ -1,5 +1,6 @@
 //! PEM in and out (RFC 7468), with a next step for each kind of file that is none of ours.
 
+use alloc::format;
 use alloc::string::String;
 
 use ::rsa::pkcs1::pem;
@@ -34,8 +35,9 @@ pub(super) fn decode<T>(
     wanted: &str,
     read: impl FnOnce(&[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let text = text.trim_ascii().as_bytes();
-    let label = pem::decode_label(text).map_err(|_| refuse(NOT_PEM))?;
+    let blocks = || Blocks(text);
+    let block = blocks().find(|block| block.label == wanted).or_else(|| blocks().next());
+    let Block { label, body } = block.ok_or_else(|| refuse(NOT_PEM))?;
     if label != wanted {
         return Err(refuse(match label {
             PUBLIC => IS_PUBLIC,
@@ -50,10 +52,60 @@ pub(super) fn decode<T>(
             _ => OTHER_LABEL,
         }));
     }
+    let text = strict(label, body).ok_or_else(|| refuse(NOT_PEM))?;
     // Base64 is always longer than what it stands for.
-    let mut der = SecretVec::zeroed(text.len());
-    let (_, der) = pem::decode(text, der.expose_mut()).map_err(|_| refuse(NOT_PEM))?;
+    let mut der = SecretVec::zeroed(text.expose().len());
+    let (_, der) = pem::decode(text.expose(), der.expose_mut()).map_err(|_| refuse(NOT_PEM))?;
     read(der)
+}
+
+/// What stands between a line -----BEGIN and its line -----END.
+struct Block<'a> {
+    label: &'a str,
+    body: &'a str,
+}
+
+/// The blocks of a text, whatever stands around them: OpenSSL writes a key's properties there.
+struct Blocks<'a>(&'a str);
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Block<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let begin = "-----BEGIN ";
+        let at_line_start = |at: &usize| {
+            let before = self.0[..*at].trim_end_matches([' ', '\t']);
+            before.is_empty() || before.ends_with(['\n', '\r'])
+        };
+        let at = self.0.match_indices(begin).map(|(at, _)| at).find(at_line_start)?;
+        let (label, rest) = self.0[at..].strip_prefix(begin)?.split_once("-----")?;
+        let (body, rest) = rest.split_once(format!("-----END {label}-----").as_str())?;
+        self.0 = rest;
+        Some(Block { label, body })
+    }
+}
+
+/// A block as RFC 7468 wants it: lines of 64 characters, none of them a space or another line's end, which
+/// OpenSSL leaves out.
+fn strict(label: &str, body: &str) -> Option<SecretVec> {
+    const LINE: usize = 64;
+
+    let characters = || body.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    let length = characters().count();
+    let (begin, end) = (format!("-----BEGIN {label}-----\n"), format!("-----END {label}-----\n"));
+    let lines = length.div_ceil(LINE);
+    let mut text = SecretVec::zeroed(begin.len() + length + lines + end.len());
+    let mut room = text.expose_mut().iter_mut();
+    let mut put = |byte| room.next().map(|place| *place = byte);
+    begin.bytes().try_for_each(&mut put)?;
+    for (number, byte) in characters().enumerate() {
+        put(byte)?;
+        if (number + 1) % LINE == 0 || number + 1 == length {
+            put(b'\n')?;
+        }
+    }
+    end.bytes().try_for_each(&mut put)?;
+    Some(text)
 }
 
 /// `der` as PEM text with line feeds, ending in one.

@@ -6,7 +6,7 @@ mod vault;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, Resettable, TypedValueParser as _};
 use clap::{
     ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint,
 };
@@ -20,7 +20,7 @@ use crate::place::Place;
 use crate::print::{self, ErrorFormat};
 use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
-use crate::time::{parse_duration, parse_time};
+use crate::time::{parse_duration, parse_lifetime, parse_time};
 
 pub(crate) use self::service::{
     AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeOption, KindOption, OnKeyLossOption,
@@ -134,7 +134,7 @@ pub(crate) struct SealArgs {
 
     /// Never open the document after that time: 90s, 30m, 24h or 7d from now on. Of a resource, the key
     /// that it needs is destroyed then
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_lifetime)]
     pub(crate) expires_in: Option<u64>,
 
     #[command(flatten)]
@@ -405,7 +405,8 @@ impl Cli {
     /// The command line of this process, and how its errors are printed. Ends the process where it asks
     /// for help, or cannot be parsed.
     pub(crate) fn of_process() -> (Self, ErrorFormat) {
-        let parsed = Self::command().try_get_matches().and_then(|matches| {
+        let command = without_empty_variables(Self::command());
+        let parsed = command.try_get_matches().and_then(|matches| {
             let format = ErrorFormat::asked_for(wants_json(&matches));
             Ok((Self::from_arg_matches(&matches)?, format))
         });
@@ -421,6 +422,18 @@ impl Cli {
             error.exit()
         })
     }
+}
+
+/// `command` with its environment variables that are empty as if they were not set, as shells and the XDG
+/// directories have it: `VARIABLE= strongroom` is how one is taken away for a single command.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env() {
+            Some(name) if is_empty(name) => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// Whether `--json` was given to any of the commands that `matches` are nested for.

@@ -46,11 +46,21 @@ pub(crate) enum Failure {
          {option}", path.display()
     )]
     Exists { path: PathBuf, option: &'static str },
-    /// The output would replace the input.
+    /// The output would replace what is read, or is read again as it is written.
+    #[error("{name} is {role} and the output at once; choose another name with {option}")]
+    SameFile { name: String, role: &'static str, option: &'static str },
+    /// Header and document are new and whole, and the header has not got its name.
     #[error(
-        "{} is the input and the output at once; choose another name with {option}", path.display()
+        "cannot name the header {header}: {}; {document} is complete and its header is {next}: free some \
+         space or mend what is said, then run: mv -f -- {next} {header}",
+        Said(source)
     )]
-    SameFile { path: PathBuf, option: &'static str },
+    HeaderName { document: String, header: String, next: String, source: io::Error },
+    /// Two would read one file, and of a pipe each would lack what the other took.
+    #[error(
+        "{name} is {} and {} at once; give each a file or a pipe of its own", roles[0], roles[1]
+    )]
+    TwoReaders { name: String, roles: [&'static str; 2] },
     /// No file can be made in the output's directory.
     #[error(
         "cannot write into the directory {}: {}; choose another place with {option}",
@@ -71,10 +81,16 @@ pub(crate) enum Failure {
     Write { name: String, source: io::Error },
     /// Standard output is not there.
     #[error(
-        "cannot write standard output: it is closed (or is /dev/null); name a file with -o, or \
-         authenticate a document and write nothing with: strongroom verify"
+        "cannot write {name}: it is closed (or is /dev/null); name a file with -o, or authenticate a \
+         document and write nothing with: strongroom verify"
     )]
-    StdoutClosed,
+    StdoutClosed { name: String },
+    /// Standard input is not there.
+    #[error(
+        "cannot read standard input: it is closed; give it something to read, name a file, or have an \
+         empty input with: </dev/null"
+    )]
+    StdinClosed,
     /// Standard output was closed while a report was printed.
     #[error(
         "standard output was closed before everything was printed; run it again without the pipe"
@@ -146,6 +162,25 @@ pub(crate) enum Failure {
          vault that has this key with --vault", vault.display()
     )]
     NoKey { name: String, vault: PathBuf, id: String, wrapped_with: String },
+    /// The vault has the key, and this version does not know how it was used.
+    #[error(
+        "{name}: it is wrapped with the key {key} by an algorithm that this version does not know \
+         (number {algorithm}): open it with a newer version, or restore it from a copy if it was changed"
+    )]
+    UnknownAlgorithm { name: String, key: String, algorithm: u8 },
+    /// The header is not authentic with the key at hand.
+    #[error(
+        "{name}: authentication of its header failed: the key or the context is not the one it was sealed \
+         with, or the header was changed; give the --context it was sealed with, or restore the file from a \
+         copy"
+    )]
+    Header { name: String },
+    /// The header is authentic, and a chunk behind it is not.
+    #[error(
+        "{name}: its header is authentic, and {place} was changed, or the end is cut off; restore the file from \
+         a copy"
+    )]
+    Chunk { name: String, place: String },
     /// What was sealed does not open to the input again.
     #[error(
         "the check failed: opened again with backend {backend}, the sealed document is not what \
@@ -251,15 +286,23 @@ impl Failure {
             Self::InputIsDirectory { .. } | Self::OutputIsDirectory { .. } => "is-directory",
             Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
             Self::Exists { .. } | Self::HomeExists { .. } => "exists",
-            Self::SameFile { .. } => "same-file",
-            Self::Directory { .. } | Self::Write { .. } | Self::Rewrap { .. } => "write",
+            Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
+            Self::Directory { .. }
+            | Self::Write { .. }
+            | Self::HeaderName { .. }
+            | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
             Self::Changed { .. } => "input-changed",
-            Self::StdoutClosed | Self::Print | Self::PrintAfter { .. } => "output-closed",
+            Self::StdinClosed => "input-closed",
+            Self::StdoutClosed { .. } | Self::Print | Self::PrintAfter { .. } => "output-closed",
             Self::Document { source, .. } => document_kind(source),
             Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
-            Self::OtherHeader { .. } | Self::NotUnlocked { .. } => "authentication",
+            Self::OtherHeader { .. }
+            | Self::NotUnlocked { .. }
+            | Self::Header { .. }
+            | Self::Chunk { .. } => "authentication",
             Self::Unproved { .. } => "unproved",
+            Self::UnknownAlgorithm { .. } => "unknown-algorithm",
             Self::BeyondEnd { .. } => "range",
             Self::Contended { .. } => "contended",
             Self::SomeNotDone { .. } | Self::SomeNotShredded { .. } => "some-failed",
@@ -389,6 +432,12 @@ fn document_sentence(name: &str, error: &Error) -> String {
                 "{name} is not the {expected} bytes that its length was given as: it was changed while \
                  it was read, or the file system tells lengths wrongly; try again when nothing writes \
                  to it, or read it to its end with --stream"
+            );
+        }
+        Error::Expired { expires_at } => {
+            return format!(
+                "{name}: the document expired at {} and is not opened any more",
+                display_time(*expires_at)
             );
         }
         _ => return format!("{name}: {error}"),

@@ -11,14 +11,13 @@ use crate::failure::Failure;
 use crate::output::sweep;
 use crate::pipe;
 use crate::place::Place;
-use crate::platform::{self, Identity};
+use crate::platform;
 
 /// An open input.
 #[derive(Debug)]
 pub(crate) struct Input {
     name: String,
     file: File,
-    identity: Option<Identity>,
     length: Option<u64>,
     /// Writes it.
     command: Option<ShellCommand>,
@@ -31,15 +30,19 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Read`] when it cannot be read, [`Failure::InputIsDirectory`] when it is one.
+    /// [`Failure::Read`] when it cannot be read, [`Failure::StdinClosed`] when there is no standard input,
+    /// [`Failure::InputIsDirectory`] when it is a directory.
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
         let name = place.input_name();
         let failed = |source| Failure::read(place.input_name(), source);
         let Some(path) = place.path() else {
             let file = platform::standard_input().map_err(failed)?;
+            if platform::leads_nowhere(&file) {
+                return Err(Failure::StdinClosed);
+            }
             pipe::enlarge(&file);
             let modified = modified(&file).map_err(failed)?;
-            return Ok(Self { name, file, identity: None, length: None, modified, command: None });
+            return Ok(Self { name, file, length: None, modified, command: None });
         };
         let file = match File::open(path) {
             // Windows refuses to open a directory.
@@ -53,11 +56,10 @@ impl Input {
         if metadata.is_dir() {
             return Err(Failure::InputIsDirectory { path: path.to_owned() });
         }
-        let identity = Some(platform::identity(&file).map_err(failed)?);
         let length = if metadata.is_file() { length(&file).map_err(failed)? } else { None };
         pipe::enlarge(&file);
         let modified = modified(&file).map_err(failed)?;
-        Ok(Self { name, file, identity, length, modified, command: None })
+        Ok(Self { name, file, length, modified, command: None })
     }
 
     /// The output of a command for the shell, which is not yet started.
@@ -69,14 +71,7 @@ impl Input {
         let (command, file) = ShellCommand::new(line)?;
         pipe::enlarge(&file);
         let name = format!("the output of {line:?}");
-        Ok(Self {
-            name,
-            file,
-            identity: None,
-            length: None,
-            modified: None,
-            command: Some(command),
-        })
+        Ok(Self { name, file, length: None, modified: None, command: Some(command) })
     }
 
     /// The command that writes it, if one does.
@@ -105,11 +100,6 @@ impl Input {
     /// The file or stream itself.
     pub(crate) fn file(&self) -> &File {
         &self.file
-    }
-
-    /// Device and inode of what a path names.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        self.identity
     }
 
     /// The length in bytes of a regular file, which can be read at any offset; `None` for a stream.

@@ -15,6 +15,7 @@ mod print;
 mod progress;
 mod prompt;
 mod range;
+mod readers;
 mod report;
 mod service;
 mod size;

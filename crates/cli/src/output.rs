@@ -1,6 +1,7 @@
 //! Where the result goes: a file that appears whole or not at all, or a stream.
 
 mod atomic;
+pub(crate) mod pair;
 pub(crate) mod room;
 pub(crate) mod sparse;
 mod sweep;
@@ -13,10 +14,11 @@ use std::time::{Duration, Instant};
 
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
-use crate::input::Input;
 use crate::pipe;
 use crate::place::Place;
 use crate::platform::{self, Identity};
+use crate::print;
+use crate::readers::Readers;
 
 /// What happens to a file that has the output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,26 +55,34 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Opens `place` for what is made of `inputs`, after a look at everything that could refuse it in
-    /// the end.
+    /// Opens `place` for what is made of what `readers` read, after a look at everything that could
+    /// refuse it in the end.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when something has the name and is to be kept, is an input itself or a
+    /// A [`Failure`] when something has the name and is to be kept, is read itself or is a
     /// directory, or when the directory cannot be written.
-    pub(crate) fn create(place: &Place, inputs: &[&Input], rules: Rules) -> Result<Self, Failure> {
-        let Place::Path(path) = place else { return Self::standard() };
+    pub(crate) fn create(place: &Place, readers: &Readers, rules: Rules) -> Result<Self, Failure> {
         let Rules { existing, option, .. } = rules;
+        let refuse_reader =
+            |identity, metadata: &fs::Metadata| match readers.role_of(identity, metadata) {
+                Some(role) => Err(Failure::SameFile { name: place.output_name(), role, option }),
+                None => Ok(()),
+            };
+        let path = match place {
+            Place::Standard => return Self::descriptor(1, place, &refuse_reader),
+            Place::Path(path) => path,
+        };
+        if let Some(number) = platform::number_of_descriptor(path) {
+            return Self::descriptor(number, place, &refuse_reader);
+        }
         let failed = |source| Failure::write(place.output_name(), source);
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 Err(Failure::OutputIsDirectory { path: path.clone(), option })
             }
             Ok(metadata) if metadata.is_file() => {
-                let identity = Some(platform::identity_at(path).map_err(failed)?);
-                if inputs.iter().any(|input| input.identity() == identity) {
-                    return Err(Failure::SameFile { path: path.clone(), option });
-                }
+                refuse_reader(platform::identity_at(path).map_err(failed)?, &metadata)?;
                 if existing == Existing::Keep {
                     return Err(Failure::Exists { path: path.clone(), option });
                 }
@@ -80,9 +90,11 @@ impl Output {
                 let target = fs::canonicalize(path).map_err(failed)?;
                 let mode = platform::mode(&metadata);
                 sweep(&target);
-                NewFile::create(&target, path, Rules { mode, ..rules }).map(Self::File)
+                let new = NewFile::create(&target, path, Rules { mode, ..rules })?;
+                Ok(Self::File(NewFile { replaced: Some(metadata), ..new }))
             }
-            Ok(_) => {
+            Ok(metadata) => {
+                refuse_reader(platform::identity_at(path).map_err(failed)?, &metadata)?;
                 // A pipe or a device is written to, never replaced.
                 let file = OpenOptions::new().write(true).open(path).map_err(failed)?;
                 pipe::enlarge(&file);
@@ -107,10 +119,26 @@ impl Output {
         }
     }
 
-    /// Whether both are to be the same file.
+    /// Whether both are to be the same file, or go to the same stream.
     pub(crate) fn is_same_file(&self, other: &Self) -> Result<bool, Failure> {
-        let (Self::File(one), Self::File(other)) = (self, other) else { return Ok(false) };
-        Ok(one.destination()? == other.destination()?)
+        let of_stream = |name: &String, file: &File| {
+            let failed = |source| Failure::write(name, source);
+            let metadata = file.metadata().map_err(failed)?;
+            let shared = platform::is_character_device(&metadata);
+            if shared { Ok(None) } else { platform::identity(file).map(Some).map_err(failed) }
+        };
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => Ok(one.destination()? == other.destination()?),
+            (Self::Stream { name, file }, Self::File(new))
+            | (Self::File(new), Self::Stream { name, file }) => {
+                let identity = of_stream(name, file)?;
+                Ok(identity.is_some() && platform::identity_at(new.path()).ok() == identity)
+            }
+            (Self::Stream { name, file }, Self::Stream { name: other_name, file: other }) => {
+                let identity = of_stream(name, file)?;
+                Ok(identity.is_some() && identity == of_stream(other_name, other)?)
+            }
+        }
     }
 
     /// Makes a file durable, gives it its name and tells how long that took. A stream is out.
@@ -126,16 +154,22 @@ impl Output {
         Ok(Some(started.elapsed()))
     }
 
-    fn standard() -> Result<Self, Failure> {
-        let name = Place::Standard.output_name();
-        match platform::standard_output() {
-            Ok(file) if platform::leads_nowhere(&file) => Err(Failure::StdoutClosed),
-            Ok(file) => {
-                pipe::enlarge(&file);
-                Ok(Self::Stream { name, file })
-            }
-            Err(source) => Err(Failure::write(name, source)),
+    /// The open file behind a descriptor, which is written to and never replaced.
+    fn descriptor(
+        number: u32,
+        place: &Place,
+        refuse_reader: &dyn Fn(Identity, &fs::Metadata) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let name = place.output_name();
+        let failed = |source| Failure::write(place.output_name(), source);
+        let file = platform::share_descriptor(number).map_err(failed)?;
+        if number <= 2 && platform::leads_nowhere(&file) {
+            return Err(Failure::StdoutClosed { name });
         }
+        let metadata = file.metadata().map_err(failed)?;
+        refuse_reader(platform::identity(&file).map_err(failed)?, &metadata)?;
+        pipe::enlarge(&file);
+        Ok(Self::Stream { name, file })
     }
 }
 
@@ -157,7 +191,11 @@ pub(crate) fn parent(path: &Path) -> &Path {
 pub(crate) struct NewFile {
     atomic: AtomicFile,
     shown: PathBuf,
+    /// Where it is to be.
+    target: PathBuf,
     rules: Rules,
+    /// The file whose owner and group it keeps.
+    replaced: Option<fs::Metadata>,
 }
 
 impl NewFile {
@@ -174,7 +212,8 @@ impl NewFile {
         };
         let atomic = AtomicFile::create(parent, name, Way::BestEffort)
             .map_err(|source| Failure::Directory { path: parent.to_owned(), source, option })?;
-        Ok(Self { atomic, shown: shown.to_owned(), rules })
+        let (target, shown) = (path.to_owned(), shown.to_owned());
+        Ok(Self { atomic, shown, target, rules, replaced: None })
     }
 
     /// The file, open for reading and writing.
@@ -204,7 +243,16 @@ impl NewFile {
     /// As [`Output::publish`].
     pub(crate) fn publish(self) -> Result<(), Failure> {
         let name = self.name();
-        let Rules { existing, mode, option } = self.rules;
+        let Rules { existing, mut mode, option } = self.rules;
+        if let Some(replaced) = &self.replaced {
+            let kept = platform::keep_what_is_allowed(replaced, self.file(), mode)
+                .map_err(|source| Failure::write(&name, source))?;
+            mode = kept.0;
+            if let Some(lost) = kept.1 {
+                let text = format!("{name} is a new file of yours: {lost} could not be kept");
+                print::notice("note", &text);
+            }
+        }
         match self.atomic.publish(mode, existing == Existing::Replace) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Failure::Exists { path: self.shown, option })

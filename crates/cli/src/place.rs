@@ -2,8 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
+use crate::platform;
 use crate::print::Channel;
 
 /// A path, or `-` for standard input or output.
@@ -27,6 +30,26 @@ impl Place {
     /// How messages call it where it is read.
     pub(crate) fn input_name(&self) -> String {
         self.path().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
+    }
+
+    /// Whether what is written there is seen by whoever sits at a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Standard => io::stdout().is_terminal(),
+            Self::Path(path) => {
+                let is_device =
+                    fs::metadata(path).is_ok_and(|found| platform::is_character_device(&found));
+                is_device && File::open(path).is_ok_and(|file| file.is_terminal())
+            }
+        }
+    }
+
+    /// Standard output itself where the path is another name of it, as `/dev/stdout` is.
+    pub(crate) fn into_output(self) -> Self {
+        match self {
+            Self::Path(path) if platform::number_of_descriptor(&path) == Some(1) => Self::Standard,
+            other => other,
+        }
     }
 
     /// Where a command that writes its result here prints its last line.

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use crate::failure::Failure;
+use crate::platform::Patient;
 
 /// Where the last line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +24,10 @@ pub(crate) enum Channel {
 pub(crate) fn line(channel: Channel, text: &str) -> Result<(), Failure> {
     let printed = match channel {
         Channel::Output => {
-            let mut output = io::stdout().lock();
+            let mut output = Patient(io::stdout().lock());
             writeln!(output, "{text}").and_then(|()| output.flush())
         }
-        Channel::Error => writeln!(io::stderr(), "{text}"),
+        Channel::Error => writeln!(Patient(io::stderr()), "{text}"),
     };
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Print),
@@ -86,5 +87,5 @@ pub(crate) fn error(failure: &Failure, format: ErrorFormat) {
 
 /// Tells the user something beside the result. A closed standard error does not stop the work.
 pub(crate) fn notice(kind: &str, text: &str) {
-    let _ = writeln!(io::stderr(), "{kind}: {text}");
+    let _ = writeln!(Patient(io::stderr()), "{kind}: {text}");
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::platform;
 use crate::print;
 
 /// How often a log gets a line. Short work leaves none.
@@ -30,7 +31,7 @@ impl Progress {
         let terminal = io::stderr().is_terminal();
         request::listen();
         Self {
-            bar: (terminal && !quiet).then(|| bar(doing, total)),
+            bar: (platform::is_in_foreground() && !quiet).then(|| bar(doing, total)),
             doing,
             total,
             done: AtomicU64::new(0),
@@ -46,15 +47,17 @@ impl Progress {
     /// `bytes` more are done.
     pub(crate) fn advance(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if let Some(bar) = &self.bar {
-            bar.inc(bytes);
+        if let Some(bar) = self.bar.as_ref().filter(|_| platform::is_in_foreground()) {
+            bar.set_position(done);
         }
         let requested = request::take();
         if requested || self.is_line_due() {
             let line = self.line(done);
             match &self.bar {
-                Some(bar) => bar.suspend(|| print::notice("progress", &line)),
-                None => print::notice("progress", &line),
+                Some(bar) if platform::is_in_foreground() => {
+                    bar.suspend(|| print::notice("progress", &line))
+                }
+                _ => print::notice("progress", &line),
             }
         }
     }
@@ -97,6 +100,9 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
+            if !platform::is_in_foreground() {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+            }
             bar.finish_and_clear();
         }
     }

@@ -13,6 +13,7 @@ use strongroom::document::{ReadAt, WriteAt};
 
 use crate::failure::Failure;
 use crate::output::room;
+use crate::platform::Patient;
 
 /// A file or stream that is read.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +61,7 @@ fn tag(side: Side, name: &str) -> impl FnOnce(io::Error) -> io::Error {
 
 impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut file = self.file;
-        file.read(buffer).map_err(tag(Side::Read, self.name))
+        Patient(self.file).read(buffer).map_err(tag(Side::Read, self.name))
     }
 }
 
@@ -108,13 +108,11 @@ impl Sink<'_> {
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut file = self.file;
-        file.write(bytes).map_err(tag(Side::Write, self.name))
+        Patient(self.file).write(bytes).map_err(tag(Side::Write, self.name))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let mut file = self.file;
-        file.flush().map_err(tag(Side::Write, self.name))
+        Patient(self.file).flush().map_err(tag(Side::Write, self.name))
     }
 }
 

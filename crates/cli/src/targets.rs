@@ -45,7 +45,7 @@ pub(crate) fn targets(
                      away"
                 )));
             }
-            Some(place) => place.clone(),
+            Some(place) => place.clone().into_output(),
         };
         targets.push(Target { input, output });
     }

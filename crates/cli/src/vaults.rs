@@ -3,12 +3,13 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use etcetera::BaseStrategy as _;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, LocalVaultError, OpenOptions};
+use strongroom_keys::local_vault::{InitOptions, LocalVaultError, LockWait, OpenOptions};
 use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
@@ -24,6 +25,7 @@ pub(crate) struct Location {
     path: PathBuf,
     named: bool,
     passphrase_file: Option<PathBuf>,
+    lock_timeout: Option<Duration>,
 }
 
 impl Location {
@@ -33,10 +35,11 @@ impl Location {
     ///
     /// [`Failure::NoHome`] when there is no such directory.
     pub(crate) fn find(option: VaultOption) -> Result<Self, Failure> {
-        let VaultOption { directory, passphrase_file } = option;
+        let VaultOption { directory, passphrase_file, lock_timeout } = option;
+        let lock_timeout = lock_timeout.map(Duration::from_secs);
         let named = directory.is_some();
         let path = directory.map_or_else(|| in_data_directory("vault"), Ok)?;
-        Ok(Self { path, named, passphrase_file })
+        Ok(Self { path, named, passphrase_file, lock_timeout })
     }
 
     /// Makes a vault; its passphrase is that of the options, else that of the passphrase file.
@@ -56,7 +59,7 @@ impl Location {
     }
 
     fn open_it(&self) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
-        open_vault(&self.path, self.passphrase_file.as_deref())
+        open_vault(&self.path, self.passphrase_file.as_deref(), self.lock_timeout)
     }
 
     /// Opens a vault that must be there.
@@ -99,7 +102,7 @@ impl Location {
 }
 
 /// Opens the vault at `path` with the passphrase in `passphrase_file`; without such a file a vault that
-/// has a passphrase asks for it at the terminal.
+/// has a passphrase asks for it at the terminal. Changes wait `lock_timeout` for those of others.
 ///
 /// # Errors
 ///
@@ -107,9 +110,12 @@ impl Location {
 pub(crate) fn open_vault(
     path: &Path,
     passphrase_file: Option<&Path>,
+    lock_timeout: Option<Duration>,
 ) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
     let open = |passphrase| {
-        LocalVault::open_with(path, OpenOptions { passphrase, ..OpenOptions::default() })
+        let lock_wait = LockWait { most: lock_timeout, notice: Some(say_waiting) };
+        let options = OpenOptions { passphrase, lock_wait, ..OpenOptions::default() };
+        LocalVault::open_with(path, options)
     };
     let opened = open(passphrase_file.map(passphrase).transpose()?);
     if let Err(LocalVaultError::PassphraseNeeded { .. }) = opened
@@ -119,6 +125,14 @@ pub(crate) fn open_vault(
         return Ok(open(Some(typed)));
     }
     Ok(opened)
+}
+
+fn say_waiting(vault: &Path) {
+    let vault = vault.display();
+    print::notice(
+        "note",
+        &format!("waiting for another command that is changing the vault {vault}"),
+    );
 }
 
 /// A place beside the default vault.
@@ -181,20 +195,24 @@ pub(crate) fn sealing_keys(
         return Ok((vault, keys));
     }
     let vault = location.open_or_init()?;
-    if vault.list()?.is_empty() {
-        match vault.create(DEFAULT_KEY) {
-            Ok(_) => notice(&format!(
-                "created the key \"{DEFAULT_KEY}\" in the vault {}: documents open with this key \
-                 alone, so keep a copy of the directory in a safe place; losing it loses the \
-                 documents",
-                vault.path().display()
-            )),
-            // Another first run was quicker.
-            Err(LocalVaultError::KeyExists { .. }) => {}
-            Err(error) => return Err(error.into()),
+    let key = match wrapping_key(&vault, DEFAULT_KEY) {
+        // A damaged key that is not asked for does not matter here, and the vault is not empty with it.
+        Err(Failure::NoSuchKey { .. }) if matches!(vault.list(), Ok(keys) if keys.is_empty()) => {
+            match vault.create(DEFAULT_KEY) {
+                Ok(_) => notice(&format!(
+                    "created the key \"{DEFAULT_KEY}\" in the vault {}: documents open with this key \
+                     alone, so keep a copy of the directory in a safe place; losing it loses the \
+                     documents",
+                    vault.path().display()
+                )),
+                // Another first run was quicker.
+                Err(LocalVaultError::KeyExists { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            wrapping_key(&vault, DEFAULT_KEY)
         }
-    }
-    let key = wrapping_key(&vault, DEFAULT_KEY)?;
+        found => found,
+    }?;
     Ok((vault, vec![key]))
 }
 

@@ -14,6 +14,8 @@ mod attributes;
 mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
+#[path = "cli/descriptors.rs"]
+mod descriptors;
 #[path = "cli/detached.rs"]
 mod detached;
 #[cfg(unix)] // commands of a shell

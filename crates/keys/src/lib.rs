@@ -40,6 +40,7 @@ mod service_key;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod time;
 pub mod vault;
 
 pub use local_vault::LocalVault;

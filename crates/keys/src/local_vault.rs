@@ -24,7 +24,7 @@
 //! # Security
 //!
 //! Directories have mode 0700 and files 0600; what others can read is refused, and so is a symbolic
-//! link. Without a passphrase these bits are all that protects the keys, and the files carry checks
+//! link that leads out of its directory. Without a passphrase these bits are all that protects the keys, and the files carry checks
 //! against accidents. With a passphrase (Argon2id) private keys are sealed, each bound to its id, and
 //! everything else is authenticated; who can write into the directory can still put an older file in a
 //! newer one's place, or remove it.
@@ -67,7 +67,9 @@ pub use self::identities::Grants;
 use self::keyring::{Keyring, PassphraseLock};
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
 use self::manifest::{MANIFEST, Manifest};
-pub use self::options::{InitOptions, KeyKind, KeyOptions, OpenOptions, PassphraseCost, Versions};
+pub use self::options::{
+    InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost, Versions,
+};
 pub use self::service::IdentityVault;
 pub use self::settings::VaultSettings;
 use self::store::Store;
@@ -124,7 +126,7 @@ impl LocalVault {
         files::make_parents(path)?;
         let is_new = !path.exists();
         disk::create_directory(path)?;
-        let _lock = files::lock_directory(path)?;
+        let _lock = files::lock_directory(path, LockWait::default())?;
         if path.join(MANIFEST).exists() {
             return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
         }
@@ -165,7 +167,8 @@ impl LocalVault {
         }
         disk::sync_directory(files::parent(path))?;
         let prefix = id.key_prefix();
-        Ok(Self(Arc::new(Store { path: path.to_owned(), id, prefix, place, keyring, clock })))
+        let (path, lock_wait) = (path.to_owned(), LockWait::default());
+        Ok(Self(Arc::new(Store { path, id, prefix, place, keyring, clock, lock_wait })))
     }
 
     /// Opens the vault in the directory `path`, which has no passphrase.
@@ -207,6 +210,7 @@ impl LocalVault {
             place: manifest.place,
             keyring,
             clock: options.clock,
+            lock_wait: options.lock_wait,
         })))
     }
 

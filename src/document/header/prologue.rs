@@ -18,6 +18,40 @@ use crate::parallel::{ChunkLen, ChunkPlan};
 /// What every sealed document begins with. A byte above 0x7f, CR LF and ^Z show a transfer that
 /// took it for text.
 pub(crate) const MAGIC: [u8; 8] = *b"\x93SRM\r\n\x1a\n";
+
+/// Beginnings of documents that went through a conversion of text, which is what the magic is made to show;
+/// the longest ones first where one begins another.
+const CONVERTED: [(&[u8], &str); 14] = [
+    (b"\x93SRM\n\x1a\n", CR_LF_TO_LF),
+    (b"\x93SRM\n\n\x1a\n", CR_TO_LF),
+    (b"\x93SRM\r\r\n\x1a\r\n", LF_TO_CR_LF),
+    (b"\x93SRM\r\n\x1a\r\n", LF_TO_CR_LF),
+    (b"\x93SRM\r\r\x1a\r", LF_TO_CR),
+    (b"\xC2\x93SRM", TO_UTF_8),
+    (b"\xE2\x80\x9CSRM", TO_UTF_8),
+    (b"\xEF\xBF\xBDSRM", TO_UTF_8),
+    (b"\xEF\xBB\xBF", TO_UTF_8),
+    (b"\xFF\xFE", TO_UTF_16),
+    (b"\xFE\xFF", TO_UTF_16),
+    (b"\x93\0S\0R\0M\0", TO_UTF_16),
+    (b"\0\x93\0S\0R\0M", TO_UTF_16),
+    (b"\x13SRM", TO_SEVEN_BITS),
+];
+
+const CR_LF_TO_LF: &str = "its line ends were changed from CR LF to LF: copy it again, in binary";
+const CR_TO_LF: &str = "its line ends were changed from CR to LF: copy it again, in binary";
+const LF_TO_CR_LF: &str = "its line ends were changed from LF to CR LF: copy it again, in binary";
+const LF_TO_CR: &str = "its line ends were changed from LF to CR: copy it again, in binary";
+const TO_UTF_8: &str = "it was changed to UTF-8 as if it were text: copy it again, in binary";
+const TO_UTF_16: &str = "it was changed to UTF-16 as if it were text: copy it again, in binary (in \
+    PowerShell, with -o and not with >)";
+const TO_SEVEN_BITS: &str = "the highest bit of its bytes was removed: copy it again, in binary";
+
+/// Why `bytes`, which do not begin with the magic, are not a document.
+pub(crate) fn not_a_document(bytes: &[u8]) -> &'static str {
+    let converted = CONVERTED.iter().find(|(begins, _)| bytes.starts_with(begins));
+    converted.map_or("it does not begin as one", |(_, reason)| reason)
+}
 /// The format's version.
 pub(crate) const VERSION: u8 = 1;
 /// AES-256-GCM with HKDF-SHA-256.
@@ -103,7 +137,7 @@ impl Core {
             salt_and_context_tag @ ..,
         ] = *bytes;
         if [m0, m1, m2, m3, m4, m5, m6, m7] != MAGIC {
-            return Err(Error::format(0, "it does not begin as one"));
+            return Err(Error::format(0, not_a_document(bytes)));
         }
         if version != VERSION {
             return Err(Error::format(

@@ -150,7 +150,7 @@ impl Geometry {
             .ok_or(Error::Length {
                 what: "recipients in a header slot, in bytes",
                 length: recipients_len as u64,
-                limit: usize::from(u8::MAX).saturating_mul(UNIT) as u64,
+                limit: usize::from(u8::MAX).saturating_mul(UNIT).saturating_sub(FIXED_LEN) as u64,
             })
     }
 

@@ -48,6 +48,31 @@ fn line_ends_and_space_around_a_text_do_not_matter() {
 }
 
 #[test]
+fn what_openssl_reads_is_read() {
+    let plain = private_text();
+    let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+    let body: String = plain.lines().filter(|line| !line.starts_with('-')).collect();
+    let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for text in [
+        plain.trim_end().to_owned(),
+        format!("Bag Attributes\n    localKeyID: 01\nKey Attributes: <No Attributes>\n{plain}"),
+        format!("\u{feff}\n{plain}"),
+        format!("{plain}\nnotes: keep it safe\n"),
+        plain.replace('\n', "  \t\n"),
+        plain.replace('\n', "\r\n  \r\n"),
+        plain.replace('\n', "\n\n"),
+        plain.replace('\n', "\r"),
+        format!("{begin}\n{body}\n{end}"),
+        format!("{begin}\n{}\n{}\n{end}\n", &body[..100], &body[100..]),
+        format!("{certificate}{plain}"),
+        format!("{plain}{certificate}"),
+    ] {
+        let key = PrivateKey::from_pkcs8_pem(&text).unwrap();
+        assert_eq!(key.public_key(), KEY.public_key(), "{text}");
+    }
+}
+
+#[test]
 fn a_public_key_given_as_a_private_one_is_named_and_the_reverse() {
     let private = KEY.to_pkcs8_der().unwrap();
     let public = KEY.public_key().to_spki_der().unwrap();

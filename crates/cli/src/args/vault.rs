@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{JsonOption, parse_time, path};
+use super::{JsonOption, parse_duration, parse_time, path};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
@@ -239,4 +239,9 @@ pub(crate) struct VaultOption {
         value_hint = ValueHint::FilePath
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
+
+    /// The longest wait for another command that is changing the vault: 30s, 5m [default: as long as it
+    /// takes]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub(crate) lock_timeout: Option<u64>,
 }

@@ -11,6 +11,7 @@ use super::unlock::{known_len, mended};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
 use crate::print::{self, Channel};
+use crate::readers::Readers;
 use crate::size::display_size;
 use crate::time::display_time;
 
@@ -76,7 +77,7 @@ struct Body {
 ///
 /// A [`Failure`] when there is no header to read.
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let sealed = Sealed::open(&args.input, &args.header)?;
+    let sealed = Sealed::open(&args.input, &args.header, &mut Readers::default())?;
     let shown = Shown::new(&sealed)?;
     if args.json.enabled {
         print::json(Channel::Output, &shown)
@@ -189,6 +190,9 @@ impl Body {
             }
             Ok(layout) => (Some(layout.claimed_plaintext_len()), None),
             Err(_) if sealed.is_header_alone() => (None, Some("there is none: a header alone")),
+            Err(_) if length < before as u64 => {
+                (None, Some("it ends within the copy of its header's first 128 bytes"))
+            }
             Err(Error::Format { reason, .. }) => (None, Some(reason)),
             Err(_) => (None, Some("it is longer than any document")),
         };

@@ -17,6 +17,7 @@ use crate::output::{Output, Rules};
 use crate::place::Place;
 use crate::preserve::Attributes;
 use crate::range::ByteRange;
+use crate::readers::Readers;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
 use crate::targets::{Target, each, opened_name, targets};
@@ -46,7 +47,10 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
             ));
         }
     }
-    let workers = Workers::new(&args.run, args.print)?;
+    // A bar would draw over the text of a document that goes to a terminal.
+    let on_terminal = targets.iter().any(|target| target.output.is_terminal());
+    let bar = PrintOptions { quiet: args.print.quiet || on_terminal, ..args.print };
+    let workers = Workers::new(&args.run, bar)?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let mut opening = Opening {
         options,
@@ -57,6 +61,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
         preserve: args.preserve.enabled,
         sparse: args.sparse,
         print: args.print,
+        readers: Readers::new(args.vault.passphrase_file.as_deref()),
         keys: KeyFinder::new(args.vault, args.resource),
     };
     each(targets, args.print, "opened", |target| opening.open(&target))
@@ -72,6 +77,7 @@ struct Opening {
     preserve: bool,
     sparse: bool,
     print: PrintOptions,
+    readers: Readers,
     keys: KeyFinder,
 }
 
@@ -82,14 +88,14 @@ impl Opening {
             return Err(range_of_a_stream("standard input"));
         }
         // Before the output and the vault: a file that is no document is called just that.
-        let sealed = Sealed::open(&target.input, &self.header)?;
+        let sealed = Sealed::open(&target.input, &self.header, &mut self.readers)?;
         let input = sealed.input();
         if self.range.is_some() && input.length().is_none() {
             return Err(range_of_a_stream(input.name()));
         }
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::create(place, &sealed.inputs(), rules)?;
+        let output = Output::create(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         if self.sparse && matches!(output, Output::Stream { .. }) {
             return Err(Failure::Usage(format!(
@@ -122,14 +128,14 @@ impl Opening {
                             _ if self.sparse => {
                                 let mut sparse = SparseSink::new(sink);
                                 let totals =
-                                    opener.open_stream(&mut { source }, &mut sparse, run)?;
+                                    opener.open_stream(&mut sealed.stream(), &mut sparse, run)?;
                                 sparse.finish().map_err(writing)?;
                                 Ok(totals)
                             }
-                            _ => opener.open_stream(&mut { source }, &mut { sink }, run),
+                            _ => opener.open_stream(&mut sealed.stream(), &mut { sink }, run),
                         }
                     })
-                    .map_err(|error| sealed.failure(error))?;
+                    .map_err(|error| sealed.failure(error, keys, &self.options))?;
                 (totals.plaintext_len, None, elapsed)
             }
             Some(asked) => {
@@ -143,7 +149,7 @@ impl Opening {
                         sparse.finish().map_err(writing)?;
                         Ok(opened)
                     })
-                    .map_err(|error| sealed.failure(error))?;
+                    .map_err(|error| sealed.failure(error, keys, &self.options))?;
                 let range = opened?;
                 (range.end - range.start, Some(range), elapsed)
             }
@@ -191,7 +197,11 @@ fn open_range(
     let mut piece = Zeroizing::new(Vec::new());
     for part in pieces(range.clone(), sealed.header().chunk_len().bytes()) {
         let bytes = part.end - part.start;
-        let too_long = Error::Length { what: "part of a range, in bytes", length: bytes, limit: 0 };
+        let too_long = Error::Length {
+            what: "part of a range, in bytes",
+            length: bytes,
+            limit: usize::MAX as u64,
+        };
         piece.resize(usize::try_from(bytes).map_err(|_| too_long)?, 0);
         reader.read_exact_at(&mut piece, part.start)?;
         let written = sink.write_all(&piece);

@@ -40,6 +40,7 @@ use crate::args::RewrapArgs;
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::output::pair;
 use crate::place::Place;
 use crate::platform;
 use crate::vaults::Location;
@@ -70,8 +71,9 @@ fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<
     let vault = Location::find(args.vault)?.open()?;
     let newest = NewestKeys::new(&vault, args.key.as_deref())?;
     let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options };
-    let mut summary = Summary::new(args.files.len(), args.print);
-    let mut waiting: VecDeque<Job> = args.files.into_iter().map(Job::new).collect();
+    let files = with_next_headers(args.files);
+    let mut summary = Summary::new(files.len(), args.print);
+    let mut waiting: VecDeque<Job> = files.into_iter().map(Job::new).collect();
     while !waiting.is_empty() {
         let batch: Vec<Job> = waiting.drain(..waiting.len().min(BATCH)).collect();
         for (job, done) in rewrapper.rewrap(batch) {
@@ -83,6 +85,17 @@ fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<
         }
     }
     summary.finish(started.elapsed())
+}
+
+/// `files`, each with the header that a stopped seal left for it: either may be the one that opens.
+fn with_next_headers(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    files
+        .into_iter()
+        .flat_map(|file| {
+            let next = pair::next_header(&file);
+            std::iter::once(file).chain(next)
+        })
+        .collect()
 }
 
 /// One file on its way.

@@ -1,6 +1,5 @@
 //! `strongroom seal`.
 
-use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Instant, SystemTime};
 
@@ -12,10 +11,12 @@ use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOptio
 use crate::exec::{Checked, ShellCommand};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::output::{Existing, Output, Rules};
+use crate::output::{Output, Rules, pair};
 use crate::place::Place;
+use crate::platform::Patient;
 use crate::preserve::Attributes;
 use crate::print;
+use crate::readers::Readers;
 use crate::report::Report;
 use crate::service::HomeLocation;
 use crate::tagged::{self, Sink, Source};
@@ -61,6 +62,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         preserve: args.preserve.enabled,
         check: args.check,
         print: args.print,
+        readers: Readers::new(args.vault.passphrase_file.as_deref()),
         recipients: Recipients {
             vault: args.vault,
             names: args.keys,
@@ -112,6 +114,7 @@ struct Sealing {
     preserve: bool,
     check: bool,
     print: PrintOptions,
+    readers: Readers,
     recipients: Recipients,
     /// Found for the first file, after a look at it and at its output.
     keys: Option<(Keys, SealWith)>,
@@ -119,14 +122,19 @@ struct Sealing {
 
 impl Sealing {
     fn seal(&mut self, input: &Input, place: &Place) -> Result<(), Failure> {
+        self.readers.next_document();
+        self.readers.add("the input", input)?;
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::create(place, &[input], rules)?;
+        let output = Output::create(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         let header_rules = Rules { option: "--detach-header", ..rules };
-        let create = |place| Output::create(place, &[input], header_rules);
+        let create = |place| Output::create(place, &self.readers, header_rules);
         let header = self.header.as_ref().map(create).transpose()?;
         refuse_same(&output, header.as_ref())?;
+        if let Some(Output::File(header)) = &header {
+            pair::check_name(header)?;
+        }
         if self.check && matches!(output, Output::Stream { .. }) {
             return Err(no_check(place));
         }
@@ -147,10 +155,11 @@ impl Sealing {
         };
         let mut sealer = Sealer::new(length, seal_with.layers(), options).map_err(failed)?;
         if let Some(header) = &header {
-            let (mut file, name) = header.parts();
+            let (file, name) = header.parts();
             let bytes;
             (bytes, sealer) = sealer.detached();
-            file.write_all(&bytes).map_err(|source| Failure::write(name, source))?;
+            let written = Patient(file).write_all(&bytes);
+            written.map_err(|source| Failure::write(name, source))?;
         }
 
         let lease = seal_with.lease();
@@ -190,7 +199,7 @@ impl Sealing {
         let report = Report {
             output: Some(place.output_name()),
             header: self.header.as_ref().map(Place::output_name),
-            sync_seconds: publish(output, header, self.rules.existing)?,
+            sync_seconds: publish(output, header)?,
             keys: key_ids,
             customer_key: customer_key_id,
             check,
@@ -200,29 +209,22 @@ impl Sealing {
     }
 }
 
-/// Gives the header's file its name, then the document; tells how long that took.
-///
-/// A document without its header is lost, a header without its document is litter: it goes first, and
-/// away again where the document gets no name.
-fn publish(
-    output: Output,
-    header: Option<Output>,
-    existing: Existing,
-) -> Result<Option<f64>, Failure> {
+/// Gives the files their names; tells how long that took.
+fn publish(output: Output, header: Option<Output>) -> Result<Option<f64>, Failure> {
     let started = Instant::now();
-    let mut made = None;
-    if let Some(header) = header {
-        if let Output::File(file) = &header {
-            made = Some(file.path().to_owned());
+    let published = match (output, header) {
+        (Output::File(document), Some(Output::File(header))) => {
+            pair::publish(document, header)?;
+            true
         }
-        header.publish()?;
-    }
-    let published = output.publish();
-    if let (Err(_), Existing::Keep, Some(path)) = (&published, existing, made) {
-        // It was made a moment ago. Best effort.
-        let _ = fs::remove_file(path);
-    }
-    Ok(published?.map(|_| started.elapsed().as_secs_f64()))
+        (output, header) => {
+            if let Some(header) = header {
+                header.publish()?;
+            }
+            output.publish()?.is_some()
+        }
+    };
+    Ok(published.then(|| started.elapsed().as_secs_f64()))
 }
 
 /// Refuses a header that would take the document's place.

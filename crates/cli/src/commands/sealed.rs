@@ -1,15 +1,22 @@
 //! A sealed document as the command line names it: one file or stream, or a body and its header.
 
+use std::io::Read;
 use std::ops::Range;
+use std::path::Path;
 
 use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener, ReadAt as _};
+use zeroize::Zeroizing;
 
 use super::keys::Keys;
 use crate::args::HeaderOption;
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::output::pair;
 use crate::place::Place;
+use crate::platform::Patient;
+use crate::print;
+use crate::readers::Readers;
 use crate::tagged::{self, Source};
 
 /// Where a document says how many slots its header has. The body of a detached header has records
@@ -23,6 +30,8 @@ pub(super) struct Sealed {
     header: Header,
     /// The header's own file, where it is detached.
     detached: Option<Input>,
+    /// What was read of a stream before its header was found.
+    leading: Vec<u8>,
 }
 
 impl Sealed {
@@ -32,8 +41,14 @@ impl Sealed {
     /// # Errors
     ///
     /// [`Failure::Document`] and its like when there is no header; [`Failure::Read`] when something
-    /// cannot be read; [`Failure::Usage`] when both are to come from standard input.
-    pub(super) fn open(place: &Place, header: &HeaderOption) -> Result<Self, Failure> {
+    /// cannot be read; [`Failure::Usage`] when both are to come from standard input;
+    /// [`Failure::TwoReaders`] when they are one file, or one that `readers` read already.
+    pub(super) fn open(
+        place: &Place,
+        header: &HeaderOption,
+        readers: &mut Readers,
+    ) -> Result<Self, Failure> {
+        readers.next_document();
         if *place == Place::Standard && header.place == Some(Place::Standard) {
             return Err(Failure::Usage(
                 "the document and its --header cannot both be standard input; name a file"
@@ -41,7 +56,15 @@ impl Sealed {
             ));
         }
         let input = Input::open(place)?;
-        let detached = header.place.as_ref().map(Input::open).transpose()?;
+        readers.add("the input", &input)?;
+        let mut leading = Vec::new();
+        let detached = match &header.place {
+            Some(place) => Some(open_header(place, &input, &mut leading)?),
+            None => None,
+        };
+        if let Some(detached) = &detached {
+            readers.add("the header", detached)?;
+        }
         let (from, next) = match &detached {
             None => (&input, "name that file with --header"),
             Some(detached) => {
@@ -51,7 +74,7 @@ impl Sealed {
         let mut source = Source { file: from.file(), name: from.name() };
         let header =
             Header::read(&mut source).map_err(|error| header_failure(from.name(), error, next))?;
-        Ok(Self { input, header, detached })
+        Ok(Self { input, header, detached, leading })
     }
 
     /// What holds the body.
@@ -59,9 +82,10 @@ impl Sealed {
         &self.input
     }
 
-    /// All that is read, which no output may replace.
-    pub(super) fn inputs(&self) -> Vec<&Input> {
-        [&self.input].into_iter().chain(&self.detached).collect()
+    /// The body from its beginning, where it is a stream.
+    pub(super) fn stream(&self) -> impl Read + Send {
+        let source = Source { file: self.input.file(), name: self.input.name() };
+        self.leading.chain(source)
     }
 
     /// The header, parsed but not authenticated.
@@ -111,13 +135,28 @@ impl Sealed {
         if self.is_header_alone() {
             return Err(Failure::HeaderAlone { name: self.input.name().to_owned() });
         }
-        let opener = keys.unlock(&self.header, self.input.name(), options)?;
+        let opener =
+            keys.unlock(&self.header, self.input.name(), options).map_err(
+                |failure| match failure {
+                    Failure::Document { source: Error::Authentication, .. } => {
+                        Failure::Header { name: self.header_input().name().to_owned() }
+                    }
+                    failure => failure,
+                },
+            )?;
         Ok(if self.is_detached() { opener.detached() } else { opener })
     }
 
-    /// What the engine said of the body.
-    pub(super) fn failure(&self, error: Error) -> Failure {
+    /// What the engine said of the body, which `keys` had unlocked: where a chunk of a file is not
+    /// authentic, which is the first.
+    pub(super) fn failure(&self, error: Error, keys: &Keys, options: &OpenOptions) -> Failure {
         match (&self.detached, error) {
+            (_, Error::Authentication) => Failure::Chunk {
+                name: self.input.name().to_owned(),
+                place: self
+                    .changed_chunk(keys, options)
+                    .unwrap_or_else(|| "something behind it".to_owned()),
+            },
             // Only what a detached body begins with is compared there. An empty file ends there, too.
             (Some(header), Error::Format { offset: 0, .. }) if self.input.length() != Some(0) => {
                 Failure::OtherHeader {
@@ -128,6 +167,74 @@ impl Sealed {
             (_, error) => tagged::failure(self.input.name(), error),
         }
     }
+}
+
+impl Sealed {
+    /// The first chunk that is not authentic, in words. Its number is no secret: who changed it knows it.
+    fn changed_chunk(&self, keys: &Keys, options: &OpenOptions) -> Option<String> {
+        let sealed_len = self.input.length()?;
+        let opener = self.unlock(keys, options).ok()?;
+        let chunk_len = self.header.chunk_len().bytes();
+        let words = |start: u64, record: Range<u64>| {
+            let number = start / chunk_len + 1;
+            Some(format!("its chunk {number} (bytes {} to {})", record.start, record.end))
+        };
+        let source = Source { file: self.input.file(), name: self.input.name() };
+        let Ok(layout) = opener.file_layout(&source) else {
+            // The last chunk of a stream is authenticated first: it says how long the document is.
+            let claimed = opener.layout(sealed_len).ok()?;
+            let record = Some(claimed.proof_range()).filter(|record| !record.is_empty())?;
+            return words(claimed.claimed_plaintext_len().saturating_sub(1), record);
+        };
+        let length = layout.plaintext_len();
+        let place = |start: u64| {
+            let end = start.saturating_add(chunk_len).min(length);
+            words(start, layout.sealed_range(start..end).ok()?)
+        };
+        let reader = opener.into_reader(source).ok()?;
+        let mut text = Zeroizing::new(vec![0; usize::try_from(chunk_len).ok()?]);
+        let mut start = 0;
+        while start < length {
+            let wanted = usize::try_from(chunk_len.min(length - start)).ok()?;
+            if reader.read_exact_at(text.get_mut(..wanted)?, start).is_err() {
+                return place(start);
+            }
+            start += chunk_len;
+        }
+        None
+    }
+}
+
+/// The header at `place`; where it does not belong to `body` and the one that a killed run had for this
+/// name does, that one. What is read of a body that is a stream is left in `leading`.
+fn open_header(place: &Place, body: &Input, leading: &mut Vec<u8>) -> Result<Input, Failure> {
+    let Some(path) = place.path() else { return Input::open(place) };
+    let Some(next) = pair::next_header(path) else { return Input::open(place) };
+    let begins = if body.length().is_some() {
+        let mut bytes = vec![0; pair::LEADING];
+        // One that is too short is told of where it is opened.
+        body.file().read_exact_at(&mut bytes, 0).map(|()| bytes).unwrap_or_default()
+    } else {
+        let most = pair::LEADING as u64;
+        let read = Patient(body.file()).take(most).read_to_end(leading);
+        read.map_err(|source| Failure::read(body.name(), source))?;
+        leading.clone()
+    };
+    let belongs = |path: &Path| pair::leading(path).is_some_and(|found| found[..] == begins);
+    if belongs(path) || !belongs(&next) {
+        return Input::open(place);
+    }
+    print::notice(
+        "warning",
+        &format!(
+            "the header of {} is {}: a seal was stopped before it became {place}; finish it with: mv -f \
+             -- {} {place}",
+            body.name(),
+            next.display(),
+            next.display()
+        ),
+    );
+    Input::open(&Place::Path(next))
 }
 
 /// What the engine said of the header of `name`; `next` is what to do where it is a body without one.

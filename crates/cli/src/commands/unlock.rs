@@ -45,9 +45,22 @@ pub(super) fn unlock(
     name: &str,
     options: &OpenOptions,
 ) -> Result<Opener, Failure> {
-    header
-        .unlock_by(options, |recipient| unwrap(recipient, vault))
-        .map_err(|refusal| refusal.failure(vault, name))
+    header.unlock_by(options, |recipient| unwrap(recipient, vault)).map_err(|refusal| {
+        match (refusal, unknown_algorithm(header, vault)) {
+            (Refusal::Engine(Error::NoKey { .. }), Some((key, algorithm))) => {
+                Failure::UnknownAlgorithm { name: name.to_owned(), key, algorithm }
+            }
+            (refusal, _) => refusal.failure(vault, name),
+        }
+    })
+}
+
+/// The key of `vault` that `header` names under an algorithm that this version does not know, in words.
+fn unknown_algorithm(header: &Header, vault: &LocalVault) -> Option<(String, u8)> {
+    let own = |recipient: &&Recipient| own_id(recipient, vault.id()).is_some();
+    let unknown = |recipient: &&Recipient| recipient.algorithm().is_none();
+    let recipient = header.recipients().iter().filter(own).find(unknown)?;
+    Some((recipient.key_id().as_str().to_owned(), recipient.algorithm_code()))
 }
 
 /// Why a recipient's key does not open a document.

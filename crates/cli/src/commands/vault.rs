@@ -21,8 +21,10 @@ use crate::args::{
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
+use crate::platform::Patient;
 use crate::print::{self, Channel};
 use crate::prompt;
+use crate::readers::Readers;
 use crate::time::display_time;
 use crate::vaults::{Location, missing_key, passphrase};
 
@@ -188,10 +190,11 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
     let vault = Location::find(vault)?.open()?;
     let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
     let rules = Rules { existing: Existing::Keep, mode: 0o600, option: "-o" };
-    let output = Output::create(&Place::Path(args.output.clone()), &[], rules)?;
+    let output = Output::create(&Place::Path(args.output.clone()), &Readers::default(), rules)?;
     {
-        let (mut file, shown) = output.parts();
-        file.write_all(backup.expose()).map_err(|source| Failure::write(shown, source))?;
+        let (file, shown) = output.parts();
+        let written = Patient(file).write_all(backup.expose());
+        written.map_err(|source| Failure::write(shown, source))?;
     }
     output.publish()?;
     let text = format!(

@@ -8,6 +8,7 @@ use super::unlock::{known_len, mended};
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
 use crate::print::{self, Channel};
+use crate::readers::Readers;
 use crate::report::Report;
 use crate::tagged::Source;
 use crate::targets::each;
@@ -25,9 +26,10 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     }
     let workers = Workers::new(&args.run, args.print)?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
+    let mut readers = Readers::new(args.vault.passphrase_file.as_deref());
     let mut keys = KeyFinder::new(args.vault, args.resource);
     each(args.inputs, args.print, "verified", |place| {
-        let sealed = Sealed::open(&place, &args.header)?;
+        let sealed = Sealed::open(&place, &args.header, &mut readers)?;
         let report = verify(&sealed, &mut keys, &options, &workers)?;
         report.print(Channel::Output, args.print)
     })
@@ -40,15 +42,16 @@ fn verify(
     workers: &Workers,
 ) -> Result<Report, Failure> {
     let input = sealed.input();
-    let opener = sealed.unlock(keys.find(sealed.header(), input.name())?, options)?;
-    let mut source = Source { file: input.file(), name: input.name() };
+    let keys = keys.find(sealed.header(), input.name())?;
+    let opener = sealed.unlock(keys, options)?;
+    let source = Source { file: input.file(), name: input.name() };
     // Nothing is given out, so no lease is kept.
     let (totals, elapsed) = workers
         .run("verifying", known_len(sealed.header()), None, |run| match input.length() {
             Some(_) => opener.verify_file(&source, run),
-            None => opener.verify_stream(&mut source, run),
+            None => opener.verify_stream(&mut sealed.stream(), run),
         })
-        .map_err(|error| sealed.failure(error))?;
+        .map_err(|error| sealed.failure(error, keys, options))?;
     let mended = mended(sealed.header());
     if let Some(mended) = &mended {
         let holder = sealed.header_input();

@@ -66,6 +66,11 @@ impl AtomicFile {
         Ok((self.directory.identity()?, &self.name))
     }
 
+    /// Gives it another name in that directory.
+    pub(super) fn set_name(&mut self, name: OsString) {
+        self.name = name;
+    }
+
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
     /// from a file that has it, else that is an error of the kind `AlreadyExists`.
     pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {

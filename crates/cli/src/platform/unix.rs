@@ -1,16 +1,25 @@
 //! Unix: permission bits and owners, files without a name, locks on directories.
 
+mod descriptor;
+mod owner;
+mod patient;
+
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata};
-use std::io::{self, PipeReader};
+use std::io::{self, IsTerminal as _, PipeReader};
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _,
+};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RawMode, Uid};
 use rustix::io::Errno;
 use strongroom_keys::file_system::is_not_there;
 
+pub(crate) use self::descriptor::{leads_nowhere, number_of_descriptor, share_descriptor};
+pub(crate) use self::owner::keep_what_is_allowed;
+pub(crate) use self::patient::Patient;
 use super::Identity;
 
 /// What a file is written under until it is whole: private, whatever it becomes.
@@ -38,28 +47,9 @@ pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Standard output, as a file of its own.
-pub(crate) fn standard_output() -> io::Result<File> {
-    io::stdout().as_fd().try_clone_to_owned().map(File::from)
-}
-
 /// The reading end of a pipe, as a file.
 pub(crate) fn pipe(reader: PipeReader) -> File {
     File::from(OwnedFd::from(reader))
-}
-
-/// Whether standard output was closed when the program started.
-///
-/// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
-/// output away opens it for writing only. A document must not vanish there with a report of success.
-pub(crate) fn leads_nowhere(stdout: &File) -> bool {
-    let (Ok(found), Ok(null)) = (rustix::fs::fstat(stdout), rustix::fs::stat("/dev/null")) else {
-        return false;
-    };
-    let is_device = FileType::from_raw_mode(found.st_mode) == FileType::CharacterDevice;
-    let both_ways =
-        rustix::fs::fcntl_getfl(stdout).is_ok_and(|flags| flags & OFlags::ACCMODE == OFlags::RDWR);
-    is_device && found.st_rdev == null.st_rdev && both_ways
 }
 
 /// What tells `file` from every other.
@@ -70,6 +60,25 @@ pub(crate) fn identity(file: &File) -> io::Result<Identity> {
 /// What tells the file at `path` from every other.
 pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+/// Whether it is a terminal, `/dev/null` or another device that any number of users may share.
+pub(crate) fn is_character_device(metadata: &Metadata) -> bool {
+    metadata.file_type().is_char_device()
+}
+
+/// Whether it is a socket, which has two directions.
+pub(crate) fn is_socket(metadata: &Metadata) -> bool {
+    metadata.file_type().is_socket()
+}
+
+/// Whether standard error is a terminal in whose foreground this process is. A job in the background would
+/// be stopped there by its bar (`stty tostop`), and would draw into the work of others.
+pub(crate) fn is_in_foreground() -> bool {
+    let stderr = io::stderr();
+    stderr.is_terminal()
+        && rustix::termios::tcgetpgrp(&stderr)
+            .map_or(true, |foreground| foreground == rustix::process::getpgrp())
 }
 
 /// The permission bits of `metadata`.
@@ -126,8 +135,14 @@ pub(crate) struct Directory(File);
 impl Directory {
     /// The directory at `path`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(File::from(rustix::fs::openat(CWD, path, flags, Mode::empty())?)))
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |access| rustix::fs::openat(CWD, path, flags | access, Mode::empty());
+        // One that may be written and not read is open as a path only.
+        #[cfg(target_os = "linux")]
+        if let Err(Errno::ACCESS) = open(OFlags::RDONLY) {
+            return Ok(Self(File::from(open(OFlags::PATH)?)));
+        }
+        Ok(Self(File::from(open(OFlags::RDONLY)?)))
     }
 
     /// What tells it from every other.
@@ -217,6 +232,17 @@ impl Directory {
     pub(crate) fn sync(&self) -> io::Result<()> {
         match self.0.sync_all() {
             Err(error) if is_refused(&error) => Ok(()),
+            // What is open as a path only cannot be synced, the file system as a whole can.
+            #[cfg(target_os = "linux")]
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {
+                match self.create_unnamed()? {
+                    Some(file) => Ok(rustix::fs::syncfs(file)?),
+                    None => {
+                        rustix::fs::sync();
+                        Ok(())
+                    }
+                }
+            }
             synced => synced,
         }
     }

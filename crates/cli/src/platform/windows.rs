@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, PipeReader};
+use std::io::{self, IsTerminal as _, PipeReader, Read, Write};
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::{Path, PathBuf};
@@ -35,11 +35,6 @@ pub(crate) fn user() -> String {
 /// Standard input, as a file of its own.
 pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_handle().try_clone_to_owned().map(File::from)
-}
-
-/// Standard output, as a file of its own.
-pub(crate) fn standard_output() -> io::Result<File> {
-    io::stdout().as_handle().try_clone_to_owned().map(File::from)
 }
 
 /// The reading end of a pipe, as a file.
@@ -158,4 +153,59 @@ impl Directory {
 /// How many names `file` has.
 pub(crate) fn names(open: &File) -> io::Result<u64> {
     file::information(open).map(|found| found.number_of_links())
+}
+
+/// The descriptor that `path` names: there are no such paths here.
+pub(crate) fn number_of_descriptor(_: &Path) -> Option<u32> {
+    None
+}
+
+/// Standard output; this system has no other descriptors.
+pub(crate) fn share_descriptor(_: u32) -> io::Result<File> {
+    io::stdout().as_handle().try_clone_to_owned().map(File::from)
+}
+
+/// Nothing here is a device that is shared.
+pub(crate) fn is_character_device(_: &Metadata) -> bool {
+    false
+}
+
+/// A socket is not a file here.
+pub(crate) fn is_socket(_: &Metadata) -> bool {
+    false
+}
+
+/// Whether standard error is a terminal: there are no jobs in its background.
+pub(crate) fn is_in_foreground() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Leaves `new` with the user who runs this.
+#[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+pub(crate) fn keep_what_is_allowed(
+    _: &Metadata,
+    _: &File,
+    mode: u32,
+) -> io::Result<(u32, Option<String>)> {
+    Ok((mode, None))
+}
+
+/// A handle, which waits by itself here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patient<T>(pub(crate) T);
+
+impl<T: Read> Read for Patient<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<T: Write> Write for Patient<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

@@ -73,7 +73,7 @@ impl CustomerVaults {
 
 impl CustomerVault {
     fn open(&self) -> Result<LocalVault, Failure> {
-        match open_vault(&self.directory, self.passphrase_file.as_deref())? {
+        match open_vault(&self.directory, self.passphrase_file.as_deref(), None)? {
             // No advice to make one: the customer's is away.
             Err(LocalVaultError::Missing { path }) => {
                 let next = "bring its directory back".to_owned();

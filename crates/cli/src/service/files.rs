@@ -11,6 +11,7 @@ use strongroom_keys::file_system::try_for_keys;
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
+use crate::readers::Readers;
 use crate::{platform, print};
 
 /// No file of a home that is read here is longer, in bytes.
@@ -90,7 +91,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, F
 /// Those of [`Output`].
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let rules = Rules { existing: Existing::Replace, mode: 0o600, option: "--home" };
-    let output = Output::create(&Place::Path(path.to_owned()), &[], rules)?;
+    let output = Output::create(&Place::Path(path.to_owned()), &Readers::default(), rules)?;
     {
         let text = serde_json::to_vec(value)
             .map_err(|error| Failure::write(path.display().to_string(), error.into()))?;

@@ -120,10 +120,14 @@ fn a_header_without_its_body() {
     }
     let shown = home.run(["inspect", "head"]).succeeds();
     assert!(shown.text().ends_with("\nbody        0 bytes; there is none: a header alone\n"));
-    home.run(["verify", "body", "--header", "body"]).fails_with(&format!(
-        "body: {NOT_HERE}; name the header's file, and not the body's, with --header, or restore the \
+    home.write("copy", &home.read("body"));
+    home.run(["verify", "body", "--header", "copy"]).fails_with(&format!(
+        "copy: {NOT_HERE}; name the header's file, and not the body's, with --header, or restore the \
          document from a copy"
     ));
+    home.run(["verify", "body", "--header", "body"]).fails_with(
+        "body is the input and the header at once; give each a file or a pipe of its own",
+    );
     home.write("text", b"no header");
     home.run(["verify", "body", "--header", "text"]).fails_with(
         "text: not a valid sealed document: it does not begin as one (at byte 0); give a file that \
@@ -202,6 +206,92 @@ fn the_headers_file_is_made_like_every_other_output() {
     assert!(home.read("body") == body && home.read("head") == head);
     // What is opened does not replace the header that it is opened with.
     home.run(["open", "body", "--header", "head", "-o", "head", "--force"])
-        .fails_with("head is the input and the output at once; choose another name with -o");
+        .fails_with("head is the header and the output at once; choose another name with -o");
     assert_eq!(home.read("head"), head);
+}
+
+/// A home with `plain` sealed into `body` and `head`, and `other` sealed over it by a run that was killed
+/// before its last step.
+fn stopped() -> Home {
+    let home = sealed(50_000);
+    home.write("other", &bytes(60_001));
+    home.run(["seal", "other", "-o", "new", "--detach-header", "next"]).succeeds();
+    fs::rename(home.path("new"), home.path("body")).unwrap();
+    fs::rename(home.path("next"), home.path(".head.strongroom-next")).unwrap();
+    home
+}
+
+const FINISH: &str = "mv -f -- .head.strongroom-next head";
+
+#[test]
+fn a_pair_of_which_one_half_has_its_name_opens() {
+    let home = stopped();
+    let (other, body) = (home.read("other"), home.read("body"));
+    let warning = format!(
+        "warning: the header of body is .head.strongroom-next: a seal was stopped before it became head; \
+         finish it with: {FINISH}\n"
+    );
+    let verified = home.run(["verify", "body", "--header", "head"]).succeeds();
+    assert_eq!(verified.stderr, warning);
+    home.run(["inspect", "body", "--header", "head"]).succeeds();
+    assert!(home.run(["open", "body", "--header", "head", "-o", "-"]).succeeds().stdout == other);
+    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+    assert!(home.read("back") == other);
+    let piped = home.pipe(["open", "-", "--header", "head"], &body).succeeds();
+    assert!(piped.stdout == other);
+    home.pipe(["verify", "-", "--header", "head"], &body).succeeds();
+    // A rewrapped header is the right one as well.
+    home.run(["vault", "rotate", "default"]).succeeds();
+    home.run(["rewrap", "head"]).succeeds();
+    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+    // Where there was no header before.
+    fs::remove_file(home.path("head")).unwrap();
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+    // The hint works as printed.
+    assert!(home.shell(FINISH).status().unwrap().success());
+    assert_eq!(home.run(["verify", "body", "--header", "head"]).succeeds().stderr, "");
+}
+
+#[test]
+fn a_header_that_no_document_got_is_not_taken() {
+    let home = sealed(50_000);
+    home.run(["seal", "plain", "-o", "new", "--detach-header", "next"]).succeeds();
+    fs::remove_file(home.path("new")).unwrap();
+    fs::rename(home.path("next"), home.path(".head.strongroom-next")).unwrap();
+    let body = home.read("body");
+    for length in [0, 127, body.len()] {
+        home.write("cut", &body[..length]);
+        let file = home.run(["verify", "cut", "--header", "head"]);
+        let pipe = home.pipe(["verify", "-", "--header", "head"], &body[..length]);
+        assert_eq!(file.code, pipe.code, "{length}: {}", pipe.stderr);
+        assert_eq!(file.code == Some(0), length == body.len(), "{}", file.stderr);
+        assert!(!file.stderr.contains("strongroom-next"), "{}", file.stderr);
+    }
+    // The next run writes over it.
+    let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--force"];
+    home.run(seal).succeeds();
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+    assert_eq!(home.names(), ["body", "cut", "head", "plain"]);
+}
+
+#[test]
+fn the_next_seal_finishes_a_stopped_one_before_it_begins() {
+    let home = stopped();
+    home.write("third", &bytes(70_000));
+    let seal = ["seal", "third", "-o", "body", "--detach-header", "head", "--force"];
+    home.run(seal).succeeds();
+    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+    assert!(home.read("back") == home.read("third"));
+    assert_eq!(home.names(), ["back", "body", "head", "other", "plain", "third"]);
+}
+
+#[test]
+fn a_header_whose_next_one_would_have_no_name_is_refused() {
+    let home = sealed(100);
+    let name = "n".repeat(240);
+    let seal = ["seal", "plain", "-o", "body", "--detach-header", &name, "--force"];
+    let refused = home.run(seal);
+    refused.is_refused_with("is too long to replace header and document together");
+    home.run(["verify", "body", "--header", "head"]).succeeds();
 }

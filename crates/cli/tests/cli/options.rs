@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::home::{Home, bytes};
+use crate::home::{Done, Home, bytes};
 
 fn json(text: &str) -> Value {
     assert_eq!(text.trim_end().lines().count(), 1, "{text}");
@@ -88,9 +88,9 @@ fn a_context_binds_the_document() {
     let opened = home.run(open.into_iter().chain(["--context", "tenant=7"])).succeeds();
     assert_eq!(opened.stdout, b"for tenant seven");
 
-    let wrong = "plain.sealed: authentication failed: the key or the context is not the one it was \
-                 sealed with, or the bytes were changed; give the --context it was sealed with, or \
-                 restore the file from a copy";
+    let wrong = "plain.sealed: authentication of its header failed: the key or the context is not the \
+                 one it was sealed with, or the header was changed; give the --context it was sealed \
+                 with, or restore the file from a copy";
     home.run(open).fails_with(wrong);
     home.run(open.into_iter().chain(["--context", "tenant=8"])).fails_with(wrong);
     home.run(["verify", "plain.sealed"]).fails_with(wrong);
@@ -223,4 +223,31 @@ fn every_command_has_help_and_the_program_a_version() {
     }
     let version = home.run(["--version"]).succeeds();
     assert_eq!(version.text(), concat!("strongroom ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_variable_that_is_empty_is_as_one_that_is_not_set() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    let mut command = home.command(["seal", "plain"]);
+    for variable in ["VAULT", "PASSPHRASE_FILE", "BACKEND", "HOME"] {
+        command.env(format!("STRONGROOM_{variable}"), "");
+    }
+    Done::of(&command.output().unwrap()).succeeds();
+    let mut open = home.command(["open", "plain.sealed", "-o", "-"]);
+    open.env("STRONGROOM_VAULT", "").env("STRONGROOM_BACKEND", "software");
+    assert_eq!(Done::of(&open.output().unwrap()).succeeds().stdout, b"text");
+    let mut named = home.command(["open", "plain.sealed", "-o", "-"]);
+    named.env("STRONGROOM_VAULT", "nowhere");
+    assert_eq!(Done::of(&named.output().unwrap()).code, Some(1));
+}
+
+#[test]
+fn a_document_that_would_expire_at_once_is_refused() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    for duration in ["0s", "0d"] {
+        let seal = ["seal", "plain", "--expires-in", duration];
+        home.run(seal).is_refused_with("it must be longer than nothing");
+    }
 }

@@ -3,9 +3,10 @@
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use crate::home::{Home, bytes};
+use crate::home::{Done, Home, PROGRAM, bytes};
 
 #[cfg(unix)]
 fn mode(home: &Home, path: &str) -> u32 {
@@ -151,4 +152,50 @@ fn a_failure_leaves_nothing_under_the_final_name() {
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     assert_eq!(home.read("kept"), b"old");
     assert_eq!(home.names(), ["damaged", "kept", "plain", "plain.sealed"]);
+}
+
+/// As another user, because root reads every directory.
+#[test]
+fn a_directory_that_can_be_written_and_not_read() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    let outside = tempfile::tempdir().unwrap();
+    fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = outside.path().join("strongroom");
+    fs::copy(PROGRAM, &program).unwrap();
+    let drop_box = outside.path().join("drop");
+    fs::create_dir(&drop_box).unwrap();
+    let vault = outside.path().join("vault");
+    assert!(
+        Command::new("cp")
+            .arg("-r")
+            .arg(home.default_vault())
+            .arg(&vault)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        let owner = |path: &std::path::Path| {
+            let done = Command::new("chown").args(["-R", "65534:65534"]).arg(path).status();
+            assert!(done.unwrap().success());
+        };
+        owner(&drop_box);
+        owner(&vault);
+    }
+    fs::set_permissions(&drop_box, fs::Permissions::from_mode(0o300)).unwrap();
+    for force in [false, true, true] {
+        let mut command = Command::new(&program);
+        command.current_dir(outside.path()).env("HOME", "/nonexistent");
+        if is_root {
+            command.uid(65534).gid(65534);
+        }
+        command.args(["seal", "-", "-o", "drop/sealed", "--vault", "vault"]).stdin(Stdio::null());
+        command.args(force.then_some("--force"));
+        Done::of(&command.output().unwrap()).succeeds();
+    }
+    fs::set_permissions(&drop_box, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(crate::home::names(&drop_box), ["sealed"]);
 }

@@ -55,9 +55,9 @@ fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
     assert_eq!(listed["deleted"][0]["name"], "k");
     let purge_from = listed["deleted"][0]["purge_from"].as_u64().unwrap();
     assert_eq!(purge_from - listed["deleted"][0]["deleted_at"].as_u64().unwrap(), 7 * 86_400);
+    let until = strongroom_keys::time::Rfc3339(purge_from);
     home.run(["vault", "purge", "k"]).fails_with(&format!(
-        "purge protection keeps the deleted key \"k\" until {purge_from} (seconds since 1970); \
-         recover it, or purge it then"
+        "purge protection keeps the deleted key \"k\" until {until}; recover it, or purge it then"
     ));
     assert_eq!(home.run(["vault", "create", "k"]).code, Some(1));
     assert_eq!(

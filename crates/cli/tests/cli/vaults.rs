@@ -1,12 +1,14 @@
 //! The vault commands, and the vault that the first seal makes.
 
-use std::fs;
+use std::fs::{self, File};
 #[cfg(unix)]
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::home::{Home, names};
+use crate::home::{Done, Home, names};
 
 #[cfg(unix)] // permission bits
 #[test]
@@ -147,4 +149,74 @@ fn an_empty_vault_gets_its_default_key_by_the_first_seal() {
         "the vault w has no key \"default\"; it has: invoices; create it with: strongroom vault \
          create default --vault w",
     );
+}
+
+#[test]
+fn who_waits_for_another_change_of_the_vault_says_so_and_not_for_ever() {
+    let home = Home::with_vault();
+    let other = File::open(home.default_vault()).unwrap();
+    other.lock().unwrap();
+    let started = Instant::now();
+    let done = home.run(["vault", "create", "k", "--lock-timeout", "2s"]);
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    let vault = home.default_vault();
+    assert_eq!(done.code, Some(1));
+    assert_eq!(
+        done.stderr,
+        format!(
+            "note: waiting for another command that is changing the vault {vault}\n\
+             error: another process has been changing the vault {vault} for 2 s; wait for it, or end \
+             it, and run this again\n",
+            vault = vault.display()
+        )
+    );
+    let waiting = home
+        .command(["vault", "create", "k"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    other.unlock().unwrap();
+    let done = Done::of(&waiting.wait_with_output().unwrap());
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stderr.starts_with("note: waiting for another command"), "{}", done.stderr);
+    // Reading waits for nobody.
+    other.lock().unwrap();
+    home.run(["vault", "list", "--lock-timeout", "1s"]).succeeds();
+}
+
+/// As a mounted secret has it: `vault.json -> ..data/vault.json`, `..data -> ..2026_11_29`.
+#[test]
+fn a_vault_and_a_passphrase_behind_links_as_kubernetes_makes_them() {
+    let home = Home::new();
+    home.write("pass", b"correct horse\n");
+    home.write("plain", b"text");
+    let vault = ["--vault", "vault", "--passphrase-file", "pass"];
+    home.run(["vault", "init"].iter().chain(&vault)).succeeds();
+    home.run(["vault", "create", "default"].iter().chain(&vault)).succeeds();
+    let seal = ["seal", "plain", "--key", "default"];
+    home.run(seal.iter().chain(&vault)).succeeds();
+    let inside = |name: &str| home.path(&format!("vault/{name}"));
+    fs::create_dir(inside("..2026_11_29")).unwrap();
+    for name in ["vault.json", "keys"] {
+        fs::rename(inside(name), inside(&format!("..2026_11_29/{name}"))).unwrap();
+        symlink(format!("..data/{name}"), inside(name)).unwrap();
+    }
+    symlink("..2026_11_29", inside("..data")).unwrap();
+    fs::rename(home.path("pass"), inside("..2026_11_29/pass")).unwrap();
+    symlink("vault/..data/pass", home.path("pass")).unwrap();
+    let open = ["open", "plain.sealed", "-o", "-"];
+    assert_eq!(home.run(open.iter().chain(&vault)).succeeds().stdout, b"text");
+    // The permissions are those of what the link leads to.
+    let manifest = inside("..2026_11_29/vault.json");
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o644)).unwrap();
+    let exposed = home.run(open.iter().chain(&vault));
+    assert!(exposed.stderr.contains("is open to other users (mode 644)"), "{}", exposed.stderr);
+    // A link that leads out of the vault is none of its files.
+    fs::set_permissions(&manifest, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&manifest, home.path("elsewhere")).unwrap();
+    symlink(home.path("elsewhere"), &manifest).unwrap();
+    let outside = home.run(open.iter().chain(&vault));
+    assert!(outside.stderr.contains("a symbolic link that leads out"), "{}", outside.stderr);
 }

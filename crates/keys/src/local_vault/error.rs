@@ -2,6 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::time::Rfc3339;
 
 use crate::file_system::Lacking;
 
@@ -133,8 +136,8 @@ pub enum LocalVaultError {
     },
     /// The key of this name is deleted and not purged.
     #[error(
-        "the key {name:?} of the vault {} is deleted; recover it, or purge it to have its name again (purge protection allows it from {purge_from} on, in seconds since 1970)",
-        vault.display()
+        "the key {name:?} of the vault {} is deleted; recover it, or purge it to have its name again (purge protection allows it from {} on)",
+        vault.display(), Rfc3339(*purge_from)
     )]
     KeyDeleted {
         /// The vault's directory.
@@ -152,7 +155,8 @@ pub enum LocalVaultError {
     },
     /// Purge protection keeps the deleted key.
     #[error(
-        "purge protection keeps the deleted key {name:?} until {purge_from} (seconds since 1970); recover it, or purge it then"
+        "purge protection keeps the deleted key {name:?} until {}; recover it, or purge it then",
+        Rfc3339(*purge_from)
     )]
     PurgeProtected {
         /// The key's name.
@@ -168,7 +172,7 @@ pub enum LocalVaultError {
     },
     /// The version does not wrap yet. It unwraps.
     #[error(
-        "the key {id} wraps from {not_before} on (seconds since 1970); wait, or change its not-before date"
+        "the key {id} wraps from {} on; wait, or change its not-before date", Rfc3339(*not_before)
     )]
     NotYetValid {
         /// The versioned id.
@@ -177,7 +181,7 @@ pub enum LocalVaultError {
         not_before: u64,
     },
     /// The version wraps no more. It unwraps.
-    #[error("the key {id} expired at {expires} (seconds since 1970); rotate it")]
+    #[error("the key {id} expired at {}; rotate it", Rfc3339(*expires))]
     Expired {
         /// The versioned id.
         id: String,
@@ -281,6 +285,18 @@ pub enum LocalVaultError {
         path: PathBuf,
         /// What the file system has not.
         lacking: Lacking,
+    },
+    /// Another process holds the vault's lock for longer than this one may wait.
+    #[error(
+        "another process has been changing the vault {} for {} s; wait for it, or end it, and run this \
+         again",
+        path.display(), waited.as_secs()
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// How long this process waited.
+        waited: Duration,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]

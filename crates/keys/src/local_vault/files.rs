@@ -8,15 +8,17 @@
 //! so that it cannot be the live file of another writer of this host.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
 use super::disk;
 use super::error::LocalVaultError;
+use super::options::LockWait;
 use crate::file_system::{
     MARK, is_not_there, may_be_written_elsewhere, temporary_name, try_for_keys,
 };
@@ -48,12 +50,39 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// The lock of the directory `path`, held until the file is dropped; waits for it.
-pub(super) fn lock_directory(path: &Path) -> Result<File, LocalVaultError> {
+/// How often a lock that another process holds is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a wait for a lock is silent.
+const SILENT_WAIT: Duration = Duration::from_secs(1);
+
+/// The lock of the directory `path`, held until the file is dropped; waits for it as `wait` has it.
+pub(super) fn lock_directory(path: &Path, wait: LockWait) -> Result<File, LocalVaultError> {
     let directory =
         platform::open_directory_lock(path).map_err(LocalVaultError::io("open", path))?;
-    directory.lock().map_err(LocalVaultError::io("lock", path))?;
-    Ok(directory)
+    let (started, mut said) = (Instant::now(), false);
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(TryLockError::Error(error)) => {
+                return Err(LocalVaultError::io("lock", path)(error));
+            }
+            Err(TryLockError::WouldBlock) if wait.most.is_none() && wait.notice.is_none() => {
+                directory.lock().map_err(LocalVaultError::io("lock", path))?;
+                return Ok(directory);
+            }
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let waited = started.elapsed();
+        if wait.most.is_some_and(|most| waited >= most) {
+            return Err(LocalVaultError::Locked { path: path.to_owned(), waited });
+        }
+        if let Some(notice) = wait.notice.filter(|_| !said && waited >= SILENT_WAIT) {
+            notice(path);
+            said = true;
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
 }
 
 /// Whether `path` is a directory's lock, where that is a file.
@@ -88,15 +117,35 @@ pub(super) fn require_fit(path: &Path) -> Result<(), LocalVaultError> {
         .map_err(|lacking| LocalVaultError::FileSystem { path: path.to_owned(), lacking })
 }
 
+/// What the symbolic link `path` leads to, which is in the same directory or below it: so Kubernetes shows
+/// the files of a secret, `vault.json -> ..data/vault.json` and `..data -> ..2026_11_29`. Who can write the
+/// directory could put the file itself there.
+///
+/// # Errors
+///
+/// [`LocalVaultError::Damaged`] where it leads elsewhere, or nowhere.
+fn linked(path: &Path) -> Result<PathBuf, LocalVaultError> {
+    let inside = || {
+        let (target, directory) =
+            (fs::canonicalize(path).ok()?, fs::canonicalize(parent(path)).ok()?);
+        target.starts_with(directory).then_some(target)
+    };
+    let reason = "it is a symbolic link that leads out of its directory";
+    inside().ok_or_else(|| LocalVaultError::Damaged { path: path.to_owned(), reason })
+}
+
 /// Whether there is a directory `path`.
 ///
 /// # Errors
 ///
-/// [`LocalVaultError::Damaged`] where it is something else, a symbolic link to a directory included:
-/// one could lead out of the vault.
+/// [`LocalVaultError::Damaged`] where it is something else, or a symbolic link that leads out of the vault.
 pub(super) fn is_directory(path: &Path) -> Result<bool, LocalVaultError> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Ok(link) if link.is_symlink() => {
+            let target = linked(path)?;
+            fs::symlink_metadata(&target).map_err(LocalVaultError::io("read", &target))?
+        }
         metadata => metadata.map_err(LocalVaultError::io("read", path))?,
     };
     if metadata.is_dir() {
@@ -106,7 +155,8 @@ pub(super) fn is_directory(path: &Path) -> Result<bool, LocalVaultError> {
 }
 
 /// The text of a private file of at most `longest` bytes, wiped when it is dropped; `None` when there
-/// is no such file. A symbolic link is not followed, a pipe not waited for.
+/// is no such file. A symbolic link is followed within its directory only, and the permissions are those of
+/// what it leads to; a pipe is not waited for.
 pub(super) fn read_private(
     path: &Path,
     longest: u64,
@@ -115,7 +165,8 @@ pub(super) fn read_private(
     let mut file = match platform::open_unfollowed(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if platform::is_symbolic_link(&error) => {
-            return Err(damaged("it is a symbolic link"));
+            let target = linked(path)?;
+            platform::open_unfollowed(&target).map_err(LocalVaultError::io("read", &target))?
         }
         opened => opened.map_err(LocalVaultError::io("read", path))?,
     };

@@ -230,7 +230,7 @@ impl Store {
         if !self.path.is_dir() {
             return Err(LocalVaultError::Missing { path: self.path.clone() });
         }
-        let lock = files::lock_directory(&self.path)?;
+        let lock = files::lock_directory(&self.path, self.lock_wait)?;
         let manifest = self.manifest()?;
         files::sweep(&self.path)?;
         if !files::is_directory(&self.keys())? {

@@ -1,6 +1,8 @@
 //! What can be chosen: for a vault, for opening one, for a key.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use strongroom::secret::SecretVec;
 
@@ -84,13 +86,46 @@ pub struct OpenOptions {
     pub passphrase: Option<SecretVec>,
     /// Says when keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
+    /// How a change waits for another process that changes the vault.
+    pub lock_wait: LockWait,
 }
 
 impl Default for OpenOptions {
-    /// No passphrase, the system's clock.
+    /// No passphrase, the system's clock, and a silent wait for others.
     fn default() -> Self {
-        Self { passphrase: None, clock: Arc::new(SystemClock) }
+        Self { passphrase: None, clock: Arc::new(SystemClock), lock_wait: LockWait::default() }
     }
+}
+
+/// How a change waits for another process that changes the vault. By default it waits as long as it
+/// takes, and says nothing.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{LocalVaultError, LockWait, OpenOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("vault");
+/// # LocalVault::init(&path)?;
+/// let lock_wait = LockWait { most: Some(Duration::from_millis(50)), ..LockWait::default() };
+/// let vault = LocalVault::open_with(&path, OpenOptions { lock_wait, ..OpenOptions::default() })?;
+/// let other = std::fs::File::open(&path)?;
+/// other.lock()?;
+/// assert!(matches!(vault.create("invoices"), Err(LocalVaultError::Locked { .. })));
+/// other.unlock()?;
+/// vault.create("invoices")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LockWait {
+    /// The longest wait; `None` for as long as it takes.
+    pub most: Option<Duration>,
+    /// Called once with the vault's directory when a wait has taken a second.
+    pub notice: Option<fn(&Path)>,
 }
 
 /// What it costs to try one passphrase: the parameters of Argon2id (RFC 9106).

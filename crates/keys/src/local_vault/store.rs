@@ -15,7 +15,7 @@ use super::files::{self, LONGEST_KEY};
 use super::id::{LocalKeyId, VaultId, parse_version};
 use super::keyring::Keyring;
 use super::manifest::Manifest;
-use super::options::{KeyKind, KeyOptions};
+use super::options::{KeyKind, KeyOptions, LockWait};
 use crate::clock::Clock;
 use crate::vault::{KeyName, Place};
 
@@ -33,6 +33,7 @@ pub(super) struct Store {
     pub(super) place: Place,
     pub(super) keyring: Keyring,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) lock_wait: LockWait,
 }
 
 /// A private key, or an AES key.

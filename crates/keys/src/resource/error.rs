@@ -8,6 +8,7 @@ use super::ResourceId;
 use crate::audit::AuditError;
 use crate::gateway::AskError;
 use crate::state::StateError;
+use crate::time::Rfc3339;
 use crate::vault::{DeniedReason, VaultError, VersionedKeyId};
 
 /// Why there is no access.
@@ -111,7 +112,7 @@ pub enum ResourceError {
         next: &'static str,
     },
     /// No access.
-    #[error("no access to the resource {resource}, since {since} (seconds since 1970): {cause}")]
+    #[error("no access to the resource {resource}, since {}: {cause}", Rfc3339(*since))]
     Denied {
         /// Which.
         resource: ResourceId,
@@ -177,7 +178,7 @@ pub enum ResourceError {
         wrapped_by: String,
     },
     /// The hour is over and its key is destroyed.
-    #[error("the document expired at {expires_at} (seconds since 1970) and is not opened any more")]
+    #[error("the document expired at {} and is not opened any more", Rfc3339(*expires_at))]
     Expired {
         /// When.
         expires_at: u64,

@@ -1,0 +1,88 @@
+//! What a command reads, so that nothing is read or written by two.
+//!
+//! Two readers of one pipe share its bytes: each lacks what the other took. An output that is an input
+//! is read again while it is written. Both show in device and inode of what is open, whatever name it
+//! was given by: `/dev/stdin`, `/dev/fd/3`, a link.
+
+use std::fs::{self, File, Metadata};
+use std::io::IsTerminal as _;
+use std::path::Path;
+
+use crate::failure::Failure;
+use crate::input::Input;
+use crate::platform::{self, Identity};
+
+/// What tells the reader `file` from every other; `None` of a device such as `/dev/null`, which any number
+/// of readers may share. The lines of a terminal go to one reader each.
+fn identity(file: &File) -> Option<Identity> {
+    let shared = platform::is_character_device(&file.metadata().ok()?) && !file.is_terminal();
+    if shared { None } else { platform::identity(file).ok() }
+}
+
+/// Something that is read.
+#[derive(Debug)]
+struct Reader {
+    /// Which of the command's arguments it is, in words.
+    role: &'static str,
+    identity: Identity,
+    /// Whether it is read once for all documents: a passphrase, and a pipe, which cannot be read again.
+    lasts: bool,
+}
+
+/// The readers of a command.
+#[derive(Debug, Default)]
+pub(crate) struct Readers(Vec<Reader>);
+
+impl Readers {
+    /// Those of a command whose passphrase is in the file at `passphrase`, where one is named. That it
+    /// cannot be read shows when it is.
+    pub(crate) fn new(passphrase: Option<&Path>) -> Self {
+        let reader = passphrase.and_then(|path| {
+            let metadata = fs::metadata(path).ok()?;
+            let identity = if platform::is_character_device(&metadata) {
+                identity(&File::open(path).ok()?)
+            } else {
+                // Opening a named pipe would wait for its writer.
+                platform::identity_at(path).ok()
+            };
+            Some(Reader { role: "the passphrase file", identity: identity?, lasts: true })
+        });
+        Self(reader.into_iter().collect())
+    }
+
+    /// Takes note of `input`, which is `role`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::TwoReaders`] where another argument is the same file.
+    pub(crate) fn add(&mut self, role: &'static str, input: &Input) -> Result<(), Failure> {
+        let Some(identity) = identity(input.file()) else { return Ok(()) };
+        if let Some(other) = self.find(identity) {
+            return Err(Failure::TwoReaders {
+                name: input.name().to_owned(),
+                roles: [other.role, role],
+            });
+        }
+        let is_file = input.file().metadata().is_ok_and(|metadata| metadata.is_file());
+        self.0.push(Reader { role, identity, lasts: !is_file });
+        Ok(())
+    }
+
+    /// Forgets the files of a document that is done, which another document may name again.
+    pub(crate) fn next_document(&mut self) {
+        self.0.retain(|reader| reader.lasts);
+    }
+
+    /// Which argument reads the file with this identity and metadata, in words, if one does.
+    pub(crate) fn role_of(&self, identity: Identity, metadata: &Metadata) -> Option<&'static str> {
+        // A terminal, and a socket, are read and written by turns.
+        if platform::is_character_device(metadata) || platform::is_socket(metadata) {
+            return None;
+        }
+        Some(self.find(identity)?.role)
+    }
+
+    fn find(&self, identity: Identity) -> Option<&Reader> {
+        self.0.iter().find(|reader| reader.identity == identity)
+    }
+}
