@@ -124,7 +124,9 @@ impl Mutation {
         match self {
             Self::Flip { at, bit } => {
                 let at = clamp(*at, header);
-                header[at] ^= 1 << bit;
+                if let Some(byte) = header.get_mut(at) {
+                    *byte ^= 1 << bit;
+                }
             }
             Self::Write { at, bytes } => {
                 for (byte, new) in header.iter_mut().skip(*at).zip(bytes) {

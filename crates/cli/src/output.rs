@@ -42,6 +42,7 @@ pub(crate) struct Rules {
 
 /// The result of a command, on its way.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a command has one or two")]
 pub(crate) enum Output {
     /// A file, under its name after [`Output::publish`] only.
     File(NewFile),

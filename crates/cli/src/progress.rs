@@ -55,7 +55,7 @@ impl Progress {
             let line = self.line(done);
             match &self.bar {
                 Some(bar) if platform::is_in_foreground() => {
-                    bar.suspend(|| print::notice("progress", &line))
+                    bar.suspend(|| print::notice("progress", &line));
                 }
                 _ => print::notice("progress", &line),
             }

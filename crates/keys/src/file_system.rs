@@ -218,6 +218,8 @@ pub enum Lacking {
 /// ```
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path();
+/// # #[cfg(unix)]
+/// # std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
 /// assert_eq!(strongroom_keys::file_system::try_for_keys(path)?, Ok(()));
 /// # Ok::<(), std::io::Error>(())
 /// ```

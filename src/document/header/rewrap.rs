@@ -509,8 +509,9 @@ impl<C: ExpectedContext> Rewrap<C> {
     /// The old geometry, or a larger one where the recipients ask for it.
     fn geometry(&self) -> Result<Geometry, Error> {
         let old = self.header.geometry();
-        let needed = Geometry::holding(old.slots(), Recipient::encoded_len_of(&self.recipients))?;
-        Ok(if needed.slot_len() > old.slot_len() { needed } else { old })
+        let needed = Recipient::encoded_len_of(&self.recipients);
+        // Slots of others may be smaller than any that are made here.
+        if old.holds(needed) { Ok(old) } else { Geometry::holding(old.slots(), needed) }
     }
 }
 

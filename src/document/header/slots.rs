@@ -143,15 +143,19 @@ impl Geometry {
             Slots::One => 1,
             Slots::Two => 2,
         };
-        let needed = recipients_len.saturating_add(FIXED_LEN);
         (least..=u8::MAX)
             .map(|units| Self { slots, units })
-            .find(|geometry| geometry.slot_len() >= needed)
+            .find(|geometry| geometry.holds(recipients_len))
             .ok_or(Error::Length {
                 what: "recipients in a header slot, in bytes",
                 length: recipients_len as u64,
                 limit: usize::from(u8::MAX).saturating_mul(UNIT).saturating_sub(FIXED_LEN) as u64,
             })
+    }
+
+    /// Whether a slot holds so many bytes of recipients.
+    pub(crate) fn holds(self, recipients_len: usize) -> bool {
+        self.slot_len() >= recipients_len.saturating_add(FIXED_LEN)
     }
 
     pub(crate) fn encode(self) -> [u8; GEOMETRY_LEN] {

@@ -235,13 +235,11 @@ impl Directory {
             // What is open as a path only cannot be synced, the file system as a whole can.
             #[cfg(target_os = "linux")]
             Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => {
-                match self.create_unnamed()? {
-                    Some(file) => Ok(rustix::fs::syncfs(file)?),
-                    None => {
-                        rustix::fs::sync();
-                        Ok(())
-                    }
+                if let Some(file) = self.create_unnamed()? {
+                    return Ok(rustix::fs::syncfs(file)?);
                 }
+                rustix::fs::sync();
+                Ok(())
             }
             synced => synced,
         }
