@@ -2,7 +2,7 @@
 //!
 //! It has the names of that crate that belong to AES-256 with nonces of 96 bits and tags of 128 bits. Other
 //! sizes, and `AesGcm` over them, have no counterpart here. New code without `aead` takes
-//! [`gcm::Aes256Gcm`](crate::gcm::Aes256Gcm).
+//! [`crate::gcm::Aes256Gcm`].
 //!
 //! # Example
 //!

@@ -354,7 +354,7 @@ impl<C: ExpectedContext> Rewrap<C> {
     /// # Errors
     ///
     /// [`Error::Argument`] where the document does not have `old`, or `key` is not
-    /// [a version of the same key](KeyId::is_version_of) or of another algorithm; what the key's `wrap`
+    /// [a version of the same key](crate::wrap::KeyId::is_version_of) or of another algorithm; what the key's `wrap`
     /// returns.
     pub fn wrap_version(&self, old: &Recipient, key: &WrappingKey) -> Result<Recipient, Error> {
         let new = Recipient::wrap(self.data_key(old.layer())?, key)?;
