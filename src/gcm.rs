@@ -202,13 +202,10 @@ impl Aes256Gcm {
     ) -> Result<(), Error> {
         check_lengths(associated_data, text.len())?;
         let block = pre_counter_block(nonce);
-        match self.decrypt(block, associated_data, (&mut *text).into(), tag, Output::Cached) {
-            Ok(()) => Ok(()),
-            Err(Refused::Tag(computed)) => self.restore(block, associated_data, text, computed),
-            Err(Refused::Fault) => {
-                text.zeroize();
-                Err(Error::Fault)
-            }
+        let hints = self.hints(Output::Cached);
+        match self.key.open(hints, block, associated_data, (&mut *text).into()) {
+            Ok(computed) if tags_are_equal(computed, *tag) => Ok(()),
+            refused => self.restore(block, associated_data, text, refused.ok()),
         }
     }
 
@@ -267,49 +264,37 @@ impl Aes256Gcm {
         output: Output,
     ) -> Result<(), Error> {
         check_lengths(associated_data, buffer.len())?;
-        let block = pre_counter_block(nonce);
-        let decrypted = self.decrypt(block, associated_data, buffer.reborrow(), tag, output);
-        decrypted.map_err(|refused| {
-            buffer.get_out().zeroize();
-            match refused {
-                Refused::Tag(_) => Error::Authentication,
-                Refused::Fault => Error::Fault,
-            }
-        })
-    }
-
-    /// Decrypts `buffer` and compares the tag. After an error the caller takes out what was decrypted.
-    #[inline]
-    fn decrypt(
-        &self,
-        pre_counter_block: u128,
-        associated_data: &[u8],
-        buffer: InOutBuf<'_, '_, u8>,
-        tag: &[u8; TAG_LEN],
-        output: Output,
-    ) -> Result<(), Refused> {
-        match self.key.open(self.hints(output), pre_counter_block, associated_data, buffer) {
-            Ok(computed) if tags_are_equal(computed, *tag) => Ok(()),
-            Ok(computed) => Err(Refused::Tag(computed)),
-            Err(Fault) => Err(Refused::Fault),
-        }
+        let (hints, block) = (self.hints(output), pre_counter_block(nonce));
+        let computed = self.key.open(hints, block, associated_data, buffer.reborrow());
+        let error = match computed {
+            Ok(computed) if tags_are_equal(computed, *tag) => return Ok(()),
+            Ok(_) => Error::Authentication,
+            Err(Fault) => Error::Fault,
+        };
+        buffer.get_out().zeroize();
+        Err(error)
     }
 
     /// Makes the ciphertext again of what was decrypted in place: the key stream once more, over the same
     /// bytes. The tag of what comes of it shows that it is the ciphertext that was hashed before; where it is
-    /// another one the machine computed wrongly, and zeros are left.
+    /// another one the machine computed wrongly, and zeros are left, as where it has been seen to before.
     ///
     /// # Errors
     ///
     /// Always: [`Error::Authentication`], or [`Error::Fault`].
     #[cold]
+    #[inline(never)]
     fn restore(
         &self,
         pre_counter_block: u128,
         associated_data: &[u8],
         text: &mut [u8],
-        mut computed: [u8; TAG_LEN],
+        computed: Option<[u8; TAG_LEN]>,
     ) -> Result<(), Error> {
+        let Some(mut computed) = computed else {
+            text.zeroize();
+            return Err(Error::Fault);
+        };
         let hints = self.hints(Output::Cached);
         let sealed = self.key.seal(hints, pre_counter_block, associated_data, (&mut *text).into());
         let is_restored = matches!(sealed, Ok(tag) if tags_are_equal(tag, computed));
@@ -321,13 +306,6 @@ impl Aes256Gcm {
         text.zeroize();
         Err(Error::Fault)
     }
-}
-
-/// Why what was decrypted is not given out.
-enum Refused {
-    /// The tag is another one than this, which was computed.
-    Tag([u8; TAG_LEN]),
-    Fault,
 }
 
 impl fmt::Debug for Aes256Gcm {

@@ -104,10 +104,11 @@ fn what_cannot_be_restored_is_zeroed() {
             let tag = cipher.seal_in_place(&nonce, b"", &mut noise(26, len)).unwrap();
             let mut other = tag;
             other[15] ^= 1;
-            faulty(&cipher, other);
+            faulty(&cipher, Some(other));
+            faulty(&cipher, None);
             if let Some(cache) = cached.cache.as_mut().filter(|_| len >= 512) {
                 (0..256).for_each(|entry| cache.flip(entry * 128));
-                faulty(&cached, tag);
+                faulty(&cached, Some(tag));
                 flips += 1;
             }
         }
