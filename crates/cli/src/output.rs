@@ -36,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) existing: Existing,
     /// The permissions of a file that is new.
     pub(crate) mode: u32,
+    /// Whether these are for a file that is replaced, too; else it hands its own on.
+    pub(crate) is_mode_asked_for: bool,
     /// The option that names it, for messages.
     pub(crate) option: &'static str,
 }
@@ -89,7 +91,8 @@ impl Output {
                 }
                 // What a link points to is replaced, not the link.
                 let target = fs::canonicalize(path).map_err(failed)?;
-                let mode = platform::mode(&metadata);
+                let mode =
+                    if rules.is_mode_asked_for { rules.mode } else { platform::mode(&metadata) };
                 sweep(&target);
                 let new = NewFile::create(&target, path, Rules { mode, ..rules })?;
                 Ok(Self::File(NewFile { replaced: Some(metadata), ..new }))
@@ -244,7 +247,7 @@ impl NewFile {
     /// As [`Output::publish`].
     pub(crate) fn publish(self) -> Result<(), Failure> {
         let name = self.name();
-        let Rules { existing, mut mode, option } = self.rules;
+        let Rules { existing, mut mode, option, .. } = self.rules;
         if let Some(replaced) = &self.replaced {
             let kept = platform::keep_what_is_allowed(replaced, self.file(), mode)
                 .map_err(|source| Failure::write(&name, source))?;

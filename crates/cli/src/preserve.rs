@@ -40,7 +40,7 @@ impl Attributes {
 
     /// `rules` with these permissions.
     pub(crate) fn permissions(self, rules: Rules) -> Rules {
-        Rules { mode: self.mode, ..rules }
+        Rules { mode: self.mode, is_mode_asked_for: cfg!(unix), ..rules }
     }
 
     /// Refuses an output that is a stream.

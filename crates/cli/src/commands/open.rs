@@ -55,7 +55,12 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
     let mut opening = Opening {
         options,
         workers,
-        rules: Rules { existing: args.force.existing(), mode: PLAINTEXT_MODE, option: "-o" },
+        rules: Rules {
+            existing: args.force.existing(),
+            mode: PLAINTEXT_MODE,
+            is_mode_asked_for: false,
+            option: "-o",
+        },
         header: args.header,
         range: args.range,
         preserve: args.preserve.enabled,

@@ -56,7 +56,12 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
     let mut sealing = Sealing {
         options,
         workers,
-        rules: Rules { existing: args.force.existing(), mode: 0o666 & !umask, option: "-o" },
+        rules: Rules {
+            existing: args.force.existing(),
+            mode: 0o666 & !umask,
+            is_mode_asked_for: false,
+            option: "-o",
+        },
         header: args.detach_header.map(Place::Path),
         stream: args.stream,
         preserve: args.preserve.enabled,

@@ -189,7 +189,8 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
     let KeyArgs { name, vault, json } = args.key;
     let vault = Location::find(vault)?.open()?;
     let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
-    let rules = Rules { existing: Existing::Keep, mode: 0o600, option: "-o" };
+    let rules =
+        Rules { existing: Existing::Keep, mode: 0o600, is_mode_asked_for: false, option: "-o" };
     let output = Output::create(&Place::Path(args.output.clone()), &Readers::default(), rules)?;
     {
         let (file, shown) = output.parts();

@@ -90,7 +90,12 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, F
 ///
 /// Those of [`Output`].
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
-    let rules = Rules { existing: Existing::Replace, mode: 0o600, option: "--home" };
+    let rules = Rules {
+        existing: Existing::Replace,
+        mode: 0o600,
+        is_mode_asked_for: false,
+        option: "--home",
+    };
     let output = Output::create(&Place::Path(path.to_owned()), &Readers::default(), rules)?;
     {
         let text = serde_json::to_vec(value)

@@ -24,6 +24,10 @@ fn permissions_and_times_are_kept_where_that_is_asked_for() {
     assert_eq!(attributes("back"), (0o640, modified));
     home.run(["open", "plain.sealed", "-o", "back", "-p", "--force"]).succeeds();
     assert_eq!(attributes("back"), (0o640, modified));
+    // Those of a file that is replaced make way.
+    fs::set_permissions(home.path("back"), fs::Permissions::from_mode(0o600)).unwrap();
+    home.run(["open", "plain.sealed", "-o", "back", "-p", "--force"]).succeeds();
+    assert_eq!(attributes("back"), (0o640, modified));
     // Otherwise plaintext is its owner's, and new.
     home.run(["open", "plain.sealed", "-o", "other"]).succeeds();
     let (mode, time) = attributes("other");

@@ -102,7 +102,7 @@ fn replace<C: ExpectedContext>(
     let metadata = old.file.metadata().map_err(failed)?;
     sweep(&target);
     let mode = platform::mode(&metadata);
-    let rules = Rules { existing: Existing::Replace, mode, option: "" };
+    let rules = Rules { existing: Existing::Replace, mode, is_mode_asked_for: false, option: "" };
     let new = NewFile::create(&target, path, rules).map_err(|made| made.into_rewrap(old.name))?;
     let header = rewrap
         .to_header()
