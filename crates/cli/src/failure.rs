@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use strongroom::Error;
-use strongroom_keys::ResourceError;
 use strongroom_keys::audit::AuditError;
 use strongroom_keys::file_system::Lacking;
 use strongroom_keys::local_vault::LocalVaultError;
@@ -199,7 +198,7 @@ pub(crate) enum Failure {
         "{source}; or grant what is lacking with: strongroom vault grant {identity} --vault {}",
         vault.display()
     )]
-    NotGranted { source: Box<ResourceError>, identity: String, vault: PathBuf },
+    NotGranted { source: Box<strongroom_keys::Error>, identity: String, vault: PathBuf },
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -244,7 +243,7 @@ pub(crate) enum Failure {
     NoResourceKey { name: String, home: PathBuf, wrapped_with: String },
     /// Something was not done with a resource.
     #[error("{}", resource_sentence(.0))]
-    Resource(Box<ResourceError>),
+    Resource(Box<strongroom_keys::Error>),
     /// The audit trail does not hold, or cannot be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -319,8 +318,8 @@ impl Failure {
             | Self::HomeFileSystem { .. }
             | Self::HomeFile { .. } => "home",
             Self::Resource(source) => match **source {
-                ResourceError::Denied { .. } => "denied",
-                ResourceError::Expired { .. } => "expired",
+                strongroom_keys::Error::Denied { .. } => "denied",
+                strongroom_keys::Error::Expired { .. } => "expired",
                 _ => "resource",
             },
             Self::Audit(_) => "audit",
@@ -347,8 +346,8 @@ impl From<LocalVaultError> for Failure {
     }
 }
 
-impl From<ResourceError> for Failure {
-    fn from(error: ResourceError) -> Self {
+impl From<strongroom_keys::Error> for Failure {
+    fn from(error: strongroom_keys::Error) -> Self {
         Self::Resource(Box::new(error))
     }
 }
@@ -445,13 +444,13 @@ fn document_sentence(name: &str, error: &Error) -> String {
     format!("{name}: {error}; {next}")
 }
 
-fn resource_sentence(error: &ResourceError) -> String {
+fn resource_sentence(error: &strongroom_keys::Error) -> String {
     match error {
-        ResourceError::NotFound { resource } => format!(
+        strongroom_keys::Error::NotFound { resource } => format!(
             "there is no resource {resource}; see which there are with: strongroom resource list, or \
              create it with: strongroom resource create {resource}"
         ),
-        ResourceError::Denied { resource, cause, since } => {
+        strongroom_keys::Error::Denied { resource, cause, since } => {
             let since = display_time(*since);
             let command = if *cause == Cause::ResourceDeleted { "restore" } else { "refresh" };
             format!(
@@ -459,13 +458,13 @@ fn resource_sentence(error: &ResourceError) -> String {
                  resource {command} {resource}"
             )
         }
-        ResourceError::Expired { expires_at } => {
+        strongroom_keys::Error::Expired { expires_at } => {
             format!(
                 "the document expired at {} and is not opened any more",
                 display_time(*expires_at)
             )
         }
-        ResourceError::NoVault { key, .. } => format!(
+        strongroom_keys::Error::NoVault { key, .. } => format!(
             "the service's home does not know the vault of {key}; name it with: strongroom resource \
              enable-cmk or rotate-cmk, and --vault"
         ),

@@ -25,7 +25,7 @@ use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultE
 use strongroom_keys::resource::{Caller, ResourceId, Surroundings};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::KeyName;
-use strongroom_keys::{LocalVault, ResourceError, Resources};
+use strongroom_keys::{LocalVault, Resources};
 
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 use crate::args::HomeOption;
@@ -117,7 +117,7 @@ impl HomeLocation {
         let surroundings = service.surroundings()?;
         let store = Arc::clone(&surroundings.store);
         // What an interrupted attempt left needs nothing more.
-        if block_on(store.list("_service")).map_err(ResourceError::from)?.is_empty() {
+        if block_on(store.list("_service")).map_err(strongroom_keys::Error::from)?.is_empty() {
             block_on(Resources::init(surroundings))?;
         }
         files::write_json(&self.path.join(HOME), &Manifest { format: FORMAT })?;
@@ -225,14 +225,15 @@ impl Service {
     }
 
     fn store(&self) -> Result<FileStore, Failure> {
-        Ok(block_on(FileStore::open(self.home.join("state"))).map_err(ResourceError::from)?)
+        Ok(block_on(FileStore::open(self.home.join("state")))
+            .map_err(strongroom_keys::Error::from)?)
     }
 
     fn surroundings(&self) -> Result<Surroundings, Failure> {
         let surroundings = Surroundings::new(
             Arc::new(self.store()?),
             Arc::new(self.vault.clone()),
-            KeyName::new(SERVICE_KEY).map_err(ResourceError::from)?,
+            KeyName::new(SERVICE_KEY).map_err(strongroom_keys::Error::from)?,
             Arc::new(self.customers()),
             Arc::new(self.trail()),
             Arc::new(SystemClock),
@@ -258,7 +259,8 @@ impl Service {
     ///
     /// [`Failure::Resource`] when its states cannot be listed.
     pub(crate) fn has(&self, id: &ResourceId) -> Result<bool, Failure> {
-        let numbers = block_on(self.store()?.list(id.as_str())).map_err(ResourceError::from)?;
+        let numbers =
+            block_on(self.store()?.list(id.as_str())).map_err(strongroom_keys::Error::from)?;
         Ok(!numbers.is_empty())
     }
 }

@@ -1,6 +1,6 @@
 //! Unwrapped keys in memory, and for how long they may be used.
 //!
-//! Each side of a resource, its service keys and its customer keys, is one entry. It is asked for again
+//! Each layer of a resource, its service keys and its customer keys, is one entry. It is asked for again
 //! every `refresh`, and nothing that came of it is used longer than `max_age`, which counts from the
 //! start of the last request that succeeded, on a clock that runs while the machine is suspended.
 //!
@@ -36,19 +36,21 @@ use self::entry::{Entry, Next};
 pub use self::lease::Lease;
 pub use self::settings::{CacheSettings, Stats};
 use crate::clock::Clock;
-use crate::resource::{ResourceError, ResourceId, Ring, Side};
+use crate::error::Error;
+use crate::id::ResourceId;
+use crate::key_ring::{KeyRing, Layer};
 
-/// What one request to a vault opens: one side of one resource.
+/// What one request to a vault opens: one layer of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Root {
+pub(crate) struct CacheKey {
     pub(crate) resource: ResourceId,
-    pub(crate) side: Side,
+    pub(crate) layer: Layer,
 }
 
 /// Keys, and when the request for them was sent, in [`Clock::elapsed`]'s time.
 #[derive(Debug)]
 pub(crate) struct Loaded {
-    pub(crate) ring: Ring,
+    pub(crate) ring: KeyRing,
     pub(crate) started: Duration,
 }
 
@@ -56,12 +58,12 @@ pub(crate) struct Loaded {
 #[derive(Clone, Debug)]
 pub(crate) enum LoadError {
     /// A definite word: what is cached must go.
-    Refused(ResourceError),
-    /// There are no such keys any more, which says nothing about the other side.
-    Gone(ResourceError),
+    Refused(Error),
+    /// There are no such keys any more, which says nothing about the other layer.
+    Gone(Error),
     /// What is cached serves on, until its time is up.
     Unavailable {
-        error: ResourceError,
+        error: Error,
         retry_after: Option<Duration>,
         /// The vault does not know the identity.
         identity: bool,
@@ -70,13 +72,13 @@ pub(crate) enum LoadError {
 
 /// Where keys come from.
 #[async_trait]
-pub(crate) trait KeySource: Send + Sync + fmt::Debug {
+pub(crate) trait Loader: Send + Sync + fmt::Debug {
     /// Reads the state anew and asks the vault, once.
-    async fn load(&self, root: &Root) -> Result<Loaded, LoadError>;
+    async fn load(&self, root: &CacheKey) -> Result<Loaded, LoadError>;
 
     /// The vault did not know the identity for the cache's whole time: the error from now on, where that
     /// closes the resource.
-    async fn identity_is_gone(&self, root: &Root) -> Option<ResourceError>;
+    async fn identity_is_gone(&self, root: &CacheKey) -> Option<Error>;
 }
 
 /// The cache. Clones share it.
@@ -104,10 +106,10 @@ impl WeakCache {
 }
 
 pub(crate) struct Shared {
-    pub(crate) source: Arc<dyn KeySource>,
+    pub(crate) source: Arc<dyn Loader>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) settings: CacheSettings,
-    entries: Mutex<BTreeMap<Root, Arc<Entry>>>,
+    entries: Mutex<BTreeMap<CacheKey, Arc<Entry>>>,
     running: AtomicBool,
     pub(crate) hits: AtomicU64,
     pub(crate) waits: AtomicU64,
@@ -117,7 +119,7 @@ pub(crate) struct Shared {
 
 impl KeyCache {
     pub(crate) fn new(
-        source: Arc<dyn KeySource>,
+        source: Arc<dyn Loader>,
         clock: Arc<dyn Clock>,
         settings: CacheSettings,
     ) -> Self {
@@ -159,15 +161,15 @@ impl KeyCache {
     }
 
     /// Fresh keys, and the lease that they are used under.
-    pub(crate) async fn lease(&self, root: &Root) -> Result<(Arc<Ring>, Lease), ResourceError> {
+    pub(crate) async fn lease(&self, root: &CacheKey) -> Result<(Arc<KeyRing>, Lease), Error> {
         let entry = self.0.entry(root);
         let (ring, generation) = self.0.fresh(&entry).await?;
         Ok((ring, Lease::new(Arc::clone(&self.0), entry, generation)))
     }
 
     /// Wipes what is cached of a resource and ends its leases: with `error` where that is given.
-    pub(crate) fn wipe(&self, resource: &ResourceId, side: Side, error: Option<&ResourceError>) {
-        let root = Root { resource: resource.clone(), side };
+    pub(crate) fn wipe(&self, resource: &ResourceId, layer: Layer, error: Option<&Error>) {
+        let root = CacheKey { resource: resource.clone(), layer };
         let entry = self.0.lock_entries().get(&root).cloned();
         if let Some(entry) = entry {
             entry.wipe(error.map(|error| (error.clone(), self.0.clock.elapsed())));
@@ -181,18 +183,18 @@ impl KeyCache {
 
     /// Has the keys of a resource asked for anew when somebody wants them next. Leases go on.
     pub(crate) fn renew(&self, resource: &ResourceId) {
-        for side in [Side::Service, Side::Customer] {
-            self.0.entry(&Root { resource: resource.clone(), side }).renew();
+        for layer in [Layer::Service, Layer::Customer] {
+            self.0.entry(&CacheKey { resource: resource.clone(), layer }).renew();
         }
     }
 
     /// Replaces the keys of an unchanged root by those of a newer state.
-    pub(crate) fn replace(&self, root: &Root, old: &Arc<Ring>, new: Arc<Ring>) {
+    pub(crate) fn replace(&self, root: &CacheKey, old: &Arc<KeyRing>, new: Arc<KeyRing>) {
         self.0.entry(root).replace(old, new);
     }
 
-    /// What the last attempt for this side met, where it failed.
-    pub(crate) fn last_failure(&self, root: &Root) -> Option<(ResourceError, bool)> {
+    /// What the last attempt for this layer met, where it failed.
+    pub(crate) fn last_failure(&self, root: &CacheKey) -> Option<(Error, bool)> {
         let entry = self.0.lock_entries().get(root).cloned()?;
         entry.last_failure(self.0.clock.elapsed(), self.0.settings.max_age)
     }
@@ -205,22 +207,22 @@ impl fmt::Debug for KeyCache {
 }
 
 impl Shared {
-    fn lock_entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<Root, Arc<Entry>>> {
+    fn lock_entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<CacheKey, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry(&self, root: &Root) -> Arc<Entry> {
+    fn entry(&self, root: &CacheKey) -> Arc<Entry> {
         let mut entries = self.lock_entries();
         let new = || Arc::new(Entry::new(root.clone()));
         Arc::clone(entries.entry(root.clone()).or_insert_with(new))
     }
 
-    fn other_side(&self, root: &Root) -> Option<Arc<Entry>> {
-        let side = match root.side {
-            Side::Service => Side::Customer,
-            Side::Customer => Side::Service,
+    fn other_layer(&self, root: &CacheKey) -> Option<Arc<Entry>> {
+        let layer = match root.layer {
+            Layer::Service => Layer::Customer,
+            Layer::Customer => Layer::Service,
         };
-        self.lock_entries().get(&Root { resource: root.resource.clone(), side }).cloned()
+        self.lock_entries().get(&CacheKey { resource: root.resource.clone(), layer }).cloned()
     }
 
     fn each(&self) -> Vec<Arc<Entry>> {
@@ -228,14 +230,11 @@ impl Shared {
     }
 
     /// The keys of an entry that may be used now, with the generation that they are of.
-    async fn fresh(
-        self: &Arc<Self>,
-        entry: &Arc<Entry>,
-    ) -> Result<(Arc<Ring>, u64), ResourceError> {
+    async fn fresh(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(Arc<KeyRing>, u64), Error> {
         // A flight that was overtaken by a wipe brings nothing: then once more.
         for _attempt in 0..3 {
             let kept_fresh = self.running.load(Ordering::Acquire);
-            let flown = match entry.next(self, kept_fresh) {
+            let result = match entry.next(self, kept_fresh) {
                 Next::Use(ring, generation) => {
                     self.hits.fetch_add(1, Ordering::Relaxed);
                     return Ok((ring, generation));
@@ -250,8 +249,8 @@ impl Shared {
             if let (Some(ring), generation) = entry.usable(self) {
                 return Ok((ring, generation));
             }
-            flown?;
+            result?;
         }
-        Err(ResourceError::Contended { resource: entry.root.resource.clone() })
+        Err(Error::Contended { resource: entry.root.resource.clone() })
     }
 }

@@ -28,9 +28,12 @@
 pub mod audit;
 pub mod cache;
 pub mod clock;
+mod error;
 pub mod file_system;
-mod gateway;
 mod hex;
+mod id;
+mod key_id;
+mod key_ring;
 pub mod local_vault;
 mod offload;
 mod planted;
@@ -42,8 +45,10 @@ pub mod state;
 pub mod testing;
 pub mod time;
 pub mod vault;
+mod vault_client;
 
+pub use error::Error;
 pub use local_vault::LocalVault;
 pub use offload::block_on;
-pub use resource::{ResourceError, Resources};
+pub use resource::Resources;
 pub use vault::{Vault, VaultError};

@@ -32,21 +32,21 @@
 //! A key whose directory was removed by hand looks as one that never was; a vault that is not there, or
 //! whose files are damaged, never does.
 
-mod asked;
+mod async_vault;
 mod attributes;
 mod backup;
 mod disk;
-mod document;
 mod error;
 mod files;
 mod id;
 mod identities;
+mod json_file;
 mod keyring;
 mod lifecycle;
 mod listing;
 mod manifest;
+mod operations;
 mod options;
-mod service;
 mod settings;
 mod store;
 #[cfg(test)]
@@ -59,7 +59,7 @@ use std::sync::Arc;
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{Algorithm, KeyId, WrappingKey};
 
-use self::asked::Caller;
+pub use self::async_vault::IdentityVault;
 pub use self::error::LocalVaultError;
 use self::files::Published;
 pub use self::id::{LocalKeyId, VaultId};
@@ -67,10 +67,10 @@ pub use self::identities::Grants;
 use self::keyring::{Keyring, PassphraseLock};
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
 use self::manifest::{MANIFEST, Manifest};
+use self::operations::Caller;
 pub use self::options::{
     InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost, Versions,
 };
-pub use self::service::IdentityVault;
 pub use self::settings::VaultSettings;
 use self::store::Store;
 use crate::platform::DIRECTORY_MODE;

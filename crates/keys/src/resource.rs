@@ -15,24 +15,21 @@
 //! Every arrow is a function of [`Resources`], and asks vaults first, then decides (a pure function from
 //! state and event to state), then records and writes. A crash leaves the state before or the one after.
 //!
-//! Unreachable is no state but a [`Reach`] in memory, and heals by itself. A definite refusal
+//! Unreachable is no state but a [`Reachability`] in memory, and heals by itself. A definite refusal
 //! ([`VaultError::is_definite_about`](crate::VaultError::is_definite_about) the customer's key in use) is
 //! written, and left by [`Resources::refresh`] only. The service's own key is its operator's: a refusal of
 //! it wipes cached keys as well, and heals when the vault unwraps again.
 
 mod cmk;
 mod documents;
-mod error;
-mod id;
-mod keeper;
-pub(crate) mod keys;
 mod lifecycle;
+mod loader;
+mod pending;
+mod record;
+mod repository;
 mod rotation;
-mod source;
-mod state;
 mod status;
 mod transition;
-mod unwritten;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,25 +40,26 @@ use std::time::Duration;
 use crate::audit::AuditSink;
 use crate::cache::{CacheSettings, KeyCache};
 use crate::clock::Clock;
-use crate::gateway::Gateway;
 use crate::service_key::ServiceKey;
 use crate::state::StateStore;
 use crate::vault::{KeyName, Vault, VersionedKeyId};
+use crate::vault_client::VaultClient;
 
 pub use self::cmk::EnableCmk;
 pub use self::documents::{OpeningKeys, SealRequest, SealingKeys};
-pub use self::error::{Cause, Ineligible, ResourceError};
-pub use self::id::ResourceId;
+pub use self::record::{Cmk, DocumentKind, NewResource, OnKeyLoss, Protection, Scope};
 pub use self::rotation::ServiceKeyRotation;
-pub use self::state::{Cmk, DocumentKind, NewResource, OnKeyLoss, Protection, Scope};
-pub use self::status::{Reach, Status};
+pub use self::status::{Reachability, Status};
 pub use crate::audit::Caller;
-pub use crate::gateway::VaultLimits;
+pub use crate::error::{Cause, Ineligible};
+pub use crate::id::{InvalidResourceId, ResourceId};
+pub use crate::vault_client::VaultLimits;
 
-pub(crate) use self::id::KeyKind;
-use self::keeper::{Keeper, lock};
-pub(crate) use self::keys::{Ring, Side};
-use self::unwritten::Unwritten;
+use self::pending::Pending;
+use self::repository::{Repository, lock};
+use crate::error::Error;
+use crate::id::KeyKind;
+use crate::key_ring::Layer;
 
 /// Finds the vault of a customer's key.
 ///
@@ -292,7 +290,7 @@ impl Surroundings {
 /// The resources of a service. Clones share keys, states and vaults; see [`Surroundings`] for an example.
 #[derive(Clone, Debug)]
 pub struct Resources {
-    keeper: Arc<Keeper>,
+    repository: Arc<Repository>,
     cache: KeyCache,
     permission_wait: Duration,
     deletion_grace: u64,
@@ -304,11 +302,11 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::State`] where it is missing or not valid, [`ResourceError::Vault`],
-    /// [`ResourceError::Audit`].
-    pub async fn open(surroundings: Surroundings) -> Result<Self, ResourceError> {
+    /// [`Error::State`] where it is missing or not valid, [`Error::Vault`],
+    /// [`Error::Audit`].
+    pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
         let resources = Self::build(surroundings);
-        resources.keeper.service.open(&resources.caller).await?;
+        resources.repository.service.open(&resources.caller).await?;
         Ok(resources)
     }
 
@@ -316,35 +314,36 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Argument`] where the store has a service's state; those of [`Resources::open`].
-    pub async fn init(surroundings: Surroundings) -> Result<Self, ResourceError> {
+    /// [`Error::Argument`] where the store has a service's state; those of [`Resources::open`].
+    pub async fn init(surroundings: Surroundings) -> Result<Self, Error> {
         let resources = Self::build(surroundings);
-        resources.keeper.service.init(&resources.caller).await?;
+        resources.repository.service.init(&resources.caller).await?;
         Ok(resources)
     }
 
     fn build(given: Surroundings) -> Self {
         let (clock, settings) = (Arc::clone(&given.clock), given.cache);
-        let gateway = Gateway::new(given.clock, given.audit, given.audit_required, given.limits);
-        let gateway = Arc::new(gateway);
+        let vault_client =
+            VaultClient::new(given.clock, given.audit, given.audit_required, given.limits);
+        let vault_client = Arc::new(vault_client);
         let (vault, name, store) = (given.service_vault, given.service_key, given.store);
-        let service = ServiceKey::new(vault, name, Arc::clone(&store), Arc::clone(&gateway));
-        let keeper = Arc::new(Keeper {
+        let service = ServiceKey::new(vault, name, Arc::clone(&store), Arc::clone(&vault_client));
+        let repository = Arc::new(Repository {
             store,
             service,
             vaults: given.vaults,
-            gateway,
+            client: vault_client,
             clock: Arc::clone(&clock),
             host: given.host,
             states: Mutex::default(),
             pins: Mutex::default(),
-            unwritten: Unwritten::default(),
+            pending: Pending::default(),
             cache: OnceLock::new(),
         });
-        let cache = KeyCache::new(Arc::clone(&keeper) as _, clock, settings);
-        let _first = keeper.cache.set(cache.downgrade());
+        let cache = KeyCache::new(Arc::clone(&repository) as _, clock, settings);
+        let _first = repository.cache.set(cache.downgrade());
         let (permission_wait, deletion_grace) = (given.permission_wait, given.deletion_grace);
-        Self { keeper, cache, permission_wait, deletion_grace, caller: Caller::default() }
+        Self { repository, cache, permission_wait, deletion_grace, caller: Caller::default() }
     }
 
     /// The same resources, with this caller in the audit trail.
@@ -361,13 +360,13 @@ impl Resources {
 
     /// Holds the states of `resource` against what the host knows, from now on and in this process.
     pub fn pin(&self, resource: &ResourceId, pins: Pins) {
-        lock(&self.keeper.pins).insert(resource.clone(), pins);
+        lock(&self.repository.pins).insert(resource.clone(), pins);
         // A document that was opened before may not be what is pinned.
         self.forget_keys(resource, None);
     }
 
-    fn forget_keys(&self, resource: &ResourceId, error: Option<&ResourceError>) {
-        self.cache.wipe(resource, Side::Service, error);
-        self.cache.wipe(resource, Side::Customer, error);
+    fn forget_keys(&self, resource: &ResourceId, error: Option<&Error>) {
+        self.cache.wipe(resource, Layer::Service, error);
+        self.cache.wipe(resource, Layer::Customer, error);
     }
 }

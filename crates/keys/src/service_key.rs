@@ -18,14 +18,15 @@ use serde_json::{Map, Value};
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::Algorithm;
 
-use crate::gateway::{Answer, Gateway, Origin};
+use crate::audit::Caller;
+use crate::error::Error;
 use crate::hex;
-use crate::resource::keys::{from_payload, payload};
-use crate::resource::{Caller, ResourceError};
+use crate::key_ring::{from_payload, payload};
 use crate::state::{
     Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
 };
 use crate::vault::{KeyName, Vault, VersionedKeyId};
+use crate::vault_client::{BoundClient, Origin, Timed, VaultClient};
 
 /// The object in the state store. No resource can have this name.
 pub(crate) const NAME: &str = "_service";
@@ -54,7 +55,7 @@ pub(crate) struct ServiceKey {
     vault: Arc<dyn Vault>,
     name: KeyName,
     store: Arc<dyn StateStore>,
-    gateway: Arc<Gateway>,
+    client: Arc<VaultClient>,
     held: Mutex<Held>,
 }
 
@@ -70,9 +71,9 @@ impl ServiceKey {
         vault: Arc<dyn Vault>,
         name: KeyName,
         store: Arc<dyn StateStore>,
-        gateway: Arc<Gateway>,
+        client: Arc<VaultClient>,
     ) -> Self {
-        Self { vault, name, store, gateway, held: Mutex::default() }
+        Self { vault, name, store, client, held: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -84,16 +85,16 @@ impl ServiceKey {
     }
 
     /// Takes the newest version of the key in the vault as the service's first.
-    pub(crate) async fn init(&self, caller: &Caller) -> Result<(), ResourceError> {
+    pub(crate) async fn init(&self, caller: &Caller) -> Result<(), Error> {
         if !self.store.list(NAME).await?.is_empty() {
             let reason = "this store has a service key already: open it".to_owned();
-            return Err(ResourceError::Argument { reason });
+            return Err(Error::Argument { reason });
         }
         self.add_generation(caller).await.map(|_| ())
     }
 
     /// Reads the newest record, and unwraps and verifies it where it is not known yet.
-    pub(crate) async fn open(&self, caller: &Caller) -> Result<(), ResourceError> {
+    pub(crate) async fn open(&self, caller: &Caller) -> Result<(), Error> {
         loop {
             let number = self.store.list(NAME).await?.last().copied();
             let number = number.ok_or_else(|| StateError::Missing { name: NAME.to_owned() })?;
@@ -137,7 +138,7 @@ impl ServiceKey {
         &self,
         generation: &Generation,
         caller: &Caller,
-    ) -> Result<Arc<StateKey>, ResourceError> {
+    ) -> Result<Arc<StateKey>, Error> {
         let id = generation.key.to_string();
         if let Some(key) = self.lock().keys.get(&id) {
             return Ok(Arc::clone(key));
@@ -151,23 +152,19 @@ impl ServiceKey {
         &self,
         generation: &Generation,
         origin: Origin<'_>,
-    ) -> Result<Arc<StateKey>, ResourceError> {
+    ) -> Result<Arc<StateKey>, Error> {
         let id = generation.key.to_string();
         let secret = self.unwrap(&generation.key, &generation.wrapped, origin).await?.value;
-        let secret =
-            from_payload(KIND, ID, &secret).ok_or(ResourceError::WrongKey { key: id.clone() })?;
+        let secret = from_payload(KIND, ID, &secret).ok_or(Error::WrongKey { key: id.clone() })?;
         Ok(Arc::new(StateKey::derive(&id, &secret)))
     }
 
     /// Adds the newest version in the vault, unless it is the newest here; which one that is.
-    pub(crate) async fn add_generation(
-        &self,
-        caller: &Caller,
-    ) -> Result<VersionedKeyId, ResourceError> {
+    pub(crate) async fn add_generation(&self, caller: &Caller) -> Result<VersionedKeyId, Error> {
         let origin = Self::origin(caller);
         loop {
             // Asked anew where another process was first: it may have added a later one.
-            let newest = self.gateway.newest(&*self.vault, &self.name, origin).await?.id;
+            let newest = self.at(origin).newest(&self.name).await?.id;
             let (number, mut generations) = {
                 let held = self.lock();
                 (held.number.saturating_add(1), held.generations.clone())
@@ -207,12 +204,12 @@ impl ServiceKey {
         &self,
         by: &VersionedKeyId,
         origin: Origin<'_>,
-    ) -> Result<(Generation, Arc<StateKey>), ResourceError> {
-        let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
+    ) -> Result<(Generation, Arc<StateKey>), Error> {
+        let secret = Secret::generate().map_err(Error::engine("make a key"))?;
         let wrapped = self.wrap(by, &payload(KIND, ID, &secret), origin).await?;
         let again = self.unwrap(by, &wrapped, origin).await?.value;
         if from_payload(KIND, ID, &again).as_ref() != Some(&secret) {
-            return Err(ResourceError::WrongKey { key: by.to_string() });
+            return Err(Error::WrongKey { key: by.to_string() });
         }
         let key = Arc::new(StateKey::derive(&by.to_string(), &secret));
         Ok((Generation { key: by.clone(), wrapped }, key))
@@ -222,7 +219,7 @@ impl ServiceKey {
     pub(crate) async fn current(
         &self,
         caller: &Caller,
-    ) -> Result<(VersionedKeyId, Arc<StateKey>), ResourceError> {
+    ) -> Result<(VersionedKeyId, Arc<StateKey>), Error> {
         self.open(caller).await?;
         let newest = self.lock().generations.last().cloned();
         let missing = || StateError::Missing { name: NAME.to_owned() };
@@ -238,7 +235,7 @@ impl ServiceKey {
         number: u64,
         bytes: &[u8],
         caller: &Caller,
-    ) -> Result<(B, String), ResourceError> {
+    ) -> Result<(B, String), Error> {
         let id = key_id_of(bytes).unwrap_or_default().to_owned();
         let known = |id: &str| {
             let held = self.lock();
@@ -269,9 +266,8 @@ impl ServiceKey {
         key: &VersionedKeyId,
         payload: &SecretVec,
         origin: Origin<'_>,
-    ) -> Result<Vec<u8>, ResourceError> {
-        let algorithm = Algorithm::A256Kw;
-        Ok(self.gateway.wrap(&*self.vault, key, algorithm, payload, origin).await?)
+    ) -> Result<Vec<u8>, Error> {
+        self.at(origin).wrap(key, Algorithm::A256Kw, payload).await
     }
 
     /// Asks the vault, for keys of the service's own name only.
@@ -280,14 +276,14 @@ impl ServiceKey {
         key: &VersionedKeyId,
         wrapped: &[u8],
         origin: Origin<'_>,
-    ) -> Result<Answer<SecretVec>, ResourceError> {
+    ) -> Result<Timed<SecretVec>, Error> {
         if !self.is_own(key) {
-            return Err(ResourceError::NoVault {
-                key: key.clone(),
-                identity: "the service".into(),
-            });
+            return Err(Error::NoVault { key: key.clone(), identity: "the service".into() });
         }
-        let algorithm = Algorithm::A256Kw;
-        Ok(self.gateway.unwrap(&*self.vault, key, algorithm, wrapped, origin).await?)
+        self.at(origin).unwrap(key, Algorithm::A256Kw, wrapped).await
+    }
+
+    fn at<'a>(&'a self, origin: Origin<'a>) -> BoundClient<'a> {
+        self.client.at(&*self.vault, origin)
     }
 }

@@ -5,8 +5,6 @@
 
 mod description;
 mod error;
-mod key_id;
-mod wrapping_keys;
 
 use async_trait::async_trait;
 use strongroom::secret::SecretVec;
@@ -14,8 +12,7 @@ use strongroom::wrap::Algorithm;
 
 pub use self::description::{KeyDescription, KeyType, Operation, Operations, Place, RecoveryLevel};
 pub use self::error::{DeniedReason, VaultError};
-pub use self::key_id::{KeyName, VersionedKeyId};
-pub use self::wrapping_keys::WrappingKeys;
+pub use crate::key_id::{InvalidKeyId, KeyName, VersionedKeyId};
 
 /// A key vault: local, in the cloud, or a hardware module.
 ///
@@ -50,7 +47,7 @@ pub trait Vault: Send + Sync + std::fmt::Debug {
     async fn describe(&self, id: &VersionedKeyId) -> Result<KeyDescription, VaultError>;
 
     /// Wraps `payload` with a key that never leaves the vault: an AES key. An RSA key's public half
-    /// wraps without the vault, see [`WrappingKeys`]; here it wraps as well, which shows
+    /// wraps without the vault, see [`KeyDescription::wrapping_key`]; here it wraps as well, which shows
     /// that the identity may and the key does: what a resource comes to depend on is wrapped here.
     ///
     /// # Errors

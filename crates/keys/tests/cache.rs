@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom::document::{Header, SealOptions, Slots, seal_many};
+use strongroom_keys::Error;
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{Cause, EnableCmk, ResourceError, ResourceId, SealRequest};
+use strongroom_keys::resource::{Cause, EnableCmk, ResourceId, SealRequest};
 use strongroom_keys::testing::{Fault, FaultyVault, MemoryVault, Operation};
 use strongroom_keys::vault::{DeniedReason, Vault, VersionedKeyId};
 use world::{REGION, TENANT, Tasks, World, new_resource, now, poll, rsa};
@@ -180,7 +181,7 @@ fn a_refusal_stops_all_readers_within_one_refresh() {
         for lease in &leases {
             let error = lease.check().unwrap_err();
             assert!(
-                matches!(error, ResourceError::Denied { cause: Cause::Vault(found), .. } if found == reason),
+                matches!(error, Error::Denied { cause: Cause::Vault(found), .. } if found == reason),
                 "{error:?}"
             );
         }
@@ -324,7 +325,7 @@ fn processes_follow_each_other() {
     tasks.spawn(world.resources.cache().run());
     world.run(other.revoke_now(&world.id)).unwrap();
     tasks.go(settings().refresh + SECOND);
-    assert!(matches!(lease.check(), Err(ResourceError::Denied { cause: Cause::Revoked, .. })));
+    assert!(matches!(lease.check(), Err(Error::Denied { cause: Cause::Revoked, .. })));
     world.run(other.refresh(&world.id)).unwrap();
     tasks.go(settings().refresh + SECOND);
     world.open(&sealed).unwrap();
@@ -341,6 +342,6 @@ fn a_request_from_before_a_wipe_brings_nothing() {
     let mut opening = Box::pin(resources.opening_keys(&world.id, &header));
     assert!(poll(opening.as_mut()).is_pending());
     now(resources.revoke_now(&world.id)).unwrap();
-    assert!(matches!(world.run(opening.as_mut()), Err(ResourceError::Denied { .. })));
+    assert!(matches!(world.run(opening.as_mut()), Err(Error::Denied { .. })));
     assert_eq!(resources.stats().keys, 0);
 }

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_lite::future::block_on;
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    EnableCmk, OnKeyLoss, ResourceError, ResourceId, Resources, SealRequest, Surroundings,
+    EnableCmk, OnKeyLoss, ResourceId, Resources, SealRequest, Surroundings,
 };
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::testing::{Fault, MemoryAudit, MemoryStore};
-use strongroom_keys::vault::{DeniedReason, KeyName, WrappingKeys};
+use strongroom_keys::vault::{DeniedReason, KeyName};
 use world::{Tasks, World, now, poll};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -254,7 +255,7 @@ fn a_resource_that_moves_while_a_key_is_enabled_does_not_get_it() {
     now(world.resources.moved_to_tenant(&world.id, "fabrikam")).unwrap();
     world.customer.always(Fault::None);
     let enabled = world.run(enabling);
-    assert!(matches!(enabled, Err(ResourceError::NotEligible { .. })), "{enabled:?}");
+    assert!(matches!(enabled, Err(Error::NotEligible { .. })), "{enabled:?}");
 }
 
 /// The newest state is erased between the list and the read, because a newer one destroys keys.
@@ -331,16 +332,6 @@ fn the_services_own_unknown_identity_closes_no_resource() {
     tasks.go(SECOND * 120);
     assert_eq!(world.state(), "cmk-active");
     lease.check().unwrap();
-}
-
-/// A pin counts from the moment that it is set, for what was heard before as well.
-#[test]
-fn a_pin_counts_for_an_answer_that_is_kept() {
-    let keys = world::Keys::in_memory();
-    let wrapping = WrappingKeys::new(keys.customer, Arc::clone(&keys.clock) as _, SECOND * 60);
-    block_on(wrapping.get(&keys.cmk[0])).unwrap();
-    wrapping.pin(&keys.cmk[0], [7; 32]);
-    assert!(block_on(wrapping.get(&keys.cmk[0])).is_err());
 }
 
 /// A writer that was on its way when the keys were destroyed, and was killed then, leaves its state behind,

@@ -21,14 +21,14 @@ mod withdrawing;
 
 use std::time::Duration;
 
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
 use world::World;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
 
 /// One function of a resource.
-type Function = for<'w> fn(&'w World) -> Result<(), ResourceError>;
+type Function = for<'w> fn(&'w World) -> Result<(), Error>;
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -5,9 +5,9 @@ mod events;
 mod status;
 
 use serde::Serialize;
+use strongroom_keys::Resources;
 use strongroom_keys::block_on;
 use strongroom_keys::resource::{NewResource, ResourceId};
-use strongroom_keys::{ResourceError, Resources};
 
 use crate::args::{CreateResourceArgs, HomeOption, JsonOption, ResourceArgs, ResourceCommand};
 use crate::failure::Failure;
@@ -93,7 +93,7 @@ fn change(
     args: ResourceArgs,
     operation: &'static str,
     text: &str,
-    work: impl FnOnce(&Resources, &ResourceId) -> Result<(), ResourceError>,
+    work: impl FnOnce(&Resources, &ResourceId) -> Result<(), strongroom_keys::Error>,
 ) -> Result<(), Failure> {
     let resources = HomeLocation::find(args.home)?.open()?.resources()?;
     work(&resources, &args.name)?;

@@ -1,4 +1,4 @@
-//! One side of one resource: its keys, their age, and the one request that is under way for them.
+//! One layer of one resource: its keys, their age, and the one request that is under way for them.
 
 use std::fmt;
 use std::future::Future;
@@ -10,18 +10,19 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Shared as SharedFuture, WeakShared};
 
-use super::{LoadError, Root, Shared};
+use super::{CacheKey, LoadError, Shared};
+use crate::error::Error;
+use crate::key_ring::KeyRing;
 use crate::planted::{PlantedBug, is_planted};
-use crate::resource::{ResourceError, Ring};
 use crate::vault::VaultError;
 
-type Boxed = Pin<Box<dyn Future<Output = Result<(), ResourceError>> + Send>>;
+type Boxed = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// A request that any number of callers wait for. It goes on as long as one of them does, and is given up
 /// with the last.
 pub(super) type Flight = SharedFuture<Boxed>;
 
 pub(super) struct Entry {
-    pub(super) root: Root,
+    pub(super) root: CacheKey,
     inner: Mutex<Inner>,
 }
 
@@ -29,22 +30,22 @@ pub(super) struct Entry {
 struct Inner {
     /// Counts wipes: a lease and a request are of one generation.
     generation: u64,
-    ring: Option<Arc<Ring>>,
-    /// Whether they were the only side's of their resource.
+    ring: Option<Arc<KeyRing>>,
+    /// Whether they were the only layer's of their resource.
     alone: bool,
     /// When the last request that succeeded was sent.
     started: Option<Duration>,
     /// When somebody last asked.
     used: Duration,
     flight: Option<WeakShared<Boxed>>,
-    trouble: Option<Trouble>,
+    failure: Option<Failure>,
     /// The keys were replaced: those at hand serve only while the new ones cannot be had.
     stale: bool,
 }
 
 /// What went wrong since the last success.
-struct Trouble {
-    error: ResourceError,
+struct Failure {
+    error: Error,
     /// Whether that was a definite word.
     definite: bool,
     attempts: u32,
@@ -55,13 +56,13 @@ struct Trouble {
 
 /// What to do for a caller.
 pub(super) enum Next {
-    Use(Arc<Ring>, u64),
-    Fail(ResourceError),
+    Use(Arc<KeyRing>, u64),
+    Fail(Error),
     Wait { flight: Flight, joined: bool },
 }
 
 impl Entry {
-    pub(super) fn new(root: Root) -> Self {
+    pub(super) fn new(root: CacheKey) -> Self {
         Self { root, inner: Mutex::default() }
     }
 
@@ -75,7 +76,7 @@ impl Entry {
         let now = shared.clock.elapsed();
         let mut inner = self.lock();
         inner.used = now;
-        let waiting = inner.trouble.as_ref().is_some_and(|trouble| now < trouble.retry_at);
+        let waiting = inner.failure.as_ref().is_some_and(|failure| now < failure.retry_at);
         let fresh = inner.age(now).is_some_and(|age| age < shared.settings.refresh);
         let (fresh, kept_fresh) = (fresh && !inner.stale, kept_fresh && !inner.stale);
         if let Some(ring) = inner.usable(now, shared.settings.max_age)
@@ -83,10 +84,10 @@ impl Entry {
         {
             return Next::Use(ring, inner.generation);
         }
-        if let Some(trouble) = &inner.trouble
+        if let Some(failure) = &inner.failure
             && waiting
         {
-            return Next::Fail(trouble.error.clone());
+            return Next::Fail(failure.error.clone());
         }
         let joined = inner.flight.as_ref().and_then(WeakShared::upgrade);
         let joined = joined.filter(|flight| flight.peek().is_none());
@@ -112,7 +113,7 @@ impl Entry {
         flight
     }
 
-    async fn load(&self, shared: &Shared, generation: u64) -> Result<(), ResourceError> {
+    async fn load(&self, shared: &Shared, generation: u64) -> Result<(), Error> {
         shared.loads.fetch_add(1, Ordering::Relaxed);
         let loaded = shared.source.load(&self.root).await;
         let now = shared.clock.elapsed();
@@ -121,7 +122,7 @@ impl Entry {
                 let mut inner = self.lock();
                 // Keys that were asked for before a wipe are not put back after it.
                 if inner.generation == generation {
-                    // A lease from before a customer's key was enabled knows nothing of that key's side:
+                    // A lease from before a customer's key was enabled knows nothing of that key's layer:
                     // it would go on when the key is withdrawn.
                     if inner.alone && loaded.ring.under_cmk {
                         inner.wipe(None);
@@ -129,7 +130,7 @@ impl Entry {
                     inner.alone = !loaded.ring.under_cmk;
                     inner.started = Some(loaded.started);
                     inner.ring = Some(Arc::new(loaded.ring));
-                    inner.trouble = None;
+                    inner.failure = None;
                     inner.stale = false;
                 }
                 return Ok(());
@@ -165,7 +166,7 @@ impl Entry {
     fn fail(
         &self,
         generation: u64,
-        error: &ResourceError,
+        error: &Error,
         retry_after: Option<Duration>,
         identity: bool,
         now: Duration,
@@ -176,21 +177,21 @@ impl Entry {
         if inner.generation != generation {
             return false;
         }
-        let before = inner.trouble.take();
-        let attempts = before.as_ref().map_or(0, |trouble| trouble.attempts).saturating_add(1);
+        let before = inner.failure.take();
+        let attempts = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
         // 1/8, 1/4, 1/2, 1 of the longest pause; what the vault asks for is heeded, within reason: a
         // word of weeks must not outlast the outage.
         let pause = settings.retry_at_most / (8 >> attempts.saturating_sub(1).min(3));
         let pause = retry_after.map_or(pause, |asked| asked.min(settings.max_age).max(pause));
         // Identity answers stand until something else is heard; silence says nothing.
-        let since = before.and_then(|trouble| trouble.identity_since);
-        let heard = matches!(error, ResourceError::Vault(VaultError::Denied { .. }));
+        let since = before.and_then(|failure| failure.identity_since);
+        let heard = matches!(error, Error::Vault(VaultError::Denied { .. }));
         let identity_since = if identity { since.or(Some(now)) } else { since.filter(|_| !heard) };
-        let stood = identity_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+        let elapsed = identity_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
         let stands = identity
             && inner.usable(now, settings.max_age).is_none()
-            && stood >= settings.max_age.saturating_sub(settings.refresh);
-        inner.trouble = Some(Trouble {
+            && elapsed >= settings.max_age.saturating_sub(settings.refresh);
+        inner.failure = Some(Failure {
             error: self.unreachable(error),
             definite: false,
             attempts,
@@ -200,8 +201,8 @@ impl Entry {
         stands
     }
 
-    /// Wipes the keys after a definite word, and those of the resource's other side.
-    fn refuse(&self, generation: u64, error: &ResourceError, now: Duration, shared: &Shared) {
+    /// Wipes the keys after a definite word, and those of the resource's other layer.
+    fn refuse(&self, generation: u64, error: &Error, now: Duration, shared: &Shared) {
         let refusal = (error.clone(), now.saturating_add(shared.settings.refresh));
         {
             let mut inner = self.lock();
@@ -210,52 +211,52 @@ impl Entry {
             }
             inner.wipe(Some(refusal.clone()));
         }
-        if let Some(other) = shared.other_side(&self.root) {
+        if let Some(other) = shared.other_layer(&self.root) {
             other.wipe(Some(refusal));
         }
     }
 
     /// Wipes the keys and ends all leases.
-    pub(super) fn wipe(&self, refusal: Option<(ResourceError, Duration)>) {
+    pub(super) fn wipe(&self, refusal: Option<(Error, Duration)>) {
         self.lock().wipe(refusal);
     }
 
     /// Has the keys asked for at once when somebody wants them next.
     pub(super) fn renew(&self) {
         let mut inner = self.lock();
-        inner.trouble = None;
+        inner.failure = None;
         inner.stale = true;
         // What is under way may bring the keys from before.
         inner.flight = None;
     }
 
     /// Whether a lease of `generation` may be used now.
-    pub(super) fn check(&self, shared: &Shared, generation: u64) -> Result<(), ResourceError> {
+    pub(super) fn check(&self, shared: &Shared, generation: u64) -> Result<(), Error> {
         let now = shared.clock.elapsed();
         let mut inner = self.lock();
         inner.used = now;
         if inner.generation != generation {
-            let definite = inner.trouble.as_ref().filter(|trouble| trouble.definite);
-            let ended = || ResourceError::LeaseEnded { resource: self.root.resource.clone() };
-            return Err(definite.map_or_else(ended, |trouble| trouble.error.clone()));
+            let definite = inner.failure.as_ref().filter(|failure| failure.definite);
+            let ended = || Error::LeaseEnded { resource: self.root.resource.clone() };
+            return Err(definite.map_or_else(ended, |failure| failure.error.clone()));
         }
         if inner.usable(now, shared.settings.max_age).is_some() {
             return Ok(());
         }
-        let trouble = inner.trouble.as_ref().map(|trouble| trouble.error.clone());
-        Err(trouble.unwrap_or_else(|| {
+        let failure = inner.failure.as_ref().map(|failure| failure.error.clone());
+        Err(failure.unwrap_or_else(|| {
             let reason = "its keys were not refreshed in time; spawn KeyCache::run".to_owned();
-            ResourceError::Unreachable { resource: self.root.resource.clone(), reason }
+            Error::Unreachable { resource: self.root.resource.clone(), reason }
         }))
     }
 
     /// The keys, if they are not too old.
-    pub(super) fn usable(&self, shared: &Shared) -> (Option<Arc<Ring>>, u64) {
+    pub(super) fn usable(&self, shared: &Shared) -> (Option<Arc<KeyRing>>, u64) {
         let inner = self.lock();
         (inner.usable(shared.clock.elapsed(), shared.settings.max_age), inner.generation)
     }
 
-    pub(super) fn replace(&self, old: &Arc<Ring>, new: Arc<Ring>) {
+    pub(super) fn replace(&self, old: &Arc<KeyRing>, new: Arc<KeyRing>) {
         let mut inner = self.lock();
         if inner.ring.as_ref().is_some_and(|ring| Arc::ptr_eq(ring, old)) {
             inner.ring = Some(new);
@@ -279,30 +280,26 @@ impl Entry {
         if !in_use {
             return None;
         }
-        let due = match (inner.started, &inner.trouble) {
+        let due = match (inner.started, &inner.failure) {
             (Some(started), _) => started.saturating_add(settings.refresh),
             (None, Some(_)) => now,
             // Nothing to keep fresh: whoever wants these keys asks for them.
             (None, None) => now.saturating_add(settings.refresh),
         };
-        Some(inner.trouble.as_ref().map_or(due, |trouble| due.max(trouble.retry_at)))
+        Some(inner.failure.as_ref().map_or(due, |failure| due.max(failure.retry_at)))
     }
 
     /// What went wrong last, and whether the keys' time is up.
-    pub(super) fn last_failure(
-        &self,
-        now: Duration,
-        max_age: Duration,
-    ) -> Option<(ResourceError, bool)> {
+    pub(super) fn last_failure(&self, now: Duration, max_age: Duration) -> Option<(Error, bool)> {
         let inner = self.lock();
-        let trouble = inner.trouble.as_ref()?;
-        Some((trouble.error.clone(), inner.usable(now, max_age).is_none()))
+        let failure = inner.failure.as_ref()?;
+        Some((failure.error.clone(), inner.usable(now, max_age).is_none()))
     }
 
-    fn unreachable(&self, error: &ResourceError) -> ResourceError {
+    fn unreachable(&self, error: &Error) -> Error {
         match error {
-            ResourceError::Unreachable { .. } => error.clone(),
-            other => ResourceError::Unreachable {
+            Error::Unreachable { .. } => error.clone(),
+            other => Error::Unreachable {
                 resource: self.root.resource.clone(),
                 reason: other.to_string(),
             },
@@ -315,12 +312,12 @@ impl Inner {
         self.ring.as_ref().and(self.started).map(|started| now.saturating_sub(started))
     }
 
-    fn usable(&self, now: Duration, max_age: Duration) -> Option<Arc<Ring>> {
+    fn usable(&self, now: Duration, max_age: Duration) -> Option<Arc<KeyRing>> {
         let young = |age| age < max_age || is_planted(PlantedBug::KeysKeptTooLong);
         self.ring.clone().filter(|_| self.age(now).is_some_and(young))
     }
 
-    fn wipe(&mut self, refusal: Option<(ResourceError, Duration)>) {
+    fn wipe(&mut self, refusal: Option<(Error, Duration)>) {
         if refusal.is_some() && is_planted(PlantedBug::KeysKeptOnDenial) {
             return;
         }
@@ -328,7 +325,7 @@ impl Inner {
         self.ring = None;
         self.started = None;
         self.flight = None;
-        self.trouble = refusal.map(|(error, retry_at)| Trouble {
+        self.failure = refusal.map(|(error, retry_at)| Failure {
             error,
             definite: true,
             attempts: 0,

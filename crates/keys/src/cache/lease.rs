@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::entry::Entry;
-use crate::resource::ResourceError;
+use crate::error::Error;
 
 /// The right to use keys of a resource and everything derived from them, an open document for example.
 ///
@@ -15,8 +15,8 @@ use crate::resource::ResourceError;
 /// # Example
 ///
 /// ```no_run
-/// # use strongroom_keys::ResourceError;
-/// # fn read(opening: strongroom_keys::resource::OpeningKeys) -> Result<(), ResourceError> {
+/// # use strongroom_keys::Error;
+/// # fn read(opening: strongroom_keys::resource::OpeningKeys) -> Result<(), Error> {
 /// let lease = opening.lease().clone();
 /// // … before each read of the open document:
 /// lease.check()?;
@@ -58,14 +58,14 @@ impl Lease {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`] or [`ResourceError::LeaseEnded`], for good;
-    /// [`ResourceError::Unreachable`] until the vault answers; [`ResourceError::Expired`].
-    pub fn check(&self) -> Result<(), ResourceError> {
+    /// [`Error::Denied`] or [`Error::LeaseEnded`], for good;
+    /// [`Error::Unreachable`] until the vault answers; [`Error::Expired`].
+    pub fn check(&self) -> Result<(), Error> {
         for part in &self.parts {
             if let Some(expires_at) = self.expires_at
                 && part.shared.clock.unix_time() >= expires_at
             {
-                return Err(ResourceError::Expired { expires_at });
+                return Err(Error::Expired { expires_at });
             }
             part.entry.check(&part.shared, part.generation)?;
         }
@@ -78,7 +78,7 @@ impl Lease {
     /// # Errors
     ///
     /// As [`Lease::check`].
-    pub async fn renew(&self) -> Result<(), ResourceError> {
+    pub async fn renew(&self) -> Result<(), Error> {
         for part in &self.parts {
             // What it meets is for the check to say: keys that are not too old serve on.
             let _met = part.shared.fresh(&part.entry).await;

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 
-use super::{Root, Shared};
+use super::{CacheKey, Shared};
 
 /// Leaves refreshing to others when the loop is dropped.
 struct Running(Arc<Shared>);
@@ -27,7 +27,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
     let _running = Running(Arc::clone(&shared));
     let mut flights = FuturesUnordered::new();
-    let mut under_way: BTreeSet<Root> = BTreeSet::new();
+    let mut under_way: BTreeSet<CacheKey> = BTreeSet::new();
     loop {
         let now = shared.clock.elapsed();
         // No entry that comes later is due earlier than that.
@@ -63,7 +63,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 impl Shared {
     /// Drops an entry that nobody uses, with its keys.
-    fn forget(&self, root: &Root) {
+    fn forget(&self, root: &CacheKey) {
         let mut entries = self.lock_entries();
         // Somebody may have taken it a moment ago: the map's and this loop's are two.
         if entries.get(root).is_some_and(|entry| Arc::strong_count(entry) <= 2) {

@@ -8,9 +8,9 @@ use sha2::{Digest as _, Sha256};
 use strongroom::rsa::PublicKey;
 use strongroom::secret::Secret;
 
-use super::document::{self, Document};
 use super::error::LocalVaultError;
 use super::id::VaultId;
+use super::json_file::{self, Document};
 use super::keyring::{self, Keyring};
 use super::options::{KeyKind, KeyOptions, Versions};
 use crate::vault::{KeyName, Operations};
@@ -105,7 +105,7 @@ impl Attributes {
         keyring: &Keyring,
     ) -> Result<Option<Self>, LocalVaultError> {
         let file = directory.join(ATTRIBUTES);
-        let Some(found) = document::read::<Self>(keyring, &label(vault, name), &file)? else {
+        let Some(found) = json_file::read::<Self>(keyring, &label(vault, name), &file)? else {
             return Ok(None);
         };
         if found.is_of(vault, name) {
@@ -140,7 +140,7 @@ impl Attributes {
         keyring: &Keyring,
     ) -> Result<Vec<u8>, LocalVaultError> {
         let label = label(vault, &self.name);
-        document::encode(keyring, &label, self)
+        json_file::encode(keyring, &label, self)
     }
 
     /// The version with this number.

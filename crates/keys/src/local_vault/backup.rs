@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::LocalVault;
 use super::attributes::{self, Attributes};
-use super::document::{self, Document};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
 use super::id;
+use super::json_file::{self, Document};
 use super::lifecycle::NewVersion;
 use super::store::{Material, Store};
 use crate::vault::KeyName;
@@ -77,7 +77,7 @@ impl LocalVault {
     pub fn backup(&self, name: &str) -> Result<SecretVec, LocalVaultError> {
         let store = &*self.0;
         let name = id::key_name(name)?;
-        let mut backup = store.consistently(&name, |_, attributes| {
+        let mut backup = store.read_consistent(&name, |_, attributes| {
             let directory = store.directory(&name);
             let keys = attributes.versions.iter().map(|version| {
                 let path = directory.join(store.private_file(version));
@@ -98,7 +98,7 @@ impl LocalVault {
             })
         })?;
         let label = label(store, &name);
-        Ok(SecretVec::from(document::encode(&store.keyring, &label, &mut backup)?))
+        Ok(SecretVec::from(json_file::encode(&store.keyring, &label, &mut backup)?))
     }
 
     /// Brings back the key of which `backup` was made, with all its versions and their attributes, and
@@ -131,7 +131,7 @@ impl LocalVault {
             return Err(refused("it is of another vault; restore it there"));
         }
         let name = backup.attributes.name().clone();
-        let whole = document::holds(&store.keyring, &label(store, &name), &mut backup)?
+        let whole = json_file::holds(&store.keyring, &label(store, &name), &mut backup)?
             && backup.attributes.is_of(&store.id, &name)
             && backup.attributes.versions.len() == backup.keys.len();
         if !whole {

@@ -160,7 +160,7 @@ impl TryFrom<&LocalKeyId> for VersionedKeyId {
 
     fn try_from(id: &LocalKeyId) -> Result<Self, VaultError> {
         let vault = id.vault.key_prefix();
-        Self::new(&vault, id.name.clone(), &id.version.to_string())
+        Ok(Self::new(&vault, id.name.clone(), &id.version.to_string())?)
     }
 }
 

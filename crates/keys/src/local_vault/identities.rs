@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{self, Document};
 use super::error::LocalVaultError;
 use super::id::VaultId;
+use super::json_file::{self, Document};
 use super::keyring::Keyring;
 use crate::vault::{KeyName, Operations};
 
@@ -87,7 +87,7 @@ impl Identities {
         vault: &VaultId,
         keyring: &Keyring,
     ) -> Result<Self, LocalVaultError> {
-        let found = document::read(keyring, &label(vault), &path.join(IDENTITIES))?;
+        let found = json_file::read(keyring, &label(vault), &path.join(IDENTITIES))?;
         Ok(found.unwrap_or_default())
     }
 
@@ -101,7 +101,7 @@ impl Identities {
         vault: &VaultId,
         keyring: &Keyring,
     ) -> Result<Vec<u8>, LocalVaultError> {
-        document::encode(keyring, &label(vault), self)
+        json_file::encode(keyring, &label(vault), self)
     }
 }
 

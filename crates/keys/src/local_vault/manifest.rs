@@ -5,10 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 
-use super::document::{self, Document};
 use super::error::LocalVaultError;
 use super::files;
 use super::id::VaultId;
+use super::json_file::{self, Document};
 use super::keyring::{Keyring, PassphraseLock};
 use crate::vault::{Place, RecoveryLevel};
 
@@ -131,7 +131,7 @@ impl Manifest {
         let expected = self.id == id.as_str() && self.passphrase.is_some() == keyring.is_sealed();
         // The earlier format has no check and no passphrase.
         let earlier = self.format == 1 && self.check.is_none() && !keyring.is_sealed();
-        if expected && (earlier || document::holds(keyring, &label(id), self)?) {
+        if expected && (earlier || json_file::holds(keyring, &label(id), self)?) {
             return Ok(());
         }
         Err(LocalVaultError::Damaged {
@@ -150,7 +150,7 @@ impl Manifest {
         id: &VaultId,
         keyring: &Keyring,
     ) -> Result<Vec<u8>, LocalVaultError> {
-        document::encode(keyring, &label(id), self)
+        json_file::encode(keyring, &label(id), self)
     }
 
     /// In Azure Key Vault's words.

@@ -152,7 +152,7 @@ impl Store {
     /// # Errors
     ///
     /// Those of [`Store::live`] and of `work`.
-    pub(super) fn consistently<T>(
+    pub(super) fn read_consistent<T>(
         &self,
         name: &KeyName,
         work: impl Fn(&Manifest, &Attributes) -> Result<T, LocalVaultError>,

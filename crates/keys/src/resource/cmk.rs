@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use strongroom::secret::SecretVec;
 
-use super::error::Ineligible;
-use super::keeper::{Change, Current};
-use super::keys::{KeyRecord, OpenKey, Ring, Side, WrappedBy};
-use super::state::{Cmk, OnKeyLoss, Protection, Resource, Scope};
+use super::record::{Cmk, OnKeyLoss, Protection, Resource, Scope};
+use super::repository::{Change, Current};
 use super::transition::{Event, wrong_state};
-use super::{KeyKind, ResourceError, ResourceId, Resources};
-use crate::gateway::{AskError, Origin};
+use super::{Error, KeyKind, ResourceId, Resources};
+use crate::error::Ineligible;
+use crate::id::KeyLabel;
+use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
 use crate::planted::{PlantedBug, is_planted};
-use crate::resource::id::KeyLabel;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
 };
+use crate::vault_client::Origin;
 
 /// 2020-05-11T00:00:00Z: older resources have no customer-managed keys.
 const ELIGIBLE_FROM: u64 = 1_589_155_200;
@@ -75,28 +75,28 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::NotEligible`], [`ResourceError::UnsuitableKey`], [`ResourceError::NoVault`],
-    /// [`ResourceError::WrongState`] where one is enabled already (the same call again is fine), and those
+    /// [`Error::NotEligible`], [`Error::UnsuitableKey`], [`Error::NoVault`],
+    /// [`Error::WrongState`] where one is enabled already (the same call again is fine), and those
     /// of the vault. Nothing has changed then.
-    pub async fn enable_cmk(&self, id: &ResourceId, with: &EnableCmk) -> Result<(), ResourceError> {
-        self.keeper.write_pending(id, &self.caller).await?;
-        let current = self.keeper.read(id, &self.caller).await?;
+    pub async fn enable_cmk(&self, id: &ResourceId, with: &EnableCmk) -> Result<(), Error> {
+        self.repository.write_pending(id, &self.caller).await?;
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
         match &resource.protection {
             Protection::ServiceManaged => {}
-            Protection::CmkActive { cmk } if is_asked_for(cmk, with) => return Ok(()),
+            Protection::CmkActive { cmk } if is_same_request(cmk, with) => return Ok(()),
             _ => return Err(wrong_state(resource, "enable a customer-managed key")),
         }
         check_resource(resource, with)?;
-        let vault = self.keeper.vault_of(&with.key, &with.identity)?;
+        let vault = self.repository.vault_of(&with.key, &with.identity)?;
         check_place(resource, &*vault)?;
         let reused = is_planted(PlantedBug::EpochReused) && resource.customer_version > 0;
         let version = resource.customer_version.saturating_add(u64::from(!reused));
         let label = KeyLabel { kind: KeyKind::Customer, version };
-        let key = OpenKey::generate(label, resource.epoch.saturating_add(1))?;
+        let key = ResourceKey::generate(label, resource.epoch.saturating_add(1))?;
         let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
 
-        let now = self.keeper.clock.unix_time();
+        let now = self.repository.clock.unix_time();
         let cmk = Cmk {
             key: with.key.clone(),
             thumbprint: proven.thumbprint,
@@ -106,7 +106,7 @@ impl Resources {
             enabled_at: now,
         };
         let event = Event::CmkEnabled { cmk, root: proven.record, outside: with.documents_before };
-        let change = self.keeper.change(id, &self.caller, |now| {
+        let change = self.repository.change(id, &self.caller, |now| {
             // It may have been moved while the vault was asked.
             check_resource(now, with)?;
             check_place(now, &*vault)?;
@@ -114,15 +114,15 @@ impl Resources {
         });
         match change.await {
             Ok(_) => {
-                // Leases that know of one side only end: they are to end with this key.
+                // Leases that know of one layer only end: they are to end with this key.
                 self.forget_keys(id, None);
                 Ok(())
             }
             // Another process did just this.
             Err(error) => {
-                let current = self.keeper.read(id, &self.caller).await?;
+                let current = self.repository.read(id, &self.caller).await?;
                 match &current.resource.protection {
-                    Protection::CmkActive { cmk } if is_asked_for(cmk, with) => Ok(()),
+                    Protection::CmkActive { cmk } if is_same_request(cmk, with) => Ok(()),
                     _ => Err(error),
                 }
             }
@@ -135,9 +135,9 @@ impl Resources {
         resource: &Resource,
         vault: &dyn Vault,
         id: &VersionedKeyId,
-        key: &OpenKey,
-    ) -> Result<Proven, ResourceError> {
-        let clock = &self.keeper.clock;
+        key: &ResourceKey,
+    ) -> Result<Proven, Error> {
+        let clock = &self.repository.clock;
         let start = clock.elapsed();
         let mut pause = PAUSE;
         loop {
@@ -147,7 +147,7 @@ impl Resources {
             };
             let on_their_way = matches!(
                 &error,
-                ResourceError::Vault(VaultError::Denied {
+                Error::Vault(VaultError::Denied {
                     reason: DeniedReason::Permission | DeniedReason::Identity,
                     ..
                 })
@@ -167,12 +167,11 @@ impl Resources {
         resource: &Resource,
         vault: &dyn Vault,
         id: &VersionedKeyId,
-        key: &OpenKey,
-    ) -> Result<Proven, ResourceError> {
-        let gateway = &self.keeper.gateway;
-        let origin = self.origin(&resource.id);
-        let description = gateway.describe(vault, id, origin).await?;
-        let thumbprint = check_key(id, &description, self.keeper.clock.unix_time())?;
+        key: &ResourceKey,
+    ) -> Result<Proven, Error> {
+        let client = self.repository.client.at(vault, self.origin(&resource.id));
+        let description = client.describe(id).await?;
+        let thumbprint = check_key(id, &description, self.repository.clock.unix_time())?;
         let record = self.wrap_proven(resource, vault, id, key).await?;
         Ok(Proven { record, thumbprint })
     }
@@ -183,24 +182,24 @@ impl Resources {
         resource: &Resource,
         vault: &dyn Vault,
         id: &VersionedKeyId,
-        key: &OpenKey,
-    ) -> Result<KeyRecord, ResourceError> {
-        let (gateway, origin) = (&self.keeper.gateway, self.origin(&resource.id));
-        let algorithm = Side::Customer.algorithm();
+        key: &ResourceKey,
+    ) -> Result<KeyRecord, Error> {
+        let client = self.repository.client.at(vault, self.origin(&resource.id));
+        let algorithm = Layer::Customer.algorithm();
         let payload: SecretVec = key.payload(&resource.id);
-        let wrapped = gateway.wrap(vault, id, algorithm, &payload, origin).await?;
+        let wrapped = client.wrap(id, algorithm, &payload).await?;
         let (label, epoch, by) = (key.label, key.epoch, WrappedBy::Vault(id.clone()));
         let record = KeyRecord { label, epoch, by, wrapped };
         let rotates = matches!(resource.protection, Protection::Rotating { .. });
         if rotates && is_planted(PlantedBug::SwitchedBeforeProbe) {
             return Ok(record);
         }
-        let again = gateway.unwrap(vault, id, algorithm, &record.wrapped, origin).await?;
-        let again = OpenKey::from_payload(&resource.id, &record, &again.value)?;
+        let again = client.unwrap(id, algorithm, &record.wrapped).await?;
+        let again = ResourceKey::from_payload(&resource.id, &record, &again.value)?;
         if again.secret == key.secret {
             Ok(record)
         } else {
-            Err(ResourceError::WrongKey { key: key.label.text(&resource.id) })
+            Err(Error::WrongKey { key: key.label.text(&resource.id) })
         }
     }
 
@@ -209,11 +208,11 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`] while the customer's key is withdrawn, and where the vault says so now;
-    /// [`ResourceError::WrongState`]; those of the vaults. Nothing has changed then.
-    pub async fn disable_cmk(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        self.keeper.write_pending(id, &self.caller).await?;
-        let current = self.keeper.read(id, &self.caller).await?;
+    /// [`Error::Denied`] while the customer's key is withdrawn, and where the vault says so now;
+    /// [`Error::WrongState`]; those of the vaults. Nothing has changed then.
+    pub async fn disable_cmk(&self, id: &ResourceId) -> Result<(), Error> {
+        self.repository.write_pending(id, &self.caller).await?;
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
         match &resource.protection {
             Protection::ServiceManaged => return Ok(()),
@@ -221,13 +220,13 @@ impl Resources {
             _ => return Err(wrong_state(resource, "disable the customer-managed key")),
         }
         // Asked now, whatever is cached: it is for the customer to let the data go.
-        let customer = self.open_side(&current, Side::Customer).await?;
-        let service = self.open_side(&current, Side::Service).await?;
-        let root = service.root().ok_or_else(|| gone(id))?;
+        let customer = self.unwrap_layer(&current, Layer::Customer).await?;
+        let service = self.unwrap_layer(&current, Layer::Service).await?;
+        let root = service.root().ok_or_else(|| contended(id))?;
         let keys = customer.children().chain(customer.root());
         let rewrapped: Vec<KeyRecord> =
             keys.map(|key| key.wrapped_by(id, root)).collect::<Result<_, _>>()?;
-        let change = self.keeper.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, &self.caller, |resource| {
             same_roots(resource, &[&customer, &service])?;
             Ok(Event::CmkDisabled { rewrapped: rewrapped.clone() })
         });
@@ -243,15 +242,11 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// As [`Resources::enable_cmk`] for the new key, and [`ResourceError::Denied`] for the old one. The old
+    /// As [`Resources::enable_cmk`] for the new key, and [`Error::Denied`] for the old one. The old
     /// key is in use then.
-    pub async fn rotate_cmk(
-        &self,
-        id: &ResourceId,
-        to: &VersionedKeyId,
-    ) -> Result<(), ResourceError> {
-        self.keeper.write_pending(id, &self.caller).await?;
-        let before = self.keeper.read(id, &self.caller).await?;
+    pub async fn rotate_cmk(&self, id: &ResourceId, to: &VersionedKeyId) -> Result<(), Error> {
+        self.repository.write_pending(id, &self.caller).await?;
+        let before = self.repository.read(id, &self.caller).await?;
         let cmk = match &before.resource.protection {
             Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => cmk.clone(),
             _ => return Err(wrong_state(&before.resource, "rotate the customer-managed key")),
@@ -260,19 +255,20 @@ impl Resources {
             self.abandon_rotation(id).await?;
             return Ok(());
         }
-        let vault = self.keeper.vault_of(to, &cmk.identity)?;
+        let vault = self.repository.vault_of(to, &cmk.identity)?;
         check_place(&before.resource, &*vault)?;
         let start = Event::RotationStarted { to: to.clone() };
-        let started: Change = self.keeper.change(id, &self.caller, |_| Ok(start.clone())).await?;
+        let started: Change =
+            self.repository.change(id, &self.caller, |_| Ok(start.clone())).await?;
         let rotated = self.rotate_started(&started.current, &*vault, to).await;
         // What is wrong with the new key does not pass by waiting; what is wrong with the way there may.
         if let Err(error) = &rotated
             && !matches!(
                 error,
-                ResourceError::Vault(VaultError::Unavailable { .. })
-                    | ResourceError::State(_)
-                    | ResourceError::Audit(_)
-                    | ResourceError::Denied { .. }
+                Error::Vault(VaultError::Unavailable { .. })
+                    | Error::State(_)
+                    | Error::Audit(_)
+                    | Error::Denied { .. }
             )
         {
             self.abandon_rotation(id).await?;
@@ -280,8 +276,8 @@ impl Resources {
         rotated
     }
 
-    async fn abandon_rotation(&self, id: &ResourceId) -> Result<Change, ResourceError> {
-        self.keeper.change(id, &self.caller, |_| Ok(Event::RotationAbandoned)).await
+    async fn abandon_rotation(&self, id: &ResourceId) -> Result<Change, Error> {
+        self.repository.change(id, &self.caller, |_| Ok(Event::RotationAbandoned)).await
     }
 
     async fn rotate_started(
@@ -289,41 +285,41 @@ impl Resources {
         started: &Current,
         vault: &dyn Vault,
         to: &VersionedKeyId,
-    ) -> Result<(), ResourceError> {
+    ) -> Result<(), Error> {
         let (id, resource) = (&started.resource.id, &*started.resource);
-        let origin = self.origin(id);
-        let description = self.keeper.gateway.describe(vault, to, origin).await?;
-        let thumbprint = check_key(to, &description, self.keeper.clock.unix_time())?;
-        let old = self.unwrap_root(resource, Side::Customer).await?;
+        let client = self.repository.client.at(vault, self.origin(id));
+        let description = client.describe(to).await?;
+        let thumbprint = check_key(to, &description, self.repository.clock.unix_time())?;
+        let old = self.unwrap_root(resource, Layer::Customer).await?;
         let root = self.wrap_proven(resource, vault, to, &old).await?;
         let event = Event::Rotated { to: to.clone(), thumbprint, root };
-        let before = resource.root(Side::Customer)?.clone();
-        let change = self.keeper.change(id, &self.caller, |resource| {
+        let before = resource.root(Layer::Customer)?.clone();
+        let change = self.repository.change(id, &self.caller, |resource| {
             if matches!(&resource.protection, Protection::CmkActive { cmk } if cmk.key == *to) {
                 return Ok(Event::RotationAbandoned); // done by another process: nothing is left
             }
-            if *resource.root(Side::Customer)? != before {
-                return Err(ResourceError::Contended { resource: id.clone() });
+            if *resource.root(Layer::Customer)? != before {
+                return Err(Error::Contended { resource: id.clone() });
             }
             Ok(event.clone())
         });
         change.await.map(|_| ())
     }
 
-    /// A side's keys, unwrapped by the vault now.
-    pub(super) async fn open_side(
+    /// A layer's keys, unwrapped by the vault now.
+    pub(super) async fn unwrap_layer(
         &self,
         current: &Current,
-        side: Side,
-    ) -> Result<Ring, ResourceError> {
-        let root = self.unwrap_root(&current.resource, side).await?;
-        Ring::build(side, &current.resource, current.number, root)
+        layer: Layer,
+    ) -> Result<KeyRing, Error> {
+        let root = self.unwrap_root(&current.resource, layer).await?;
+        KeyRing::build(layer, current.keys(), root)
     }
 
-    /// A side's root, unwrapped by the vault now. Where the vault withdraws the key, what is cached goes.
-    async fn unwrap_root(&self, resource: &Resource, side: Side) -> Result<OpenKey, ResourceError> {
-        let unwrapped = self.keeper.unwrap_root(resource, side, &self.caller).await;
-        if let Err(error @ ResourceError::Denied { .. }) = &unwrapped {
+    /// A layer's root, unwrapped by the vault now. Where the vault withdraws the key, what is cached goes.
+    async fn unwrap_root(&self, resource: &Resource, layer: Layer) -> Result<ResourceKey, Error> {
+        let unwrapped = self.repository.unwrap_root(resource, layer, &self.caller).await;
+        if let Err(error @ Error::Denied { .. }) = &unwrapped {
             self.forget_keys(&resource.id, Some(error));
         }
         unwrapped.map(|answer| answer.value)
@@ -340,30 +336,30 @@ struct Proven {
     thumbprint: Vec<u8>,
 }
 
-fn is_asked_for(cmk: &Cmk, with: &EnableCmk) -> bool {
+fn is_same_request(cmk: &Cmk, with: &EnableCmk) -> bool {
     (&cmk.key, &cmk.identity, cmk.scope, cmk.on_key_loss)
         == (&with.key, &with.identity, with.scope, with.on_key_loss)
 }
 
-fn gone(id: &ResourceId) -> ResourceError {
-    ResourceError::Contended { resource: id.clone() }
+fn contended(id: &ResourceId) -> Error {
+    Error::Contended { resource: id.clone() }
 }
 
 /// Refuses to work on a state whose keys are not the ones that were unwrapped.
-pub(super) fn same_roots(resource: &Resource, rings: &[&Ring]) -> Result<(), ResourceError> {
+pub(super) fn same_roots(resource: &Resource, rings: &[&KeyRing]) -> Result<(), Error> {
     for ring in rings {
-        let children = resource.children_of(ring.record.label);
-        let same = resource.root(ring.side)? == &ring.record
+        let children = resource.wrapped_keys(0).children_of(ring.record.label);
+        let same = resource.root(ring.layer)? == &ring.record
             && children.map(|key| ring.get(key.label)).all(|key| key.is_some());
         if !same {
-            return Err(gone(&resource.id));
+            return Err(contended(&resource.id));
         }
     }
     Ok(())
 }
 
-fn check_resource(resource: &Resource, with: &EnableCmk) -> Result<(), ResourceError> {
-    let refuse = |reason| Err(ResourceError::NotEligible { resource: resource.id.clone(), reason });
+fn check_resource(resource: &Resource, with: &EnableCmk) -> Result<(), Error> {
+    let refuse = |reason| Err(Error::NotEligible { resource: resource.id.clone(), reason });
     if !resource.cmk_allowed {
         return refuse(Ineligible::Tier);
     }
@@ -377,9 +373,9 @@ fn check_resource(resource: &Resource, with: &EnableCmk) -> Result<(), ResourceE
 }
 
 /// The vault must be where the resource is; one that does not say where it is, is not.
-fn check_place(resource: &Resource, vault: &dyn Vault) -> Result<(), ResourceError> {
+fn check_place(resource: &Resource, vault: &dyn Vault) -> Result<(), Error> {
     let place = vault.place();
-    let refuse = |reason| Err(ResourceError::NotEligible { resource: resource.id.clone(), reason });
+    let refuse = |reason| Err(Error::NotEligible { resource: resource.id.clone(), reason });
     if place.tenant.as_deref() != Some(&resource.tenant) {
         let (resource, vault) = (resource.tenant.clone(), place.tenant);
         return refuse(Ineligible::Tenant { resource, vault });
@@ -396,10 +392,9 @@ pub(super) fn check_key(
     id: &VersionedKeyId,
     description: &KeyDescription,
     now: u64,
-) -> Result<Vec<u8>, ResourceError> {
-    let unsuitable = |reason: &str| {
-        Err(ResourceError::UnsuitableKey { key: id.clone(), reason: reason.to_owned() })
-    };
+) -> Result<Vec<u8>, Error> {
+    let unsuitable =
+        |reason: &str| Err(Error::UnsuitableKey { key: id.clone(), reason: reason.to_owned() });
     if description.id != *id {
         return unsuitable("its vault described another key");
     }
@@ -418,7 +413,7 @@ pub(super) fn check_key(
     if !description.recovery_level.as_ref().is_some_and(crate::vault::RecoveryLevel::is_protected) {
         return unsuitable("its vault lacks soft delete or purge protection; switch on both");
     }
-    description.may_wrap(now).map_err(AskError::from)?;
+    description.may_wrap(now)?;
     let thumbprint = description.thumbprint()?;
     match thumbprint {
         Some(thumbprint) => Ok(thumbprint.to_vec()),
@@ -427,9 +422,6 @@ pub(super) fn check_key(
 }
 
 /// The vault of a customer's key in use.
-pub(super) fn customer_vault(
-    resources: &Resources,
-    cmk: &Cmk,
-) -> Result<Arc<dyn Vault>, ResourceError> {
-    resources.keeper.vault_of(&cmk.key, &cmk.identity)
+pub(super) fn customer_vault(resources: &Resources, cmk: &Cmk) -> Result<Arc<dyn Vault>, Error> {
+    resources.repository.vault_of(&cmk.key, &cmk.identity)
 }

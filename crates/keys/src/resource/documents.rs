@@ -5,13 +5,13 @@ use std::sync::Arc;
 use strongroom::document::{Header, Layers, OpenPolicy, Recipient};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
-use super::id::{KeyKind, KeyLabel};
-use super::keeper::{Current, lock};
-use super::keys::{OpenKey, Ring, Side, WrappedBy};
-use super::state::{DocumentKind, Protection, Resource, Scope};
+use super::record::{DocumentKind, Protection, Resource, Scope};
+use super::repository::{Current, lock};
 use super::transition::Event;
-use super::{ResourceError, ResourceId, Resources};
-use crate::cache::{Lease, Root};
+use super::{Error, ResourceId, Resources};
+use crate::cache::{CacheKey, Lease};
+use crate::id::{KeyKind, KeyLabel};
+use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
 
 /// How often keys may turn out to be of another state before that is given up.
 const ATTEMPTS: usize = 4;
@@ -129,8 +129,8 @@ impl OpeningKeys {
 /// A resource's state, and the keys of it that are open to us.
 struct Open {
     current: Current,
-    service: Arc<Ring>,
-    customer: Option<Arc<Ring>>,
+    service: Arc<KeyRing>,
+    customer: Option<Arc<KeyRing>>,
     lease: Lease,
 }
 
@@ -140,17 +140,17 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`], [`ResourceError::Shredded`], [`ResourceError::Unreachable`];
-    /// [`ResourceError::Expired`] where it has expired already; those of store and audit trail.
+    /// [`Error::Denied`], [`Error::Shredded`], [`Error::Unreachable`];
+    /// [`Error::Expired`] where it has expired already; those of store and audit trail.
     pub async fn sealing_keys(
         &self,
         id: &ResourceId,
         request: &SealRequest,
-    ) -> Result<SealingKeys, ResourceError> {
+    ) -> Result<SealingKeys, Error> {
         if let Some(expires_at) = request.expires_at
-            && expires_at <= self.keeper.clock.unix_time()
+            && expires_at <= self.repository.clock.unix_time()
         {
-            return Err(ResourceError::Expired { expires_at });
+            return Err(Error::Expired { expires_at });
         }
         let hour = request.expires_at.map(hour_key);
         let mut open = self.open_keys(id).await?;
@@ -169,29 +169,29 @@ impl Resources {
             let service = vec![inner.wrapping(id)?];
             let covered = open.current.resource.protection.cmk();
             let covered = covered.is_some_and(|cmk| cmk.scope.covers(request.kind));
-            let customer = match open.customer.as_deref().and_then(Ring::root) {
+            let customer = match open.customer.as_deref().and_then(KeyRing::root) {
                 Some(root) if covered => Some(vec![root.wrapping(id)?]),
                 _ => None,
             };
             open.lease.check()?;
             return Ok(SealingKeys { service, customer, lease: open.lease });
         }
-        Err(ResourceError::Contended { resource: id.clone() })
+        Err(Error::Contended { resource: id.clone() })
     }
 
-    async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<(), ResourceError> {
+    async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<(), Error> {
         let id = &open.current.resource.id;
         let Some(root) = open.service.root() else { return Ok(()) };
-        let key = OpenKey::generate(hour, 0)?.wrapped_by(id, root)?;
-        let added = self.keeper.change(id, &self.caller, |resource| {
-            if resource.root(Side::Service)?.label != root.label {
-                return Err(ResourceError::Contended { resource: id.clone() });
+        let key = ResourceKey::generate(hour, 0)?.wrapped_by(id, root)?;
+        let added = self.repository.change(id, &self.caller, |resource| {
+            if resource.root(Layer::Service)?.label != root.label {
+                return Err(Error::Contended { resource: id.clone() });
             }
             Ok(Event::HourKeyAdded { key: key.clone() })
         });
         match added.await {
             // The root was replaced in between: the caller makes another key under the new one.
-            Err(ResourceError::Contended { .. }) => Ok(()),
+            Err(Error::Contended { .. }) => Ok(()),
             added => added.map(|_| ()),
         }
     }
@@ -201,25 +201,25 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// As [`Resources::sealing_keys`], and [`ResourceError::ForeignDocument`] where some layer is wrapped
+    /// As [`Resources::sealing_keys`], and [`Error::ForeignDocument`] where some layer is wrapped
     /// by no key of the resource.
     pub async fn opening_keys(
         &self,
         id: &ResourceId,
         header: &Header,
-    ) -> Result<OpeningKeys, ResourceError> {
+    ) -> Result<OpeningKeys, Error> {
         let expires_at = header.expires_at();
         if let Some(expires_at) = expires_at
-            && expires_at <= self.keeper.clock.unix_time()
+            && expires_at <= self.repository.clock.unix_time()
         {
-            return Err(ResourceError::Expired { expires_at });
+            return Err(Error::Expired { expires_at });
         }
         let mut open = self.open_keys(id).await?;
         let mut keys = open.find(header)?;
         let own = |recipient: &Recipient| label_of(id, recipient).is_some();
         if keys.is_none() && header.recipients().iter().any(own) {
             // It may be wrapped by a key that another process has just made.
-            self.keeper.read(id, &self.caller).await?;
+            self.repository.read(id, &self.caller).await?;
             open = self.open_keys(id).await?;
             keys = open.find(header)?;
         }
@@ -243,23 +243,23 @@ impl Resources {
     /// Two where the host has pinned that there is a customer's key which covers everything.
     fn least_layers(&self, resource: &Resource) -> u8 {
         let pinned =
-            lock(&self.keeper.pins).get(&resource.id).is_some_and(|pins| pins.cmk_required);
+            lock(&self.repository.pins).get(&resource.id).is_some_and(|pins| pins.cmk_required);
         let all = resource.protection.cmk().is_some_and(|cmk| cmk.scope == Scope::ModelsAndResults);
         if pinned && all { 2 } else { 1 }
     }
 
-    /// The keys of every side, of one state. Under a customer-managed key both are needed whatever the
+    /// The keys of every layer, of one state. Under a customer-managed key both are needed whatever the
     /// document: access ends for all of them when the customer's key is withdrawn.
-    async fn open_keys(&self, id: &ResourceId) -> Result<Open, ResourceError> {
+    async fn open_keys(&self, id: &ResourceId) -> Result<Open, Error> {
         for _attempt in 0..ATTEMPTS {
-            let (service, lease) = self.cache.lease(&root(id, Side::Service)).await?;
-            let known = || self.keeper.known(id);
+            let (service, lease) = self.cache.lease(&root(id, Layer::Service)).await?;
+            let known = || self.repository.known(id);
             let has_cmk =
                 known().is_some_and(|current| current.resource.protection.cmk().is_some());
             let customer = if has_cmk {
-                match self.cache.lease(&root(id, Side::Customer)).await {
+                match self.cache.lease(&root(id, Layer::Customer)).await {
                     // Another process has disabled it: this one knows by now.
-                    Err(ResourceError::WrongState { .. }) => continue,
+                    Err(Error::WrongState { .. }) => continue,
                     leased => Some(leased?),
                 }
             } else {
@@ -283,22 +283,27 @@ impl Resources {
                 Some(customer) => return Ok(Open { current, service, customer, lease }),
             }
         }
-        Err(ResourceError::Contended { resource: id.clone() })
+        Err(Error::Contended { resource: id.clone() })
     }
 
     /// The ring as it is in a state; `None` where it must be asked for.
-    fn of_state(&self, id: &ResourceId, ring: Arc<Ring>, current: &Current) -> Option<Arc<Ring>> {
+    fn of_state(
+        &self,
+        id: &ResourceId,
+        ring: Arc<KeyRing>,
+        current: &Current,
+    ) -> Option<Arc<KeyRing>> {
         if ring.number == current.number {
             return Some(ring);
         }
         if !ring.under_cmk && current.resource.protection.cmk().is_some() {
-            // Leases of one side alone end here.
-            self.cache.wipe(id, ring.side, None);
+            // Leases of one layer alone end here.
+            self.cache.wipe(id, ring.layer, None);
             return None;
         }
-        if let Some(rebuilt) = ring.rebuild(&current.resource, current.number) {
+        if let Some(rebuilt) = ring.rebuild(current.keys()) {
             let rebuilt = Arc::new(rebuilt);
-            self.cache.replace(&root(id, ring.side), &ring, Arc::clone(&rebuilt));
+            self.cache.replace(&root(id, ring.layer), &ring, Arc::clone(&rebuilt));
             return Some(rebuilt);
         }
         self.cache.renew(id);
@@ -308,7 +313,7 @@ impl Resources {
 
 impl Open {
     /// The keys for each layer of `header`; `None` where a layer has none.
-    fn find(&self, header: &Header) -> Result<Option<[Vec<UnwrappingKey>; 2]>, ResourceError> {
+    fn find(&self, header: &Header) -> Result<Option<[Vec<UnwrappingKey>; 2]>, Error> {
         let resource = &*self.current.resource;
         let mut layers = [Vec::new(), Vec::new()];
         for (layer, keys) in (1..=header.layers()).zip(&mut layers) {
@@ -330,7 +335,7 @@ impl Open {
         Ok(Some(layers))
     }
 
-    fn ring_of(&self, root: KeyKind) -> Option<&Ring> {
+    fn ring_of(&self, root: KeyKind) -> Option<&KeyRing> {
         match root {
             KeyKind::Customer => self.customer.as_deref(),
             _ => Some(&self.service),
@@ -338,8 +343,8 @@ impl Open {
     }
 }
 
-fn root(id: &ResourceId, side: Side) -> Root {
-    Root { resource: id.clone(), side }
+fn root(id: &ResourceId, layer: Layer) -> CacheKey {
+    CacheKey { resource: id.clone(), layer }
 }
 
 /// The key of the hour in which a document expires: it is destroyed at the end of it.
@@ -355,7 +360,7 @@ fn label_of(id: &ResourceId, recipient: &Recipient) -> Option<KeyLabel> {
         .then_some(label)
 }
 
-fn not_found(resource: &Resource, header: &Header) -> ResourceError {
+fn not_found(resource: &Resource, header: &Header) -> Error {
     let ids: Vec<&str> = header.recipients().iter().map(|one| one.key_id().as_str()).collect();
-    ResourceError::ForeignDocument { resource: resource.id.clone(), wrapped_by: ids.join(", ") }
+    Error::ForeignDocument { resource: resource.id.clone(), wrapped_by: ids.join(", ") }
 }

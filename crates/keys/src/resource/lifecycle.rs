@@ -1,11 +1,11 @@
 //! A resource's beginning, its end, and what hosts and customers say in between.
 
-use super::keys::{OpenKey, Side};
-use super::state::{NewResource, Protection, Resource};
+use super::record::{NewResource, Protection, Resource};
 use super::transition::Event;
-use super::{Cause, KeyKind, ResourceError, ResourceId, Resources};
+use super::{Cause, Error, KeyKind, ResourceId, Resources};
+use crate::id::KeyLabel;
+use crate::key_ring::{Layer, ResourceKey};
 use crate::planted::{PlantedBug, is_planted};
-use crate::resource::id::KeyLabel;
 use crate::state::prune;
 
 impl Resources {
@@ -13,22 +13,22 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::AlreadyExists`], [`ResourceError::Argument`] without a tenant or region, those of
+    /// [`Error::AlreadyExists`], [`Error::Argument`] without a tenant or region, those of
     /// the service's vault.
-    pub async fn create(&self, new: NewResource) -> Result<(), ResourceError> {
+    pub async fn create(&self, new: NewResource) -> Result<(), Error> {
         let id = &new.id;
         if new.tenant.is_empty() || new.region.is_empty() {
             let reason = format!("the resource {id} needs a tenant and a region; give both");
-            return Err(ResourceError::Argument { reason });
+            return Err(Error::Argument { reason });
         }
-        if !self.keeper.store.list(id.as_str()).await?.is_empty() {
-            return Err(ResourceError::AlreadyExists { resource: id.clone() });
+        if !self.repository.store.list(id.as_str()).await?.is_empty() {
+            return Err(Error::AlreadyExists { resource: id.clone() });
         }
-        let root = OpenKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
+        let root = ResourceKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
         let record = self.wrap_service_root(id, &root).await?;
-        let created_at = new.created_at.unwrap_or_else(|| self.keeper.clock.unix_time());
+        let created_at = new.created_at.unwrap_or_else(|| self.repository.clock.unix_time());
         let resource = Resource::new(&new, created_at, record);
-        self.keeper.create(resource, &self.caller).await
+        self.repository.create(resource, &self.caller).await
     }
 
     /// Ends all access at once, whatever the vault says: cached keys are wiped and every lease fails. Other
@@ -36,10 +36,10 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::WrongState`] where no customer-managed key is enabled; where the state cannot be
+    /// [`Error::WrongState`] where no customer-managed key is enabled; where the state cannot be
     /// written, access has ended in this process all the same.
-    pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        let at = self.keeper.clock.unix_time();
+    pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), Error> {
+        let at = self.repository.clock.unix_time();
         self.close(id, Event::Revoked { at }).await
     }
 
@@ -48,8 +48,8 @@ impl Resources {
     /// # Errors
     ///
     /// As [`Resources::revoke_now`].
-    pub async fn identity_disabled(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        let at = self.keeper.clock.unix_time();
+    pub async fn identity_disabled(&self, id: &ResourceId) -> Result<(), Error> {
+        let at = self.repository.clock.unix_time();
         self.close(id, Event::IdentityDisabled { at }).await
     }
 
@@ -58,13 +58,9 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// As [`Resources::revoke_now`], [`ResourceError::Shredded`].
-    pub async fn moved_to_tenant(
-        &self,
-        id: &ResourceId,
-        tenant: &str,
-    ) -> Result<(), ResourceError> {
-        let at = self.keeper.clock.unix_time();
+    /// As [`Resources::revoke_now`], [`Error::Shredded`].
+    pub async fn moved_to_tenant(&self, id: &ResourceId, tenant: &str) -> Result<(), Error> {
+        let at = self.repository.clock.unix_time();
         self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
     }
 
@@ -74,8 +70,8 @@ impl Resources {
     /// # Errors
     ///
     /// As [`Resources::revoke_now`], but any state will do.
-    pub async fn resource_deleted(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        let (at, grace) = (self.keeper.clock.unix_time(), self.deletion_grace);
+    pub async fn resource_deleted(&self, id: &ResourceId) -> Result<(), Error> {
+        let (at, grace) = (self.repository.clock.unix_time(), self.deletion_grace);
         self.close(id, Event::Deleted { at, grace }).await
     }
 
@@ -84,32 +80,32 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::WrongState`] where it is not deleted, or shredded.
-    pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        let at = self.keeper.clock.unix_time();
-        self.keeper.write_pending(id, &self.caller).await?;
-        self.keeper.change(id, &self.caller, |_| Ok(Event::Restored { at })).await?;
+    /// [`Error::WrongState`] where it is not deleted, or shredded.
+    pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), Error> {
+        let at = self.repository.clock.unix_time();
+        self.repository.write_pending(id, &self.caller).await?;
+        self.repository.change(id, &self.caller, |_| Ok(Event::Restored { at })).await?;
         self.forget_keys(id, None);
         Ok(())
     }
 
     /// Writes what ends access. Cached keys go first, and stay away where it cannot be written.
-    async fn close(&self, id: &ResourceId, event: Event) -> Result<(), ResourceError> {
+    async fn close(&self, id: &ResourceId, event: Event) -> Result<(), Error> {
         // At once, even where the store hangs. What is wrong about it heals with the next request for keys.
-        if let Some(known) = self.keeper.known(id)
+        if let Some(known) = self.repository.known(id)
             && let Ok(after) = super::transition::apply(&known.resource, &event)
             && let Err(error) = after.check_access()
         {
             self.forget_keys(id, Some(&error));
         }
-        let before = match self.keeper.read(id, &self.caller).await {
+        let before = match self.repository.read(id, &self.caller).await {
             Ok(current) => current,
             // The state cannot be read: what this process knows must do.
             Err(error) => {
-                let Some(known) = self.keeper.known(id) else {
-                    if !matches!(error, ResourceError::NotFound { .. }) {
+                let Some(known) = self.repository.known(id) else {
+                    if !matches!(error, Error::NotFound { .. }) {
                         // Heeded before anything else, once it can be read.
-                        self.keeper.unwritten.push(id, event);
+                        self.repository.pending.push(id, event);
                     }
                     return Err(error);
                 };
@@ -120,28 +116,28 @@ impl Resources {
         let after = super::transition::apply(&before, &event)?;
         if let Err(error) = after.check_access() {
             self.forget_keys(id, Some(&error));
-            self.keeper.unwritten.push(id, event);
-            let written = self.keeper.write_pending(id, &self.caller).await;
+            self.repository.pending.push(id, event);
+            let written = self.repository.write_pending(id, &self.caller).await;
             // Once more: a request under way may have brought keys back before the state was written.
             self.forget_keys(id, Some(&error));
             return written;
         }
         if matches!(event, Event::Moved { .. }) {
-            self.keeper.unwritten.forget_moves(id);
+            self.repository.pending.forget_moves(id);
         }
-        self.keeper.change(id, &self.caller, |_| Ok(event.clone())).await.map(|_| ())
+        self.repository.change(id, &self.caller, |_| Ok(event.clone())).await.map(|_| ())
     }
 
     /// Asks the vault anew. Where the key is back, so is access; this is the only way out of a denial.
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`] where the vault still refuses or the tenant is another one;
-    /// [`ResourceError::Contended`] where access was taken away while the vault was asked; those of the vault
+    /// [`Error::Denied`] where the vault still refuses or the tenant is another one;
+    /// [`Error::Contended`] where access was taken away while the vault was asked; those of the vault
     /// where it does not answer. The state is not changed then.
-    pub async fn refresh(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        self.keeper.write_pending(id, &self.caller).await?;
-        let current = self.keeper.read(id, &self.caller).await?;
+    pub async fn refresh(&self, id: &ResourceId) -> Result<(), Error> {
+        self.repository.write_pending(id, &self.caller).await?;
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
         let Some(cmk) = resource.protection.cmk() else {
             let in_use = matches!(resource.protection, Protection::ServiceManaged);
@@ -157,12 +153,12 @@ impl Resources {
         let event = Event::Refreshed { key: cmk.key.clone() };
         // Decided before the vault is asked: it may be for nothing.
         super::transition::apply(resource, &event)?;
-        self.open_side(&current, Side::Customer).await?;
+        self.unwrap_layer(&current, Layer::Customer).await?;
         let key = cmk.key.clone();
-        let change = self.keeper.change(id, &self.caller, |now| {
+        let change = self.repository.change(id, &self.caller, |now| {
             // What was taken away since is not given back: this was asked for before.
             if now.check_access().is_err() && now.protection != resource.protection {
-                return Err(ResourceError::Contended { resource: id.clone() });
+                return Err(Error::Contended { resource: id.clone() });
             }
             Ok(Event::Refreshed { key: key.clone() })
         });
@@ -178,11 +174,8 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::State`] where resources cannot be listed.
-    pub async fn shred_due(
-        &self,
-        now: u64,
-    ) -> Result<Vec<(ResourceId, Result<(), ResourceError>)>, ResourceError> {
+    /// [`Error::State`] where resources cannot be listed.
+    pub async fn shred_due(&self, now: u64) -> Result<Vec<(ResourceId, Result<(), Error>)>, Error> {
         let mut outcomes = Vec::new();
         for id in self.list().await? {
             match self.shred_one(&id, now).await {
@@ -194,13 +187,13 @@ impl Resources {
         Ok(outcomes)
     }
 
-    async fn shred_one(&self, id: &ResourceId, now: u64) -> Result<bool, ResourceError> {
-        let current = self.keeper.read(id, &self.caller).await?;
+    async fn shred_one(&self, id: &ResourceId, now: u64) -> Result<bool, Error> {
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
         match &resource.protection {
             // It may have been interrupted before the older states were erased.
             Protection::Shredded { .. } => {
-                prune(&*self.keeper.store, id.as_str(), current.number, 1).await?;
+                prune(&*self.repository.store, id.as_str(), current.number, 1).await?;
                 return Ok(false);
             }
             Protection::ShredPending { due, cause, since, .. } if *due <= now => {
@@ -216,26 +209,26 @@ impl Resources {
             _ => return Ok(false),
         }
         let change =
-            self.keeper.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
-        let error = ResourceError::Shredded { resource: id.clone() };
+            self.repository.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
+        let error = Error::Shredded { resource: id.clone() };
         self.forget_keys(id, Some(&error));
         Ok(change.changed)
     }
 
     /// Refuses to shred unless the vault withdraws the key at this moment, too.
-    async fn still_lost(&self, resource: &Resource) -> Result<(), ResourceError> {
+    async fn still_lost(&self, resource: &Resource) -> Result<(), Error> {
         let Some(cmk) = resource.protection.cmk() else { return Ok(()) };
-        match self.keeper.unwrap_root(resource, Side::Customer, &self.caller).await {
+        match self.repository.unwrap_root(resource, Layer::Customer, &self.caller).await {
             // `Refused` changes nothing in this state, but becomes the state's own error.
-            Err(ResourceError::Denied { cause, .. })
+            Err(Error::Denied { cause, .. })
                 if cause.is_key_loss() || cause == Cause::ResourceDeleted =>
             {
                 Ok(())
             }
-            Err(ResourceError::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
-            Err(ResourceError::Vault(_)) if is_planted(PlantedBug::ShreddedOnOutage) => Ok(()),
+            Err(Error::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
+            Err(Error::Vault(_)) if is_planted(PlantedBug::ShreddedOnOutage) => Ok(()),
             Err(error) => Err(error),
-            Ok(_) => Err(ResourceError::WrongState {
+            Ok(_) => Err(Error::WrongState {
                 resource: resource.id.clone(),
                 state: resource.protection.name(),
                 operation: "shred the resource",
@@ -255,10 +248,11 @@ impl Resources {
     /// # Security
     ///
     /// A copy of the state store from before still has the keys, wrapped by the resource's.
-    pub async fn sweep(&self, now: u64) -> Result<usize, ResourceError> {
+    pub async fn sweep(&self, now: u64) -> Result<usize, Error> {
         let (mut swept, mut failed) = (0, None);
         for id in self.list().await? {
-            match self.keeper.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await {
+            match self.repository.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await
+            {
                 Ok(change) => swept += usize::from(change.changed),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -272,8 +266,9 @@ impl Resources {
     /// # Errors
     ///
     /// Those of store and audit trail.
-    pub async fn documents_moved(&self, id: &ResourceId, count: u64) -> Result<(), ResourceError> {
-        let change = self.keeper.change(id, &self.caller, |_| Ok(Event::DocumentsMoved { count }));
+    pub async fn documents_moved(&self, id: &ResourceId, count: u64) -> Result<(), Error> {
+        let change =
+            self.repository.change(id, &self.caller, |_| Ok(Event::DocumentsMoved { count }));
         change.await.map(|_| ())
     }
 }

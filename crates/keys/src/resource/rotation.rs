@@ -1,11 +1,11 @@
 //! New keys for a resource, and a new service key for all of them.
 
 use super::cmk::{check_key, customer_vault, same_roots};
-use super::keeper::Current;
-use super::keys::{KeyRecord, OpenKey, Ring, Side, WrappedBy};
-use super::state::{Cmk, Protection, Resource};
+use super::record::{Cmk, Protection, Resource};
+use super::repository::Current;
 use super::transition::{Event, wrong_state};
-use super::{ResourceError, ResourceId, Resources};
+use super::{Error, ResourceId, Resources};
+use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
 use crate::vault::VersionedKeyId;
 
 /// What [`Resources::rotate_service_key`] came to.
@@ -36,30 +36,30 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Denied`], [`ResourceError::WrongState`] while the CMK rotates, those of the vaults.
+    /// [`Error::Denied`], [`Error::WrongState`] while the CMK rotates, those of the vaults.
     /// Nothing has changed then.
-    pub async fn rotate_resource_key(&self, id: &ResourceId) -> Result<(), ResourceError> {
-        self.keeper.write_pending(id, &self.caller).await?;
-        let current = self.keeper.read(id, &self.caller).await?;
+    pub async fn rotate_resource_key(&self, id: &ResourceId) -> Result<(), Error> {
+        self.repository.write_pending(id, &self.caller).await?;
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
         let cmk = match &resource.protection {
             Protection::ServiceManaged => None,
             Protection::CmkActive { cmk } => Some(cmk),
             _ => return Err(wrong_state(resource, "rotate the resource's keys")),
         };
-        let service = self.open_side(&current, Side::Service).await?;
+        let service = self.unwrap_layer(&current, Layer::Service).await?;
         let mut keys = self.new_service_root(resource, &service).await?;
         let customer = match cmk {
             None => None,
             Some(cmk) => {
-                let ring = self.open_side(&current, Side::Customer).await?;
+                let ring = self.unwrap_layer(&current, Layer::Customer).await?;
                 keys.extend(self.new_customer_root(&current, cmk, &ring).await?);
                 Some(ring)
             }
         };
         let mut rings = vec![&service];
         rings.extend(&customer);
-        let change = self.keeper.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, &self.caller, |resource| {
             same_roots(resource, &rings)?;
             Ok(Event::KeysReplaced { keys: keys.clone() })
         });
@@ -71,9 +71,9 @@ impl Resources {
     async fn new_service_root(
         &self,
         resource: &Resource,
-        ring: &Ring,
-    ) -> Result<Vec<KeyRecord>, ResourceError> {
-        let root = OpenKey::generate(ring.next_label(), 0)?;
+        ring: &KeyRing,
+    ) -> Result<Vec<KeyRecord>, Error> {
+        let root = ResourceKey::generate(ring.next_label(), 0)?;
         let record = self.wrap_service_root(&resource.id, &root).await?;
         under(resource, ring, &root, record)
     }
@@ -82,18 +82,18 @@ impl Resources {
         &self,
         current: &Current,
         cmk: &Cmk,
-        ring: &Ring,
-    ) -> Result<Vec<KeyRecord>, ResourceError> {
+        ring: &KeyRing,
+    ) -> Result<Vec<KeyRecord>, Error> {
         let resource = &*current.resource;
         let vault = customer_vault(self, cmk)?;
-        let origin = self.origin(&resource.id);
-        let description = self.keeper.gateway.describe(&*vault, &cmk.key, origin).await?;
-        let thumbprint = check_key(&cmk.key, &description, self.keeper.clock.unix_time())?;
+        let client = self.repository.client.at(&*vault, self.origin(&resource.id));
+        let description = client.describe(&cmk.key).await?;
+        let thumbprint = check_key(&cmk.key, &description, self.repository.clock.unix_time())?;
         if thumbprint != cmk.thumbprint {
             let reason = "its vault shows another public key than when it was enabled".to_owned();
-            return Err(ResourceError::UnsuitableKey { key: cmk.key.clone(), reason });
+            return Err(Error::UnsuitableKey { key: cmk.key.clone(), reason });
         }
-        let root = OpenKey::generate(ring.next_label(), resource.epoch)?;
+        let root = ResourceKey::generate(ring.next_label(), resource.epoch)?;
         let record = self.wrap_proven(resource, &*vault, &cmk.key, &root).await?;
         under(resource, ring, &root, record)
     }
@@ -102,9 +102,9 @@ impl Resources {
     pub(super) async fn wrap_service_root(
         &self,
         id: &ResourceId,
-        root: &OpenKey,
-    ) -> Result<KeyRecord, ResourceError> {
-        let service = &self.keeper.service;
+        root: &ResourceKey,
+    ) -> Result<KeyRecord, Error> {
+        let service = &self.repository.service;
         let (key, _) = service.current(&self.caller).await?;
         let wrapped = service.wrap(&key, &root.payload(id), self.origin(id)).await?;
         let (label, epoch, by) = (root.label, root.epoch, WrappedBy::Vault(key));
@@ -112,7 +112,7 @@ impl Resources {
         if self.unwrap_service_root(id, &record).await?.secret == root.secret {
             Ok(record)
         } else {
-            Err(ResourceError::WrongKey { key: label.text(id) })
+            Err(Error::WrongKey { key: label.text(id) })
         }
     }
 
@@ -120,12 +120,13 @@ impl Resources {
         &self,
         id: &ResourceId,
         record: &KeyRecord,
-    ) -> Result<OpenKey, ResourceError> {
+    ) -> Result<ResourceKey, Error> {
         let WrappedBy::Vault(key) = &record.by else {
-            return Err(ResourceError::WrongKey { key: record.label.text(id) });
+            return Err(Error::WrongKey { key: record.label.text(id) });
         };
-        let unwrapped = self.keeper.service.unwrap(key, &record.wrapped, self.origin(id)).await?;
-        OpenKey::from_payload(id, record, &unwrapped.value)
+        let unwrapped =
+            self.repository.service.unwrap(key, &record.wrapped, self.origin(id)).await?;
+        ResourceKey::from_payload(id, record, &unwrapped.value)
     }
 
     /// Moves every resource to the newest version of the service key in its vault: wraps its service root
@@ -136,8 +137,8 @@ impl Resources {
     /// # Errors
     ///
     /// Those of the vault, store and audit trail: the first that was met, with all other resources moved.
-    pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, ResourceError> {
-        let key = self.keeper.service.add_generation(&self.caller).await?;
+    pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, Error> {
+        let key = self.repository.service.add_generation(&self.caller).await?;
         let mut rotation = ServiceKeyRotation { key, moved: 0, before: 0 };
         let mut failed = None;
         for id in self.list().await? {
@@ -154,10 +155,10 @@ impl Resources {
         &self,
         id: &ResourceId,
         key: &VersionedKeyId,
-    ) -> Result<bool, ResourceError> {
-        let current = self.keeper.read(id, &self.caller).await?;
+    ) -> Result<bool, Error> {
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
-        let before = resource.root_of(Side::Service).cloned();
+        let before = resource.root_of(Layer::Service).cloned();
         let root = match &before {
             Some(record) if record.by != WrappedBy::Vault(key.clone()) => {
                 let root = self.unwrap_service_root(id, record).await?;
@@ -165,9 +166,9 @@ impl Resources {
             }
             _ => None,
         };
-        let change = self.keeper.change(id, &self.caller, |resource| {
-            if resource.root_of(Side::Service) != before.as_ref() {
-                return Err(ResourceError::Contended { resource: id.clone() });
+        let change = self.repository.change(id, &self.caller, |resource| {
+            if resource.root_of(Layer::Service) != before.as_ref() {
+                return Err(Error::Contended { resource: id.clone() });
             }
             Ok(Event::ServiceKeyRotated { root: root.clone() })
         });
@@ -178,10 +179,10 @@ impl Resources {
 /// A ring's keys under a new root, whose own record this is.
 fn under(
     resource: &Resource,
-    ring: &Ring,
-    root: &OpenKey,
+    ring: &KeyRing,
+    root: &ResourceKey,
     record: KeyRecord,
-) -> Result<Vec<KeyRecord>, ResourceError> {
+) -> Result<Vec<KeyRecord>, Error> {
     let mut records = vec![record];
     for key in ring.children().chain(ring.root()) {
         records.push(key.wrapped_by(&resource.id, root)?);

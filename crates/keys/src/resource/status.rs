@@ -3,21 +3,21 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::state::{Cmk, Protection};
-use super::{ResourceError, ResourceId, Resources, Side};
-use crate::cache::{Root, Stats};
+use super::record::{Cmk, Protection};
+use super::{Error, Layer, ResourceId, Resources};
+use crate::cache::{CacheKey, Stats};
 
 /// Whether a resource's vaults answer this process.
 ///
 /// # Example
 ///
 /// ```
-/// use strongroom_keys::resource::Reach;
+/// use strongroom_keys::resource::Reachability;
 ///
-/// assert_ne!(Reach::Normal, Reach::Unreachable { reason: "no answer within 3 s".into() });
+/// assert_ne!(Reachability::Normal, Reachability::Unreachable { reason: "no answer within 3 s".into() });
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum Reachability {
     /// As far as is known.
     Normal,
     /// Not at the moment; cached keys serve on.
@@ -77,7 +77,7 @@ pub struct Status {
     /// The version of the service key that the state is signed under.
     pub signed_by: String,
     /// Whether the vaults answer.
-    pub reach: Reach,
+    pub reachability: Reachability,
 }
 
 impl Resources {
@@ -85,11 +85,11 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::NotFound`], [`ResourceError::State`], [`ResourceError::Pinned`].
-    pub async fn status(&self, id: &ResourceId) -> Result<Status, ResourceError> {
-        let current = self.keeper.read(id, &self.caller).await?;
+    /// [`Error::NotFound`], [`Error::State`], [`Error::Pinned`].
+    pub async fn status(&self, id: &ResourceId) -> Result<Status, Error> {
+        let current = self.repository.read(id, &self.caller).await?;
         let resource = &*current.resource;
-        let hour = |key: &super::keys::KeyRecord| {
+        let hour = |key: &crate::key_ring::KeyRecord| {
             (key.label.kind == super::KeyKind::Hour).then_some(key.label.version)
         };
         Ok(Status {
@@ -106,20 +106,18 @@ impl Resources {
             hours: resource.keys.iter().filter_map(hour).collect(),
             number: current.number,
             signed_by: current.signed_by.clone(),
-            reach: self.reach(id),
+            reachability: self.reachability(id),
         })
     }
 
-    fn reach(&self, id: &ResourceId) -> Reach {
-        let failure = |side| self.cache.last_failure(&Root { resource: id.clone(), side });
-        let failures = [failure(Side::Service), failure(Side::Customer)];
+    fn reachability(&self, id: &ResourceId) -> Reachability {
+        let failure = |layer| self.cache.last_failure(&CacheKey { resource: id.clone(), layer });
+        let failures = [failure(Layer::Service), failure(Layer::Customer)];
         let worst = failures.into_iter().flatten().max_by_key(|(_, over)| *over);
         match worst {
-            Some((ResourceError::Unreachable { reason, .. }, true)) => {
-                Reach::Unreachable { reason }
-            }
-            Some((ResourceError::Unreachable { reason, .. }, false)) => Reach::Cached { reason },
-            _ => Reach::Normal,
+            Some((Error::Unreachable { reason, .. }, true)) => Reachability::Unreachable { reason },
+            Some((Error::Unreachable { reason, .. }, false)) => Reachability::Cached { reason },
+            _ => Reachability::Normal,
         }
     }
 
@@ -127,9 +125,9 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::State`].
-    pub async fn list(&self) -> Result<Vec<ResourceId>, ResourceError> {
-        let names = self.keeper.store.names().await?;
+    /// [`Error::State`].
+    pub async fn list(&self) -> Result<Vec<ResourceId>, Error> {
+        let names = self.repository.store.names().await?;
         let mut ids: Vec<ResourceId> =
             names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
         ids.sort();
@@ -139,7 +137,7 @@ impl Resources {
     /// What cache and vaults did so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let counters = &self.keeper.gateway.counters;
+        let counters = &self.repository.client.counters;
         Stats {
             vault_requests: counters.requests.load(Ordering::Relaxed),
             unwraps: counters.unwraps.load(Ordering::Relaxed),
@@ -153,7 +151,7 @@ impl Resources {
 
     /// Whether something that closes a resource could not be written yet: this process heeds it already.
     #[must_use]
-    pub fn unwritten(&self) -> usize {
-        self.keeper.unwritten.resources()
+    pub fn pending(&self) -> usize {
+        self.repository.pending.resources()
     }
 }

@@ -1,10 +1,10 @@
 //! The transitions of a resource: from one state to the next, and nothing else. Asking vaults comes before,
 //! writing comes after, so that a crash leaves one state or the other.
 
-use super::id::{KeyKind, KeyLabel};
-use super::keys::{KeyRecord, Side, WrappedBy};
-use super::state::{Cmk, OnKeyLoss, Protection, Resource};
-use super::{Cause, ResourceError};
+use super::record::{Cmk, OnKeyLoss, Protection, Resource};
+use super::{Cause, Error};
+use crate::id::{KeyKind, KeyLabel};
+use crate::key_ring::{KeyRecord, Layer, WrappedBy};
 use crate::planted::{PlantedBug, is_planted};
 use crate::vault::{DeniedReason, VersionedKeyId};
 
@@ -123,7 +123,7 @@ impl Event {
 }
 
 /// The state after `event`. One that is equal to the state before says that nothing is to be done.
-pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, ResourceError> {
+pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Error> {
     let mut after = before.clone();
     match event {
         Event::CmkEnabled { cmk, root, outside } => enable(&mut after, cmk, root, *outside)?,
@@ -180,7 +180,7 @@ fn enable(
     cmk: &Cmk,
     root: &KeyRecord,
     outside: Option<u64>,
-) -> Result<(), ResourceError> {
+) -> Result<(), Error> {
     let operation = "enable a customer-managed key";
     if !matches!(after.protection, Protection::ServiceManaged) {
         return Err(wrong_state(after, operation));
@@ -188,7 +188,7 @@ fn enable(
     // A key that was used before must not come back, whoever asks for it.
     let used = root.label.version <= after.customer_version && !is_planted(PlantedBug::EpochReused);
     if used || root.epoch != after.epoch.saturating_add(1) {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     after.epoch = root.epoch;
     after.customer_version = root.label.version;
@@ -198,15 +198,15 @@ fn enable(
     Ok(())
 }
 
-fn disable(after: &mut Resource, rewrapped: &[KeyRecord]) -> Result<(), ResourceError> {
+fn disable(after: &mut Resource, rewrapped: &[KeyRecord]) -> Result<(), Error> {
     if !matches!(after.protection, Protection::CmkActive { .. }) {
         return Err(wrong_state(after, "disable the customer-managed key"));
     }
     for record in rewrapped {
         replace(&mut after.keys, record);
     }
-    if after.root_of(Side::Customer).is_some() {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+    if after.root_of(Layer::Customer).is_some() {
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     after.outside_cmk = Some(0);
     after.protection = Protection::ServiceManaged;
@@ -218,13 +218,13 @@ fn rotated(
     to: &VersionedKeyId,
     thumbprint: &[u8],
     root: &KeyRecord,
-) -> Result<(), ResourceError> {
+) -> Result<(), Error> {
     let Protection::Rotating { cmk, to: started } = &after.protection else {
         return Err(wrong_state(after, "finish the rotation"));
     };
-    let current = after.root(Side::Customer)?;
+    let current = after.root(Layer::Customer)?;
     if started != to || (current.label, current.epoch) != (root.label, root.epoch) {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     let cmk = Cmk { key: to.clone(), thumbprint: thumbprint.to_vec(), ..cmk.clone() };
     replace(&mut after.keys, root);
@@ -234,23 +234,23 @@ fn rotated(
 
 /// The keys come from a state that was read a while ago. Another writer may have added one since, which must
 /// not be lost, or destroyed one, which must not come back.
-fn keys_replaced(after: &mut Resource, keys: &[KeyRecord]) -> Result<(), ResourceError> {
+fn keys_replaced(after: &mut Resource, keys: &[KeyRecord]) -> Result<(), Error> {
     after.check_access()?;
     let lost = after.keys.iter().any(|key| keys.iter().all(|new| new.label != key.label));
     let is_new_root = |key: &KeyRecord| matches!(key.by, WrappedBy::Vault(_));
     let back = keys.iter().any(|key| after.find(key.label).is_none() && !is_new_root(key));
     if lost || back {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     after.customer_version = highest_customer_version(keys).max(after.customer_version);
     after.keys = keys.to_vec();
     Ok(())
 }
 
-fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), ResourceError> {
+fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), Error> {
     after.check_access()?;
     if key.label.version <= after.hours_from {
-        return Err(ResourceError::Expired { expires_at: key.label.version.saturating_mul(3600) });
+        return Err(Error::Expired { expires_at: key.label.version.saturating_mul(3600) });
     }
     if after.find(key.label).is_some() {
         return Ok(()); // another writer was first, and its key is the one
@@ -261,12 +261,12 @@ fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), ResourceError> 
             "the resource {} has {HOUR_KEYS_MAX} hour keys: run the sweeper, or use fewer expiry times",
             after.id
         );
-        return Err(ResourceError::Argument { reason });
+        return Err(Error::Argument { reason });
     }
     if Some(&key.by)
-        != after.root_of(Side::Service).map(|root| WrappedBy::Root(root.label)).as_ref()
+        != after.root_of(Layer::Service).map(|root| WrappedBy::Root(root.label)).as_ref()
     {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     after.keys.push(key.clone());
     Ok(())
@@ -296,7 +296,7 @@ fn deny(after: &mut Resource, cause: Cause, at: u64) {
     };
 }
 
-fn moved(after: &mut Resource, tenant: &str, at: u64) -> Result<(), ResourceError> {
+fn moved(after: &mut Resource, tenant: &str, at: u64) -> Result<(), Error> {
     match &after.protection {
         Protection::Shredded { .. } => return Err(wrong_state(after, "move the resource")),
         // No key of a customer is involved: it simply belongs to another tenant from now on.
@@ -311,7 +311,7 @@ fn moved(after: &mut Resource, tenant: &str, at: u64) -> Result<(), ResourceErro
     Ok(())
 }
 
-fn refreshed(after: &mut Resource, key: &VersionedKeyId) -> Result<(), ResourceError> {
+fn refreshed(after: &mut Resource, key: &VersionedKeyId) -> Result<(), Error> {
     let cmk = match &after.protection {
         Protection::Denied { cmk, .. } => cmk,
         Protection::ShredPending { cmk: Some(cmk), cause, .. } if cause.is_key_loss() => cmk,
@@ -324,10 +324,10 @@ fn refreshed(after: &mut Resource, key: &VersionedKeyId) -> Result<(), ResourceE
             _ => 0,
         };
         let (resource, cause) = (after.id.clone(), Cause::OtherTenant);
-        return Err(ResourceError::Denied { resource, cause, since });
+        return Err(Error::Denied { resource, cause, since });
     }
     if cmk.key != *key {
-        return Err(ResourceError::Contended { resource: after.id.clone() });
+        return Err(Error::Contended { resource: after.id.clone() });
     }
     after.protection = Protection::CmkActive { cmk: cmk.clone() };
     Ok(())
@@ -345,7 +345,7 @@ fn deleted(after: &mut Resource, at: u64, grace: u64) {
     after.protection = Protection::ShredPending { cmk, cause, since, due };
 }
 
-fn restored(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
+fn restored(after: &mut Resource, at: u64) -> Result<(), Error> {
     let Protection::ShredPending { cmk, cause: Cause::ResourceDeleted, .. } = &after.protection
     else {
         return Err(wrong_state(after, "restore the resource"));
@@ -358,7 +358,7 @@ fn restored(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
     Ok(())
 }
 
-fn shredded(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
+fn shredded(after: &mut Resource, at: u64) -> Result<(), Error> {
     match &after.protection {
         Protection::Shredded { .. } => return Ok(()),
         Protection::ShredPending { due, .. } if *due <= at => {}
@@ -370,14 +370,14 @@ fn shredded(after: &mut Resource, at: u64) -> Result<(), ResourceError> {
 }
 
 /// The customer's key while it is in use.
-fn in_use<'r>(resource: &'r Resource, operation: &'static str) -> Result<&'r Cmk, ResourceError> {
+fn in_use<'r>(resource: &'r Resource, operation: &'static str) -> Result<&'r Cmk, Error> {
     match &resource.protection {
         Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => Ok(cmk),
         _ => Err(wrong_state(resource, operation)),
     }
 }
 
-fn in_use_or_denied(resource: &Resource, operation: &'static str) -> Result<(), ResourceError> {
+fn in_use_or_denied(resource: &Resource, operation: &'static str) -> Result<(), Error> {
     match &resource.protection {
         Protection::Denied { .. } | Protection::ShredPending { cmk: Some(_), .. } => Ok(()),
         _ => in_use(resource, operation).map(|_| ()),
@@ -396,10 +396,10 @@ fn replace(keys: &mut [KeyRecord], record: &KeyRecord) {
 }
 
 /// The error for `operation` in a state that does not take it, with the step that leads out of it.
-pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> ResourceError {
+pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> Error {
     if let Protection::Denied { cause, since, .. } = &resource.protection {
         let (resource, cause, since) = (resource.id.clone(), *cause, *since);
-        return ResourceError::Denied { resource, cause, since };
+        return Error::Denied { resource, cause, since };
     }
     let next = match &resource.protection {
         Protection::ServiceManaged => "enable a customer-managed key first",
@@ -417,7 +417,7 @@ pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> Resou
         Protection::Shredded { .. } => "its keys are destroyed; create another resource",
     };
     let (state, resource) = (resource.protection.name(), resource.id.clone());
-    ResourceError::WrongState { resource, state, operation, next }
+    Error::WrongState { resource, state, operation, next }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use strongroom::rsa::PublicKey;
 use strongroom::wrap::WrappingKey;
 
 use super::error::{DeniedReason, VaultError};
-use super::key_id::VersionedKeyId;
+use crate::key_id::VersionedKeyId;
 
 /// One version of a key, as its vault describes it.
 ///

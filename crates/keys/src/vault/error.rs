@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::key_id::VersionedKeyId;
+use crate::key_id::{InvalidKeyId, VersionedKeyId};
 
 /// Why a vault did not do what it was asked. A message never carries key material.
 ///
@@ -44,6 +44,12 @@ pub enum VaultError {
         /// What is wrong, and the next step.
         reason: String,
     },
+}
+
+impl From<InvalidKeyId> for VaultError {
+    fn from(error: InvalidKeyId) -> Self {
+        Self::Invalid { reason: error.to_string() }
+    }
 }
 
 impl VaultError {

@@ -10,9 +10,8 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use strongroom::document::{self, SealOptions};
 use strongroom::wrap::Algorithm;
-use strongroom_keys::resource::{
-    Caller, Cause, DocumentKind, EnableCmk, ResourceError, Resources, SealRequest,
-};
+use strongroom_keys::Error;
+use strongroom_keys::resource::{Caller, Cause, DocumentKind, EnableCmk, Resources, SealRequest};
 use strongroom_keys::vault::VersionedKeyId;
 use strongroom_keys::{LocalVault, VaultError};
 
@@ -83,17 +82,15 @@ enum Trouble {
     Failed(String),
 }
 
-impl From<ResourceError> for Trouble {
-    fn from(error: ResourceError) -> Self {
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
         use Cause::{ResourceDeleted, Revoked};
         match error {
-            ResourceError::Contended { .. } => Self::Met(Met::Contended),
-            ResourceError::WrongState { .. } => Self::Met(Met::WrongState),
-            ResourceError::LeaseEnded { .. } => Self::Met(Met::LeaseEnded),
+            Error::Contended { .. } => Self::Met(Met::Contended),
+            Error::WrongState { .. } => Self::Met(Met::WrongState),
+            Error::LeaseEnded { .. } => Self::Met(Met::LeaseEnded),
             // No other cause: nobody disables or deletes a key of a vault.
-            ResourceError::Denied { cause: Revoked | ResourceDeleted, .. } => {
-                Self::Met(Met::Denied)
-            }
+            Error::Denied { cause: Revoked | ResourceDeleted, .. } => Self::Met(Met::Denied),
             other => Self::Failed(format!("{other} ({other:?})")),
         }
     }

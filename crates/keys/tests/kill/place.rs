@@ -10,14 +10,13 @@ use std::time::Duration;
 use futures_lite::future::block_on;
 use strongroom::document::{self, Header, OpenOptions};
 use strongroom::wrap::{Algorithm, KeyId};
+use strongroom_keys::Error;
 use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{AuditKey, AuditSink, FileHeadStore, HeadStore, JsonLines};
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalKeyId};
-use strongroom_keys::resource::{
-    NewResource, ResourceError, ResourceId, Resources, Surroundings, VaultLimits,
-};
+use strongroom_keys::resource::{NewResource, ResourceId, Resources, Surroundings, VaultLimits};
 use strongroom_keys::state::{FileStore, StateStore};
 use strongroom_keys::vault::{KeyName, Operation, Operations, Place as Where, Vault};
 
@@ -214,12 +213,12 @@ pub fn text_of(name: &str) -> Vec<u8> {
 /// Why a document does not open.
 #[derive(Debug)]
 pub enum NotOpened {
-    Resource(ResourceError),
+    Resource(Error),
     Document(String),
 }
 
-impl From<ResourceError> for NotOpened {
-    fn from(error: ResourceError) -> Self {
+impl From<Error> for NotOpened {
+    fn from(error: Error) -> Self {
         Self::Resource(error)
     }
 }

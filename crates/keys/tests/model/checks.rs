@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use strongroom::document::Header;
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::ResourceError;
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
 
@@ -44,7 +44,7 @@ impl History<'_> {
         let seen = self.outside(|world| world.run(world.restart().status(&world.id)));
         store.restore(before);
         match seen {
-            Err(ResourceError::State(_)) => Ok(()),
+            Err(Error::State(_)) => Ok(()),
             other => Err(format!("a state that was tampered with gives {other:?}")),
         }
     }
@@ -70,7 +70,7 @@ impl History<'_> {
     pub fn check(
         &mut self,
         step: &Taken<'_>,
-        done: Option<&Result<(), ResourceError>>,
+        done: Option<&Result<(), Error>>,
         now: State,
     ) -> Checked {
         let keys = step.effective_keys(self.script().keys);
@@ -103,7 +103,7 @@ impl History<'_> {
         step: &Taken<'_>,
         base: State,
         expected: Result<State, State>,
-        done: Option<&Result<(), ResourceError>>,
+        done: Option<&Result<(), Error>>,
         now: State,
     ) -> Checked {
         let then = expected.unwrap_or_else(|then| then);
@@ -176,7 +176,7 @@ impl History<'_> {
     pub fn note_unwritten(&mut self, step: &Taken<'_>, refused: bool, now: State) -> Checked {
         let told = step.closing(self.state);
         let closing = told.filter(|closing| !self.state.closed_by(*closing).is_open());
-        if self.world.resources.unwritten() == 0 {
+        if self.world.resources.pending() == 0 {
             self.unwritten.clear();
             let by_the_host = matches!(step.act, Act::Revoke | Act::Delete | Act::Move { .. });
             let forgotten = refused && closing.is_some() && now.is_open();

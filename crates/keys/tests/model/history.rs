@@ -7,10 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use strongroom::document::{self, Header, OpenOptions, SealOptions};
+use strongroom_keys::Error;
 use strongroom_keys::cache::Lease;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    EnableCmk, OnKeyLoss, OpeningKeys, Protection, ResourceError, Scope, SealRequest, SealingKeys,
+    EnableCmk, OnKeyLoss, OpeningKeys, Protection, Scope, SealRequest, SealingKeys,
 };
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
@@ -266,7 +267,7 @@ impl<'t> History<'t> {
     }
 
     /// Does it: `None` where the process ended meanwhile.
-    fn perform(&mut self, act: &Act) -> Result<Option<Result<(), ResourceError>>, String> {
+    fn perform(&mut self, act: &Act) -> Result<Option<Result<(), Error>>, String> {
         let (resources, id) = (self.world.resources.clone(), self.world.id.clone());
         let unix = self.world.clock.unix_time();
         Ok(match act {
@@ -284,7 +285,7 @@ impl<'t> History<'t> {
             }
             Act::Open(n) => {
                 let Some(document) = self.documents.get(n % self.documents.len().max(1)) else {
-                    return Ok(Some(Err(ResourceError::NotFound { resource: id })));
+                    return Ok(Some(Err(Error::NotFound { resource: id })));
                 };
                 let header = Header::parse(&document.sealed).unwrap();
                 match self.run(resources.opening_keys(&id, &header)) {

@@ -1,7 +1,8 @@
 //! Keys that are destroyed, and those that are not.
 
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{EnableCmk, OnKeyLoss, ResourceError, ResourceId, SealRequest};
+use strongroom_keys::resource::{EnableCmk, OnKeyLoss, ResourceId, SealRequest};
 use strongroom_keys::testing::Fault;
 use strongroom_keys::vault::{DeniedReason, VersionedKeyId};
 
@@ -16,7 +17,7 @@ fn shredding() -> World {
 }
 
 /// The first loss, `due`, and whether the resource was shredded then.
-fn shred(world: &World) -> Vec<(ResourceId, Result<(), ResourceError>)> {
+fn shred(world: &World) -> Vec<(ResourceId, Result<(), Error>)> {
     world.run(world.resources.shred_due(world.clock.unix_time())).unwrap()
 }
 
@@ -51,7 +52,7 @@ fn shredding_needs_the_loss_to_stand() {
         assert_eq!(world.state(), "shredded");
         assert_eq!(world.store.numbers(world.id.as_str()).len(), 1, "no older state has the keys");
         world.customer.come_back();
-        assert!(matches!(world.open(&sealed), Err(ResourceError::Shredded { .. })));
+        assert!(matches!(world.open(&sealed), Err(Error::Shredded { .. })));
         assert!(now(world.resources.refresh(&world.id)).is_err());
         assert!(shred(&world).is_empty());
     }
@@ -152,8 +153,8 @@ fn hours_end_with_their_keys() {
         assert_eq!(now(world.resources.sweep(world.clock.unix_time())).unwrap(), 0);
 
         world.clock.advance(seconds(HOUR));
-        assert!(matches!(world.open(&early), Err(ResourceError::Expired { .. })));
-        assert!(matches!(lease.check(), Err(ResourceError::Expired { .. })));
+        assert!(matches!(world.open(&early), Err(Error::Expired { .. })));
+        assert!(matches!(lease.check(), Err(Error::Expired { .. })));
         assert_eq!(now(world.resources.sweep(world.clock.unix_time())).unwrap(), 1);
         assert_eq!(now(world.resources.sweep(world.clock.unix_time())).unwrap(), 0);
         let status = now(world.resources.status(&world.id)).unwrap();
@@ -165,7 +166,7 @@ fn hours_end_with_their_keys() {
         }
         assert!(matches!(
             world.seal_in(&world.resources, &request(HOUR)),
-            Err(ResourceError::Expired { .. })
+            Err(Error::Expired { .. })
         ));
     }
 }

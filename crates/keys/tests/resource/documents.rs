@@ -4,7 +4,6 @@ use strongroom::Error;
 use strongroom::document::{self, Header, Layers, OpenOptions, RewrapOptions, SealOptions, Slots};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
-use strongroom_keys::ResourceError;
 use strongroom_keys::resource::SealRequest;
 use strongroom_keys::testing::Operation;
 
@@ -40,7 +39,7 @@ fn the_customers_layer_does_not_open_under_the_services_key() {
 
     let document = |header: &[u8]| [header, &sealed[header.len()..]].concat();
     let foreign = world.opening(&document(&alone));
-    assert!(matches!(foreign, Err(ResourceError::ForeignDocument { .. })), "{foreign:?}");
+    assert!(matches!(foreign, Err(strongroom_keys::Error::ForeignDocument { .. })), "{foreign:?}");
     let document = document(&with_a_decoy);
     let opening = world.opening(&document).unwrap();
     let options = OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };

@@ -1,9 +1,8 @@
 //! Turning a customer's key on: who may, with which key, and what it covers from then on.
 
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{
-    EnableCmk, Ineligible, NewResource, ResourceError, ResourceId, Scope,
-};
+use strongroom_keys::resource::{EnableCmk, Ineligible, NewResource, ResourceId, Scope};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
     DeniedReason, KeyDescription, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
@@ -27,7 +26,7 @@ fn a_new_resource_is_service_managed_and_needs_no_vault_of_a_customer() {
         assert_eq!(world.customer.calls(operation), 0);
     }
     let again = now(world.resources.create(new_resource(&world.id)));
-    assert!(matches!(again, Err(ResourceError::AlreadyExists { .. })));
+    assert!(matches!(again, Err(Error::AlreadyExists { .. })));
 }
 
 /// Enabling, closing and enabling again: two layers, fresh keys, and all documents stay readable.
@@ -82,12 +81,12 @@ fn enabling_checks_the_resource() {
         let id = new.id.clone();
         now(world.resources.create(new)).unwrap();
         let error = now(world.resources.enable_cmk(&id, &world.enable())).unwrap_err();
-        let ResourceError::NotEligible { reason, .. } = &error else { panic!("{error}") };
+        let Error::NotEligible { reason, .. } = &error else { panic!("{error}") };
         assert!(expected(reason), "{error}");
     }
     let nobody = EnableCmk { identity: String::new(), ..world.enable() };
     let error = now(world.resources.enable_cmk(&world.id, &nobody)).unwrap_err();
-    assert!(matches!(error, ResourceError::NotEligible { reason: Ineligible::Identity, .. }));
+    assert!(matches!(error, Error::NotEligible { reason: Ineligible::Identity, .. }));
     // The first moment that is late enough.
     let mut new = new_resource(&ResourceId::new("late-enough").unwrap());
     new.created_at = Some(1_589_155_200);
@@ -123,7 +122,7 @@ fn enabling_checks_the_key() {
     assert_eq!((world.state(), world.store.changes()), ("service-managed", before));
     let unknown = VersionedKeyId::parse("memory/elsewhere/documents/1").unwrap();
     let error = now(world.resources.enable_cmk(&world.id, &EnableCmk::new(unknown, "one")));
-    assert!(matches!(error, Err(ResourceError::NoVault { .. })));
+    assert!(matches!(error, Err(Error::NoVault { .. })));
 }
 
 /// Get, wrap and unwrap are each tried, and each is waited for while it may be on its way.
@@ -154,7 +153,7 @@ fn permissions_may_come_late() {
         });
         let start = world.clock.elapsed();
         let error = world.run(world.resources.enable_cmk(&world.id, &world.enable())).unwrap_err();
-        assert!(matches!(error, ResourceError::Vault(VaultError::Denied { .. })), "{error}");
+        assert!(matches!(error, Error::Vault(VaultError::Denied { .. })), "{error}");
         assert!(world.clock.elapsed() <= start + seconds(120));
         assert_eq!((world.state(), world.store.changes()), ("service-managed", changes));
     }
@@ -180,7 +179,7 @@ fn scope_decides_about_layers_from_then_on() {
     world.customer_keys.disable(&world.cmk[0]);
     world.clock.advance(seconds(61));
     for sealed in [&outside, &model, &inside] {
-        assert!(matches!(world.open(sealed), Err(ResourceError::Denied { .. })));
+        assert!(matches!(world.open(sealed), Err(Error::Denied { .. })));
     }
 }
 
@@ -219,7 +218,7 @@ fn foreign_documents_ask_no_vault() {
         let key = WrappingKey::aes(KeyId::new(id).unwrap(), Secret::copy_from(&[1; 32]));
         let sealed = document::seal(b"", &[key], &SealOptions::default()).unwrap();
         let error = world.open(&sealed).unwrap_err();
-        assert!(matches!(error, ResourceError::ForeignDocument { .. }), "{id}: {error}");
+        assert!(matches!(error, Error::ForeignDocument { .. }), "{id}: {error}");
     }
     for operation in Operation::ALL {
         assert_eq!((world.customer.calls(operation), world.service.calls(operation)), (0, 0));
@@ -229,5 +228,5 @@ fn foreign_documents_ask_no_vault() {
     now(world.resources.create(new_resource(&id))).unwrap();
     let header = document::Header::parse(&own).unwrap();
     let error = now(world.resources.opening_keys(&id, &header)).unwrap_err();
-    assert!(matches!(error, ResourceError::ForeignDocument { .. }));
+    assert!(matches!(error, Error::ForeignDocument { .. }));
 }

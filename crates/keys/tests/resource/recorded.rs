@@ -1,9 +1,8 @@
 //! What is written of a resource: its states, its trail, and what a crash leaves of both.
 
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{
-    Caller, Pins, Protection, Reach, ResourceError, ResourceId, SealRequest,
-};
+use strongroom_keys::resource::{Caller, Pins, Protection, Reachability, ResourceId, SealRequest};
 use strongroom_keys::state::{StateError, StateStore as _};
 use strongroom_keys::testing::Fault;
 
@@ -15,17 +14,14 @@ fn a_state_that_is_missing_rolled_back_or_changed_is_an_error() {
     let world = World::new();
     let unknown = ResourceId::new("unknown").unwrap();
     let error = now(world.resources.status(&unknown)).unwrap_err();
-    assert!(matches!(error, ResourceError::NotFound { .. }));
+    assert!(matches!(error, Error::NotFound { .. }));
 
     let before = world.store.snapshot();
     now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
     let after = world.store.snapshot();
     world.store.restore(before.clone());
     let error = now(world.resources.status(&world.id)).unwrap_err();
-    assert!(matches!(
-        error,
-        ResourceError::State(StateError::RolledBack { seen: 2, found: 1, .. })
-    ));
+    assert!(matches!(error, Error::State(StateError::RolledBack { seen: 2, found: 1, .. })));
     // A new process cannot know, unless the host tells.
     let resources = world.restart();
     now(resources.status(&world.id)).unwrap();
@@ -34,7 +30,7 @@ fn a_state_that_is_missing_rolled_back_or_changed_is_an_error() {
     {
         resources.pin(&world.id, pins);
         let error = now(resources.sealing_keys(&world.id, &SealRequest::default())).unwrap_err();
-        assert!(matches!(error, ResourceError::Pinned { .. }), "{error}");
+        assert!(matches!(error, Error::Pinned { .. }), "{error}");
     }
     world.store.restore(after.clone());
     world.clock.advance(seconds(61)); // no refusal is asked about more often
@@ -47,16 +43,13 @@ fn a_state_that_is_missing_rolled_back_or_changed_is_an_error() {
         now(world.store.create(&name, 3, &content)).unwrap();
         let resources = world.restart();
         let error = now(resources.status(&world.id)).unwrap_err();
-        assert!(
-            matches!(&error, ResourceError::State(StateError::Invalid { number: 3, .. })),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::State(StateError::Invalid { number: 3, .. })), "{error}");
         assert!(now(resources.sealing_keys(&world.id, &SealRequest::default())).is_err());
     }
     // The service's own state is never made anew.
     world.store.restore(after.into_iter().filter(|object| object.0 != "_service").collect());
     let error = world.try_restart().unwrap_err();
-    assert!(matches!(error, ResourceError::State(StateError::Missing { .. })), "{error}");
+    assert!(matches!(error, Error::State(StateError::Missing { .. })), "{error}");
 }
 
 #[test]
@@ -99,7 +92,7 @@ fn without_a_trail_nothing_is_done() {
         now(world.resources.rotate_resource_key(&world.id)).unwrap_err(),
         now(world.resources.refresh(&world.id)).unwrap_err(),
     ] {
-        assert!(matches!(error, ResourceError::Audit(_)), "{error}");
+        assert!(matches!(error, Error::Audit(_)), "{error}");
     }
     assert_eq!(world.store.changes(), changes);
     // What is cached serves until its time is up, and then nothing.
@@ -108,8 +101,8 @@ fn without_a_trail_nothing_is_done() {
     world.open(&sealed).unwrap();
     world.clock.advance(seconds(2));
     assert!(world.open(&sealed).is_err());
-    let reach = now(world.resources.status(&world.id)).unwrap().reach;
-    assert!(matches!(reach, Reach::Unreachable { .. }));
+    let reach = now(world.resources.status(&world.id)).unwrap().reachability;
+    assert!(matches!(reach, Reachability::Unreachable { .. }));
     world.audit.fail(false);
     world.clock.advance(seconds(2));
     world.open(&sealed).unwrap();
@@ -182,17 +175,17 @@ fn status_says_what_can_be_reached() {
     world.customer.always(Fault::Fail);
     world.clock.advance(seconds(61));
     world.open(&sealed).unwrap();
-    let reach = |world: &World| now(world.resources.status(&world.id)).unwrap().reach;
-    assert!(matches!(reach(&world), Reach::Cached { .. }));
+    let reach = |world: &World| now(world.resources.status(&world.id)).unwrap().reachability;
+    assert!(matches!(reach(&world), Reachability::Cached { .. }));
     world.clock.advance(seconds(300));
-    assert!(matches!(world.open(&sealed), Err(ResourceError::Unreachable { .. })));
-    assert!(matches!(reach(&world), Reach::Unreachable { .. }));
+    assert!(matches!(world.open(&sealed), Err(Error::Unreachable { .. })));
+    assert!(matches!(reach(&world), Reachability::Unreachable { .. }));
     let status = now(world.resources.status(&world.id)).unwrap();
     assert!(matches!(status.protection, Protection::CmkActive { .. }), "in memory only");
     world.customer.come_back();
     world.clock.advance(seconds(2));
     world.open(&sealed).unwrap();
-    assert_eq!(reach(&world), Reach::Normal);
+    assert_eq!(reach(&world), Reachability::Normal);
 }
 
 /// Two processes change one resource at the same time: both changes are there in the end.

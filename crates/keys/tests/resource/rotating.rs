@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{ResourceError, ResourceId, SealRequest};
+use strongroom_keys::resource::{ResourceId, SealRequest};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{DeniedReason, VersionedKeyId};
 
@@ -92,7 +93,7 @@ fn rotation_refuses_unfit_keys() {
     let world = World::with_cmk();
     world.customer_keys.change(&world.cmk[1], |key| key.bits = 4096);
     let error = now(world.resources.rotate_cmk(&world.id, &world.cmk[1])).unwrap_err();
-    assert!(matches!(error, ResourceError::UnsuitableKey { .. }), "{error}");
+    assert!(matches!(error, Error::UnsuitableKey { .. }), "{error}");
     assert_eq!(world.state(), "cmk-active");
 }
 
@@ -218,7 +219,7 @@ fn new_keys_and_a_customers_key_at_once() {
     world.service.come_back();
     tasks.poll();
     let rotated = rotated.lock().unwrap().take();
-    assert!(matches!(rotated, Some(Err(ResourceError::Contended { .. }))), "{rotated:?}");
+    assert!(matches!(rotated, Some(Err(Error::Contended { .. }))), "{rotated:?}");
     world.open_in(&world.restart(), &sealed).unwrap();
     now(world.resources.rotate_resource_key(&world.id)).unwrap();
     world.open_in(&world.restart(), &sealed).unwrap();
@@ -262,7 +263,7 @@ fn an_id_of_the_service_key_that_names_another_key_is_refused() {
     });
     // Nobody is told that everything is under that key, and that an earlier one may go.
     let refused = rotate();
-    assert!(matches!(refused, Err(ResourceError::Vault(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Vault(_))), "{refused:?}");
     world.service.come_back();
     rotate().unwrap();
 
@@ -275,7 +276,7 @@ fn an_id_of_the_service_key_that_names_another_key_is_refused() {
         _ => Fault::None,
     });
     let refused = rotate();
-    assert!(matches!(refused, Err(ResourceError::Vault(_))), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Vault(_))), "{refused:?}");
     world.service.come_back();
     world.service_keys.recover(&first);
     rotate().unwrap();

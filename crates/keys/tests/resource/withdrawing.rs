@@ -2,7 +2,8 @@
 
 use std::sync::Mutex;
 
-use strongroom_keys::resource::{Cause, HostEvent, ResourceError};
+use strongroom_keys::Error;
+use strongroom_keys::resource::{Cause, HostEvent};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::DeniedReason;
 
@@ -16,11 +17,11 @@ fn denials_are_left_by_refresh_only() {
     world.customer_keys.disable(&world.cmk[0]);
     // Everything that needs the key notices.
     let error = now(world.resources.disable_cmk(&world.id)).unwrap_err();
-    assert!(matches!(error, ResourceError::Denied { .. }), "{error}");
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
     assert_eq!(world.state(), "denied");
     for other in [&world.resources, &world.restart()] {
-        assert!(matches!(world.open_in(other, &sealed), Err(ResourceError::Denied { .. })));
-        assert!(matches!(world.seal_in(other, &result()), Err(ResourceError::Denied { .. })));
+        assert!(matches!(world.open_in(other, &sealed), Err(Error::Denied { .. })));
+        assert!(matches!(world.seal_in(other, &result()), Err(Error::Denied { .. })));
     }
     world.customer_keys.enable(&world.cmk[0]);
     let resources = world.restart();
@@ -31,7 +32,7 @@ fn denials_are_left_by_refresh_only() {
         now(resources.enable_cmk(&world.id, &world.enable())).unwrap_err(),
         world.open_in(&resources, &sealed).unwrap_err(),
     ] {
-        assert!(matches!(error, ResourceError::Denied { .. }), "{error}");
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
     }
     // An answer that is none leaves it as it is.
     for fault in [Fault::Fail, Fault::Hang, Fault::Refuse(DeniedReason::Firewall)] {
@@ -57,19 +58,19 @@ fn revoking_works_whatever_fails() {
     world.audit.fail(true);
     world.store.fail(true);
     assert!(now(world.resources.revoke_now(&world.id)).is_err(), "it could not be written");
-    assert!(matches!(lease.check(), Err(ResourceError::Denied { cause: Cause::Revoked, .. })));
+    assert!(matches!(lease.check(), Err(Error::Denied { cause: Cause::Revoked, .. })));
     assert!(world.open(&sealed).is_err());
     // Written as soon as that is possible, even though the trail still fails.
     world.store.fail(false);
     world.clock.advance(seconds(61));
     assert!(world.open(&sealed).is_err());
     assert_eq!(world.state(), "denied");
-    assert_eq!(world.resources.unwritten(), 0);
+    assert_eq!(world.resources.pending(), 0);
     world.audit.fail(false);
     now(world.resources.refresh(&world.id)).unwrap();
     world.open(&sealed).unwrap();
     let error = now(World::new().resources.revoke_now(&world.id)).unwrap_err();
-    assert!(matches!(error, ResourceError::WrongState { state: "service-managed", .. }));
+    assert!(matches!(error, Error::WrongState { state: "service-managed", .. }));
 }
 
 #[test]
@@ -79,7 +80,7 @@ fn host_events_close_and_open() {
     now(world.resources.identity_disabled(&world.id)).unwrap();
     assert!(matches!(
         world.open(&sealed),
-        Err(ResourceError::Denied { cause: Cause::IdentityDisabled, .. })
+        Err(Error::Denied { cause: Cause::IdentityDisabled, .. })
     ));
     now(world.resources.refresh(&world.id)).unwrap();
     world.open(&sealed).unwrap();
@@ -87,7 +88,7 @@ fn host_events_close_and_open() {
     now(world.resources.moved_to_tenant(&world.id, "fabrikam")).unwrap();
     world.customer.reset_counts();
     let error = now(world.resources.refresh(&world.id)).unwrap_err();
-    assert!(matches!(error, ResourceError::Denied { cause: Cause::OtherTenant, .. }));
+    assert!(matches!(error, Error::Denied { cause: Cause::OtherTenant, .. }));
     assert_eq!(world.customer.calls(Operation::UnwrapKey), 0);
     now(world.resources.moved_to_tenant(&world.id, TENANT)).unwrap();
     assert!(world.open(&sealed).is_err(), "back home, and not refreshed");
@@ -99,7 +100,7 @@ fn host_events_close_and_open() {
     now(world.resources.moved_to_tenant(&world.id, "fabrikam")).unwrap();
     world.open(&sealed).unwrap();
     let error = now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap_err();
-    assert!(matches!(error, ResourceError::NotEligible { .. }));
+    assert!(matches!(error, Error::NotEligible { .. }));
 }
 
 /// A refresh that was asked for before a revocation does not undo it, however long the vault takes.
@@ -117,7 +118,7 @@ fn a_refresh_under_way_does_not_undo_a_revocation() {
     world.customer.come_back();
     tasks.poll();
     let refreshed = refreshed.lock().unwrap().take();
-    assert!(matches!(refreshed, Some(Err(ResourceError::Contended { .. }))), "{refreshed:?}");
+    assert!(matches!(refreshed, Some(Err(Error::Contended { .. }))), "{refreshed:?}");
     assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "denied");
     now(world.resources.refresh(&world.id)).unwrap();
     assert_eq!(now(other.status(&world.id)).unwrap().protection.name(), "cmk-active");
@@ -154,10 +155,10 @@ fn what_has_nothing_left_to_withdraw_is_not_written_for_ever() {
     assert!(now(world.resources.revoke_now(&world.id)).is_err());
     world.store.fail(false);
     world.run(another.disable_cmk(&world.id)).unwrap();
-    assert_eq!(world.resources.unwritten(), 1);
+    assert_eq!(world.resources.pending(), 1);
     world.clock.advance(seconds(61));
     world.open(&sealed).unwrap();
-    assert_eq!((world.resources.unwritten(), world.state()), (0, "service-managed"));
+    assert_eq!((world.resources.pending(), world.state()), (0, "service-managed"));
 }
 
 /// A process that has not seen the resource yet heeds what it was told, too.
@@ -168,13 +169,13 @@ fn what_is_told_while_the_store_is_away_is_heeded_before_anything_else() {
     let fresh = world.restart();
     world.store.fail(true);
     assert!(now(fresh.revoke_now(&world.id)).is_err());
-    assert_eq!(fresh.unwritten(), 1);
+    assert_eq!(fresh.pending(), 1);
     world.store.fail(false);
     assert!(matches!(
         world.open_in(&fresh, &sealed),
-        Err(ResourceError::Denied { cause: Cause::Revoked, .. })
+        Err(Error::Denied { cause: Cause::Revoked, .. })
     ));
-    assert_eq!((fresh.unwritten(), world.state()), (0, "denied"));
+    assert_eq!((fresh.pending(), world.state()), (0, "denied"));
 }
 
 #[test]
@@ -188,7 +189,7 @@ fn the_hosts_latest_word_on_the_tenant_counts() {
     now(world.resources.moved_to_tenant(&world.id, TENANT)).unwrap();
     world.clock.advance(seconds(61));
     world.open(&sealed).unwrap();
-    assert_eq!((world.resources.unwritten(), world.state()), (0, "cmk-active"));
+    assert_eq!((world.resources.pending(), world.state()), (0, "cmk-active"));
 }
 
 /// A second thing that ends access does not take the place of the first.
@@ -205,5 +206,5 @@ fn all_that_could_not_be_written_is_written_in_its_order() {
         matches!(event, HostEvent::ShredPending { cause: Cause::ResourceDeleted, .. })
     };
     assert!(told.iter().any(deleted), "{told:?}");
-    assert_eq!((world.resources.unwritten(), world.state()), (0, "denied"));
+    assert_eq!((world.resources.pending(), world.state()), (0, "denied"));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{Cause, EnableCmk, HostEvent, OnKeyLoss, OpeningKeys};
 use strongroom_keys::testing::{Fault, Operation};
@@ -24,8 +24,7 @@ fn row_10_the_identity_needs_all_permissions_before_anything_changes() {
             rig.owner().permit(&rig.cmk[0], Operations::from(others));
             let changes = rig.store.changes();
             let error = rig.run(rig.resources.enable_cmk(&rig.id, &rig.enable())).unwrap_err();
-            let refused =
-                matches!(error, ResourceError::Vault(_) | ResourceError::UnsuitableKey { .. });
+            let refused = matches!(error, Error::Vault(_) | Error::UnsuitableKey { .. });
             assert!(refused, "{missing:?}: {error}");
             assert_eq!((rig.state(), rig.store.changes()), ("service-managed", changes));
             rig.owner().permit(&rig.cmk[0], Operations::from(Operation::ALL));
@@ -83,7 +82,7 @@ fn row_13_another_tenant_has_no_access() {
         now(rig.resources.moved_to_tenant(&rig.id, "fabrikam")).unwrap();
         for resources in [rig.resources.clone(), rig.restart()] {
             let error = rig.open_in(&resources, &sealed).unwrap_err();
-            assert!(matches!(error, ResourceError::Denied { cause: Cause::OtherTenant, .. }));
+            assert!(matches!(error, Error::Denied { cause: Cause::OtherTenant, .. }));
             assert!(now(resources.refresh(&rig.id)).is_err());
         }
         now(rig.resources.moved_to_tenant(&rig.id, crate::world::TENANT)).unwrap();
@@ -114,7 +113,7 @@ fn row_17_a_deleted_vault_is_an_outage() {
         rig.open(&sealed).unwrap();
         rig.clock.advance(Duration::from_secs(2));
         let error = rig.open(&sealed).unwrap_err();
-        assert!(matches!(error, ResourceError::Unreachable { .. }), "{error}");
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
         rig.clock.advance(Duration::from_secs(3 * 24 * 3600));
         assert!(rig.run(rig.resources.shred_due(u64::MAX)).unwrap().is_empty());
         assert_eq!(rig.state(), "cmk-active");
@@ -192,7 +191,7 @@ fn row_19_shredding_is_chosen_and_final_and_blocking_can_be_undone() {
                 assert!(matches!(shredded.as_slice(), [(_, Ok(()))]), "{shredded:?}");
                 assert!(rig.run(rig.resources.refresh(&rig.id)).is_err());
                 let error = rig.open_in(&rig.restart(), &sealed).unwrap_err();
-                assert!(matches!(error, ResourceError::Shredded { .. }), "{error}");
+                assert!(matches!(error, Error::Shredded { .. }), "{error}");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Creating, enabling, rotating, disabling: each an explicit change that can be interrupted and repeated.
 
 use strongroom::document::Header;
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
 use strongroom_keys::resource::{DocumentKind, EnableCmk, ResourceId, Scope, SealRequest};
 use strongroom_keys::testing::Operation;
 
@@ -15,14 +15,14 @@ pub static CREATE: Sweep = Sweep::new(
     |world| {
         let id = ResourceId::new("contoso-8").unwrap();
         match world.run(world.resources.create(new_resource(&id))) {
-            Ok(()) | Err(ResourceError::AlreadyExists { .. }) => {}
+            Ok(()) | Err(Error::AlreadyExists { .. }) => {}
             Err(error) => return Err(error),
         }
         world.run(world.resources.sealing_keys(&id, &SealRequest::default())).map(|_| ())
     },
 );
 
-fn enable(world: &World) -> Result<(), ResourceError> {
+fn enable(world: &World) -> Result<(), Error> {
     world.run(world.resources.enable_cmk(&world.id, &world.enable()))
 }
 
@@ -82,7 +82,7 @@ fn layers(sealed: &[u8]) -> u8 {
 fn row_05_every_change_is_explicit() {
     for rig in rigs() {
         let mut documents = vec![rig.seal().unwrap()];
-        let mut step = |done: Result<(), ResourceError>, state: &str| {
+        let mut step = |done: Result<(), Error>, state: &str| {
             done.unwrap();
             assert_eq!(rig.state(), state);
             if state == "denied" {
@@ -184,12 +184,12 @@ fn row_21_disabling_returns_to_service_keys_and_not_while_revoked() {
         assert_eq!(layers(&sealed), 2);
         now(rig.resources.revoke_now(&rig.id)).unwrap();
         let error = now(rig.resources.disable_cmk(&rig.id)).unwrap_err();
-        assert!(matches!(error, ResourceError::Denied { .. }), "{error}");
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
         now(rig.resources.refresh(&rig.id)).unwrap();
         // The vault's word counts, whatever is cached.
         rig.owner().enable(&rig.cmk[0], false);
         let error = now(rig.resources.disable_cmk(&rig.id)).unwrap_err();
-        assert!(matches!(error, ResourceError::Denied { .. }), "{error}");
+        assert!(matches!(error, Error::Denied { .. }), "{error}");
         rig.owner().enable(&rig.cmk[0], true);
         now(rig.resources.refresh(&rig.id)).unwrap();
         now(rig.resources.disable_cmk(&rig.id)).unwrap();

@@ -1,11 +1,11 @@
 //! Which resources, keys and vaults will do.
 
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
+use strongroom_keys::LocalVault;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions};
 use strongroom_keys::resource::{EnableCmk, Ineligible, NewResource, ResourceId};
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::{KeyType, RecoveryLevel, Vault, VersionedKeyId};
-use strongroom_keys::{LocalVault, VaultError};
 
 use crate::rig::{Owner, Rig, rigs};
 use crate::world::{IDENTITY, new_resource, now};
@@ -17,7 +17,7 @@ fn refused(rig: &Rig, name: &str, change: impl FnOnce(&mut NewResource)) -> Opti
     now(rig.resources.create(new)).unwrap();
     match now(rig.resources.enable_cmk(&id, &rig.enable())) {
         Ok(()) => None,
-        Err(ResourceError::NotEligible { reason, .. }) => {
+        Err(Error::NotEligible { reason, .. }) => {
             assert_eq!(
                 now(rig.resources.status(&id)).unwrap().protection.name(),
                 "service-managed"
@@ -63,7 +63,7 @@ fn row_11_the_identity_is_recorded() {
     for rig in rigs() {
         let nobody = EnableCmk { identity: String::new(), ..rig.enable() };
         let error = now(rig.resources.enable_cmk(&rig.id, &nobody)).unwrap_err();
-        assert!(matches!(error, ResourceError::NotEligible { reason: Ineligible::Identity, .. }));
+        assert!(matches!(error, Error::NotEligible { reason: Ineligible::Identity, .. }));
         let rig = rig.enabled();
         let cmk = now(rig.restart().status(&rig.id)).unwrap().cmk.unwrap();
         assert_eq!(cmk.identity, IDENTITY);
@@ -74,7 +74,7 @@ fn row_11_the_identity_is_recorded() {
 fn row_14_keys_are_named_with_their_version() {
     for bad in ["documents", "memory/customer/documents/", "memory/customer/../1", "a/b/c d", "//1"]
     {
-        assert!(matches!(VersionedKeyId::parse(bad), Err(VaultError::Invalid { .. })), "{bad}");
+        assert!(VersionedKeyId::parse(bad).is_err(), "{bad}");
     }
     for rig in rigs() {
         let rig = rig.enabled();
@@ -95,7 +95,7 @@ fn row_14_keys_are_named_with_their_version() {
 fn unsuitable(rig: &Rig) -> String {
     let changes = rig.store.changes();
     let error = now(rig.resources.enable_cmk(&rig.id, &rig.enable())).unwrap_err();
-    assert!(matches!(error, ResourceError::UnsuitableKey { .. }), "{error}");
+    assert!(matches!(error, Error::UnsuitableKey { .. }), "{error}");
     assert_eq!((rig.state(), rig.store.changes()), ("service-managed", changes));
     error.to_string()
 }

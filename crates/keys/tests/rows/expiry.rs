@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{DocumentKind, SealRequest};
 
@@ -24,7 +24,7 @@ fn row_24_responses_are_kept_for_24_hours() {
         rig.clock.advance(Duration::from_secs(1));
         for resources in [rig.resources.clone(), rig.restart()] {
             let error = rig.open_in(&resources, &response).unwrap_err();
-            assert!(matches!(error, ResourceError::Expired { .. }), "{error}");
+            assert!(matches!(error, Error::Expired { .. }), "{error}");
         }
         // The key of that hour goes: a clock that is put back opens nothing.
         rig.clock.advance(Duration::from_secs(3600));

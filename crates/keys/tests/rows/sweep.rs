@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use strongroom_keys::ResourceError;
+use strongroom_keys::Error;
 use strongroom_keys::resource::Cause;
 use strongroom_keys::testing::{Fault, FaultyVault, Operation};
 use strongroom_keys::vault::{DeniedReason, VersionedKeyId};
@@ -28,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Sweep {
     name: &'static str,
     prepare: fn(&World),
-    run: fn(&World) -> Result<(), ResourceError>,
+    run: fn(&World) -> Result<(), Error>,
     met: OnceLock<Hits>,
 }
 
@@ -75,7 +75,7 @@ impl Sweep {
     pub const fn new(
         name: &'static str,
         prepare: fn(&World),
-        run: fn(&World) -> Result<(), ResourceError>,
+        run: fn(&World) -> Result<(), Error>,
     ) -> Self {
         Self { name, prepare, run, met: OnceLock::new() }
     }
@@ -169,7 +169,7 @@ impl Sweep {
             let resources = world.restart();
             for sealed in &documents {
                 let opened = world.open_in(&resources, sealed);
-                assert!(matches!(opened, Err(ResourceError::Denied { .. })), "{context}");
+                assert!(matches!(opened, Err(Error::Denied { .. })), "{context}");
             }
             world.run(world.resources.refresh(&world.id)).unwrap();
         }
@@ -207,7 +207,7 @@ fn withdrawn(world: &World, vaults: &Vaults, documents: &[Vec<u8>], context: &st
         let error = world.open_in(&resources, sealed).unwrap_err();
         let cause = Cause::Vault(DeniedReason::KeyDisabled);
         assert!(
-            matches!(&error, ResourceError::Denied { cause: found, .. } if *found == cause),
+            matches!(&error, Error::Denied { cause: found, .. } if *found == cause),
             "{context}, withdrawn: {error}"
         );
     }

@@ -14,10 +14,11 @@ use std::time::Duration;
 use strongroom::document::{self, Header, OpenOptions, SealOptions};
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::SecretVec;
+use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    DocumentKind, EnableCmk, HostEvent, HostEvents, NewResource, OpeningKeys, ResourceError,
-    ResourceId, Resources, SealRequest, Surroundings,
+    DocumentKind, EnableCmk, HostEvent, HostEvents, NewResource, OpeningKeys, ResourceId,
+    Resources, SealRequest, Surroundings,
 };
 use strongroom_keys::testing::{FaultyVault, ManualClock, MemoryAudit, MemoryStore, MemoryVault};
 use strongroom_keys::vault::{KeyName, Vault, VersionedKeyId};
@@ -147,7 +148,7 @@ impl World {
         self.try_restart().unwrap()
     }
 
-    pub fn try_restart(&self) -> Result<Resources, ResourceError> {
+    pub fn try_restart(&self) -> Result<Resources, Error> {
         let surroundings = surroundings(
             &self.store,
             &self.service,
@@ -171,38 +172,30 @@ impl World {
         panic!("it waits for ever");
     }
 
-    pub fn seal(&self) -> Result<Vec<u8>, ResourceError> {
+    pub fn seal(&self) -> Result<Vec<u8>, Error> {
         self.seal_in(&self.resources, &SealRequest::default())
     }
 
-    pub fn seal_in(
-        &self,
-        resources: &Resources,
-        request: &SealRequest,
-    ) -> Result<Vec<u8>, ResourceError> {
+    pub fn seal_in(&self, resources: &Resources, request: &SealRequest) -> Result<Vec<u8>, Error> {
         let keys = self.run(resources.sealing_keys(&self.id, request))?;
         let options = SealOptions { expires_at: request.expires_at, ..SealOptions::default() };
         Ok(document::seal(b"text", keys.layers(), &options).unwrap())
     }
 
-    pub fn opening(&self, sealed: &[u8]) -> Result<OpeningKeys, ResourceError> {
+    pub fn opening(&self, sealed: &[u8]) -> Result<OpeningKeys, Error> {
         self.opening_in(&self.resources, sealed)
     }
 
-    pub fn opening_in(
-        &self,
-        resources: &Resources,
-        sealed: &[u8],
-    ) -> Result<OpeningKeys, ResourceError> {
+    pub fn opening_in(&self, resources: &Resources, sealed: &[u8]) -> Result<OpeningKeys, Error> {
         self.run(resources.opening_keys(&self.id, &Header::parse(sealed).unwrap()))
     }
 
     /// Opens a document, which must then be the one that was sealed.
-    pub fn open(&self, sealed: &[u8]) -> Result<(), ResourceError> {
+    pub fn open(&self, sealed: &[u8]) -> Result<(), Error> {
         self.open_in(&self.resources, sealed)
     }
 
-    pub fn open_in(&self, resources: &Resources, sealed: &[u8]) -> Result<(), ResourceError> {
+    pub fn open_in(&self, resources: &Resources, sealed: &[u8]) -> Result<(), Error> {
         let opening = self.opening_in(resources, sealed)?;
         let options = OpenOptions {
             policy: opening.policy().clone(),

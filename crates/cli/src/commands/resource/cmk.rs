@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use strongroom_keys::LocalVault;
 use strongroom_keys::block_on;
 use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError};
 use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
 use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
-use strongroom_keys::{LocalVault, ResourceError};
 
 use super::tell;
 use crate::args::{
@@ -61,7 +61,7 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     let resources = service.resources()?;
     let status = block_on(resources.status(&name))?;
     let Some(cmk) = &status.cmk else {
-        return Err(ResourceError::WrongState {
+        return Err(strongroom_keys::Error::WrongState {
             resource: name,
             state: status.protection.name(),
             operation: "rotate the customer-managed key",
@@ -88,9 +88,9 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
 }
 
 /// Adds the command that grants what an identity lacks.
-fn not_granted(error: ResourceError, identity: String, vault: Option<PathBuf>) -> Failure {
+fn not_granted(error: strongroom_keys::Error, identity: String, vault: Option<PathBuf>) -> Failure {
     let reason = match &error {
-        ResourceError::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
+        strongroom_keys::Error::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
         _ => None,
     };
     match (reason, vault) {
@@ -111,7 +111,7 @@ fn remembered(
     let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
     let vault = Location::find(option)?.open()?;
     let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
-    let id = VersionedKeyId::try_from(&id).map_err(ResourceError::from)?;
+    let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
     let directory = absolute(vault.path())?;
     service.customers().put(id.vault(), CustomerVault { directory, passphrase_file })?;
     Ok(id)

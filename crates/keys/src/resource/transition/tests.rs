@@ -157,7 +157,7 @@ fn old_epochs_are_refused() {
     let managed = apply(&active, &disabling()).unwrap();
     for root in [customer(1, 1), customer(1, 2), customer(2, 1), customer(2, 3)] {
         let event = Event::CmkEnabled { cmk: cmk(OnKeyLoss::Block), root, outside: None };
-        assert!(matches!(apply(&managed, &event), Err(ResourceError::Contended { .. })));
+        assert!(matches!(apply(&managed, &event), Err(Error::Contended { .. })));
     }
     let root = customer(2, 2);
     let event = Event::CmkEnabled { cmk: cmk(OnKeyLoss::Block), root, outside: None };
@@ -187,7 +187,7 @@ fn hours_end_and_do_not_come_back() {
     assert_eq!(before, with_hour);
     let after = apply(&with_hour, &Event::HoursEnded { now: end }).unwrap();
     assert_eq!(after.keys, managed.keys);
-    assert!(matches!(apply(&after, &hour()), Err(ResourceError::Expired { .. })));
+    assert!(matches!(apply(&after, &hour()), Err(Error::Expired { .. })));
 }
 
 /// New keys are made from a state that was read before: what another writer did since stays done.
@@ -212,6 +212,6 @@ fn replaced_keys_neither_lose_one_nor_bring_one_back() {
     assert_eq!(ended.keys, managed.keys);
     for (state, keys) in [(&active, &roots[..]), (&added, &roots), (&ended, &with_hour)] {
         let error = apply(state, &replaced(keys)).unwrap_err();
-        assert!(matches!(error, ResourceError::Contended { .. }), "{error}");
+        assert!(matches!(error, Error::Contended { .. }), "{error}");
     }
 }

@@ -4,12 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ResourceId;
 use crate::audit::AuditError;
-use crate::gateway::AskError;
+use crate::id::{InvalidResourceId, ResourceId};
 use crate::state::StateError;
 use crate::time::Rfc3339;
-use crate::vault::{DeniedReason, VaultError, VersionedKeyId};
+use crate::vault::{DeniedReason, InvalidKeyId, VaultError, VersionedKeyId};
 
 /// Why there is no access.
 ///
@@ -71,16 +70,17 @@ impl fmt::Display for Cause {
 /// # Example
 ///
 /// ```
-/// use strongroom_keys::resource::{Cause, ResourceError, ResourceId};
+/// use strongroom_keys::Error;
+/// use strongroom_keys::resource::{Cause, ResourceId};
 ///
 /// let resource = ResourceId::new("contoso")?;
-/// let error = ResourceError::Denied { resource, cause: Cause::Revoked, since: 1_800_000_000 };
+/// let error = Error::Denied { resource, cause: Cause::Revoked, since: 1_800_000_000 };
 /// assert!(error.to_string().contains("refresh"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ResourceError {
+pub enum Error {
     /// No such resource, or its state is lost. It is never taken for a new one.
     #[error("there is no resource {resource}: create it, or restore its state from a backup")]
     NotFound {
@@ -276,17 +276,20 @@ fn place(named: Option<&str>) -> &str {
     named.unwrap_or("one that it does not name")
 }
 
-impl ResourceError {
+impl Error {
     pub(crate) fn engine(doing: &'static str) -> impl FnOnce(strongroom::Error) -> Self {
         move |error| Self::Engine { doing, reason: error.to_string() }
     }
 }
 
-impl From<AskError> for ResourceError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Vault(error) => Self::Vault(error),
-            AskError::Audit(error) => Self::Audit(error),
-        }
+impl From<InvalidResourceId> for Error {
+    fn from(error: InvalidResourceId) -> Self {
+        Self::Argument { reason: error.to_string() }
+    }
+}
+
+impl From<InvalidKeyId> for Error {
+    fn from(error: InvalidKeyId) -> Self {
+        VaultError::from(error).into()
     }
 }

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::id::{KeyKind, KeyLabel, ResourceId};
-use super::keys::{KeyRecord, Side};
-use super::{Cause, ResourceError};
+use crate::error::{Cause, Error};
 use crate::hex;
+use crate::id::{KeyLabel, ResourceId};
+use crate::key_ring::{KeyRecord, Layer, WrappedKeys};
 use crate::vault::VersionedKeyId;
 
 /// What a resource is made with. It takes no key of the customer's: that comes with `enable_cmk`.
@@ -144,7 +144,7 @@ pub struct Cmk {
 }
 
 /// Under whose keys a resource is, and whether they may be used. `Unreachable` is no such state: it is in
-/// memory only, see [`Reach`](super::Reach).
+/// memory only, see [`Reachability`](super::Reachability).
 ///
 /// # Example
 ///
@@ -271,11 +271,11 @@ impl Resource {
         }
     }
 
-    /// The root of a side.
-    pub(crate) fn root(&self, side: Side) -> Result<&KeyRecord, ResourceError> {
-        self.root_of(side).ok_or_else(|| match &self.protection {
-            Protection::Shredded { .. } => ResourceError::Shredded { resource: self.id.clone() },
-            other => ResourceError::WrongState {
+    /// The root of a layer.
+    pub(crate) fn root(&self, layer: Layer) -> Result<&KeyRecord, Error> {
+        self.root_of(layer).ok_or_else(|| match &self.protection {
+            Protection::Shredded { .. } => Error::Shredded { resource: self.id.clone() },
+            other => Error::WrongState {
                 resource: self.id.clone(),
                 state: other.name(),
                 operation: "use the customer key",
@@ -284,15 +284,14 @@ impl Resource {
         })
     }
 
-    pub(crate) fn root_of(&self, side: Side) -> Option<&KeyRecord> {
-        let by_vault = |key: &&KeyRecord| matches!(key.by, super::keys::WrappedBy::Vault(_));
-        self.keys.iter().filter(by_vault).find(|key| key.label.kind == KeyKind::from(side))
+    pub(crate) fn root_of(&self, layer: Layer) -> Option<&KeyRecord> {
+        self.wrapped_keys(0).root(layer)
     }
 
-    /// The keys that a root wraps.
-    pub(crate) fn children_of(&self, root: KeyLabel) -> impl Iterator<Item = &KeyRecord> {
-        let by = super::keys::WrappedBy::Root(root);
-        self.keys.iter().filter(move |key| key.by == by)
+    /// Its keys, as those of the state `number`.
+    pub(crate) fn wrapped_keys(&self, number: u64) -> WrappedKeys<'_> {
+        let under_cmk = self.protection.cmk().is_some();
+        WrappedKeys { resource: &self.id, number, under_cmk, records: &self.keys }
     }
 
     pub(crate) fn find(&self, label: KeyLabel) -> Option<&KeyRecord> {
@@ -300,7 +299,7 @@ impl Resource {
     }
 
     /// Refuses access where the state does.
-    pub(crate) fn check_access(&self) -> Result<(), ResourceError> {
+    pub(crate) fn check_access(&self) -> Result<(), Error> {
         let resource = self.id.clone();
         match &self.protection {
             Protection::ServiceManaged
@@ -308,9 +307,9 @@ impl Resource {
             | Protection::Rotating { .. } => Ok(()),
             Protection::Denied { cause, since, .. }
             | Protection::ShredPending { cause, since, .. } => {
-                Err(ResourceError::Denied { resource, cause: *cause, since: *since })
+                Err(Error::Denied { resource, cause: *cause, since: *since })
             }
-            Protection::Shredded { .. } => Err(ResourceError::Shredded { resource }),
+            Protection::Shredded { .. } => Err(Error::Shredded { resource }),
         }
     }
 }

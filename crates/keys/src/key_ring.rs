@@ -7,22 +7,21 @@
 //! ```
 //!
 //! A root is the newest service key or the newest customer key. A vault wraps roots only, so one
-//! request opens all of a side's keys, and rotating a vault's key wraps one key anew.
+//! request opens all of a layer's keys, and rotating a vault's key wraps one key anew.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use strongroom::secret::{Secret, SecretVec};
-use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
+use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
-use super::id::{KeyLabel, ResourceId};
-use super::state::Resource;
-use super::{KeyKind, ResourceError};
+use crate::error::Error;
 use crate::hex;
+use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::vault::VersionedKeyId;
 
-/// What wraps a key.
+/// The key that wraps another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum WrappedBy {
@@ -43,16 +42,16 @@ pub(crate) struct KeyRecord {
     pub(crate) wrapped: Vec<u8>,
 }
 
-/// The two things that a vault is asked to unwrap for a resource.
+/// A layer of encryption, with the keys of one owner. A vault unwraps one root for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Side {
+pub(crate) enum Layer {
     /// The service's: layer 1.
     Service,
     /// The customer's: layer 2.
     Customer,
 }
 
-impl Side {
+impl Layer {
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Service => Algorithm::A256Kw,
@@ -93,15 +92,15 @@ fn prefix(kind: u8, id: &str) -> [u8; PREFIX_LEN] {
 
 /// A key in the clear, with what names it.
 #[derive(Debug)]
-pub(crate) struct OpenKey {
+pub(crate) struct ResourceKey {
     pub(crate) label: KeyLabel,
     pub(crate) epoch: u64,
     pub(crate) secret: Secret<32>,
 }
 
-impl OpenKey {
-    pub(crate) fn generate(label: KeyLabel, epoch: u64) -> Result<Self, ResourceError> {
-        let secret = Secret::generate().map_err(ResourceError::engine("make a key"))?;
+impl ResourceKey {
+    pub(crate) fn generate(label: KeyLabel, epoch: u64) -> Result<Self, Error> {
+        let secret = Secret::generate().map_err(Error::engine("make a key"))?;
         Ok(Self { label, epoch, secret })
     }
 
@@ -114,22 +113,26 @@ impl OpenKey {
         resource: &ResourceId,
         record: &KeyRecord,
         unwrapped: &SecretVec,
-    ) -> Result<Self, ResourceError> {
+    ) -> Result<Self, Error> {
         let (label, epoch) = (record.label, record.epoch);
         let id = label.text(resource);
-        let secret = from_payload(label.kind.code(), &id, unwrapped)
-            .ok_or(ResourceError::WrongKey { key: id })?;
+        let secret =
+            from_payload(label.kind.code(), &id, unwrapped).ok_or(Error::WrongKey { key: id })?;
         Ok(Self { label, epoch, secret })
     }
 
-    pub(crate) fn wrapping(&self, resource: &ResourceId) -> Result<WrappingKey, ResourceError> {
+    pub(crate) fn wrapping(&self, resource: &ResourceId) -> Result<WrappingKey, Error> {
         let copy = Secret::copy_from(self.secret.expose());
-        Ok(WrappingKey::aes(self.label.key_id(resource)?, copy))
+        Ok(WrappingKey::aes(self.key_id(resource)?, copy))
     }
 
-    pub(crate) fn unwrapping(&self, resource: &ResourceId) -> Result<UnwrappingKey, ResourceError> {
+    pub(crate) fn unwrapping(&self, resource: &ResourceId) -> Result<UnwrappingKey, Error> {
         let copy = Secret::copy_from(self.secret.expose());
-        Ok(UnwrappingKey::aes(self.label.key_id(resource)?, copy))
+        Ok(UnwrappingKey::aes(self.key_id(resource)?, copy))
+    }
+
+    fn key_id(&self, resource: &ResourceId) -> Result<KeyId, Error> {
+        self.label.key_id(resource).map_err(Error::engine("name a key"))
     }
 
     /// This key wrapped by `root`, a key of the same resource, and unwrapped again.
@@ -137,96 +140,117 @@ impl OpenKey {
         &self,
         resource: &ResourceId,
         root: &Self,
-    ) -> Result<KeyRecord, ResourceError> {
+    ) -> Result<KeyRecord, Error> {
         let wrapped = root
             .wrapping(resource)?
             .wrap(self.payload(resource).expose())
-            .map_err(ResourceError::engine("wrap a key"))?;
+            .map_err(Error::engine("wrap a key"))?;
         let (label, epoch, by) = (self.label, self.epoch, WrappedBy::Root(root.label));
         let record = KeyRecord { label, epoch, by, wrapped };
         let again = root.unwrapping(resource)?.unwrap(&record.wrapped);
-        let again = again.map_err(ResourceError::engine("unwrap a key"))?;
+        let again = again.map_err(Error::engine("unwrap a key"))?;
         if Self::from_payload(resource, &record, &again)?.secret == self.secret {
             Ok(record)
         } else {
-            Err(ResourceError::WrongKey { key: self.label.text(resource) })
+            Err(Error::WrongKey { key: self.label.text(resource) })
         }
     }
 }
 
-/// All keys of one side of a resource, in memory: the root, and what it wraps.
-#[derive(Debug)]
-pub(crate) struct Ring {
-    pub(crate) side: Side,
-    /// The root's record: as long as it stays the same, so does the root.
-    pub(crate) record: KeyRecord,
-    /// Which state the keys are of.
+/// The wrapped keys of one state of a resource.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrappedKeys<'s> {
+    pub(crate) resource: &'s ResourceId,
+    /// The state's number.
     pub(crate) number: u64,
-    /// Whether the resource is under a customer-managed key there.
+    /// True where the state has a customer-managed key.
     pub(crate) under_cmk: bool,
-    keys: BTreeMap<KeyLabel, OpenKey>,
+    pub(crate) records: &'s [KeyRecord],
 }
 
-impl Ring {
-    /// The keys that `root` opens in `resource`, whose state has this number.
+impl<'s> WrappedKeys<'s> {
+    /// The root of a layer.
+    pub(crate) fn root(self, layer: Layer) -> Option<&'s KeyRecord> {
+        let by_vault = |key: &&KeyRecord| matches!(key.by, WrappedBy::Vault(_));
+        self.records.iter().filter(by_vault).find(|key| key.label.kind == KeyKind::from(layer))
+    }
+
+    /// The keys that a root wraps.
+    pub(crate) fn children_of(self, root: KeyLabel) -> impl Iterator<Item = &'s KeyRecord> {
+        self.records.iter().filter(move |key| key.by == WrappedBy::Root(root))
+    }
+}
+
+/// All keys of one layer of a resource, in memory: the root, and the keys that it wraps.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    pub(crate) layer: Layer,
+    /// The root's record: as long as it stays the same, so does the root.
+    pub(crate) record: KeyRecord,
+    /// The number of the state that the keys are of.
+    pub(crate) number: u64,
+    /// True where the resource is under a customer-managed key in that state.
+    pub(crate) under_cmk: bool,
+    keys: BTreeMap<KeyLabel, ResourceKey>,
+}
+
+impl KeyRing {
+    /// The keys that the root of `layer` opens in a state.
     pub(crate) fn build(
-        side: Side,
-        resource: &Resource,
-        number: u64,
-        root: OpenKey,
-    ) -> Result<Self, ResourceError> {
-        let id = &resource.id;
-        let record = resource.root(side)?.clone();
+        layer: Layer,
+        state: WrappedKeys<'_>,
+        root: ResourceKey,
+    ) -> Result<Self, Error> {
+        let id = state.resource;
+        let record = state.root(layer).filter(|record| record.label == root.label).cloned();
+        let record = record.ok_or_else(|| Error::WrongKey { key: root.label.text(id) })?;
         let unwrapping = root.unwrapping(id)?;
         let mut keys = BTreeMap::new();
-        for child in resource.children_of(root.label) {
+        for child in state.children_of(root.label) {
             let unwrapped = unwrapping
                 .unwrap(&child.wrapped)
-                .map_err(|_| ResourceError::WrongKey { key: child.label.text(id) })?;
-            keys.insert(child.label, OpenKey::from_payload(id, child, &unwrapped)?);
+                .map_err(|_| Error::WrongKey { key: child.label.text(id) })?;
+            keys.insert(child.label, ResourceKey::from_payload(id, child, &unwrapped)?);
         }
         keys.insert(root.label, root);
-        let under_cmk = resource.protection.cmk().is_some();
-        Ok(Self { side, record, number, under_cmk, keys })
+        let (number, under_cmk) = (state.number, state.under_cmk);
+        Ok(Self { layer, record, number, under_cmk, keys })
     }
 
     /// The same root's keys in a newer state; `None` where the root is another one there.
-    pub(crate) fn rebuild(&self, resource: &Resource, number: u64) -> Option<Self> {
+    pub(crate) fn rebuild(&self, state: WrappedKeys<'_>) -> Option<Self> {
         let root = self.root()?;
-        if resource.root(self.side).ok()?.label != root.label {
-            return None;
-        }
         let secret = Secret::copy_from(root.secret.expose());
-        let root = OpenKey { label: root.label, epoch: root.epoch, secret };
-        Self::build(self.side, resource, number, root).ok()
+        let root = ResourceKey { label: root.label, epoch: root.epoch, secret };
+        Self::build(self.layer, state, root).ok()
     }
 
-    pub(crate) fn root(&self) -> Option<&OpenKey> {
+    pub(crate) fn root(&self) -> Option<&ResourceKey> {
         self.keys.get(&self.record.label)
     }
 
-    pub(crate) fn get(&self, label: KeyLabel) -> Option<&OpenKey> {
+    pub(crate) fn get(&self, label: KeyLabel) -> Option<&ResourceKey> {
         self.keys.get(&label)
     }
 
     /// Every key but the root.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &OpenKey> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &ResourceKey> {
         self.keys.values().filter(|key| key.label != self.record.label)
     }
 
-    /// The label that a new root of this side has.
+    /// The label that a new root of this layer has.
     pub(crate) fn next_label(&self) -> KeyLabel {
         let label = self.record.label;
         KeyLabel { version: label.version.saturating_add(1), ..label }
     }
 }
 
-impl From<Side> for KeyKind {
-    /// Which kind of key the root of a side is.
-    fn from(side: Side) -> Self {
-        match side {
-            Side::Service => Self::Service,
-            Side::Customer => Self::Customer,
+impl From<Layer> for KeyKind {
+    /// The kind of a layer's root.
+    fn from(layer: Layer) -> Self {
+        match layer {
+            Layer::Service => Self::Service,
+            Layer::Customer => Self::Customer,
         }
     }
 }

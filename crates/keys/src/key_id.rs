@@ -8,7 +8,21 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strongroom::wrap::KeyId;
 
-use super::error::VaultError;
+/// Text that is not a key's name or id.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::vault::{InvalidKeyId, KeyName};
+///
+/// let error: InvalidKeyId = KeyName::new("../invoices").unwrap_err();
+/// assert!(error.to_string().contains("letters, digits and hyphens"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct InvalidKeyId {
+    reason: String,
+}
 
 /// A key's name: 1 to 127 ASCII letters, digits and hyphens, as in Azure Key Vault. No such name
 /// is a path with a separator, a parent directory or a hidden file.
@@ -31,15 +45,15 @@ impl KeyName {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Invalid`] when it is empty, too long or has another character.
-    pub fn new(name: &str) -> Result<Self, VaultError> {
+    /// [`InvalidKeyId`] when it is empty, too long or has another character.
+    pub fn new(name: &str) -> Result<Self, InvalidKeyId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if (1..=127).contains(&name.len()) && name.bytes().all(allowed) {
             return Ok(Self(name.to_owned()));
         }
         let reason =
             format!("{name:?} cannot name a key; use 1 to 127 letters, digits and hyphens");
-        Err(VaultError::Invalid { reason })
+        Err(InvalidKeyId { reason })
     }
 
     /// The name.
@@ -50,9 +64,9 @@ impl KeyName {
 }
 
 impl TryFrom<String> for KeyName {
-    type Error = VaultError;
+    type Error = InvalidKeyId;
 
-    fn try_from(name: String) -> Result<Self, VaultError> {
+    fn try_from(name: String) -> Result<Self, InvalidKeyId> {
         Self::new(&name)
     }
 }
@@ -97,9 +111,9 @@ impl VersionedKeyId {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Invalid`] where the version is not 1 to 64 ASCII letters and digits, or the whole
+    /// [`InvalidKeyId`] where the version is not 1 to 64 ASCII letters and digits, or the whole
     /// is not what [`KeyId`] allows.
-    pub fn new(vault: &str, name: KeyName, version: &str) -> Result<Self, VaultError> {
+    pub fn new(vault: &str, name: KeyName, version: &str) -> Result<Self, InvalidKeyId> {
         let id = Self { vault: vault.to_owned(), name, version: version.to_owned() };
         let alphanumeric = version.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if vault.is_empty() || !alphanumeric || !(1..=64).contains(&version.len()) {
@@ -113,8 +127,8 @@ impl VersionedKeyId {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Invalid`] where it is no versioned key id.
-    pub fn parse(id: &str) -> Result<Self, VaultError> {
+    /// [`InvalidKeyId`] where it is no versioned key id.
+    pub fn parse(id: &str) -> Result<Self, InvalidKeyId> {
         let mut parts = id.rsplitn(3, '/');
         let (Some(version), Some(name), Some(vault)) = (parts.next(), parts.next(), parts.next())
         else {
@@ -145,22 +159,21 @@ impl VersionedKeyId {
     ///
     /// # Errors
     ///
-    /// [`VaultError::Invalid`] where it is longer than a header takes, or has other characters.
-    pub fn key_id(&self) -> Result<KeyId, VaultError> {
-        KeyId::new(&self.to_string())
-            .map_err(|error| VaultError::Invalid { reason: error.to_string() })
+    /// [`InvalidKeyId`] where it is longer than a header takes, or has other characters.
+    pub fn key_id(&self) -> Result<KeyId, InvalidKeyId> {
+        KeyId::new(&self.to_string()).map_err(|error| InvalidKeyId { reason: error.to_string() })
     }
 }
 
-fn not_versioned(id: &str) -> VaultError {
+fn not_versioned(id: &str) -> InvalidKeyId {
     let reason = format!("{id:?} is no versioned key id; write VAULT/NAME/VERSION");
-    VaultError::Invalid { reason }
+    InvalidKeyId { reason }
 }
 
 impl TryFrom<String> for VersionedKeyId {
-    type Error = VaultError;
+    type Error = InvalidKeyId;
 
-    fn try_from(id: String) -> Result<Self, VaultError> {
+    fn try_from(id: String) -> Result<Self, InvalidKeyId> {
         Self::parse(&id)
     }
 }
@@ -189,7 +202,7 @@ mod tests {
         let long = "x".repeat(128);
         for name in ["", ".", "..", "a/b", "../x", "a.b", "a b", "a\0", "ä", "a\n", "/etc", &long]
         {
-            assert!(matches!(KeyName::new(name), Err(VaultError::Invalid { .. })), "{name:?}");
+            assert!(KeyName::new(name).is_err(), "{name:?}");
         }
     }
 }

@@ -7,9 +7,9 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
 use super::LocalVault;
-use super::asked::Caller;
 use super::error::LocalVaultError;
 use super::id::LocalKeyId;
+use super::operations::Caller;
 use super::store::Store;
 use crate::offload::unblock;
 use crate::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
@@ -54,7 +54,7 @@ impl IdentityVault {
         unblock(move || {
             LocalKeyId::try_from(&id)
                 .and_then(|local| work(&asked.store, &asked.caller, &local))
-                .map_err(|error| error.about(Some(&id)))
+                .map_err(|error| error.into_vault_error(Some(&id)))
         })
         .await
     }
@@ -73,7 +73,10 @@ impl Vault for IdentityVault {
     async fn newest(&self, name: &KeyName) -> Result<KeyDescription, VaultError> {
         let (asked, name) = (self.clone(), name.clone());
         let newest = unblock(move || {
-            let id = asked.store.newest(&asked.caller, &name).map_err(|error| error.about(None))?;
+            let id = asked
+                .store
+                .newest(&asked.caller, &name)
+                .map_err(|error| error.into_vault_error(None))?;
             VersionedKeyId::try_from(&id)
         })
         .await?;
@@ -117,9 +120,10 @@ impl Vault for IdentityVault {
             store.unwrap(caller, id, algorithm, &wrapped)
         });
         match unwrapped.await {
-            Ok(each) => {
-                each.into_iter().map(|one| one.map_err(|error| error.about(Some(id)))).collect()
-            }
+            Ok(each) => each
+                .into_iter()
+                .map(|one| one.map_err(|error| error.into_vault_error(Some(id))))
+                .collect(),
             Err(error) => wrapped.iter().map(|_| Err(error.clone())).collect(),
         }
     }

@@ -5,12 +5,12 @@ use std::mem::discriminant;
 use std::sync::Mutex;
 
 use super::ResourceId;
-use super::keeper::lock;
+use super::repository::lock;
 use super::transition::Event;
 
 /// Events that wait to be written, those of a resource in their order.
 #[derive(Debug, Default)]
-pub(crate) struct Unwritten(Mutex<Queues>);
+pub(crate) struct Pending(Mutex<Queues>);
 
 #[derive(Debug, Default)]
 struct Queues {
@@ -22,7 +22,7 @@ struct Queues {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ticket(u64);
 
-impl Unwritten {
+impl Pending {
     /// Has `event` wait behind the others of the resource; where it says what the last of them does, the
     /// earlier time stays.
     pub(crate) fn push(&self, id: &ResourceId, event: Event) {

@@ -45,7 +45,7 @@ impl Store {
         name: &KeyName,
     ) -> Result<LocalKeyId, LocalVaultError> {
         self.permissions(caller, name)?;
-        self.consistently(name, |_, attributes| Ok(self.key_id(name, newest(attributes))))
+        self.read_consistent(name, |_, attributes| Ok(self.key_id(name, newest(attributes))))
     }
 
     /// One version of a key, for `caller`: its operations are those of the key that the caller may do.
@@ -92,8 +92,8 @@ impl Store {
     ) -> Result<Vec<u8>, LocalVaultError> {
         self.require(caller, id, Operation::WrapKey)?;
         self.with_version(id, |_, version| {
-            self.may(id, version, Operation::WrapKey)?;
-            does(id, version, algorithm)?;
+            self.check_usable(id, version, Operation::WrapKey)?;
+            check_algorithm(id, version, algorithm)?;
             let key = match version.kind {
                 KeyKind::Rsa => WrappingKey::rsa(engine_id(id)?, self.public_key(id, version)?),
                 KeyKind::Oct => match self.material(id, version)? {
@@ -111,10 +111,10 @@ impl Store {
     ///
     /// [`LocalVaultError`].
     pub(super) fn wrapping_key(&self, name: &KeyName) -> Result<WrappingKey, LocalVaultError> {
-        self.consistently(name, |_, attributes| {
+        self.read_consistent(name, |_, attributes| {
             let id = self.key_id(name, newest(attributes));
             let version = self.version(&id, attributes)?;
-            self.may(&id, version, Operation::WrapKey)?;
+            self.check_usable(&id, version, Operation::WrapKey)?;
             Ok(WrappingKey::rsa(engine_id(&id)?, self.public_key(&id, version)?))
         })
     }
@@ -134,8 +134,8 @@ impl Store {
     ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
         self.require(caller, id, Operation::UnwrapKey)?;
         let key = self.with_version(id, |_, version| {
-            self.may(id, version, Operation::UnwrapKey)?;
-            does(id, version, algorithm)?;
+            self.check_usable(id, version, Operation::UnwrapKey)?;
+            check_algorithm(id, version, algorithm)?;
             Ok(match self.material(id, version)? {
                 Material::Rsa(key) => UnwrappingKey::rsa(engine_id(id)?, *key),
                 Material::Oct(key) => UnwrappingKey::aes(engine_id(id)?, key),
@@ -151,7 +151,7 @@ impl Store {
         id: &LocalKeyId,
         work: impl Fn(&Manifest, &VersionAttributes) -> Result<T, LocalVaultError>,
     ) -> Result<T, LocalVaultError> {
-        self.consistently(id.name(), |manifest, attributes| {
+        self.read_consistent(id.name(), |manifest, attributes| {
             work(manifest, self.version(id, attributes)?)
         })
     }
@@ -202,7 +202,7 @@ impl Store {
     }
 
     /// Refuses a version that is disabled, not meant for `operation`, or out of its time to wrap.
-    fn may(
+    fn check_usable(
         &self,
         id: &LocalKeyId,
         version: &VersionAttributes,
@@ -236,7 +236,7 @@ fn newest(attributes: &Attributes) -> u32 {
     attributes.versions.last().map_or(0, |version| version.version)
 }
 
-fn does(
+fn check_algorithm(
     id: &LocalKeyId,
     version: &VersionAttributes,
     algorithm: Algorithm,
@@ -259,7 +259,7 @@ impl LocalVaultError {
     /// What a caller who asked for `key` must make of it. Only the vault's own word about just this key
     /// is a refusal; files that cannot be read, or are damaged, never are.
     #[must_use]
-    pub fn about(self, key: Option<&VersionedKeyId>) -> VaultError {
+    pub fn into_vault_error(self, key: Option<&VersionedKeyId>) -> VaultError {
         use crate::vault::DeniedReason;
         let reason = self.to_string();
         let denied = |reason| VaultError::Denied { reason, key: key.cloned() };

@@ -5,21 +5,19 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::keys::{KeyRecord, OpenKey, Side, WrappedBy};
-use super::state::{Cmk, Protection, Resource};
+use super::pending::Pending;
+use super::record::{Cmk, Protection, Resource};
 use super::transition::{Event, apply};
-use super::unwritten::Unwritten;
-use super::{
-    Caller, Cause, HostEvent, HostEvents, Pins, ResourceError, ResourceId, VaultDirectory,
-};
+use super::{Caller, Cause, Error, HostEvent, HostEvents, Pins, ResourceId, VaultDirectory};
 use crate::audit::AuditResult;
 use crate::cache::WeakCache;
 use crate::clock::Clock;
-use crate::gateway::{Answer, Gateway, Origin};
+use crate::key_ring::{KeyRecord, Layer, ResourceKey, WrappedBy, WrappedKeys};
 use crate::planted::{PlantedBug, is_planted};
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
 use crate::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
+use crate::vault_client::{Origin, Timed, VaultClient};
 
 /// How often somebody else may come first before a change is given up.
 const ATTEMPTS: usize = 32;
@@ -33,7 +31,14 @@ pub(crate) struct Current {
     pub(crate) signed_by: String,
 }
 
-/// What a change came to.
+impl Current {
+    /// The keys of the state, wrapped.
+    pub(crate) fn keys(&self) -> WrappedKeys<'_> {
+        self.resource.wrapped_keys(self.number)
+    }
+}
+
+/// The outcome of a change.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) current: Current,
@@ -41,24 +46,24 @@ pub(crate) struct Change {
     pub(crate) changed: bool,
 }
 
-pub(crate) struct Keeper {
+pub(crate) struct Repository {
     pub(crate) store: Arc<dyn StateStore>,
     pub(crate) service: ServiceKey,
     pub(crate) vaults: Arc<dyn VaultDirectory>,
-    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) client: Arc<VaultClient>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) host: Arc<dyn HostEvents>,
     pub(crate) states: Mutex<HashMap<ResourceId, Current>>,
     pub(crate) pins: Mutex<HashMap<ResourceId, Pins>>,
     /// What takes access away and could not be written yet.
-    pub(crate) unwritten: Unwritten,
+    pub(crate) pending: Pending,
     /// Where keys go from at once when access is taken away.
     pub(crate) cache: OnceLock<WeakCache>,
 }
 
-impl fmt::Debug for Keeper {
+impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keeper").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Repository").field("store", &self.store).finish_non_exhaustive()
     }
 }
 
@@ -66,22 +71,18 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Keeper {
+impl Repository {
     /// The state as it was last read or written by this process.
     pub(crate) fn known(&self, id: &ResourceId) -> Option<Current> {
         lock(&self.states).get(id).cloned()
     }
 
     /// The newest state, from the store.
-    pub(crate) async fn read(
-        &self,
-        id: &ResourceId,
-        caller: &Caller,
-    ) -> Result<Current, ResourceError> {
+    pub(crate) async fn read(&self, id: &ResourceId, caller: &Caller) -> Result<Current, Error> {
         let name = id.as_str();
         let current = loop {
             let number = self.store.list(name).await?.last().copied();
-            let number = number.ok_or_else(|| ResourceError::NotFound { resource: id.clone() })?;
+            let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
             if let Some(known) = self.known(id) {
                 if known.number > number {
                     let (name, seen) = (name.to_owned(), known.number);
@@ -119,10 +120,9 @@ impl Keeper {
         }
     }
 
-    fn check_pins(&self, resource: &Resource) -> Result<(), ResourceError> {
+    fn check_pins(&self, resource: &Resource) -> Result<(), Error> {
         let Some(pins) = lock(&self.pins).get(&resource.id).copied() else { return Ok(()) };
-        let refuse =
-            |reason: String| Err(ResourceError::Pinned { resource: resource.id.clone(), reason });
+        let refuse = |reason: String| Err(Error::Pinned { resource: resource.id.clone(), reason });
         if resource.epoch < pins.least_epoch {
             return refuse(format!(
                 "it is of epoch {} and {} is the least",
@@ -136,14 +136,10 @@ impl Keeper {
     }
 
     /// Writes the first state of a resource.
-    pub(crate) async fn create(
-        &self,
-        resource: Resource,
-        caller: &Caller,
-    ) -> Result<(), ResourceError> {
+    pub(crate) async fn create(&self, resource: Resource, caller: &Caller) -> Result<(), Error> {
         let origin = Origin { resource: Some(resource.id.as_str()), caller };
         let (_, key) = self.service.current(caller).await?;
-        self.gateway.record("create", None, origin, AuditResult::Done, Duration::ZERO).await?;
+        self.client.record("create", None, origin, AuditResult::Done, Duration::ZERO).await?;
         let bytes = key.sign(resource.id.as_str(), 1, &resource)?;
         let created = self.store.create(resource.id.as_str(), 1, &bytes).await;
         if let Ok(Created::New) = created {
@@ -153,10 +149,10 @@ impl Keeper {
         }
         let error = match created {
             Err(error) => error.into(),
-            Ok(_) => ResourceError::AlreadyExists { resource: resource.id.clone() },
+            Ok(_) => Error::AlreadyExists { resource: resource.id.clone() },
         };
         let failed = AuditResult::Failed(error.to_string());
-        self.gateway.record("create", None, origin, failed, Duration::ZERO).await?;
+        self.client.record("create", None, origin, failed, Duration::ZERO).await?;
         Err(error)
     }
 
@@ -166,8 +162,8 @@ impl Keeper {
         &self,
         id: &ResourceId,
         caller: &Caller,
-        mut decide: impl FnMut(&Resource) -> Result<Event, ResourceError> + Send,
-    ) -> Result<Change, ResourceError> {
+        mut decide: impl FnMut(&Resource) -> Result<Event, Error> + Send,
+    ) -> Result<Change, Error> {
         for _attempt in 0..ATTEMPTS {
             let before = self.read(id, caller).await?;
             let event = decide(&before.resource)?;
@@ -186,7 +182,7 @@ impl Keeper {
                 return Ok(Change { current, changed: true });
             }
         }
-        Err(ResourceError::Contended { resource: id.clone() })
+        Err(Error::Contended { resource: id.clone() })
     }
 
     /// Records and writes the state after `before`; `None` where another writer was first.
@@ -196,7 +192,7 @@ impl Keeper {
         after: Resource,
         event: &Event,
         caller: &Caller,
-    ) -> Result<Option<Current>, ResourceError> {
+    ) -> Result<Option<Current>, Error> {
         let (id, number) = (after.id.clone(), before.number.saturating_add(1));
         let cmk = after.protection.cmk().or(before.resource.protection.cmk());
         let origin = Origin { resource: Some(id.as_str()), caller };
@@ -206,8 +202,7 @@ impl Keeper {
             _ => cmk.map(|cmk| &cmk.key),
         };
         // Before it is done: what could not be recorded afterwards would have left no trace.
-        let record =
-            |result| self.gateway.record(event.name(), key, origin, result, Duration::ZERO);
+        let record = |result| self.client.record(event.name(), key, origin, result, Duration::ZERO);
         let recorded = record(AuditResult::Done).await;
         if !event.only_closes() {
             recorded?;
@@ -270,38 +265,39 @@ impl Keeper {
         &self,
         key: &VersionedKeyId,
         identity: &str,
-    ) -> Result<Arc<dyn Vault>, ResourceError> {
-        self.vaults.vault(key, identity).filter(|vault| vault.id() == key.vault()).ok_or_else(
-            || ResourceError::NoVault { key: key.clone(), identity: identity.to_owned() },
-        )
+    ) -> Result<Arc<dyn Vault>, Error> {
+        self.vaults
+            .vault(key, identity)
+            .filter(|vault| vault.id() == key.vault())
+            .ok_or_else(|| Error::NoVault { key: key.clone(), identity: identity.to_owned() })
     }
 
-    /// A side's root, unwrapped by the vault now. A definite refusal of the customer's key is written.
+    /// A layer's root, unwrapped by the vault now. A definite refusal of the customer's key is written.
     pub(crate) async fn unwrap_root(
         &self,
         resource: &Resource,
-        side: Side,
+        layer: Layer,
         caller: &Caller,
-    ) -> Result<Answer<OpenKey>, ResourceError> {
-        let record = resource.root(side)?;
+    ) -> Result<Timed<ResourceKey>, Error> {
+        let record = resource.root(layer)?;
         let WrappedBy::Vault(key) = &record.by else {
-            return Err(ResourceError::WrongKey { key: record.label.text(&resource.id) });
+            return Err(Error::WrongKey { key: record.label.text(&resource.id) });
         };
         let origin = Origin { resource: Some(resource.id.as_str()), caller };
-        let unwrapped = match (side, resource.protection.cmk()) {
-            (Side::Service, _) => {
+        let unwrapped = match (layer, resource.protection.cmk()) {
+            (Layer::Service, _) => {
                 let unwrapped = self.service.unwrap(key, &record.wrapped, origin).await;
                 unwrapped.map_err(|error| about(key, error))
             }
-            (Side::Customer, Some(cmk)) => {
+            (Layer::Customer, Some(cmk)) => {
                 self.unwrap_customer(resource, cmk, record, origin).await
             }
-            (Side::Customer, None) => {
-                Err(ResourceError::WrongKey { key: record.label.text(&resource.id) })
+            (Layer::Customer, None) => {
+                Err(Error::WrongKey { key: record.label.text(&resource.id) })
             }
         }?;
-        let value = OpenKey::from_payload(&resource.id, record, &unwrapped.value)?;
-        Ok(Answer { value, started: unwrapped.started })
+        let value = ResourceKey::from_payload(&resource.id, record, &unwrapped.value)?;
+        Ok(Timed { value, started: unwrapped.started })
     }
 
     async fn unwrap_customer(
@@ -310,27 +306,27 @@ impl Keeper {
         cmk: &Cmk,
         record: &KeyRecord,
         origin: Origin<'_>,
-    ) -> Result<Answer<strongroom::secret::SecretVec>, ResourceError> {
+    ) -> Result<Timed<strongroom::secret::SecretVec>, Error> {
         let vault = self.vault_of(&cmk.key, &cmk.identity)?;
-        let algorithm = Side::Customer.algorithm();
+        let algorithm = Layer::Customer.algorithm();
         let asked =
-            self.gateway.unwrap(&*vault, &cmk.key, algorithm, &record.wrapped, origin).await;
-        match asked.map_err(ResourceError::from) {
-            Err(ResourceError::Vault(error)) => {
-                Err(self.heed(resource, &cmk.key, error, origin.caller).await)
+            self.client.at(&*vault, origin).unwrap(&cmk.key, algorithm, &record.wrapped).await;
+        match asked {
+            Err(Error::Vault(error)) => {
+                Err(self.apply_refusal(resource, &cmk.key, error, origin.caller).await)
             }
             other => other,
         }
     }
 
     /// Closes the resource where `error` is the vault's definite word about the key in use.
-    pub(crate) async fn heed(
+    pub(crate) async fn apply_refusal(
         &self,
         resource: &Resource,
         key: &VersionedKeyId,
         error: VaultError,
         caller: &Caller,
-    ) -> ResourceError {
+    ) -> Error {
         let VaultError::Denied { reason, .. } = &error else { return error.into() };
         if !error.is_definite_about(key) {
             return error.into();
@@ -346,20 +342,20 @@ impl Keeper {
         resource: &Resource,
         event: Event,
         caller: &Caller,
-    ) -> Option<ResourceError> {
+    ) -> Option<Error> {
         let id = &resource.id;
         if is_planted(PlantedBug::DenialNotWritten) {
             return apply(resource, &event).ok()?.check_access().err();
         }
-        self.unwritten.push(id, event.clone());
+        self.pending.push(id, event.clone());
         // Before it is written: a store may hang, and whoever waits may go away.
         let known = self.known(id);
         let newest = known.as_ref().map_or(resource, |current| &current.resource);
         let closes = apply(newest, &event).ok().and_then(|after| after.check_access().err());
         if let (Some(error), Some(cache)) = (closes, self.cache.get().and_then(WeakCache::upgrade))
         {
-            cache.wipe(id, Side::Service, Some(&error));
-            cache.wipe(id, Side::Customer, Some(&error));
+            cache.wipe(id, Layer::Service, Some(&error));
+            cache.wipe(id, Layer::Customer, Some(&error));
         }
         match (self.write_pending(id, caller).await, self.known(id)) {
             (Ok(()), Some(current)) => current.resource.check_access().err(),
@@ -374,33 +370,33 @@ impl Keeper {
         &self,
         id: &ResourceId,
         caller: &Caller,
-    ) -> Result<(), ResourceError> {
-        while let Some((ticket, event)) = self.unwritten.first(id) {
-            let waits = || self.unwritten.waits(id, ticket);
-            let contended = || ResourceError::Contended { resource: id.clone() };
+    ) -> Result<(), Error> {
+        while let Some((ticket, event)) = self.pending.first(id) {
+            let waits = || self.pending.waits(id, ticket);
+            let contended = || Error::Contended { resource: id.clone() };
             let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
             match self.change(id, caller, decide).await {
-                Ok(_) | Err(ResourceError::WrongState { .. } | ResourceError::Shredded { .. }) => {}
+                Ok(_) | Err(Error::WrongState { .. } | Error::Shredded { .. }) => {}
                 // Another task has written it, and what followed it since must stay.
-                Err(ResourceError::Contended { .. }) if !waits() => continue,
+                Err(Error::Contended { .. }) if !waits() => continue,
                 Err(error) => return Err(error),
             }
-            self.unwritten.done(id, ticket);
+            self.pending.done(id, ticket);
         }
         Ok(())
     }
 
     /// Whether `reason` says that the identity is not known.
-    pub(crate) fn is_identity(error: &ResourceError) -> bool {
+    pub(crate) fn is_identity(error: &Error) -> bool {
         let identity = DeniedReason::Identity;
-        matches!(error, ResourceError::Vault(VaultError::Denied { reason, .. }) if *reason == identity)
+        matches!(error, Error::Vault(VaultError::Denied { reason, .. }) if *reason == identity)
     }
 }
 
 /// `error`, made a mere failure where it is a refusal of another key than the one that was asked about.
-fn about(key: &VersionedKeyId, error: ResourceError) -> ResourceError {
+fn about(key: &VersionedKeyId, error: Error) -> Error {
     match error {
-        ResourceError::Vault(error @ VaultError::Denied { key: Some(_), .. })
+        Error::Vault(error @ VaultError::Denied { key: Some(_), .. })
             if !error.is_definite_about(key) =>
         {
             VaultError::Unavailable { reason: error.to_string(), retry_after: None }.into()

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use strongroom::wrap::KeyId;
 
-use super::ResourceError;
 use crate::state::check_name;
 
 /// A resource's name: 1 to 64 lower-case letters, digits, `-` and `_`, a letter or digit first. It
@@ -29,18 +28,14 @@ impl ResourceId {
     ///
     /// # Errors
     ///
-    /// [`ResourceError::Argument`] when it is no such name.
-    pub fn new(id: &str) -> Result<Self, ResourceError> {
+    /// [`InvalidResourceId`] when it is not such a name.
+    pub fn new(id: &str) -> Result<Self, InvalidResourceId> {
         // What begins with another character is the service's own.
         let begins = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if begins && check_name(id).is_ok() {
             return Ok(Self(id.to_owned()));
         }
-        let reason = format!(
-            "{id:?} cannot name a resource; use 1 to 64 lower-case letters, digits, - and _, a letter \
-             or digit first"
-        );
-        Err(ResourceError::Argument { reason })
+        Err(InvalidResourceId { id: id.to_owned() })
     }
 
     /// The name.
@@ -50,10 +45,29 @@ impl ResourceId {
     }
 }
 
-impl TryFrom<String> for ResourceId {
-    type Error = ResourceError;
+/// Text that is not a resource's name.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::{InvalidResourceId, ResourceId};
+///
+/// let error: InvalidResourceId = ResourceId::new("../contoso").unwrap_err();
+/// assert!(error.to_string().contains("lower-case letters"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{id:?} cannot name a resource; use 1 to 64 lower-case letters, digits, - and _, a letter or digit \
+     first"
+)]
+pub struct InvalidResourceId {
+    id: String,
+}
 
-    fn try_from(id: String) -> Result<Self, ResourceError> {
+impl TryFrom<String> for ResourceId {
+    type Error = InvalidResourceId;
+
+    fn try_from(id: String) -> Result<Self, InvalidResourceId> {
         Self::new(&id)
     }
 }
@@ -116,8 +130,8 @@ impl KeyLabel {
     }
 
     /// As the engine writes it into a document's header.
-    pub(crate) fn key_id(self, resource: &ResourceId) -> Result<KeyId, ResourceError> {
-        KeyId::new(&self.text(resource)).map_err(ResourceError::engine("name a key"))
+    pub(crate) fn key_id(self, resource: &ResourceId) -> Result<KeyId, strongroom::Error> {
+        KeyId::new(&self.text(resource))
     }
 
     /// The key of `resource` that a header means by `id`; `None` where it is another's.

@@ -1,0 +1,213 @@
+//! The only caller of a vault. It bounds the requests to each vault, times them out and audits them.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_lock::Semaphore;
+use futures_util::future::{Either, select};
+use strongroom::secret::SecretVec;
+use strongroom::wrap::Algorithm;
+
+use crate::audit::{AuditError, AuditResult, AuditSink, Auditor, Caller};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
+
+/// The resource that a request is for, and the caller that it is made for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) resource: Option<&'a str>,
+    pub(crate) caller: &'a Caller,
+}
+
+/// A vault's answer, and when the request was sent, in [`Clock::elapsed`]'s time.
+#[derive(Debug)]
+pub(crate) struct Timed<T> {
+    pub(crate) value: T,
+    pub(crate) started: Duration,
+}
+
+/// Limits of the requests to a vault.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+/// use strongroom_keys::resource::VaultLimits;
+///
+/// let limits = VaultLimits { request_timeout: Duration::from_secs(2), ..VaultLimits::default() };
+/// assert_eq!(limits.requests_per_vault, 16);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VaultLimits {
+    /// How long a request may take, its wait for a permit included; 3 s. After that the vault counts as
+    /// unreachable for the moment.
+    pub request_timeout: Duration,
+    /// Requests at once to each vault; 16. A vault that hangs takes up its own permits only.
+    pub requests_per_vault: usize,
+}
+
+impl Default for VaultLimits {
+    fn default() -> Self {
+        Self { request_timeout: Duration::from_secs(3), requests_per_vault: 16 }
+    }
+}
+
+/// Counts of the requests to vaults.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) requests: AtomicU64,
+    pub(crate) unwraps: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) denials: AtomicU64,
+    pub(crate) latency_us: AtomicU64,
+    pub(crate) latency_max_us: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct VaultClient {
+    clock: Arc<dyn Clock>,
+    auditor: Auditor,
+    limits: VaultLimits,
+    pub(crate) counters: Counters,
+    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// The client of one vault, for one origin.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BoundClient<'a> {
+    client: &'a VaultClient,
+    vault: &'a dyn Vault,
+    origin: Origin<'a>,
+}
+
+impl VaultClient {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        audit: Arc<dyn AuditSink>,
+        audit_required: bool,
+        limits: VaultLimits,
+    ) -> Self {
+        let auditor = Auditor::new(audit, Arc::clone(&clock), audit_required);
+        Self { clock, auditor, limits, counters: Counters::default(), permits: Mutex::default() }
+    }
+
+    /// A client that asks `vault` on behalf of `origin`.
+    pub(crate) fn at<'a>(&'a self, vault: &'a dyn Vault, origin: Origin<'a>) -> BoundClient<'a> {
+        BoundClient { client: self, vault, origin }
+    }
+
+    /// Records one event.
+    ///
+    /// # Errors
+    ///
+    /// The sink's, where the trail is required.
+    pub(crate) async fn record(
+        &self,
+        operation: &str,
+        key: Option<&VersionedKeyId>,
+        origin: Origin<'_>,
+        result: AuditResult,
+        duration: Duration,
+    ) -> Result<(), AuditError> {
+        self.auditor.record(operation, key, origin.resource, result, duration, origin.caller).await
+    }
+
+    fn permits_of(&self, vault: &str) -> Arc<Semaphore> {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Semaphore::new(self.limits.requests_per_vault.max(1)));
+        Arc::clone(permits.entry(vault.to_owned()).or_insert_with(new))
+    }
+
+    fn count(&self, operation: &str, duration: Duration, error: Option<&VaultError>) {
+        let counters = &self.counters;
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        counters.latency_us.fetch_add(micros(duration), Ordering::Relaxed);
+        counters.latency_max_us.fetch_max(micros(duration), Ordering::Relaxed);
+        if operation == "unwrap" {
+            counters.unwraps.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(error) = error {
+            counters.failures.fetch_add(1, Ordering::Relaxed);
+            if matches!(error, VaultError::Denied { .. }) {
+                counters.denials.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl BoundClient<'_> {
+    pub(crate) async fn newest(self, name: &KeyName) -> Result<KeyDescription, Error> {
+        Ok(self.request("describe", None, self.vault.newest(name)).await?.value)
+    }
+
+    pub(crate) async fn describe(self, key: &VersionedKeyId) -> Result<KeyDescription, Error> {
+        Ok(self.request("describe", Some(key), self.vault.describe(key)).await?.value)
+    }
+
+    pub(crate) async fn wrap(
+        self,
+        key: &VersionedKeyId,
+        algorithm: Algorithm,
+        payload: &SecretVec,
+    ) -> Result<Vec<u8>, Error> {
+        let wrapping = self.vault.wrap(key, algorithm, payload.expose());
+        Ok(self.request("wrap", Some(key), wrapping).await?.value)
+    }
+
+    pub(crate) async fn unwrap(
+        self,
+        key: &VersionedKeyId,
+        algorithm: Algorithm,
+        wrapped: &[u8],
+    ) -> Result<Timed<SecretVec>, Error> {
+        self.request("unwrap", Some(key), self.vault.unwrap(key, algorithm, wrapped)).await
+    }
+
+    /// Waits for a permit, asks, gives up after the time limit, and records how it ended.
+    async fn request<T>(
+        self,
+        operation: &'static str,
+        key: Option<&VersionedKeyId>,
+        answer: impl Future<Output = Result<T, VaultError>>,
+    ) -> Result<Timed<T>, Error> {
+        let (client, vault) = (self.client, self.vault.id());
+        let timeout = client.limits.request_timeout;
+        let limit = pin!(client.clock.sleep(timeout));
+        let permit = pin!(client.permits_of(vault).acquire_arc());
+        let (permit, limit) = match select(permit, limit).await {
+            Either::Left(both) => both,
+            Either::Right(_) => {
+                let reason = format!("{vault}: no turn within {timeout:?}, it answers too slowly");
+                return Err(VaultError::Unavailable { reason, retry_after: None }.into());
+            }
+        };
+        let started = client.clock.elapsed();
+        let result = match select(pin!(answer), limit).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => {
+                let reason = format!("{vault}: no answer within {timeout:?}");
+                Err(VaultError::Unavailable { reason, retry_after: None })
+            }
+        };
+        drop(permit); // before the audit write, which may be slow
+        let duration = client.clock.elapsed().saturating_sub(started);
+        client.count(operation, duration, result.as_ref().err());
+        let outcome = match &result {
+            Ok(_) => AuditResult::Done,
+            Err(error) => AuditResult::Failed(error.to_string()),
+        };
+        let recorded = client.record(operation, key, self.origin, outcome, duration).await;
+        let value = result?; // takes precedence over a failed audit write
+        recorded?;
+        Ok(Timed { value, started })
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
