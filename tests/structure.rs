@@ -5,6 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
+#[path = "structure/keys.rs"]
+mod keys;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -445,7 +448,7 @@ fn body(text: &str, function: &str) -> Option<String> {
     let start =
         [format!("fn {name}("), format!("fn {name}<")].iter().find_map(|at| code.find(at))?;
     let rest = &code[start..];
-    let end = rest.find("\n    }\n").into_iter().chain(rest.find("\n}\n")).min()?;
+    let end = rest.find(if block.is_empty() { "\n}\n" } else { "\n    }\n" })?;
     Some(rest[..end].to_owned())
 }
 

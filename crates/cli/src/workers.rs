@@ -9,8 +9,8 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::Run;
-use strongroom_keys::block_on;
 use strongroom_keys::cache::Lease;
+use strongroom_keys::{Resources, block_on};
 
 use crate::args::{PrintOptions, RunOptions, ThreadsOption};
 use crate::failure::Failure;
@@ -40,13 +40,22 @@ pub(crate) fn pool(options: &ThreadsOption) -> Result<ThreadPool, Failure> {
     }
 }
 
-/// Refuses where a resource's keys were withdrawn meanwhile; asks for them again where that is due.
-///
-/// # Errors
-///
-/// [`Failure::Resource`].
-pub(crate) fn still_granted(lease: Option<&Lease>) -> Result<(), Failure> {
-    Ok(lease.map_or(Ok(()), |lease| block_on(lease.renew()))?)
+/// The right to use a resource's keys, and the resources that ask for it again.
+#[derive(Clone, Debug)]
+pub(crate) struct Grant {
+    pub(crate) resources: Resources,
+    pub(crate) lease: Lease,
+}
+
+impl Grant {
+    /// Refuses where the keys were withdrawn; asks for them again where that is due.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn renew(&self) -> Result<(), Failure> {
+        Ok(block_on(self.resources.renew(&self.lease))?)
+    }
 }
 
 /// What the options of a command come to on this machine.
@@ -72,7 +81,7 @@ impl Workers {
 
     /// Runs `work` on `total` bytes, where that is known, on the pool and with a progress bar that
     /// says `doing`; tells how long it took, too. A large document takes longer than a resource's key
-    /// may be used without asking for it again: `lease` is renewed between chunks.
+    /// may be used without asking for it again: `grant` is renewed between chunks.
     ///
     /// # Errors
     ///
@@ -81,7 +90,7 @@ impl Workers {
         &self,
         doing: &'static str,
         total: Option<u64>,
-        lease: Option<&Lease>,
+        grant: Option<&Grant>,
         work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
     ) -> Result<(T, Duration), Error> {
         let started = Instant::now();
@@ -89,9 +98,9 @@ impl Workers {
         let renewing = Mutex::new(());
         let advance = |bytes| {
             progress.advance(bytes);
-            if let (Some(lease), Ok(_alone)) = (lease, renewing.try_lock()) {
-                // It asks only where that is due. What it meets is for `still_granted` to say.
-                let _met = block_on(lease.renew());
+            if let (Some(grant), Ok(_alone)) = (grant, renewing.try_lock()) {
+                // It asks only where that is due. The last renewal reports a refusal.
+                let _reported_later = grant.renew();
             }
         };
         let run = Run { progress: Some(&advance), ..Run::default() };

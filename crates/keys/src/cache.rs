@@ -11,124 +11,74 @@
 //!  the vault withdraws the key: wiped at that moment, and every lease fails from then on
 //! ```
 //!
-//! A [`Lease`] is what everything derived from a key is held by: whoever reads an open document
+//! A [`Lease`] holds everything derived from a key: the reader of an open document
 //! [checks](Lease::check) it before each read.
 //!
-//! The host spawns [`KeyCache::run`], which keeps the keys in use fresh. Where it does not, whoever asks
-//! for a lease refreshes what is due, and keys that nobody asks for any more stay in memory until
-//! somebody does.
+//! The cache asks no vault: [`Resources::run`](crate::Resources::run), which the host spawns, keeps the
+//! keys in use fresh. Without it a caller that wants keys refreshes what is due, and keys that are not used
+//! any more stay in memory until a caller wants them.
 
 mod entry;
 mod lease;
-mod run;
+mod loading;
 mod settings;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use self::entry::{Entry, Next};
+pub(crate) use self::entry::{Request, Ticket};
 pub use self::lease::Lease;
+pub(crate) use self::loading::{CacheKey, Loaded, Unavailable};
 pub use self::settings::{CacheSettings, Stats};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::key_ring::{KeyRing, Layer};
 
-/// What one request to a vault opens: one layer of one resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct CacheKey {
-    pub(crate) resource: ResourceId,
-    pub(crate) layer: Layer,
-}
-
-/// Keys, and when the request for them was sent, in [`Clock::elapsed`]'s time.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) ring: KeyRing,
-    pub(crate) started: Duration,
-}
-
-/// Why no keys came.
-#[derive(Clone, Debug)]
-pub(crate) enum LoadError {
-    /// A definite word: what is cached must go.
-    Refused(Error),
-    /// There are no such keys any more, which says nothing about the other layer.
-    Gone(Error),
-    /// What is cached serves on, until its time is up.
-    Unavailable {
-        error: Error,
-        retry_after: Option<Duration>,
-        /// The vault does not know the identity.
-        identity: bool,
-    },
-}
-
-/// Where keys come from.
-#[async_trait]
-pub(crate) trait Loader: Send + Sync + fmt::Debug {
-    /// Reads the state anew and asks the vault, once.
-    async fn load(&self, root: &CacheKey) -> Result<Loaded, LoadError>;
-
-    /// The vault did not know the identity for the cache's whole time: the error from now on, where that
-    /// closes the resource.
-    async fn identity_is_gone(&self, root: &CacheKey) -> Option<Error>;
-}
-
 /// The cache. Clones share it.
-///
-/// # Example
-///
-/// ```no_run
-/// # fn spawn(future: impl Future<Output = ()> + Send + 'static) {}
-/// # fn start(resources: &strongroom_keys::Resources) {
-/// let cache = resources.cache();
-/// spawn(cache.run());
-/// println!("{:?}", cache.stats());
-/// # }
-/// ```
 #[derive(Clone)]
-pub struct KeyCache(Arc<Shared>);
+pub(crate) struct KeyCache(Arc<Shared>);
 
-/// A cache that may be gone.
-pub(crate) struct WeakCache(Weak<Shared>);
+struct Shared {
+    clock: Arc<dyn Clock>,
+    settings: CacheSettings,
+    entries: Mutex<BTreeMap<CacheKey, Arc<Entry>>>,
+    kept_fresh: AtomicBool,
+    hits: AtomicU64,
+    waits: AtomicU64,
+    loads: AtomicU64,
+    refusals: AtomicU64,
+}
 
-impl WeakCache {
-    pub(crate) fn upgrade(&self) -> Option<KeyCache> {
-        self.0.upgrade().map(KeyCache)
+/// Keys for a caller, or the request that brings them.
+pub(crate) enum LookUp {
+    Use(Arc<KeyRing>, Lease),
+    Fail(Error),
+    Wait(Request),
+}
+
+/// The mark that a refresh loop runs; gone when it is dropped.
+pub(crate) struct KeptFresh(KeyCache);
+
+impl Drop for KeptFresh {
+    fn drop(&mut self) {
+        self.0.0.kept_fresh.store(false, Ordering::Release);
     }
 }
 
-pub(crate) struct Shared {
-    pub(crate) source: Arc<dyn Loader>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) settings: CacheSettings,
-    entries: Mutex<BTreeMap<CacheKey, Arc<Entry>>>,
-    running: AtomicBool,
-    pub(crate) hits: AtomicU64,
-    pub(crate) waits: AtomicU64,
-    pub(crate) loads: AtomicU64,
-    pub(crate) refusals: AtomicU64,
-}
-
 impl KeyCache {
-    pub(crate) fn new(
-        source: Arc<dyn Loader>,
-        clock: Arc<dyn Clock>,
-        settings: CacheSettings,
-    ) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, settings: CacheSettings) -> Self {
         Self(Arc::new(Shared {
-            source,
             clock,
             settings,
             entries: Mutex::default(),
-            running: AtomicBool::new(false),
+            kept_fresh: AtomicBool::new(false),
             hits: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             loads: AtomicU64::new(0),
@@ -136,19 +86,10 @@ impl KeyCache {
         }))
     }
 
-    /// Keeps the keys in use fresh, and wipes those that nobody uses any more. Never ends; dropped, it
-    /// leaves refreshing to those who ask for keys. One at a time does the work, another waits for it.
-    pub fn run(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        run::run(Arc::clone(&self.0))
-    }
-
-    /// What the cache did and holds. The fields about vaults stay zero: see
-    /// [`Resources::stats`](crate::Resources::stats).
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        let shared = &self.0;
-        let now = shared.clock.elapsed();
-        let ages: Vec<Duration> = shared.each().iter().filter_map(|entry| entry.age(now)).collect();
+    /// The fields of [`Stats`] about the cache; those about vaults are zero.
+    pub(crate) fn stats(&self) -> Stats {
+        let (shared, now) = (&self.0, self.0.clock.elapsed());
+        let ages: Vec<Duration> = self.lock().values().filter_map(|entry| entry.age(now)).collect();
         Stats {
             hits: shared.hits.load(Ordering::Relaxed),
             waits: shared.waits.load(Ordering::Relaxed),
@@ -160,97 +101,152 @@ impl KeyCache {
         }
     }
 
-    /// Fresh keys, and the lease that they are used under.
-    pub(crate) async fn lease(&self, root: &CacheKey) -> Result<(Arc<KeyRing>, Lease), Error> {
-        let entry = self.0.entry(root);
-        let (ring, generation) = self.0.fresh(&entry).await?;
-        Ok((ring, Lease::new(Arc::clone(&self.0), entry, generation)))
-    }
-
-    /// Wipes what is cached of a resource and ends its leases: with `error` where that is given.
-    pub(crate) fn wipe(&self, resource: &ResourceId, layer: Layer, error: Option<&Error>) {
-        let root = CacheKey { resource: resource.clone(), layer };
-        let entry = self.0.lock_entries().get(&root).cloned();
-        if let Some(entry) = entry {
-            entry.wipe(error.map(|error| (error.clone(), self.0.clock.elapsed())));
+    /// Fresh keys with their lease, or the request for them, made with `load` where none is under way.
+    pub(crate) fn look_up(
+        &self,
+        key: &CacheKey,
+        load: impl FnOnce(Ticket) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>,
+    ) -> LookUp {
+        let entry = self.entry(key);
+        let kept_fresh = self.0.kept_fresh.load(Ordering::Acquire);
+        match entry.next(self.0.clock.elapsed(), kept_fresh, load) {
+            Next::Use(ring, generation) => {
+                self.0.hits.fetch_add(1, Ordering::Relaxed);
+                LookUp::Use(ring, self.lease(entry, generation))
+            }
+            Next::Fail(error) => LookUp::Fail(error),
+            Next::Wait { request, joined } => {
+                let counter = if joined { &self.0.waits } else { &self.0.loads };
+                counter.fetch_add(1, Ordering::Relaxed);
+                LookUp::Wait(request)
+            }
         }
     }
 
-    /// A handle for those whom the cache itself keeps alive.
-    pub(crate) fn downgrade(&self) -> WeakCache {
-        WeakCache(Arc::downgrade(&self.0))
+    /// The request under way for `key`, or a new one, whatever the age of the keys.
+    pub(crate) fn request(
+        &self,
+        key: &CacheKey,
+        load: impl FnOnce(Ticket) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>,
+    ) -> Request {
+        self.entry(key).request(|ticket| {
+            self.0.loads.fetch_add(1, Ordering::Relaxed);
+            load(ticket)
+        })
     }
 
-    /// Has the keys of a resource asked for anew when somebody wants them next. Leases go on.
+    /// Keys that are not too old, with their lease.
+    pub(crate) fn usable(&self, key: &CacheKey) -> Option<(Arc<KeyRing>, Lease)> {
+        let entry = self.entry(key);
+        let (ring, generation) = entry.usable(self.0.clock.elapsed())?;
+        Some((ring, self.lease(entry, generation)))
+    }
+
+    fn lease(&self, entry: Arc<Entry>, generation: u64) -> Lease {
+        Lease::new(Arc::clone(&self.0.clock), entry, generation)
+    }
+
+    /// Ends a request with a failure. Returns true where the identity was not known for the whole of the
+    /// keys' time.
+    pub(crate) fn fail(&self, ticket: &Ticket, failure: &Unavailable) -> bool {
+        ticket.fail(failure, self.0.clock.elapsed())
+    }
+
+    /// Ends a request with a refusal: both layers are wiped, and callers get `error` for the refresh time.
+    pub(crate) fn refuse(&self, ticket: &Ticket, error: &Error) {
+        let retry_at = self.0.clock.elapsed().saturating_add(self.0.settings.refresh);
+        if ticket.wipe(Some((error.clone(), retry_at))) {
+            let CacheKey { resource, layer } = ticket.key();
+            self.wipe_layer(resource, layer.other(), Some((error.clone(), retry_at)));
+        }
+    }
+
+    /// Counts a refusal.
+    pub(crate) fn count_refusal(&self) {
+        self.0.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Wipes what is cached of a resource and ends its leases: with `error` where that is given.
+    pub(crate) fn wipe(&self, resource: &ResourceId, error: Option<&Error>) {
+        let refusal = error.map(|error| (error.clone(), self.0.clock.elapsed()));
+        for layer in [Layer::Service, Layer::Customer] {
+            self.wipe_layer(resource, layer, refusal.clone());
+        }
+    }
+
+    /// Wipes what is cached of one layer and ends its leases.
+    pub(crate) fn wipe_layer(
+        &self,
+        resource: &ResourceId,
+        layer: Layer,
+        refusal: Option<(Error, Duration)>,
+    ) {
+        let entry = self.lock().get(&CacheKey { resource: resource.clone(), layer }).cloned();
+        if let Some(entry) = entry {
+            entry.wipe(refusal);
+        }
+    }
+
+    /// Has the keys of a resource asked for anew when a caller wants them next. Leases go on.
     pub(crate) fn renew(&self, resource: &ResourceId) {
         for layer in [Layer::Service, Layer::Customer] {
-            self.0.entry(&CacheKey { resource: resource.clone(), layer }).renew();
+            self.entry(&CacheKey { resource: resource.clone(), layer }).renew();
         }
     }
 
     /// Replaces the keys of an unchanged root by those of a newer state.
-    pub(crate) fn replace(&self, root: &CacheKey, old: &Arc<KeyRing>, new: Arc<KeyRing>) {
-        self.0.entry(root).replace(old, new);
+    pub(crate) fn replace(&self, key: &CacheKey, old: &Arc<KeyRing>, new: Arc<KeyRing>) {
+        self.entry(key).replace(old, new);
     }
 
-    /// What the last attempt for this layer met, where it failed.
-    pub(crate) fn last_failure(&self, root: &CacheKey) -> Option<(Error, bool)> {
-        let entry = self.0.lock_entries().get(root).cloned()?;
-        entry.last_failure(self.0.clock.elapsed(), self.0.settings.max_age)
+    /// The last failure of this layer's requests, and whether the keys' time is up.
+    pub(crate) fn last_failure(&self, key: &CacheKey) -> Option<(Error, bool)> {
+        let entry = self.lock().get(key).cloned()?;
+        entry.last_failure(self.0.clock.elapsed())
+    }
+
+    /// Marks the cache as kept fresh, for one refresh loop at a time; `None` where another one runs.
+    pub(crate) fn keep_fresh(&self) -> Option<KeptFresh> {
+        (!self.0.kept_fresh.swap(true, Ordering::AcqRel)).then(|| KeptFresh(self.clone()))
+    }
+
+    /// The keys that are due for a refresh, and the time until the next ones are. Entries that are not in
+    /// use any more are dropped with their keys.
+    pub(crate) fn due(&self) -> (Vec<CacheKey>, Duration) {
+        let now = self.0.clock.elapsed();
+        // No entry that comes later is due earlier than that.
+        let mut wake = now.saturating_add(self.0.settings.refresh);
+        let mut due = Vec::new();
+        self.lock().retain(|key, entry| {
+            // The map holds one reference; a second one means that a lease or a caller has the entry.
+            let Some(at) = entry.due(now, Arc::strong_count(entry) > 1) else { return false };
+            if at > now {
+                wake = wake.min(at);
+            } else {
+                due.push(key.clone());
+            }
+            true
+        });
+        (due, wake.saturating_sub(now))
+    }
+
+    /// The time after which keys are asked for again.
+    pub(crate) fn refresh_time(&self) -> Duration {
+        self.0.settings.refresh
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CacheKey, Arc<Entry>>> {
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entry(&self, key: &CacheKey) -> Arc<Entry> {
+        let new = || Arc::new(Entry::new(key.clone(), self.0.settings));
+        Arc::clone(self.lock().entry(key.clone()).or_insert_with(new))
     }
 }
 
 impl fmt::Debug for KeyCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("KeyCache").field(&self.stats()).finish()
-    }
-}
-
-impl Shared {
-    fn lock_entries(&self) -> std::sync::MutexGuard<'_, BTreeMap<CacheKey, Arc<Entry>>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn entry(&self, root: &CacheKey) -> Arc<Entry> {
-        let mut entries = self.lock_entries();
-        let new = || Arc::new(Entry::new(root.clone()));
-        Arc::clone(entries.entry(root.clone()).or_insert_with(new))
-    }
-
-    fn other_layer(&self, root: &CacheKey) -> Option<Arc<Entry>> {
-        let layer = match root.layer {
-            Layer::Service => Layer::Customer,
-            Layer::Customer => Layer::Service,
-        };
-        self.lock_entries().get(&CacheKey { resource: root.resource.clone(), layer }).cloned()
-    }
-
-    fn each(&self) -> Vec<Arc<Entry>> {
-        self.lock_entries().values().map(Arc::clone).collect()
-    }
-
-    /// The keys of an entry that may be used now, with the generation that they are of.
-    async fn fresh(self: &Arc<Self>, entry: &Arc<Entry>) -> Result<(Arc<KeyRing>, u64), Error> {
-        // A flight that was overtaken by a wipe brings nothing: then once more.
-        for _attempt in 0..3 {
-            let kept_fresh = self.running.load(Ordering::Acquire);
-            let result = match entry.next(self, kept_fresh) {
-                Next::Use(ring, generation) => {
-                    self.hits.fetch_add(1, Ordering::Relaxed);
-                    return Ok((ring, generation));
-                }
-                Next::Fail(refusal) => return Err(refusal),
-                Next::Wait { flight, joined } => {
-                    self.waits.fetch_add(u64::from(joined), Ordering::Relaxed);
-                    flight.await
-                }
-            };
-            // Keys from before serve on where the request failed without a definite word.
-            if let (Some(ring), generation) = entry.usable(self) {
-                return Ok((ring, generation));
-            }
-            result?;
-        }
-        Err(Error::Contended { resource: entry.root.resource.clone() })
     }
 }

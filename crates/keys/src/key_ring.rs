@@ -52,6 +52,13 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Service => Self::Customer,
+            Self::Customer => Self::Service,
+        }
+    }
+
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::Service => Algorithm::A256Kw,

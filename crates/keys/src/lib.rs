@@ -5,7 +5,7 @@
 //! [file system](file_system) is tried when it is made.
 //!
 //! [`Resources`] are what a service has: each under the service's keys, or under a customer's key as
-//! well, which can be rotated and revoked. A [cache](cache::KeyCache) keeps unwrapped keys for minutes, so
+//! well, which can be rotated and revoked. A [cache] keeps unwrapped keys for minutes, so
 //! that a vault is asked once a resource and refresh, never once a document.
 //!
 //! # Example

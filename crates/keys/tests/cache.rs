@@ -30,7 +30,7 @@ fn a_million_documents_an_hour_ask_once_a_refresh_and_rotate_at_once() {
     const A_SECOND: usize = 278;
     let world = World::with_cmk();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     world.customer.reset_counts();
     world.service.reset_counts();
     let options = SealOptions { slots: Slots::One, ..SealOptions::default() };
@@ -85,7 +85,7 @@ fn outage(fault: &Fault, phase: Duration, length: Duration, background: bool) ->
     let world = World::with_cmk();
     let mut tasks = Tasks::new(&world.clock);
     if background {
-        tasks.spawn(world.resources.cache().run());
+        tasks.spawn(world.resources.run());
     }
     let sealed = world.seal().unwrap();
     let lease = world.opening(&sealed).unwrap().lease().clone();
@@ -95,7 +95,7 @@ fn outage(fault: &Fault, phase: Duration, length: Duration, background: bool) ->
         while world.clock.elapsed() < end {
             tasks.go(SECOND.min(end.saturating_sub(world.clock.elapsed())));
             if !background {
-                world.run(lease.renew()).ok();
+                world.run(world.resources.renew(&lease)).ok();
             }
             failed += usize::from(lease.check().is_err());
         }
@@ -146,7 +146,7 @@ fn retry_after_is_heeded() {
     world.customer.reset_counts();
     world.customer.always(Fault::Throttle(Some(SECOND * 40)));
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     tasks.go(SECOND * 60);
     let met = || world.customer.hits(Operation::UnwrapKey, "throttle-with-time");
     assert_eq!(met(), 1);
@@ -169,14 +169,14 @@ fn a_refusal_stops_all_readers_within_one_refresh() {
         let sealed = world.seal().unwrap();
         let mut tasks = Tasks::new(&world.clock);
         if background {
-            tasks.spawn(world.resources.cache().run());
+            tasks.spawn(world.resources.run());
         }
         let leases: Vec<_> =
             (0..64).map(|_| world.opening(&sealed).unwrap().lease().clone()).collect();
         world.customer.always(Fault::Refuse(reason));
         tasks.go(settings().refresh + SECOND);
         if !background {
-            assert!(world.run(leases[0].renew()).is_err());
+            assert!(world.run(world.resources.renew(&leases[0])).is_err());
         }
         for lease in &leases {
             let error = lease.check().unwrap_err();
@@ -275,7 +275,7 @@ fn an_unknown_identity_closes_after_the_whole_time() {
     let sealed = world.seal().unwrap();
     let lease = world.opening(&sealed).unwrap().lease().clone();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     world.customer.always(Fault::Refuse(DeniedReason::Identity));
     tasks.go(settings().max_age.saturating_sub(SECOND));
     assert!(lease.check().is_ok() && world.state() == "cmk-active");
@@ -300,7 +300,7 @@ fn unused_keys_are_wiped() {
     let world = World::with_cmk();
     world.seal().unwrap();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     tasks.go(settings().max_age * 3);
     assert_eq!(world.resources.stats().keys, 0);
     world.customer.reset_counts();
@@ -322,7 +322,7 @@ fn processes_follow_each_other() {
     let sealed = world.seal().unwrap();
     let lease = world.opening(&sealed).unwrap().lease().clone();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     world.run(other.revoke_now(&world.id)).unwrap();
     tasks.go(settings().refresh + SECOND);
     assert!(matches!(lease.check(), Err(Error::Denied { cause: Cause::Revoked, .. })));

@@ -100,7 +100,7 @@ fn gated() -> (World, Arc<Gated>) {
 fn disabling_with_the_background_loop_keeps_the_data_open() {
     let world = World::with_cmk();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     let sealed = world.seal().unwrap();
     world.open(&sealed).unwrap();
     now(world.resources.disable_cmk(&world.id)).unwrap();
@@ -121,7 +121,7 @@ fn disabling_in_another_process_keeps_the_data_open() {
         let world = World::with_cmk();
         let mut tasks = Tasks::new(&world.clock);
         if background {
-            tasks.spawn(world.resources.cache().run());
+            tasks.spawn(world.resources.run());
         }
         let sealed = world.seal().unwrap();
         now(world.restart().disable_cmk(&world.id)).unwrap();
@@ -142,7 +142,7 @@ fn a_lease_from_before_the_key_was_enabled_ends_with_it() {
     for here in [true, false] {
         let world = World::new();
         let mut tasks = Tasks::new(&world.clock);
-        tasks.spawn(world.resources.cache().run());
+        tasks.spawn(world.resources.run());
         let sealed = world.seal().unwrap();
         let lease = world.opening(&sealed).unwrap().lease().clone();
         let enabling = if here { world.resources.clone() } else { world.restart() };
@@ -168,7 +168,7 @@ fn a_refusal_ends_leases_whoever_waits_for_its_writing() {
     world.customer_keys.disable(&world.cmk[0]);
     store.hold(Some("create"));
     {
-        let mut asks = Box::pin(lease.renew());
+        let mut asks = Box::pin(world.resources.renew(&lease));
         for _ in 0..10 {
             assert!(poll(asks.as_mut()).is_pending());
         }
@@ -320,7 +320,7 @@ fn what_was_not_created_hinders_no_other_resource() {
 fn the_services_own_unknown_identity_closes_no_resource() {
     let world = World::with_cmk();
     let mut tasks = Tasks::new(&world.clock);
-    tasks.spawn(world.resources.cache().run());
+    tasks.spawn(world.resources.run());
     let sealed = world.seal().unwrap();
     let lease = world.opening(&sealed).unwrap().lease().clone();
     // Another process, which the vault knows, rotates the service key.

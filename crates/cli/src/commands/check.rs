@@ -54,7 +54,7 @@ pub(super) fn check(
 
     let compare = Compare { input: Source { file: input.file(), name: input.name() } };
     let (totals, _) = workers
-        .run("checking", input.length(), keys.lease().as_ref(), |run| match input.length() {
+        .run("checking", input.length(), keys.grant().as_ref(), |run| match input.length() {
             Some(_) => opener.open_file(&source, &compare, run),
             None => opener.verify_file(&source, run),
         })

@@ -5,7 +5,6 @@ use std::cell::RefCell;
 use strongroom::document::{Header, Layers, OpenOptions, Opener};
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::block_on;
-use strongroom_keys::cache::Lease;
 use strongroom_keys::resource::{DocumentKind, OpeningKeys, ResourceId, SealRequest, SealingKeys};
 use strongroom_keys::{LocalVault, Resources};
 
@@ -15,6 +14,7 @@ use crate::failure::Failure;
 use crate::service::HomeLocation;
 use crate::tagged;
 use crate::vaults::Location;
+use crate::workers::Grant;
 
 /// What opens documents.
 #[derive(Debug)]
@@ -147,13 +147,11 @@ impl Keys {
     }
 
     /// The right to use what [`Keys::unlock`] gave; a vault's keys need none.
-    pub(super) fn lease(&self) -> Option<Lease> {
-        match self {
-            Self::Vault(_) => None,
-            Self::Resource(of_resource) => {
-                of_resource.opening.borrow().as_ref().map(|keys| keys.lease().clone())
-            }
-        }
+    pub(super) fn grant(&self) -> Option<Grant> {
+        let Self::Resource(of_resource) = self else { return None };
+        let ResourceKeys { resources, opening, .. } = &**of_resource;
+        let lease = opening.borrow().as_ref().map(|keys| keys.lease().clone())?;
+        Some(Grant { resources: resources.clone(), lease })
     }
 }
 
@@ -162,7 +160,7 @@ pub(super) enum SealWith {
     /// Keys of a vault.
     Vault(Vec<WrappingKey>),
     /// The keys of a resource.
-    Resource(Box<SealingKeys>),
+    Resource(Box<SealingKeys>, Resources),
 }
 
 impl SealWith {
@@ -184,14 +182,15 @@ impl SealWith {
         let keys = ResourceKeys::new(location.open()?.resources()?, id);
         let request = SealRequest { kind, expires_at };
         let sealing = block_on(keys.resources.sealing_keys(&keys.id, &request))?;
-        Ok((Keys::Resource(Box::new(keys)), Self::Resource(Box::new(sealing))))
+        let resources = keys.resources.clone();
+        Ok((Keys::Resource(Box::new(keys)), Self::Resource(Box::new(sealing), resources)))
     }
 
     /// As the engine takes them.
     pub(super) fn layers(&self) -> Layers<'_> {
         match self {
             Self::Vault(keys) => Layers::One(keys),
-            Self::Resource(keys) => keys.layers(),
+            Self::Resource(keys, _) => keys.layers(),
         }
     }
 
@@ -207,10 +206,12 @@ impl SealWith {
     }
 
     /// The right to use a resource's keys; a vault's need none.
-    pub(super) fn lease(&self) -> Option<Lease> {
+    pub(super) fn grant(&self) -> Option<Grant> {
         match self {
             Self::Vault(_) => None,
-            Self::Resource(keys) => Some(keys.lease().clone()),
+            Self::Resource(keys, resources) => {
+                Some(Grant { resources: resources.clone(), lease: keys.lease().clone() })
+            }
         }
     }
 }

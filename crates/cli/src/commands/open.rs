@@ -21,7 +21,7 @@ use crate::readers::Readers;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
 use crate::targets::{Target, each, opened_name, targets};
-use crate::workers::{Workers, still_granted};
+use crate::workers::{Grant, Workers};
 
 /// Plaintext is for its owner until the owner says otherwise.
 const PLAINTEXT_MODE: u32 = 0o600;
@@ -111,8 +111,8 @@ impl Opening {
         let keys = self.keys.find(sealed.header(), input.name())?;
         let opener = sealed.unlock(keys, &self.options)?;
 
-        let lease = keys.lease();
-        let lease = lease.as_ref();
+        let grant = keys.grant();
+        let grant = grant.as_ref();
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let (bytes, range, elapsed) = match self.range {
@@ -120,7 +120,7 @@ impl Opening {
                 let source = Source { file: input.file(), name: input.name() };
                 let total = known_len(sealed.header());
                 let (totals, elapsed) = workers
-                    .run("opening", total, lease, |run| {
+                    .run("opening", total, grant, |run| {
                         if matches!(output, Output::Stream { .. }) && input.length().is_some() {
                             // What is written is out: an end that is missing is told before.
                             opener.file_layout(&source)?;
@@ -145,7 +145,7 @@ impl Opening {
             }
             Some(asked) => {
                 let (opened, elapsed) = workers
-                    .run("opening", None, lease, |run| {
+                    .run("opening", None, grant, |run| {
                         if !self.sparse {
                             return open_range(opener, &sealed, asked, &mut { sink }, run);
                         }
@@ -159,7 +159,7 @@ impl Opening {
                 (range.end - range.start, Some(range), elapsed)
             }
         };
-        still_granted(lease)?;
+        grant.map_or(Ok(()), Grant::renew)?;
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }

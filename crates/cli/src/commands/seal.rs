@@ -23,7 +23,7 @@ use crate::tagged::{self, Sink, Source};
 use crate::targets::{each, sealed_name, targets};
 use crate::time::since_epoch;
 use crate::vaults::{Location, sealing_keys};
-use crate::workers::{Workers, still_granted};
+use crate::workers::Workers;
 
 /// Seals what the arguments name.
 ///
@@ -167,7 +167,7 @@ impl Sealing {
             written.map_err(|source| Failure::write(name, source))?;
         }
 
-        let lease = seal_with.lease();
+        let grant = seal_with.grant();
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let source = Source { file: input.file(), name: input.name() };
@@ -176,7 +176,7 @@ impl Sealing {
         }
         let mut reading = Checked { input: source, command: input.command() };
         let (totals, elapsed) = workers
-            .run("sealing", input.length(), lease.as_ref(), |run| match (&output, length) {
+            .run("sealing", input.length(), grant.as_ref(), |run| match (&output, length) {
                 (Output::File(_), PlaintextLen::Known(_)) => sealer.seal_file(&source, &sink, run),
                 _ => sealer.seal_stream(&mut reading, &mut { sink }, run),
             })
@@ -197,7 +197,7 @@ impl Sealing {
             let text = format!("{} gave nothing: the document is empty", input.name());
             print::notice("warning", &text);
         }
-        still_granted(lease.as_ref())?;
+        grant.map_or(Ok(()), |grant| grant.renew())?;
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }

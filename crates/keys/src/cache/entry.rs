@@ -3,83 +3,128 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{Shared as SharedFuture, WeakShared};
+use futures_util::future::{Shared, WeakShared};
 
-use super::{CacheKey, LoadError, Shared};
+use super::loading::{CacheKey, Loaded, Unavailable};
+use super::settings::CacheSettings;
 use crate::error::Error;
 use crate::key_ring::KeyRing;
 use crate::planted::{PlantedBug, is_planted};
 use crate::vault::VaultError;
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
-/// A request that any number of callers wait for. It goes on as long as one of them does, and is given up
-/// with the last.
-pub(super) type Flight = SharedFuture<Boxed>;
+/// A request for keys that any number of callers wait for. It goes on as long as one of them does, and is
+/// dropped with the last.
+pub(crate) type Request = Shared<Boxed>;
 
-pub(super) struct Entry {
-    pub(super) root: CacheKey,
+pub(crate) struct Entry {
+    pub(super) key: CacheKey,
+    settings: CacheSettings,
     inner: Mutex<Inner>,
+    /// Copies of `Inner::generation` and of the time until which its keys may be used, for
+    /// [`Entry::serves`], which takes no lock. They are written under the lock.
+    generation: AtomicU64,
+    usable_until: AtomicU64,
 }
 
 #[derive(Default)]
 struct Inner {
-    /// Counts wipes: a lease and a request are of one generation.
+    /// Counts wipes: a lease and a request belong to one generation.
     generation: u64,
     ring: Option<Arc<KeyRing>>,
-    /// Whether they were the only layer's of their resource.
+    /// True while the resource had no customer key.
     alone: bool,
     /// When the last request that succeeded was sent.
     started: Option<Duration>,
-    /// When somebody last asked.
+    /// When a caller last asked for the keys.
     used: Duration,
-    flight: Option<WeakShared<Boxed>>,
+    request: Option<WeakShared<Boxed>>,
     failure: Option<Failure>,
-    /// The keys were replaced: those at hand serve only while the new ones cannot be had.
+    /// True once the keys were replaced: these serve only while the new ones are not available.
     stale: bool,
 }
 
-/// What went wrong since the last success.
+/// The last failure since the last success.
 struct Failure {
     error: Error,
-    /// Whether that was a definite word.
+    /// True for a refusal.
     definite: bool,
     attempts: u32,
     retry_at: Duration,
-    /// Since when the vault says that it does not know the identity.
+    /// The time since which the vault does not know the identity.
     identity_since: Option<Duration>,
 }
 
-/// What to do for a caller.
+/// The cache's answer to a caller.
 pub(super) enum Next {
     Use(Arc<KeyRing>, u64),
     Fail(Error),
-    Wait { flight: Flight, joined: bool },
+    Wait { request: Request, joined: bool },
+}
+
+/// The right to finish one request: it has no effect once the keys were wiped.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    entry: Arc<Entry>,
+    generation: u64,
+}
+
+impl Ticket {
+    /// The keys that the request is for.
+    pub(crate) fn key(&self) -> &CacheKey {
+        &self.entry.key
+    }
 }
 
 impl Entry {
-    pub(super) fn new(root: CacheKey) -> Self {
-        Self { root, inner: Mutex::default() }
+    pub(super) fn new(key: CacheKey, settings: CacheSettings) -> Self {
+        Self {
+            key,
+            settings,
+            inner: Mutex::default(),
+            generation: AtomicU64::new(0),
+            usable_until: AtomicU64::new(0),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a caller gets: fresh keys at once; older ones at once where somebody else keeps them fresh or
-    /// the vault is to be left alone; else a request.
-    pub(super) fn next(self: &Arc<Self>, shared: &Arc<Shared>, kept_fresh: bool) -> Next {
-        let now = shared.clock.elapsed();
+    /// Changes the entry, and publishes what [`Entry::serves`] reads.
+    fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let changed = change(&mut inner);
+        let until = inner.ring.as_ref().and(inner.started).map_or(Duration::ZERO, |started| {
+            if is_planted(PlantedBug::KeysKeptTooLong) {
+                return Duration::MAX;
+            }
+            started.saturating_add(self.settings.max_age)
+        });
+        self.usable_until.store(nanos(until), Ordering::Release);
+        self.generation.store(inner.generation, Ordering::Release);
+        changed
+    }
+
+    /// The keys at once where they are fresh, where a refresh loop keeps them fresh, and while the vault is
+    /// left alone after a failure; else the request to wait for, made with `load` where none is under way.
+    pub(super) fn next(
+        self: &Arc<Self>,
+        now: Duration,
+        kept_fresh: bool,
+        load: impl FnOnce(Ticket) -> Boxed,
+    ) -> Next {
         let mut inner = self.lock();
         inner.used = now;
         let waiting = inner.failure.as_ref().is_some_and(|failure| now < failure.retry_at);
-        let fresh = inner.age(now).is_some_and(|age| age < shared.settings.refresh);
+        let fresh = inner.age(now).is_some_and(|age| age < self.settings.refresh);
         let (fresh, kept_fresh) = (fresh && !inner.stale, kept_fresh && !inner.stale);
-        if let Some(ring) = inner.usable(now, shared.settings.max_age)
+        if let Some(ring) = inner.usable(now, &self.settings)
             && (fresh || waiting || kept_fresh)
         {
             return Next::Use(ring, inner.generation);
@@ -89,173 +134,72 @@ impl Entry {
         {
             return Next::Fail(failure.error.clone());
         }
-        let joined = inner.flight.as_ref().and_then(WeakShared::upgrade);
-        let joined = joined.filter(|flight| flight.peek().is_none());
-        match joined {
-            Some(flight) => Next::Wait { flight, joined: true },
-            None => Next::Wait { flight: self.begin(&mut inner, shared), joined: false },
-        }
+        let (request, joined) = self.join(&mut inner, load);
+        Next::Wait { request, joined }
     }
 
     /// The request under way, or a new one.
-    pub(super) fn flight(self: &Arc<Self>, shared: &Arc<Shared>) -> Flight {
-        let mut inner = self.lock();
-        let joined = inner.flight.as_ref().and_then(WeakShared::upgrade);
-        let joined = joined.filter(|flight| flight.peek().is_none());
-        joined.unwrap_or_else(|| self.begin(&mut inner, shared))
+    pub(super) fn request(self: &Arc<Self>, load: impl FnOnce(Ticket) -> Boxed) -> Request {
+        self.join(&mut self.lock(), load).0
     }
 
-    fn begin(self: &Arc<Self>, inner: &mut Inner, shared: &Arc<Shared>) -> Flight {
-        let (entry, shared, generation) = (Arc::clone(self), Arc::clone(shared), inner.generation);
-        let boxed: Boxed = Box::pin(async move { entry.load(&shared, generation).await });
-        let flight = boxed.shared();
-        inner.flight = flight.downgrade();
-        flight
-    }
-
-    async fn load(&self, shared: &Shared, generation: u64) -> Result<(), Error> {
-        shared.loads.fetch_add(1, Ordering::Relaxed);
-        let loaded = shared.source.load(&self.root).await;
-        let now = shared.clock.elapsed();
-        let failure = match loaded {
-            Ok(loaded) => {
-                let mut inner = self.lock();
-                // Keys that were asked for before a wipe are not put back after it.
-                if inner.generation == generation {
-                    // A lease from before a customer's key was enabled knows nothing of that key's layer:
-                    // it would go on when the key is withdrawn.
-                    if inner.alone && loaded.ring.under_cmk {
-                        inner.wipe(None);
-                    }
-                    inner.alone = !loaded.ring.under_cmk;
-                    inner.started = Some(loaded.started);
-                    inner.ring = Some(Arc::new(loaded.ring));
-                    inner.failure = None;
-                    inner.stale = false;
-                }
-                return Ok(());
-            }
-            Err(failure) => failure,
-        };
-        match failure {
-            LoadError::Refused(error) => {
-                shared.refusals.fetch_add(1, Ordering::Relaxed);
-                self.refuse(generation, &error, now, shared);
-                Err(error)
-            }
-            LoadError::Gone(error) => {
-                let mut inner = self.lock();
-                if inner.generation == generation {
-                    inner.wipe(None);
-                }
-                Err(error)
-            }
-            LoadError::Unavailable { error, retry_after, identity } => {
-                if self.fail(generation, &error, retry_after, identity, now, shared)
-                    && let Some(error) = shared.source.identity_is_gone(&self.root).await
-                {
-                    self.refuse(generation, &error, now, shared);
-                    return Err(error);
-                }
-                Err(self.unreachable(&error))
-            }
+    fn join(
+        self: &Arc<Self>,
+        inner: &mut Inner,
+        load: impl FnOnce(Ticket) -> Boxed,
+    ) -> (Request, bool) {
+        let under_way = inner.request.as_ref().and_then(WeakShared::upgrade);
+        if let Some(request) = under_way.filter(|request| request.peek().is_none()) {
+            return (request, true);
         }
+        let ticket = Ticket { entry: Arc::clone(self), generation: inner.generation };
+        let request = load(ticket).shared();
+        inner.request = request.downgrade();
+        (request, false)
     }
 
-    /// Notes a failure; whether it was that the identity is not known for the whole of the keys' time.
-    fn fail(
-        &self,
-        generation: u64,
-        error: &Error,
-        retry_after: Option<Duration>,
-        identity: bool,
-        now: Duration,
-        shared: &Shared,
-    ) -> bool {
-        let settings = &shared.settings;
-        let mut inner = self.lock();
-        if inner.generation != generation {
-            return false;
-        }
-        let before = inner.failure.take();
-        let attempts = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
-        // 1/8, 1/4, 1/2, 1 of the longest pause; what the vault asks for is heeded, within reason: a
-        // word of weeks must not outlast the outage.
-        let pause = settings.retry_at_most / (8 >> attempts.saturating_sub(1).min(3));
-        let pause = retry_after.map_or(pause, |asked| asked.min(settings.max_age).max(pause));
-        // Identity answers stand until something else is heard; silence says nothing.
-        let since = before.and_then(|failure| failure.identity_since);
-        let heard = matches!(error, Error::Vault(VaultError::Denied { .. }));
-        let identity_since = if identity { since.or(Some(now)) } else { since.filter(|_| !heard) };
-        let elapsed = identity_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        let stands = identity
-            && inner.usable(now, settings.max_age).is_none()
-            && elapsed >= settings.max_age.saturating_sub(settings.refresh);
-        inner.failure = Some(Failure {
-            error: self.unreachable(error),
-            definite: false,
-            attempts,
-            retry_at: now.saturating_add(pause),
-            identity_since,
-        });
-        stands
-    }
-
-    /// Wipes the keys after a definite word, and those of the resource's other layer.
-    fn refuse(&self, generation: u64, error: &Error, now: Duration, shared: &Shared) {
-        let refusal = (error.clone(), now.saturating_add(shared.settings.refresh));
-        {
-            let mut inner = self.lock();
-            if inner.generation != generation {
-                return;
-            }
-            inner.wipe(Some(refusal.clone()));
-        }
-        if let Some(other) = shared.other_layer(&self.root) {
-            other.wipe(Some(refusal));
-        }
-    }
-
-    /// Wipes the keys and ends all leases.
+    /// Wipes the keys and ends all leases. With `refusal` callers get that error until its time.
     pub(super) fn wipe(&self, refusal: Option<(Error, Duration)>) {
-        self.lock().wipe(refusal);
+        self.update(|inner| inner.wipe(refusal));
     }
 
-    /// Has the keys asked for at once when somebody wants them next.
+    /// Has the keys asked for at once when a caller wants them next.
     pub(super) fn renew(&self) {
         let mut inner = self.lock();
         inner.failure = None;
         inner.stale = true;
-        // What is under way may bring the keys from before.
-        inner.flight = None;
+        // The request under way may bring the keys from before.
+        inner.request = None;
     }
 
-    /// Whether a lease of `generation` may be used now.
-    pub(super) fn check(&self, shared: &Shared, generation: u64) -> Result<(), Error> {
-        let now = shared.clock.elapsed();
-        let mut inner = self.lock();
-        inner.used = now;
-        if inner.generation != generation {
-            let definite = inner.failure.as_ref().filter(|failure| failure.definite);
-            let ended = || Error::LeaseEnded { resource: self.root.resource.clone() };
-            return Err(definite.map_or_else(ended, |failure| failure.error.clone()));
-        }
-        if inner.usable(now, shared.settings.max_age).is_some() {
-            return Ok(());
-        }
-        let failure = inner.failure.as_ref().map(|failure| failure.error.clone());
-        Err(failure.unwrap_or_else(|| {
-            let reason = "its keys were not refreshed in time; spawn KeyCache::run".to_owned();
-            Error::Unreachable { resource: self.root.resource.clone(), reason }
-        }))
+    /// True where a lease of `generation` may be used now, by two loads and without a lock.
+    pub(super) fn serves(&self, now: Duration, generation: u64) -> bool {
+        self.generation.load(Ordering::Acquire) == generation
+            && nanos(now) < self.usable_until.load(Ordering::Acquire)
     }
 
-    /// The keys, if they are not too old.
-    pub(super) fn usable(&self, shared: &Shared) -> (Option<Arc<KeyRing>>, u64) {
+    /// The error of a lease of `generation` that does not serve.
+    pub(super) fn lease_error(&self, generation: u64) -> Error {
+        let resource = self.key.resource.clone();
         let inner = self.lock();
-        (inner.usable(shared.clock.elapsed(), shared.settings.max_age), inner.generation)
+        if inner.generation != generation {
+            let refusal = inner.failure.as_ref().filter(|failure| failure.definite);
+            return refusal.map_or(Error::LeaseEnded { resource }, |failure| failure.error.clone());
+        }
+        let too_old = || {
+            let reason = "its keys were not refreshed in time; spawn Resources::run".to_owned();
+            Error::Unreachable { resource, reason }
+        };
+        inner.failure.as_ref().map_or_else(too_old, |failure| failure.error.clone())
     }
 
+    /// The keys, unless they are too old, and their generation.
+    pub(super) fn usable(&self, now: Duration) -> Option<(Arc<KeyRing>, u64)> {
+        let inner = self.lock();
+        inner.usable(now, &self.settings).map(|ring| (ring, inner.generation))
+    }
+
+    /// Replaces the keys of an unchanged root by those of a newer state.
     pub(super) fn replace(&self, old: &Arc<KeyRing>, new: Arc<KeyRing>) {
         let mut inner = self.lock();
         if inner.ring.as_ref().is_some_and(|ring| Arc::ptr_eq(ring, old)) {
@@ -267,43 +211,113 @@ impl Entry {
         self.lock().age(now)
     }
 
-    /// When the background loop is to ask again; `None` where nobody uses the keys any more.
-    pub(super) fn due(self: &Arc<Self>, shared: &Shared) -> Option<Duration> {
-        let (now, settings) = (shared.clock.elapsed(), &shared.settings);
-        let mut inner = self.lock();
-        if inner.usable(now, settings.max_age).is_none() {
-            inner.ring = None; // too old: not kept in memory either
-        }
-        // The map's and the loop's are two; any more is a lease or a caller.
-        let in_use =
-            Arc::strong_count(self) > 2 || now.saturating_sub(inner.used) < settings.max_age;
-        if !in_use {
-            return None;
-        }
-        let due = match (inner.started, &inner.failure) {
-            (Some(started), _) => started.saturating_add(settings.refresh),
-            (None, Some(_)) => now,
-            // Nothing to keep fresh: whoever wants these keys asks for them.
-            (None, None) => now.saturating_add(settings.refresh),
-        };
-        Some(inner.failure.as_ref().map_or(due, |failure| due.max(failure.retry_at)))
+    /// When the refresh loop is to ask again; `None` where the keys are not in use any more. `is_held` is
+    /// true while a lease or a caller has the entry.
+    pub(super) fn due(&self, now: Duration, is_held: bool) -> Option<Duration> {
+        self.update(|inner| {
+            if inner.usable(now, &self.settings).is_none() {
+                inner.ring = None; // too old: not kept in memory either
+            }
+            if !is_held && now.saturating_sub(inner.used) >= self.settings.max_age {
+                return None;
+            }
+            let due = match (inner.started, &inner.failure) {
+                (Some(started), _) => started.saturating_add(self.settings.refresh),
+                (None, Some(_)) => now,
+                // There is nothing to keep fresh: a caller that wants these keys asks for them.
+                (None, None) => now.saturating_add(self.settings.refresh),
+            };
+            Some(inner.failure.as_ref().map_or(due, |failure| due.max(failure.retry_at)))
+        })
     }
 
-    /// What went wrong last, and whether the keys' time is up.
-    pub(super) fn last_failure(&self, now: Duration, max_age: Duration) -> Option<(Error, bool)> {
+    /// The last failure, and whether the keys' time is up.
+    pub(super) fn last_failure(&self, now: Duration) -> Option<(Error, bool)> {
         let inner = self.lock();
         let failure = inner.failure.as_ref()?;
-        Some((failure.error.clone(), inner.usable(now, max_age).is_none()))
+        Some((failure.error.clone(), inner.usable(now, &self.settings).is_none()))
     }
 
+    /// The error that callers get while the vault does not answer.
     fn unreachable(&self, error: &Error) -> Error {
         match error {
             Error::Unreachable { .. } => error.clone(),
             other => Error::Unreachable {
-                resource: self.root.resource.clone(),
+                resource: self.key.resource.clone(),
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+/// How a request ends. Keys that were wiped in between stay wiped.
+impl Ticket {
+    /// Changes the entry, unless it was wiped since the request began; `None` where it was.
+    fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> Option<T> {
+        self.entry.update(|inner| (inner.generation == self.generation).then(|| change(inner)))
+    }
+
+    /// Ends the request with keys.
+    pub(crate) fn insert(&self, loaded: Loaded) {
+        self.update(|inner| {
+            // A lease from before a customer's key was enabled does not hold that key's layer: it would go
+            // on when the key is withdrawn.
+            if inner.alone && loaded.ring.under_cmk {
+                inner.wipe(None);
+            }
+            inner.alone = !loaded.ring.under_cmk;
+            inner.started = Some(loaded.started);
+            inner.ring = Some(Arc::new(loaded.ring));
+            inner.failure = None;
+            inner.stale = false;
+        });
+    }
+
+    /// Ends a request whose keys do not exist any more, which says nothing about the other layer.
+    pub(crate) fn remove(&self) {
+        self.wipe(None);
+    }
+
+    /// The error that callers get while the vault does not answer.
+    pub(crate) fn unreachable(&self, error: &Error) -> Error {
+        self.entry.unreachable(error)
+    }
+
+    /// Wipes the keys and ends all leases; false where that was done since the request began.
+    pub(super) fn wipe(&self, refusal: Option<(Error, Duration)>) -> bool {
+        self.update(|inner| inner.wipe(refusal)).is_some()
+    }
+
+    /// Notes a failure. Returns true where the identity was not known for the whole of the keys' time.
+    pub(super) fn fail(&self, failure: &Unavailable, now: Duration) -> bool {
+        let settings = &self.entry.settings;
+        let Unavailable { error, retry_after, identity } = failure;
+        let noted = self.update(|inner| {
+            let before = inner.failure.take();
+            let attempts = before.as_ref().map_or(0, |failure| failure.attempts).saturating_add(1);
+            // 1/8, 1/4, 1/2, 1 of the longest pause. The vault's own delay is obeyed up to `max_age`: one of
+            // weeks must not outlast the outage.
+            let pause = settings.retry_at_most / (8 >> attempts.saturating_sub(1).min(3));
+            let pause = retry_after.map_or(pause, |delay| delay.min(settings.max_age).max(pause));
+            // The time of the first identity error stays until the vault answers differently. A timeout does
+            // not reset it.
+            let since = before.and_then(|failure| failure.identity_since);
+            let answered = matches!(error, Error::Vault(VaultError::Denied { .. }));
+            let identity_since =
+                if *identity { since.or(Some(now)) } else { since.filter(|_| !answered) };
+            let elapsed = identity_since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
+            inner.failure = Some(Failure {
+                error: self.entry.unreachable(error),
+                definite: false,
+                attempts,
+                retry_at: now.saturating_add(pause),
+                identity_since,
+            });
+            *identity
+                && inner.usable(now, settings).is_none()
+                && elapsed >= settings.max_age.saturating_sub(settings.refresh)
+        });
+        noted.unwrap_or(false)
     }
 }
 
@@ -312,8 +326,8 @@ impl Inner {
         self.ring.as_ref().and(self.started).map(|started| now.saturating_sub(started))
     }
 
-    fn usable(&self, now: Duration, max_age: Duration) -> Option<Arc<KeyRing>> {
-        let young = |age| age < max_age || is_planted(PlantedBug::KeysKeptTooLong);
+    fn usable(&self, now: Duration, settings: &CacheSettings) -> Option<Arc<KeyRing>> {
+        let young = |age| age < settings.max_age || is_planted(PlantedBug::KeysKeptTooLong);
         self.ring.clone().filter(|_| self.age(now).is_some_and(young))
     }
 
@@ -324,7 +338,7 @@ impl Inner {
         self.generation = self.generation.wrapping_add(1);
         self.ring = None;
         self.started = None;
-        self.flight = None;
+        self.request = None;
         self.failure = refusal.map(|(error, retry_at)| Failure {
             error,
             definite: true,
@@ -335,8 +349,12 @@ impl Inner {
     }
 }
 
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry").field("root", &self.root).finish_non_exhaustive()
+        f.debug_struct("Entry").field("key", &self.key).finish_non_exhaustive()
     }
 }

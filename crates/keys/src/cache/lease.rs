@@ -3,14 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Shared;
 use super::entry::Entry;
+use super::loading::CacheKey;
+use crate::clock::Clock;
 use crate::error::Error;
 
 /// The right to use keys of a resource and everything derived from them, an open document for example.
 ///
 /// Clones are the same lease. It fails for good once the vault withdraws a key or the resource's state
-/// closes; it fails while a key is older than `max_age`, and works again when the vault has answered.
+/// closes; it fails while a key is older than `max_age`, and works again when the vault has answered:
+/// [`Resources::run`](crate::Resources::run) and [`Resources::renew`](crate::Resources::renew) ask it.
 ///
 /// # Example
 ///
@@ -25,20 +27,20 @@ use crate::error::Error;
 /// ```
 #[derive(Clone)]
 pub struct Lease {
+    clock: Arc<dyn Clock>,
     parts: Vec<Part>,
     expires_at: Option<u64>,
 }
 
 #[derive(Clone)]
 struct Part {
-    shared: Arc<Shared>,
     entry: Arc<Entry>,
     generation: u64,
 }
 
 impl Lease {
-    pub(super) fn new(shared: Arc<Shared>, entry: Arc<Entry>, generation: u64) -> Self {
-        Self { parts: vec![Part { shared, entry, generation }], expires_at: None }
+    pub(super) fn new(clock: Arc<dyn Clock>, entry: Arc<Entry>, generation: u64) -> Self {
+        Self { clock, parts: vec![Part { entry, generation }], expires_at: None }
     }
 
     /// Both leases in one.
@@ -54,42 +56,34 @@ impl Lease {
         self
     }
 
-    /// Whether the keys may be used at this moment. It asks nobody and waits for nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Denied`] or [`Error::LeaseEnded`], for good;
-    /// [`Error::Unreachable`] until the vault answers; [`Error::Expired`].
-    pub fn check(&self) -> Result<(), Error> {
-        for part in &self.parts {
-            if let Some(expires_at) = self.expires_at
-                && part.shared.clock.unix_time() >= expires_at
-            {
-                return Err(Error::Expired { expires_at });
-            }
-            part.entry.check(&part.shared, part.generation)?;
-        }
-        Ok(())
+    /// The cached keys that it is for.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &CacheKey> {
+        self.parts.iter().map(|part| &part.entry.key)
     }
 
-    /// Asks for the keys again where that is due, then [checks](Self::check). For hosts that do not spawn
-    /// [`KeyCache::run`](super::KeyCache::run): call it now and then while a document is open.
+    /// Refuses where the keys may not be used at this moment. It never asks a vault and takes no lock: two
+    /// atomic loads a layer and a look at the clock.
     ///
     /// # Errors
     ///
-    /// As [`Lease::check`].
-    pub async fn renew(&self) -> Result<(), Error> {
-        for part in &self.parts {
-            // What it meets is for the check to say: keys that are not too old serve on.
-            let _met = part.shared.fresh(&part.entry).await;
+    /// [`Error::Denied`] or [`Error::LeaseEnded`], for good; [`Error::Unreachable`] until the vault
+    /// answers; [`Error::Expired`].
+    pub fn check(&self) -> Result<(), Error> {
+        if let Some(expires_at) = self.expires_at
+            && self.clock.unix_time() >= expires_at
+        {
+            return Err(Error::Expired { expires_at });
         }
-        self.check()
+        let now = self.clock.elapsed();
+        match self.parts.iter().find(|part| !part.entry.serves(now, part.generation)) {
+            None => Ok(()),
+            Some(part) => Err(part.entry.lease_error(part.generation)),
+        }
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let roots = self.parts.iter().map(|part| &part.entry.root);
-        f.debug_list().entries(roots).finish()
+        f.debug_list().entries(self.keys()).finish()
     }
 }

@@ -1,22 +1,20 @@
 //! The customer-managed key: enabling, disabling and rotating it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom::secret::SecretVec;
 
 use super::record::{Cmk, OnKeyLoss, Protection, Resource, Scope};
 use super::repository::{Change, Current};
+use super::resources::Resources;
 use super::transition::{Event, wrong_state};
-use super::{Error, KeyKind, ResourceId, Resources};
-use crate::error::Ineligible;
-use crate::id::KeyLabel;
+use crate::error::{Error, Ineligible};
+use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
 use crate::planted::{PlantedBug, is_planted};
 use crate::vault::{
     DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
 };
-use crate::vault_client::Origin;
 
 /// 2020-05-11T00:00:00Z: older resources have no customer-managed keys.
 const ELIGIBLE_FROM: u64 = 1_589_155_200;
@@ -79,8 +77,7 @@ impl Resources {
     /// [`Error::WrongState`] where one is enabled already (the same call again is fine), and those
     /// of the vault. Nothing has changed then.
     pub async fn enable_cmk(&self, id: &ResourceId, with: &EnableCmk) -> Result<(), Error> {
-        self.repository.write_pending(id, &self.caller).await?;
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.current(id).await?;
         let resource = &*current.resource;
         match &resource.protection {
             Protection::ServiceManaged => {}
@@ -88,7 +85,7 @@ impl Resources {
             _ => return Err(wrong_state(resource, "enable a customer-managed key")),
         }
         check_resource(resource, with)?;
-        let vault = self.repository.vault_of(&with.key, &with.identity)?;
+        let vault = self.vaults.find(&with.key, &with.identity)?;
         check_place(resource, &*vault)?;
         let reused = is_planted(PlantedBug::EpochReused) && resource.customer_version > 0;
         let version = resource.customer_version.saturating_add(u64::from(!reused));
@@ -96,7 +93,7 @@ impl Resources {
         let key = ResourceKey::generate(label, resource.epoch.saturating_add(1))?;
         let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
 
-        let now = self.repository.clock.unix_time();
+        let now = self.repository.clock().unix_time();
         let cmk = Cmk {
             key: with.key.clone(),
             thumbprint: proven.thumbprint,
@@ -106,7 +103,7 @@ impl Resources {
             enabled_at: now,
         };
         let event = Event::CmkEnabled { cmk, root: proven.record, outside: with.documents_before };
-        let change = self.repository.change(id, &self.caller, |now| {
+        let change = self.repository.change(id, |now| {
             // It may have been moved while the vault was asked.
             check_resource(now, with)?;
             check_place(now, &*vault)?;
@@ -115,12 +112,12 @@ impl Resources {
         match change.await {
             Ok(_) => {
                 // Leases that know of one layer only end: they are to end with this key.
-                self.forget_keys(id, None);
+                self.cache.wipe(id, None);
                 Ok(())
             }
             // Another process did just this.
             Err(error) => {
-                let current = self.repository.read(id, &self.caller).await?;
+                let current = self.repository.read(id).await?;
                 match &current.resource.protection {
                     Protection::CmkActive { cmk } if is_same_request(cmk, with) => Ok(()),
                     _ => Err(error),
@@ -137,7 +134,7 @@ impl Resources {
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<Proven, Error> {
-        let clock = &self.repository.clock;
+        let clock = self.repository.clock();
         let start = clock.elapsed();
         let mut pause = PAUSE;
         loop {
@@ -169,9 +166,9 @@ impl Resources {
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<Proven, Error> {
-        let client = self.repository.client.at(vault, self.origin(&resource.id));
+        let client = self.repository.client().at(vault, self.repository.origin(&resource.id));
         let description = client.describe(id).await?;
-        let thumbprint = check_key(id, &description, self.repository.clock.unix_time())?;
+        let thumbprint = check_key(id, &description, self.repository.clock().unix_time())?;
         let record = self.wrap_proven(resource, vault, id, key).await?;
         Ok(Proven { record, thumbprint })
     }
@@ -184,7 +181,7 @@ impl Resources {
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<KeyRecord, Error> {
-        let client = self.repository.client.at(vault, self.origin(&resource.id));
+        let client = self.repository.client().at(vault, self.repository.origin(&resource.id));
         let algorithm = Layer::Customer.algorithm();
         let payload: SecretVec = key.payload(&resource.id);
         let wrapped = client.wrap(id, algorithm, &payload).await?;
@@ -211,8 +208,7 @@ impl Resources {
     /// [`Error::Denied`] while the customer's key is withdrawn, and where the vault says so now;
     /// [`Error::WrongState`]; those of the vaults. Nothing has changed then.
     pub async fn disable_cmk(&self, id: &ResourceId) -> Result<(), Error> {
-        self.repository.write_pending(id, &self.caller).await?;
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.current(id).await?;
         let resource = &*current.resource;
         match &resource.protection {
             Protection::ServiceManaged => return Ok(()),
@@ -226,12 +222,12 @@ impl Resources {
         let keys = customer.children().chain(customer.root());
         let rewrapped: Vec<KeyRecord> =
             keys.map(|key| key.wrapped_by(id, root)).collect::<Result<_, _>>()?;
-        let change = self.repository.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, |resource| {
             same_roots(resource, &[&customer, &service])?;
             Ok(Event::CmkDisabled { rewrapped: rewrapped.clone() })
         });
         change.await?;
-        self.forget_keys(id, None);
+        self.cache.wipe(id, None);
         Ok(())
     }
 
@@ -245,8 +241,7 @@ impl Resources {
     /// As [`Resources::enable_cmk`] for the new key, and [`Error::Denied`] for the old one. The old
     /// key is in use then.
     pub async fn rotate_cmk(&self, id: &ResourceId, to: &VersionedKeyId) -> Result<(), Error> {
-        self.repository.write_pending(id, &self.caller).await?;
-        let before = self.repository.read(id, &self.caller).await?;
+        let before = self.repository.current(id).await?;
         let cmk = match &before.resource.protection {
             Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } => cmk.clone(),
             _ => return Err(wrong_state(&before.resource, "rotate the customer-managed key")),
@@ -255,11 +250,10 @@ impl Resources {
             self.abandon_rotation(id).await?;
             return Ok(());
         }
-        let vault = self.repository.vault_of(to, &cmk.identity)?;
+        let vault = self.vaults.find(to, &cmk.identity)?;
         check_place(&before.resource, &*vault)?;
         let start = Event::RotationStarted { to: to.clone() };
-        let started: Change =
-            self.repository.change(id, &self.caller, |_| Ok(start.clone())).await?;
+        let started: Change = self.repository.change(id, |_| Ok(start.clone())).await?;
         let rotated = self.rotate_started(&started.current, &*vault, to).await;
         // What is wrong with the new key does not pass by waiting; what is wrong with the way there may.
         if let Err(error) = &rotated
@@ -277,7 +271,7 @@ impl Resources {
     }
 
     async fn abandon_rotation(&self, id: &ResourceId) -> Result<Change, Error> {
-        self.repository.change(id, &self.caller, |_| Ok(Event::RotationAbandoned)).await
+        self.repository.change(id, |_| Ok(Event::RotationAbandoned)).await
     }
 
     async fn rotate_started(
@@ -287,14 +281,14 @@ impl Resources {
         to: &VersionedKeyId,
     ) -> Result<(), Error> {
         let (id, resource) = (&started.resource.id, &*started.resource);
-        let client = self.repository.client.at(vault, self.origin(id));
+        let client = self.repository.client().at(vault, self.repository.origin(id));
         let description = client.describe(to).await?;
-        let thumbprint = check_key(to, &description, self.repository.clock.unix_time())?;
+        let thumbprint = check_key(to, &description, self.repository.clock().unix_time())?;
         let old = self.unwrap_root(resource, Layer::Customer).await?;
         let root = self.wrap_proven(resource, vault, to, &old).await?;
         let event = Event::Rotated { to: to.clone(), thumbprint, root };
         let before = resource.root(Layer::Customer)?.clone();
-        let change = self.repository.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, |resource| {
             if matches!(&resource.protection, Protection::CmkActive { cmk } if cmk.key == *to) {
                 return Ok(Event::RotationAbandoned); // done by another process: nothing is left
             }
@@ -314,19 +308,6 @@ impl Resources {
     ) -> Result<KeyRing, Error> {
         let root = self.unwrap_root(&current.resource, layer).await?;
         KeyRing::build(layer, current.keys(), root)
-    }
-
-    /// A layer's root, unwrapped by the vault now. Where the vault withdraws the key, what is cached goes.
-    async fn unwrap_root(&self, resource: &Resource, layer: Layer) -> Result<ResourceKey, Error> {
-        let unwrapped = self.repository.unwrap_root(resource, layer, &self.caller).await;
-        if let Err(error @ Error::Denied { .. }) = &unwrapped {
-            self.forget_keys(&resource.id, Some(error));
-        }
-        unwrapped.map(|answer| answer.value)
-    }
-
-    pub(super) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {
-        Origin { resource: Some(id.as_str()), caller: &self.caller }
     }
 }
 
@@ -419,9 +400,4 @@ pub(super) fn check_key(
         Some(thumbprint) => Ok(thumbprint.to_vec()),
         None => unsuitable("it has no public key"),
     }
-}
-
-/// The vault of a customer's key in use.
-pub(super) fn customer_vault(resources: &Resources, cmk: &Cmk) -> Result<Arc<dyn Vault>, Error> {
-    resources.repository.vault_of(&cmk.key, &cmk.identity)
 }

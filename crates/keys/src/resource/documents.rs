@@ -6,11 +6,12 @@ use strongroom::document::{Header, Layers, OpenPolicy, Recipient};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
 use super::record::{DocumentKind, Protection, Resource, Scope};
-use super::repository::{Current, lock};
+use super::repository::Current;
+use super::resources::Resources;
 use super::transition::Event;
-use super::{Error, ResourceId, Resources};
 use crate::cache::{CacheKey, Lease};
-use crate::id::{KeyKind, KeyLabel};
+use crate::error::Error;
+use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
 
 /// How often keys may turn out to be of another state before that is given up.
@@ -148,7 +149,7 @@ impl Resources {
         request: &SealRequest,
     ) -> Result<SealingKeys, Error> {
         if let Some(expires_at) = request.expires_at
-            && expires_at <= self.repository.clock.unix_time()
+            && expires_at <= self.repository.clock().unix_time()
         {
             return Err(Error::Expired { expires_at });
         }
@@ -183,7 +184,7 @@ impl Resources {
         let id = &open.current.resource.id;
         let Some(root) = open.service.root() else { return Ok(()) };
         let key = ResourceKey::generate(hour, 0)?.wrapped_by(id, root)?;
-        let added = self.repository.change(id, &self.caller, |resource| {
+        let added = self.repository.change(id, |resource| {
             if resource.root(Layer::Service)?.label != root.label {
                 return Err(Error::Contended { resource: id.clone() });
             }
@@ -210,7 +211,7 @@ impl Resources {
     ) -> Result<OpeningKeys, Error> {
         let expires_at = header.expires_at();
         if let Some(expires_at) = expires_at
-            && expires_at <= self.repository.clock.unix_time()
+            && expires_at <= self.repository.clock().unix_time()
         {
             return Err(Error::Expired { expires_at });
         }
@@ -219,7 +220,7 @@ impl Resources {
         let own = |recipient: &Recipient| label_of(id, recipient).is_some();
         if keys.is_none() && header.recipients().iter().any(own) {
             // It may be wrapped by a key that another process has just made.
-            self.repository.read(id, &self.caller).await?;
+            self.repository.read(id).await?;
             open = self.open_keys(id).await?;
             keys = open.find(header)?;
         }
@@ -242,8 +243,7 @@ impl Resources {
 
     /// Two where the host has pinned that there is a customer's key which covers everything.
     fn least_layers(&self, resource: &Resource) -> u8 {
-        let pinned =
-            lock(&self.repository.pins).get(&resource.id).is_some_and(|pins| pins.cmk_required);
+        let pinned = self.repository.pins(&resource.id).is_some_and(|pins| pins.cmk_required);
         let all = resource.protection.cmk().is_some_and(|cmk| cmk.scope == Scope::ModelsAndResults);
         if pinned && all { 2 } else { 1 }
     }
@@ -252,12 +252,12 @@ impl Resources {
     /// document: access ends for all of them when the customer's key is withdrawn.
     async fn open_keys(&self, id: &ResourceId) -> Result<Open, Error> {
         for _attempt in 0..ATTEMPTS {
-            let (service, lease) = self.cache.lease(&root(id, Layer::Service)).await?;
+            let (service, lease) = self.refresher.lease(&root(id, Layer::Service)).await?;
             let known = || self.repository.known(id);
             let has_cmk =
                 known().is_some_and(|current| current.resource.protection.cmk().is_some());
             let customer = if has_cmk {
-                match self.cache.lease(&root(id, Layer::Customer)).await {
+                match self.refresher.lease(&root(id, Layer::Customer)).await {
                     // Another process has disabled it: this one knows by now.
                     Err(Error::WrongState { .. }) => continue,
                     leased => Some(leased?),
@@ -298,7 +298,7 @@ impl Resources {
         }
         if !ring.under_cmk && current.resource.protection.cmk().is_some() {
             // Leases of one layer alone end here.
-            self.cache.wipe(id, ring.layer, None);
+            self.cache.wipe_layer(id, ring.layer, None);
             return None;
         }
         if let Some(rebuilt) = ring.rebuild(current.keys()) {

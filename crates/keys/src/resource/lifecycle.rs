@@ -1,9 +1,12 @@
 //! A resource's beginning, its end, and what hosts and customers say in between.
 
+use super::loader::unwrap_root;
 use super::record::{NewResource, Protection, Resource};
-use super::transition::Event;
-use super::{Cause, Error, KeyKind, ResourceId, Resources};
-use crate::id::KeyLabel;
+use super::resources::Resources;
+use super::revoke::withdraw;
+use super::transition::{Event, apply, wrong_state};
+use crate::error::{Cause, Error};
+use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{Layer, ResourceKey};
 use crate::planted::{PlantedBug, is_planted};
 use crate::state::prune;
@@ -21,14 +24,14 @@ impl Resources {
             let reason = format!("the resource {id} needs a tenant and a region; give both");
             return Err(Error::Argument { reason });
         }
-        if !self.repository.store.list(id.as_str()).await?.is_empty() {
+        if !self.repository.store().list(id.as_str()).await?.is_empty() {
             return Err(Error::AlreadyExists { resource: id.clone() });
         }
         let root = ResourceKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
         let record = self.wrap_service_root(id, &root).await?;
-        let created_at = new.created_at.unwrap_or_else(|| self.repository.clock.unix_time());
+        let created_at = new.created_at.unwrap_or_else(|| self.repository.clock().unix_time());
         let resource = Resource::new(&new, created_at, record);
-        self.repository.create(resource, &self.caller).await
+        self.repository.create(resource).await
     }
 
     /// Ends all access at once, whatever the vault says: cached keys are wiped and every lease fails. Other
@@ -39,7 +42,7 @@ impl Resources {
     /// [`Error::WrongState`] where no customer-managed key is enabled; where the state cannot be
     /// written, access has ended in this process all the same.
     pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock.unix_time();
+        let at = self.repository.clock().unix_time();
         self.close(id, Event::Revoked { at }).await
     }
 
@@ -49,7 +52,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`].
     pub async fn identity_disabled(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock.unix_time();
+        let at = self.repository.clock().unix_time();
         self.close(id, Event::IdentityDisabled { at }).await
     }
 
@@ -60,7 +63,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`], [`Error::Shredded`].
     pub async fn moved_to_tenant(&self, id: &ResourceId, tenant: &str) -> Result<(), Error> {
-        let at = self.repository.clock.unix_time();
+        let at = self.repository.clock().unix_time();
         self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
     }
 
@@ -71,7 +74,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`], but any state will do.
     pub async fn resource_deleted(&self, id: &ResourceId) -> Result<(), Error> {
-        let (at, grace) = (self.repository.clock.unix_time(), self.deletion_grace);
+        let (at, grace) = (self.repository.clock().unix_time(), self.deletion_grace);
         self.close(id, Event::Deleted { at, grace }).await
     }
 
@@ -82,50 +85,15 @@ impl Resources {
     ///
     /// [`Error::WrongState`] where it is not deleted, or shredded.
     pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock.unix_time();
-        self.repository.write_pending(id, &self.caller).await?;
-        self.repository.change(id, &self.caller, |_| Ok(Event::Restored { at })).await?;
-        self.forget_keys(id, None);
+        let at = self.repository.clock().unix_time();
+        self.repository.persist_pending(id).await?;
+        self.repository.change(id, |_| Ok(Event::Restored { at })).await?;
+        self.cache.wipe(id, None);
         Ok(())
     }
 
-    /// Writes what ends access. Cached keys go first, and stay away where it cannot be written.
     async fn close(&self, id: &ResourceId, event: Event) -> Result<(), Error> {
-        // At once, even where the store hangs. What is wrong about it heals with the next request for keys.
-        if let Some(known) = self.repository.known(id)
-            && let Ok(after) = super::transition::apply(&known.resource, &event)
-            && let Err(error) = after.check_access()
-        {
-            self.forget_keys(id, Some(&error));
-        }
-        let before = match self.repository.read(id, &self.caller).await {
-            Ok(current) => current,
-            // The state cannot be read: what this process knows must do.
-            Err(error) => {
-                let Some(known) = self.repository.known(id) else {
-                    if !matches!(error, Error::NotFound { .. }) {
-                        // Heeded before anything else, once it can be read.
-                        self.repository.pending.push(id, event);
-                    }
-                    return Err(error);
-                };
-                known
-            }
-        };
-        let before = before.resource;
-        let after = super::transition::apply(&before, &event)?;
-        if let Err(error) = after.check_access() {
-            self.forget_keys(id, Some(&error));
-            self.repository.pending.push(id, event);
-            let written = self.repository.write_pending(id, &self.caller).await;
-            // Once more: a request under way may have brought keys back before the state was written.
-            self.forget_keys(id, Some(&error));
-            return written;
-        }
-        if matches!(event, Event::Moved { .. }) {
-            self.repository.pending.forget_moves(id);
-        }
-        self.repository.change(id, &self.caller, |_| Ok(event.clone())).await.map(|_| ())
+        withdraw(&self.repository, &self.cache, id, event).await.written
     }
 
     /// Asks the vault anew. Where the key is back, so is access; this is the only way out of a denial.
@@ -136,8 +104,7 @@ impl Resources {
     /// [`Error::Contended`] where access was taken away while the vault was asked; those of the vault
     /// where it does not answer. The state is not changed then.
     pub async fn refresh(&self, id: &ResourceId) -> Result<(), Error> {
-        self.repository.write_pending(id, &self.caller).await?;
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.current(id).await?;
         let resource = &*current.resource;
         let Some(cmk) = resource.protection.cmk() else {
             let in_use = matches!(resource.protection, Protection::ServiceManaged);
@@ -145,17 +112,14 @@ impl Resources {
                 self.cache.renew(id);
                 return Ok(());
             }
-            return Err(super::transition::wrong_state(
-                resource,
-                "refresh the customer-managed key",
-            ));
+            return Err(wrong_state(resource, "refresh the customer-managed key"));
         };
         let event = Event::Refreshed { key: cmk.key.clone() };
         // Decided before the vault is asked: it may be for nothing.
-        super::transition::apply(resource, &event)?;
+        apply(resource, &event)?;
         self.unwrap_layer(&current, Layer::Customer).await?;
         let key = cmk.key.clone();
-        let change = self.repository.change(id, &self.caller, |now| {
+        let change = self.repository.change(id, |now| {
             // What was taken away since is not given back: this was asked for before.
             if now.check_access().is_err() && now.protection != resource.protection {
                 return Err(Error::Contended { resource: id.clone() });
@@ -188,12 +152,12 @@ impl Resources {
     }
 
     async fn shred_one(&self, id: &ResourceId, now: u64) -> Result<bool, Error> {
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.read(id).await?;
         let resource = &*current.resource;
         match &resource.protection {
             // It may have been interrupted before the older states were erased.
             Protection::Shredded { .. } => {
-                prune(&*self.repository.store, id.as_str(), current.number, 1).await?;
+                prune(self.repository.store(), id.as_str(), current.number, 1).await?;
                 return Ok(false);
             }
             Protection::ShredPending { due, cause, since, .. } if *due <= now => {
@@ -208,23 +172,16 @@ impl Resources {
             }
             _ => return Ok(false),
         }
-        let change =
-            self.repository.change(id, &self.caller, |_| Ok(Event::Shredded { at: now })).await?;
+        let change = self.repository.change(id, |_| Ok(Event::Shredded { at: now })).await?;
         let error = Error::Shredded { resource: id.clone() };
-        self.forget_keys(id, Some(&error));
+        self.cache.wipe(id, Some(&error));
         Ok(change.changed)
     }
 
     /// Refuses to shred unless the vault withdraws the key at this moment, too.
     async fn still_lost(&self, resource: &Resource) -> Result<(), Error> {
         let Some(cmk) = resource.protection.cmk() else { return Ok(()) };
-        match self.repository.unwrap_root(resource, Layer::Customer, &self.caller).await {
-            // `Refused` changes nothing in this state, but becomes the state's own error.
-            Err(Error::Denied { cause, .. })
-                if cause.is_key_loss() || cause == Cause::ResourceDeleted =>
-            {
-                Ok(())
-            }
+        match unwrap_root(&self.repository, &*self.vaults, resource, Layer::Customer).await {
             Err(Error::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
             Err(Error::Vault(_)) if is_planted(PlantedBug::ShreddedOnOutage) => Ok(()),
             Err(error) => Err(error),
@@ -251,8 +208,7 @@ impl Resources {
     pub async fn sweep(&self, now: u64) -> Result<usize, Error> {
         let (mut swept, mut failed) = (0, None);
         for id in self.list().await? {
-            match self.repository.change(&id, &self.caller, |_| Ok(Event::HoursEnded { now })).await
-            {
+            match self.repository.change(&id, |_| Ok(Event::HoursEnded { now })).await {
                 Ok(change) => swept += usize::from(change.changed),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -267,8 +223,7 @@ impl Resources {
     ///
     /// Those of store and audit trail.
     pub async fn documents_moved(&self, id: &ResourceId, count: u64) -> Result<(), Error> {
-        let change =
-            self.repository.change(id, &self.caller, |_| Ok(Event::DocumentsMoved { count }));
+        let change = self.repository.change(id, |_| Ok(Event::DocumentsMoved { count }));
         change.await.map(|_| ())
     }
 }

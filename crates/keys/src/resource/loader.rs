@@ -1,56 +1,95 @@
-//! Where the cache gets its keys: the newest state, then the vault.
+//! Keys for the cache: the newest state, then one request to the vault.
 
-use async_trait::async_trait;
+use strongroom::secret::SecretVec;
 
+use super::host::VaultDirectory;
+use super::record::Resource;
 use super::repository::Repository;
-use super::transition::Event;
-use super::{Caller, Error};
-use crate::cache::{CacheKey, LoadError, Loaded, Loader};
-use crate::key_ring::{KeyRing, Layer};
-use crate::vault::VaultError;
+use crate::cache::{CacheKey, Loaded, Unavailable};
+use crate::error::Error;
+use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
+use crate::vault::{DeniedReason, VaultError, VersionedKeyId};
+use crate::vault_client::Timed;
 
-#[async_trait]
-impl Loader for Repository {
-    async fn load(&self, root: &CacheKey) -> Result<Loaded, LoadError> {
-        let caller = Caller::new("key cache");
-        let read = async {
-            self.write_pending(&root.resource, &caller).await?;
-            let current = self.read(&root.resource, &caller).await?;
-            current.resource.check_access()?;
-            Ok(current)
-        };
-        // The service's own vault may have been asked there. Its word about an identity is about the service's.
-        let current = read.await.map_err(|error| match classify(error, root.layer, self) {
-            LoadError::Unavailable { error, retry_after, .. } => {
-                LoadError::Unavailable { error, retry_after, identity: false }
-            }
-            refused => refused,
-        })?;
-        let loaded = async {
-            let answer = self.unwrap_root(&current.resource, root.layer, &caller).await?;
-            let ring = KeyRing::build(root.layer, current.keys(), answer.value)?;
-            Ok(Loaded { ring, started: answer.started })
-        };
-        loaded.await.map_err(|error| classify(error, root.layer, self))
-    }
-
-    async fn identity_is_gone(&self, root: &CacheKey) -> Option<Error> {
-        // The service's own identity is its operator's to mend: no customer's resource is closed by it.
-        let (Layer::Customer, Some(current)) = (root.layer, self.known(&root.resource)) else {
-            return None;
-        };
-        let event = Event::IdentityDisabled { at: self.clock.unix_time() };
-        self.close(&current.resource, event, &Caller::new("key cache")).await
-    }
+/// The reason for no keys.
+#[derive(Debug)]
+pub(crate) enum LoadError {
+    /// The vault or the state refused: drop the cached keys.
+    Refused(Error),
+    /// The keys do not exist any more, which says nothing about the other layer.
+    Gone(Error),
+    /// Cached keys serve on until their time is up.
+    Unavailable(Unavailable),
 }
 
-/// Whether cached keys must go, or serve on.
-fn classify(error: Error, layer: Layer, repository: &Repository) -> LoadError {
+/// Reads the state anew and asks the vault, once.
+pub(crate) async fn load(
+    repository: &Repository,
+    vaults: &dyn VaultDirectory,
+    key: &CacheKey,
+) -> Result<Loaded, LoadError> {
+    let current = repository.current(&key.resource).await.and_then(|current| {
+        current.resource.check_access()?;
+        Ok(current)
+    });
+    let own = |key: &VersionedKeyId| repository.service_key().is_own(key);
+    let current = current.map_err(|error| {
+        // Reading may have asked the service's vault. An identity error there is about the service's.
+        match classify(error, |asked| key.layer == Layer::Service && own(asked)) {
+            LoadError::Unavailable(failure) => {
+                LoadError::Unavailable(Unavailable { identity: false, ..failure })
+            }
+            refused => refused,
+        }
+    })?;
+    let loaded = async {
+        let root = unwrap_root(repository, vaults, &current.resource, key.layer).await?;
+        let ring = KeyRing::build(key.layer, current.keys(), root.value)?;
+        Ok(Loaded { ring, started: root.started })
+    };
+    loaded.await.map_err(|error| {
+        classify(error, |asked| match key.layer {
+            Layer::Service => own(asked),
+            Layer::Customer => {
+                current.resource.protection.cmk().is_some_and(|cmk| cmk.key == *asked)
+            }
+        })
+    })
+}
+
+/// A layer's root, unwrapped by the vault now.
+pub(crate) async fn unwrap_root(
+    repository: &Repository,
+    vaults: &dyn VaultDirectory,
+    resource: &Resource,
+    layer: Layer,
+) -> Result<Timed<ResourceKey>, Error> {
+    let record = resource.root(layer)?;
+    let wrong_key = || Error::WrongKey { key: record.label.text(&resource.id) };
+    let WrappedBy::Vault(key) = &record.by else { return Err(wrong_key()) };
+    let origin = repository.origin(&resource.id);
+    let unwrapped: Timed<SecretVec> = match layer {
+        Layer::Service => {
+            let unwrapped = repository.service_key().unwrap(key, &record.wrapped, origin).await;
+            unwrapped.map_err(|error| unless_about(key, error))?
+        }
+        Layer::Customer => {
+            let cmk = resource.protection.cmk().ok_or_else(wrong_key)?;
+            let vault = vaults.find(&cmk.key, &cmk.identity)?;
+            let client = repository.client().at(&*vault, origin);
+            client.unwrap(&cmk.key, layer.algorithm(), &record.wrapped).await?
+        }
+    };
+    let value = ResourceKey::from_payload(&resource.id, record, &unwrapped.value)?;
+    Ok(Timed { value, started: unwrapped.started })
+}
+
+/// Tells a refusal from a failure. A vault's refusal counts where it is definite about a key that
+/// `was_asked_about`.
+fn classify(error: Error, was_asked_about: impl Fn(&VersionedKeyId) -> bool) -> LoadError {
     let refused = match &error {
-        // A definite word about the customer's key has become `Denied` by now.
-        Error::Vault(VaultError::Denied { key: Some(key), .. }) => {
-            let own = layer == Layer::Service && repository.service.is_own(key);
-            matches!(&error, Error::Vault(error) if own && error.is_definite_about(key))
+        Error::Vault(refusal @ VaultError::Denied { key: Some(key), .. }) => {
+            was_asked_about(key) && refusal.is_definite_about(key)
         }
         Error::Denied { .. }
         | Error::Shredded { .. }
@@ -67,6 +106,19 @@ fn classify(error: Error, layer: Layer, repository: &Repository) -> LoadError {
         Error::Vault(VaultError::Unavailable { retry_after, .. }) => *retry_after,
         _ => None,
     };
-    let identity = Repository::is_identity(&error);
-    LoadError::Unavailable { error, retry_after, identity }
+    let identity =
+        matches!(&error, Error::Vault(VaultError::Denied { reason: DeniedReason::Identity, .. }));
+    LoadError::Unavailable(Unavailable { error, retry_after, identity })
+}
+
+/// Downgrades a refusal of a different key to `Unavailable`.
+fn unless_about(key: &VersionedKeyId, error: Error) -> Error {
+    match error {
+        Error::Vault(refusal @ VaultError::Denied { key: Some(_), .. })
+            if !refusal.is_definite_about(key) =>
+        {
+            VaultError::Unavailable { reason: refusal.to_string(), retry_after: None }.into()
+        }
+        other => other,
+    }
 }

@@ -1,82 +1,79 @@
-//! What takes access away and could not be written yet: heeded by this process until it is.
+//! Withdrawals that are not persisted yet. This process acts as if they were.
 
 use std::collections::HashMap;
 use std::mem::discriminant;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::ResourceId;
-use super::repository::lock;
 use super::transition::Event;
+use crate::id::ResourceId;
 
-/// Events that wait to be written, those of a resource in their order.
+/// Events to persist, those of a resource in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Pending(Mutex<Queues>);
 
 #[derive(Debug, Default)]
 struct Queues {
-    of: HashMap<ResourceId, Vec<(Ticket, Event)>>,
+    of: HashMap<ResourceId, Vec<(PendingId, Event)>>,
     next: u64,
 }
 
-/// Which of them: another one may have taken its place by the time it is written.
+/// Identifies a pending event, which may be replaced before it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct PendingId(u64);
 
 impl Pending {
-    /// Has `event` wait behind the others of the resource; where it says what the last of them does, the
-    /// earlier time stays.
-    pub(crate) fn push(&self, id: &ResourceId, event: Event) {
-        let mut queues = lock(&self.0);
-        let ticket = Ticket(queues.next);
+    /// Notes `event` behind the others of the resource. Where the last of them differs by its time only,
+    /// that one stays. A move takes the place of an earlier move: the host's latest statement counts.
+    pub(crate) fn push(&self, id: &ResourceId, event: Event) -> PendingId {
+        let mut queues = self.lock();
+        let new = PendingId(queues.next);
         queues.next = queues.next.wrapping_add(1);
         let queue = queues.of.entry(id.clone()).or_default();
-        // The host's latest word on the tenant is the one that counts.
         if let Event::Moved { .. } = event {
             queue.retain(|(_, earlier)| !matches!(earlier, Event::Moved { .. }));
         }
-        if !queue.last().is_some_and(|(_, last)| says_the_same(last, &event)) {
-            queue.push((ticket, event));
+        match queue.last() {
+            Some((last, earlier)) if is_repeated(earlier, &event) => *last,
+            _ => {
+                queue.push((new, event));
+                new
+            }
         }
     }
 
-    /// The one that is to be written next.
-    pub(crate) fn first(&self, id: &ResourceId) -> Option<(Ticket, Event)> {
-        lock(&self.0).of.get(id)?.first().cloned()
+    /// The event to write next.
+    pub(crate) fn first(&self, id: &ResourceId) -> Option<(PendingId, Event)> {
+        self.lock().of.get(id)?.first().cloned()
     }
 
-    /// Whether it is still to be written.
-    pub(crate) fn waits(&self, id: &ResourceId, ticket: Ticket) -> bool {
-        let queues = lock(&self.0);
-        queues.of.get(id).is_some_and(|queue| queue.iter().any(|(each, _)| *each == ticket))
+    /// True while the event is still to be written.
+    pub(crate) fn waits(&self, id: &ResourceId, event: PendingId) -> bool {
+        let queues = self.lock();
+        queues.of.get(id).is_some_and(|queue| queue.iter().any(|(each, _)| *each == event))
     }
 
-    /// It was written, or there is nothing left to write of it.
-    pub(crate) fn done(&self, id: &ResourceId, written: Ticket) {
-        self.retain(id, |ticket, _| ticket != written);
-    }
-
-    /// The host says where the resource belongs: what it said of that before is void.
-    pub(crate) fn forget_moves(&self, id: &ResourceId) {
-        self.retain(id, |_, event| !matches!(event, Event::Moved { .. }));
-    }
-
-    fn retain(&self, id: &ResourceId, stays: impl Fn(Ticket, &Event) -> bool) {
-        let mut queues = lock(&self.0);
+    /// Removes an event that was written, or that has nothing to withdraw.
+    pub(crate) fn done(&self, id: &ResourceId, event: PendingId) {
+        let mut queues = self.lock();
         let Some(queue) = queues.of.get_mut(id) else { return };
-        queue.retain(|(ticket, event)| stays(*ticket, event));
+        queue.retain(|(each, _)| *each != event);
         if queue.is_empty() {
             queues.of.remove(id);
         }
     }
 
-    /// Of how many resources something waits.
+    /// The number of resources with pending events.
     pub(crate) fn resources(&self) -> usize {
-        lock(&self.0).of.len()
+        self.lock().of.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether two events differ by their time at most.
-fn says_the_same(one: &Event, other: &Event) -> bool {
+/// True where two events differ by their time at most.
+fn is_repeated(one: &Event, other: &Event) -> bool {
     match (one, other) {
         (Event::Refused { key: one, .. }, Event::Refused { key: other, .. }) => one == other,
         _ => discriminant(one) == discriminant(other),

@@ -1,25 +1,24 @@
-//! States in and out: reading the newest, applying an event, writing the next.
+//! The states of resources: reading the newest, changing it by an event, and persisting pending ones.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::host::{HostEvent, HostEvents, Pins};
 use super::pending::Pending;
-use super::record::{Cmk, Protection, Resource};
+use super::record::{Protection, Resource};
 use super::transition::{Event, apply};
-use super::{Caller, Cause, Error, HostEvent, HostEvents, Pins, ResourceId, VaultDirectory};
-use crate::audit::AuditResult;
-use crate::cache::WeakCache;
+use crate::audit::{AuditResult, Caller};
 use crate::clock::Clock;
-use crate::key_ring::{KeyRecord, Layer, ResourceKey, WrappedBy, WrappedKeys};
-use crate::planted::{PlantedBug, is_planted};
+use crate::error::{Cause, Error};
+use crate::id::ResourceId;
+use crate::key_ring::WrappedKeys;
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
-use crate::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
-use crate::vault_client::{Origin, Timed, VaultClient};
+use crate::vault_client::{Origin, VaultClient};
 
-/// How often somebody else may come first before a change is given up.
+/// How often another writer may come first before a change is given up.
 const ATTEMPTS: usize = 32;
 
 /// A state as it was read.
@@ -42,46 +41,113 @@ impl Current {
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) current: Current,
-    /// Whether something was written.
+    /// True where something was written.
     pub(crate) changed: bool,
 }
 
+/// The states of a service's resources, for one caller. Clones and those for other callers share them.
+#[derive(Clone)]
 pub(crate) struct Repository {
-    pub(crate) store: Arc<dyn StateStore>,
-    pub(crate) service: ServiceKey,
-    pub(crate) vaults: Arc<dyn VaultDirectory>,
-    pub(crate) client: Arc<VaultClient>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) host: Arc<dyn HostEvents>,
-    pub(crate) states: Mutex<HashMap<ResourceId, Current>>,
-    pub(crate) pins: Mutex<HashMap<ResourceId, Pins>>,
-    /// What takes access away and could not be written yet.
-    pub(crate) pending: Pending,
-    /// Where keys go from at once when access is taken away.
-    pub(crate) cache: OnceLock<WeakCache>,
+    shared: Arc<Shared>,
+    caller: Caller,
+}
+
+struct Shared {
+    store: Arc<dyn StateStore>,
+    service_key: ServiceKey,
+    client: Arc<VaultClient>,
+    clock: Arc<dyn Clock>,
+    host: Arc<dyn HostEvents>,
+    states: Mutex<HashMap<ResourceId, Current>>,
+    pins: Mutex<HashMap<ResourceId, Pins>>,
+    pending: Pending,
 }
 
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repository").field("store", &self.store).finish_non_exhaustive()
+        let mut f = f.debug_struct("Repository");
+        f.field("store", &self.shared.store).field("caller", &self.caller).finish_non_exhaustive()
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Repository {
+    pub(crate) fn new(
+        store: Arc<dyn StateStore>,
+        service_key: ServiceKey,
+        client: Arc<VaultClient>,
+        clock: Arc<dyn Clock>,
+        host: Arc<dyn HostEvents>,
+    ) -> Self {
+        let (states, pins) = (Mutex::default(), Mutex::default());
+        let pending = Pending::default();
+        let shared = Shared { store, service_key, client, clock, host, states, pins, pending };
+        Self { shared: Arc::new(shared), caller: Caller::default() }
+    }
+
+    /// The same states, with this caller in the audit trail.
+    pub(crate) fn on_behalf_of(&self, caller: Caller) -> Self {
+        Self { shared: Arc::clone(&self.shared), caller }
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn store(&self) -> &dyn StateStore {
+        &*self.shared.store
+    }
+
+    pub(crate) fn service_key(&self) -> &ServiceKey {
+        &self.shared.service_key
+    }
+
+    pub(crate) fn client(&self) -> &VaultClient {
+        &self.shared.client
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.shared.clock
+    }
+
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.shared.pending
+    }
+
+    /// The origin of requests for a resource.
+    pub(crate) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {
+        Origin { resource: Some(id.as_str()), caller: &self.caller }
+    }
+
     /// The state as it was last read or written by this process.
     pub(crate) fn known(&self, id: &ResourceId) -> Option<Current> {
-        lock(&self.states).get(id).cloned()
+        lock(&self.shared.states).get(id).cloned()
+    }
+
+    /// Compares the states of `id` with `pins` from now on.
+    pub(crate) fn pin(&self, id: &ResourceId, pins: Pins) {
+        lock(&self.shared.pins).insert(id.clone(), pins);
+    }
+
+    /// The pins of `id`.
+    pub(crate) fn pins(&self, id: &ResourceId) -> Option<Pins> {
+        lock(&self.shared.pins).get(id).copied()
+    }
+
+    /// The newest state, after pending withdrawals are persisted.
+    pub(crate) async fn current(&self, id: &ResourceId) -> Result<Current, Error> {
+        self.persist_pending(id).await?;
+        self.read(id).await
     }
 
     /// The newest state, from the store.
-    pub(crate) async fn read(&self, id: &ResourceId, caller: &Caller) -> Result<Current, Error> {
-        let name = id.as_str();
+    pub(crate) async fn read(&self, id: &ResourceId) -> Result<Current, Error> {
+        let (store, name) = (self.store(), id.as_str());
         let current = loop {
-            let number = self.store.list(name).await?.last().copied();
+            let number = store.list(name).await?.last().copied();
             let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
             if let Some(known) = self.known(id) {
                 if known.number > number {
@@ -92,14 +158,15 @@ impl Repository {
                     break known;
                 }
             }
-            // Pruned between the two calls: then there is a newer one.
-            let Some(bytes) = self.store.read(name, number).await? else { continue };
+            // Pruned between the two calls: then a newer one exists.
+            let Some(bytes) = store.read(name, number).await? else { continue };
             // Erased between the two calls, where a key was destroyed: the same.
-            if bytes.is_empty() && self.store.list(name).await?.last() != Some(&number) {
+            if bytes.is_empty() && store.list(name).await?.last() != Some(&number) {
                 continue;
             }
-            let (resource, signed_by) =
-                self.service.verify::<Resource>(name, number, &bytes, caller).await?;
+            let verified =
+                self.service_key().verify::<Resource>(name, number, &bytes, &self.caller);
+            let (resource, signed_by) = verified.await?;
             if resource.id != *id {
                 let reason = "it is another resource's".to_owned();
                 return Err(StateError::Invalid { name: name.into(), number, reason }.into());
@@ -113,7 +180,7 @@ impl Repository {
     }
 
     fn remember(&self, current: &Current) {
-        let mut states = lock(&self.states);
+        let mut states = lock(&self.shared.states);
         let known = states.get(&current.resource.id).map_or(0, |known| known.number);
         if current.number > known {
             states.insert(current.resource.id.clone(), current.clone());
@@ -121,7 +188,7 @@ impl Repository {
     }
 
     fn check_pins(&self, resource: &Resource) -> Result<(), Error> {
-        let Some(pins) = lock(&self.pins).get(&resource.id).copied() else { return Ok(()) };
+        let Some(pins) = self.pins(&resource.id) else { return Ok(()) };
         let refuse = |reason: String| Err(Error::Pinned { resource: resource.id.clone(), reason });
         if resource.epoch < pins.least_epoch {
             return refuse(format!(
@@ -136,12 +203,13 @@ impl Repository {
     }
 
     /// Writes the first state of a resource.
-    pub(crate) async fn create(&self, resource: Resource, caller: &Caller) -> Result<(), Error> {
-        let origin = Origin { resource: Some(resource.id.as_str()), caller };
-        let (_, key) = self.service.current(caller).await?;
-        self.client.record("create", None, origin, AuditResult::Done, Duration::ZERO).await?;
-        let bytes = key.sign(resource.id.as_str(), 1, &resource)?;
-        let created = self.store.create(resource.id.as_str(), 1, &bytes).await;
+    pub(crate) async fn create(&self, resource: Resource) -> Result<(), Error> {
+        let (id, client) = (resource.id.clone(), self.client());
+        let origin = self.origin(&id);
+        let (_, key) = self.service_key().current(&self.caller).await?;
+        client.record("create", None, origin, AuditResult::Done, Duration::ZERO).await?;
+        let bytes = key.sign(id.as_str(), 1, &resource)?;
+        let created = self.store().create(id.as_str(), 1, &bytes).await;
         if let Ok(Created::New) = created {
             let signed_by = key.id().to_owned();
             self.remember(&Current { number: 1, resource: Arc::new(resource), signed_by });
@@ -149,36 +217,36 @@ impl Repository {
         }
         let error = match created {
             Err(error) => error.into(),
-            Ok(_) => Error::AlreadyExists { resource: resource.id.clone() },
+            Ok(_) => Error::AlreadyExists { resource: id.clone() },
         };
         let failed = AuditResult::Failed(error.to_string());
-        self.client.record("create", None, origin, failed, Duration::ZERO).await?;
+        client.record("create", None, origin, failed, Duration::ZERO).await?;
         Err(error)
     }
 
-    /// Reads the newest state, has `decide` make an event of it, and writes what follows. Where another
-    /// writer is first, it decides anew.
+    /// Reads the newest state, has `decide` make an event of it, and writes the state that follows. Where
+    /// another writer is first, it decides anew.
     pub(crate) async fn change(
         &self,
         id: &ResourceId,
-        caller: &Caller,
         mut decide: impl FnMut(&Resource) -> Result<Event, Error> + Send,
     ) -> Result<Change, Error> {
         for _attempt in 0..ATTEMPTS {
-            let before = self.read(id, caller).await?;
+            let before = self.read(id).await?;
             let event = decide(&before.resource)?;
             let after = apply(&before.resource, &event)?;
             let sign_anew = matches!(event, Event::ServiceKeyRotated { .. })
-                && self.service.current(caller).await?.0.to_string() != before.signed_by;
+                && self.service_key().current(&self.caller).await?.0.to_string()
+                    != before.signed_by;
             if after == *before.resource && !sign_anew {
                 let destroyed = before.resource.keys.is_empty() || before.resource.hours_from > 0;
                 if event.destroys_keys() && destroyed {
                     // It may have been interrupted before the older states were erased.
-                    prune(&*self.store, id.as_str(), before.number, 1).await?;
+                    prune(self.store(), id.as_str(), before.number, 1).await?;
                 }
                 return Ok(Change { current: before, changed: false });
             }
-            if let Some(current) = self.write(&before, after, &event, caller).await? {
+            if let Some(current) = self.write(&before, after, &event).await? {
                 return Ok(Change { current, changed: true });
             }
         }
@@ -191,24 +259,24 @@ impl Repository {
         before: &Current,
         after: Resource,
         event: &Event,
-        caller: &Caller,
     ) -> Result<Option<Current>, Error> {
         let (id, number) = (after.id.clone(), before.number.saturating_add(1));
         let cmk = after.protection.cmk().or(before.resource.protection.cmk());
-        let origin = Origin { resource: Some(id.as_str()), caller };
-        let (service_key, state_key) = self.service.current(caller).await?;
+        let origin = self.origin(&id);
+        let (service_key, state_key) = self.service_key().current(&self.caller).await?;
         let key = match event {
             Event::ServiceKeyRotated { .. } => Some(&service_key),
             _ => cmk.map(|cmk| &cmk.key),
         };
         // Before it is done: what could not be recorded afterwards would have left no trace.
-        let record = |result| self.client.record(event.name(), key, origin, result, Duration::ZERO);
+        let client = self.client();
+        let record = |result| client.record(event.name(), key, origin, result, Duration::ZERO);
         let recorded = record(AuditResult::Done).await;
         if !event.only_closes() {
             recorded?;
         }
         let bytes = state_key.sign(id.as_str(), number, &after)?;
-        match self.store.create(id.as_str(), number, &bytes).await {
+        match self.store().create(id.as_str(), number, &bytes).await {
             Ok(Created::New) => {}
             Ok(Created::Exists) => {
                 let reason = "another writer was first; decided anew".to_owned();
@@ -220,25 +288,25 @@ impl Repository {
                 return Err(error.into());
             }
         }
-        // A number may be free because it was given free long ago: then this is no newest state.
-        let newest = self.store.list(id.as_str()).await?.last().copied().unwrap_or(number);
+        // The number may have been pruned. If a newer state exists, this write does not count.
+        let newest = self.store().list(id.as_str()).await?.last().copied().unwrap_or(number);
         if newest >= number.saturating_add(NUMBERED) {
             return Ok(None);
         }
         let signed_by = state_key.id().to_owned();
         let current = Current { number, resource: Arc::new(after), signed_by };
         self.remember(&current);
-        self.tell(&before.resource, &current.resource);
+        self.notify(&before.resource, &current.resource);
         let kept = if event.destroys_keys() { 1 } else { KEPT };
-        let pruned = prune(&*self.store, id.as_str(), number, kept).await;
+        let pruned = prune(self.store(), id.as_str(), number, kept).await;
         if event.destroys_keys() {
             pruned?; // the keys are not destroyed before that
         }
         Ok(Some(current))
     }
 
-    /// Tells the host what it may have to act on.
-    fn tell(&self, before: &Resource, after: &Resource) {
+    /// Notifies the host of what it may have to act on.
+    fn notify(&self, before: &Resource, after: &Resource) {
         if before.protection == after.protection {
             return;
         }
@@ -257,150 +325,25 @@ impl Repository {
             }
             _ => return,
         };
-        self.host.notify(&event);
+        self.shared.host.notify(&event);
     }
 
-    /// The vault of a customer's key.
-    pub(crate) fn vault_of(
-        &self,
-        key: &VersionedKeyId,
-        identity: &str,
-    ) -> Result<Arc<dyn Vault>, Error> {
-        self.vaults
-            .vault(key, identity)
-            .filter(|vault| vault.id() == key.vault())
-            .ok_or_else(|| Error::NoVault { key: key.clone(), identity: identity.to_owned() })
-    }
-
-    /// A layer's root, unwrapped by the vault now. A definite refusal of the customer's key is written.
-    pub(crate) async fn unwrap_root(
-        &self,
-        resource: &Resource,
-        layer: Layer,
-        caller: &Caller,
-    ) -> Result<Timed<ResourceKey>, Error> {
-        let record = resource.root(layer)?;
-        let WrappedBy::Vault(key) = &record.by else {
-            return Err(Error::WrongKey { key: record.label.text(&resource.id) });
-        };
-        let origin = Origin { resource: Some(resource.id.as_str()), caller };
-        let unwrapped = match (layer, resource.protection.cmk()) {
-            (Layer::Service, _) => {
-                let unwrapped = self.service.unwrap(key, &record.wrapped, origin).await;
-                unwrapped.map_err(|error| about(key, error))
-            }
-            (Layer::Customer, Some(cmk)) => {
-                self.unwrap_customer(resource, cmk, record, origin).await
-            }
-            (Layer::Customer, None) => {
-                Err(Error::WrongKey { key: record.label.text(&resource.id) })
-            }
-        }?;
-        let value = ResourceKey::from_payload(&resource.id, record, &unwrapped.value)?;
-        Ok(Timed { value, started: unwrapped.started })
-    }
-
-    async fn unwrap_customer(
-        &self,
-        resource: &Resource,
-        cmk: &Cmk,
-        record: &KeyRecord,
-        origin: Origin<'_>,
-    ) -> Result<Timed<strongroom::secret::SecretVec>, Error> {
-        let vault = self.vault_of(&cmk.key, &cmk.identity)?;
-        let algorithm = Layer::Customer.algorithm();
-        let asked =
-            self.client.at(&*vault, origin).unwrap(&cmk.key, algorithm, &record.wrapped).await;
-        match asked {
-            Err(Error::Vault(error)) => {
-                Err(self.apply_refusal(resource, &cmk.key, error, origin.caller).await)
-            }
-            other => other,
-        }
-    }
-
-    /// Closes the resource where `error` is the vault's definite word about the key in use.
-    pub(crate) async fn apply_refusal(
-        &self,
-        resource: &Resource,
-        key: &VersionedKeyId,
-        error: VaultError,
-        caller: &Caller,
-    ) -> Error {
-        let VaultError::Denied { reason, .. } = &error else { return error.into() };
-        if !error.is_definite_about(key) {
-            return error.into();
-        }
-        let at = self.clock.unix_time();
-        let event = Event::Refused { key: key.clone(), reason: *reason, at };
-        self.close(resource, event, caller).await.unwrap_or_else(|| error.into())
-    }
-
-    /// Writes an event that takes access away, later if not now; the error that follows from the state.
-    pub(crate) async fn close(
-        &self,
-        resource: &Resource,
-        event: Event,
-        caller: &Caller,
-    ) -> Option<Error> {
-        let id = &resource.id;
-        if is_planted(PlantedBug::DenialNotWritten) {
-            return apply(resource, &event).ok()?.check_access().err();
-        }
-        self.pending.push(id, event.clone());
-        // Before it is written: a store may hang, and whoever waits may go away.
-        let known = self.known(id);
-        let newest = known.as_ref().map_or(resource, |current| &current.resource);
-        let closes = apply(newest, &event).ok().and_then(|after| after.check_access().err());
-        if let (Some(error), Some(cache)) = (closes, self.cache.get().and_then(WeakCache::upgrade))
-        {
-            cache.wipe(id, Layer::Service, Some(&error));
-            cache.wipe(id, Layer::Customer, Some(&error));
-        }
-        match (self.write_pending(id, caller).await, self.known(id)) {
-            (Ok(()), Some(current)) => current.resource.check_access().err(),
-            // Until it can be written, this process heeds it all the same.
-            _ => apply(resource, &event).ok()?.check_access().err(),
-        }
-    }
-
-    /// Writes what could not be written before. Until then there is no access. Where another process has
-    /// meanwhile brought the resource to a state that has nothing to withdraw, nothing is left to write.
-    pub(crate) async fn write_pending(
-        &self,
-        id: &ResourceId,
-        caller: &Caller,
-    ) -> Result<(), Error> {
-        while let Some((ticket, event)) = self.pending.first(id) {
-            let waits = || self.pending.waits(id, ticket);
+    /// Persists pending withdrawals in their order. Until then there is no access. Where another process has
+    /// meanwhile brought the resource to a state that has nothing to withdraw, the event is dropped.
+    pub(crate) async fn persist_pending(&self, id: &ResourceId) -> Result<(), Error> {
+        let pending = self.pending();
+        while let Some((ticket, event)) = pending.first(id) {
+            let waits = || pending.waits(id, ticket);
             let contended = || Error::Contended { resource: id.clone() };
             let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
-            match self.change(id, caller, decide).await {
+            match self.change(id, decide).await {
                 Ok(_) | Err(Error::WrongState { .. } | Error::Shredded { .. }) => {}
                 // Another task has written it, and what followed it since must stay.
                 Err(Error::Contended { .. }) if !waits() => continue,
                 Err(error) => return Err(error),
             }
-            self.pending.done(id, ticket);
+            pending.done(id, ticket);
         }
         Ok(())
-    }
-
-    /// Whether `reason` says that the identity is not known.
-    pub(crate) fn is_identity(error: &Error) -> bool {
-        let identity = DeniedReason::Identity;
-        matches!(error, Error::Vault(VaultError::Denied { reason, .. }) if *reason == identity)
-    }
-}
-
-/// `error`, made a mere failure where it is a refusal of another key than the one that was asked about.
-fn about(key: &VersionedKeyId, error: Error) -> Error {
-    match error {
-        Error::Vault(error @ VaultError::Denied { key: Some(_), .. })
-            if !error.is_definite_about(key) =>
-        {
-            VaultError::Unavailable { reason: error.to_string(), retry_after: None }.into()
-        }
-        other => other,
     }
 }

@@ -1,14 +1,16 @@
 //! New keys for a resource, and a new service key for all of them.
 
-use super::cmk::{check_key, customer_vault, same_roots};
+use super::cmk::{check_key, same_roots};
 use super::record::{Cmk, Protection, Resource};
 use super::repository::Current;
+use super::resources::Resources;
 use super::transition::{Event, wrong_state};
-use super::{Error, ResourceId, Resources};
+use crate::error::Error;
+use crate::id::ResourceId;
 use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
 use crate::vault::VersionedKeyId;
 
-/// What [`Resources::rotate_service_key`] came to.
+/// The outcome of [`Resources::rotate_service_key`].
 ///
 /// # Example
 ///
@@ -39,8 +41,7 @@ impl Resources {
     /// [`Error::Denied`], [`Error::WrongState`] while the CMK rotates, those of the vaults.
     /// Nothing has changed then.
     pub async fn rotate_resource_key(&self, id: &ResourceId) -> Result<(), Error> {
-        self.repository.write_pending(id, &self.caller).await?;
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.current(id).await?;
         let resource = &*current.resource;
         let cmk = match &resource.protection {
             Protection::ServiceManaged => None,
@@ -59,7 +60,7 @@ impl Resources {
         };
         let mut rings = vec![&service];
         rings.extend(&customer);
-        let change = self.repository.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, |resource| {
             same_roots(resource, &rings)?;
             Ok(Event::KeysReplaced { keys: keys.clone() })
         });
@@ -85,10 +86,10 @@ impl Resources {
         ring: &KeyRing,
     ) -> Result<Vec<KeyRecord>, Error> {
         let resource = &*current.resource;
-        let vault = customer_vault(self, cmk)?;
-        let client = self.repository.client.at(&*vault, self.origin(&resource.id));
+        let vault = self.vaults.find(&cmk.key, &cmk.identity)?;
+        let client = self.repository.client().at(&*vault, self.repository.origin(&resource.id));
         let description = client.describe(&cmk.key).await?;
-        let thumbprint = check_key(&cmk.key, &description, self.repository.clock.unix_time())?;
+        let thumbprint = check_key(&cmk.key, &description, self.repository.clock().unix_time())?;
         if thumbprint != cmk.thumbprint {
             let reason = "its vault shows another public key than when it was enabled".to_owned();
             return Err(Error::UnsuitableKey { key: cmk.key.clone(), reason });
@@ -104,9 +105,9 @@ impl Resources {
         id: &ResourceId,
         root: &ResourceKey,
     ) -> Result<KeyRecord, Error> {
-        let service = &self.repository.service;
-        let (key, _) = service.current(&self.caller).await?;
-        let wrapped = service.wrap(&key, &root.payload(id), self.origin(id)).await?;
+        let service = self.repository.service_key();
+        let (key, _) = service.current(self.repository.caller()).await?;
+        let wrapped = service.wrap(&key, &root.payload(id), self.repository.origin(id)).await?;
         let (label, epoch, by) = (root.label, root.epoch, WrappedBy::Vault(key));
         let record = KeyRecord { label, epoch, by, wrapped };
         if self.unwrap_service_root(id, &record).await?.secret == root.secret {
@@ -124,8 +125,11 @@ impl Resources {
         let WrappedBy::Vault(key) = &record.by else {
             return Err(Error::WrongKey { key: record.label.text(id) });
         };
-        let unwrapped =
-            self.repository.service.unwrap(key, &record.wrapped, self.origin(id)).await?;
+        let unwrapped = self
+            .repository
+            .service_key()
+            .unwrap(key, &record.wrapped, self.repository.origin(id))
+            .await?;
         ResourceKey::from_payload(id, record, &unwrapped.value)
     }
 
@@ -138,7 +142,7 @@ impl Resources {
     ///
     /// Those of the vault, store and audit trail: the first that was met, with all other resources moved.
     pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, Error> {
-        let key = self.repository.service.add_generation(&self.caller).await?;
+        let key = self.repository.service_key().add_generation(self.repository.caller()).await?;
         let mut rotation = ServiceKeyRotation { key, moved: 0, before: 0 };
         let mut failed = None;
         for id in self.list().await? {
@@ -156,7 +160,7 @@ impl Resources {
         id: &ResourceId,
         key: &VersionedKeyId,
     ) -> Result<bool, Error> {
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.read(id).await?;
         let resource = &*current.resource;
         let before = resource.root_of(Layer::Service).cloned();
         let root = match &before {
@@ -166,7 +170,7 @@ impl Resources {
             }
             _ => None,
         };
-        let change = self.repository.change(id, &self.caller, |resource| {
+        let change = self.repository.change(id, |resource| {
             if resource.root_of(Layer::Service) != before.as_ref() {
                 return Err(Error::Contended { resource: id.clone() });
             }

@@ -4,8 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::record::{Cmk, Protection};
-use super::{Error, Layer, ResourceId, Resources};
+use super::resources::Resources;
 use crate::cache::{CacheKey, Stats};
+use crate::error::Error;
+use crate::id::{KeyKind, ResourceId};
+use crate::key_ring::{KeyRecord, Layer};
 
 /// Whether a resource's vaults answer this process.
 ///
@@ -87,11 +90,9 @@ impl Resources {
     ///
     /// [`Error::NotFound`], [`Error::State`], [`Error::Pinned`].
     pub async fn status(&self, id: &ResourceId) -> Result<Status, Error> {
-        let current = self.repository.read(id, &self.caller).await?;
+        let current = self.repository.read(id).await?;
         let resource = &*current.resource;
-        let hour = |key: &crate::key_ring::KeyRecord| {
-            (key.label.kind == super::KeyKind::Hour).then_some(key.label.version)
-        };
+        let hour = |key: &KeyRecord| (key.label.kind == KeyKind::Hour).then_some(key.label.version);
         Ok(Status {
             id: id.clone(),
             tenant: resource.tenant.clone(),
@@ -127,7 +128,7 @@ impl Resources {
     ///
     /// [`Error::State`].
     pub async fn list(&self) -> Result<Vec<ResourceId>, Error> {
-        let names = self.repository.store.names().await?;
+        let names = self.repository.store().names().await?;
         let mut ids: Vec<ResourceId> =
             names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
         ids.sort();
@@ -137,7 +138,7 @@ impl Resources {
     /// What cache and vaults did so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let counters = &self.repository.client.counters;
+        let counters = &self.repository.client().counters;
         Stats {
             vault_requests: counters.requests.load(Ordering::Relaxed),
             unwraps: counters.unwraps.load(Ordering::Relaxed),
@@ -152,6 +153,6 @@ impl Resources {
     /// Whether something that closes a resource could not be written yet: this process heeds it already.
     #[must_use]
     pub fn pending(&self) -> usize {
-        self.repository.pending.resources()
+        self.repository.pending().resources()
     }
 }

@@ -2,7 +2,7 @@
 //! writing comes after, so that a crash leaves one state or the other.
 
 use super::record::{Cmk, OnKeyLoss, Protection, Resource};
-use super::{Cause, Error};
+use crate::error::{Cause, Error};
 use crate::id::{KeyKind, KeyLabel};
 use crate::key_ring::{KeyRecord, Layer, WrappedBy};
 use crate::planted::{PlantedBug, is_planted};

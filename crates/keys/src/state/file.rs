@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use super::{Created, StateError, StateStore, check_name};
+use super::error::StateError;
+use super::store::{Created, StateStore, check_name};
 use crate::file_system::{name_unless_taken, sweep, temporary_name, try_for_keys};
 use crate::offload::unblock;
 use crate::platform;

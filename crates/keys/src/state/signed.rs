@@ -12,12 +12,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use strongroom::secret::Secret;
 
-use super::StateError;
+use super::error::{READER_VERSION, StateError};
 use crate::hex;
 use crate::planted::{PlantedBug, is_planted};
-
-/// The version of states that this code writes, and the highest `min_reader` that it reads.
-pub const READER_VERSION: u32 = 1;
 
 const LABEL: &[u8] = b"strongroom/1 state\0";
 const ALGORITHM: &str = "hmac-sha256";

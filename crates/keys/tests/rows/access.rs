@@ -149,7 +149,7 @@ fn row_18_a_definite_refusal_stops_all_readers_within_one_refresh() {
             readers.iter().filter(reads).count()
         };
         let mut tasks = crate::world::Tasks::new(&rig.clock);
-        tasks.spawn(rig.resources.cache().run());
+        tasks.spawn(rig.resources.run());
         tasks.go(Duration::from_secs(17));
         assert_eq!(read(), 64);
         rig.owner().enable(&rig.cmk[0], false);

@@ -1,0 +1,137 @@
+//! The handle of a service's resources, and what it is made of.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::config::Surroundings;
+use super::host::{Pins, VaultDirectory};
+use super::loader::unwrap_root;
+use super::record::Resource;
+use super::refresh::Refresher;
+use super::repository::Repository;
+use super::revoke::apply_refusal;
+use crate::audit::Caller;
+use crate::cache::{KeyCache, Lease};
+use crate::error::Error;
+use crate::id::ResourceId;
+use crate::key_ring::{Layer, ResourceKey};
+use crate::service_key::ServiceKey;
+use crate::vault_client::VaultClient;
+
+/// The resources of a service. Clones share keys, states and vaults; see [`Surroundings`] for an example.
+#[derive(Clone, Debug)]
+pub struct Resources {
+    pub(super) repository: Repository,
+    pub(super) vaults: Arc<dyn VaultDirectory>,
+    pub(super) cache: KeyCache,
+    pub(super) refresher: Refresher,
+    pub(super) permission_wait: Duration,
+    pub(super) deletion_grace: u64,
+}
+
+impl Resources {
+    /// The resources of a service that has run before. A missing state of the service is an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::State`] where it is missing or not valid, [`Error::Vault`], [`Error::Audit`].
+    pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
+        let resources = Self::build(surroundings);
+        let repository = &resources.repository;
+        repository.service_key().open(repository.caller()).await?;
+        Ok(resources)
+    }
+
+    /// The resources of a new service, in an empty store. Its key is in the vault already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where the store has a service's state; those of [`Resources::open`].
+    pub async fn init(surroundings: Surroundings) -> Result<Self, Error> {
+        let resources = Self::build(surroundings);
+        let repository = &resources.repository;
+        repository.service_key().init(repository.caller()).await?;
+        Ok(resources)
+    }
+
+    fn build(config: Surroundings) -> Self {
+        let clock = config.clock;
+        let client = VaultClient::new(
+            Arc::clone(&clock),
+            config.audit,
+            config.audit_required,
+            config.limits,
+        );
+        let (client, store) = (Arc::new(client), config.store);
+        let service_key = ServiceKey::new(
+            config.service_vault,
+            config.service_key,
+            Arc::clone(&store),
+            Arc::clone(&client),
+        );
+        let cache = KeyCache::new(Arc::clone(&clock), config.cache);
+        let repository = Repository::new(store, service_key, client, clock, config.host);
+        let refresher = Refresher {
+            repository: repository.on_behalf_of(Caller::new("key cache")),
+            vaults: Arc::clone(&config.vaults),
+            cache: cache.clone(),
+        };
+        let (permission_wait, deletion_grace) = (config.permission_wait, config.deletion_grace);
+        let vaults = config.vaults;
+        Self { repository, vaults, cache, refresher, permission_wait, deletion_grace }
+    }
+
+    /// The same resources, with this caller in the audit trail.
+    #[must_use]
+    pub fn on_behalf_of(&self, caller: Caller) -> Self {
+        Self { repository: self.repository.on_behalf_of(caller), ..self.clone() }
+    }
+
+    /// Keeps the keys in use fresh, and wipes those that are not used any more. Spawn it: it never ends.
+    /// Dropped, it leaves refreshing to the callers that want keys. One at a time does the work, another
+    /// waits for it.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # fn spawn(future: impl Future<Output = ()> + Send + 'static) {}
+    /// # fn start(resources: &strongroom_keys::Resources) {
+    /// spawn(resources.run());
+    /// println!("{:?}", resources.stats());
+    /// # }
+    /// ```
+    pub fn run(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        self.refresher.clone().run()
+    }
+
+    /// Asks for the keys of `lease` again where that is due, then [checks](Lease::check) it. For hosts that
+    /// do not spawn [`Resources::run`]: call it now and then while a document is open.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lease::check`].
+    pub async fn renew(&self, lease: &Lease) -> Result<(), Error> {
+        self.refresher.renew(lease).await;
+        lease.check()
+    }
+
+    /// Compares the states of `resource` with what the host knows, from now on and in this process.
+    pub fn pin(&self, resource: &ResourceId, pins: Pins) {
+        self.repository.pin(resource, pins);
+        // A document that was opened before may not be what is pinned.
+        self.cache.wipe(resource, None);
+    }
+
+    /// A layer's root, unwrapped by the vault now. The vault's refusal of the customer's key withdraws access.
+    pub(super) async fn unwrap_root(
+        &self,
+        resource: &Resource,
+        layer: Layer,
+    ) -> Result<ResourceKey, Error> {
+        match unwrap_root(&self.repository, &*self.vaults, resource, layer).await {
+            Ok(root) => Ok(root.value),
+            Err(error) => Err(apply_refusal(&self.repository, &self.cache, resource, error).await),
+        }
+    }
+}

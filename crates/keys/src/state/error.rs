@@ -1,0 +1,78 @@
+//! The errors of states.
+
+/// The version of states that this code writes, and the highest `min_reader` that it reads.
+pub const READER_VERSION: u32 = 1;
+
+/// The reason why a state cannot be read or written.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::state::StateError;
+///
+/// let error = StateError::Missing { name: "contoso".into() };
+/// assert!(error.to_string().contains("contoso"));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// There is no object of this name.
+    #[error("there is no state of {name:?}: create it, or restore the store from a backup")]
+    Missing {
+        /// Whose.
+        name: String,
+    },
+    /// The newest object is not what this service wrote, in this place.
+    #[error(
+        "the state {name}/{number} is not valid: {reason}; nothing older is used in its place, restore \
+         this object from a backup"
+    )]
+    Invalid {
+        /// Whose.
+        name: String,
+        /// The object's number.
+        number: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The object was written by a newer version.
+    #[error(
+        "the state {name}/{number} needs a reader of version {min_reader} and this is version \
+         {READER_VERSION}: upgrade this process"
+    )]
+    TooNew {
+        /// Whose.
+        name: String,
+        /// The object's number.
+        number: u64,
+        /// The least version that may read it.
+        min_reader: u32,
+    },
+    /// The store holds less than it did before.
+    #[error(
+        "the state of {name:?} went back from number {seen} to {found}: the store was rolled back; \
+         restore its newest objects"
+    )]
+    RolledBack {
+        /// Whose.
+        name: String,
+        /// The highest number that was there.
+        seen: u64,
+        /// The highest number that is there.
+        found: u64,
+    },
+    /// A name that no object may have.
+    #[error("{name:?} cannot name a state: use 1 to 64 lower-case letters, digits, - and _")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The store cannot be read or written.
+    #[error("cannot {doing}: {reason}")]
+    Io {
+        /// What was being done, with the object's name.
+        doing: String,
+        /// What the store said.
+        reason: String,
+    },
+}
