@@ -97,8 +97,7 @@ fn what_cannot_be_restored_is_zeroed() {
             let [cipher, mut cached] = ciphers(&key, backend, &nonce);
             let faulty = |cipher: &Aes256Gcm, computed| {
                 let mut text = noise(26, len);
-                let restored = cipher.restore(pre_counter_block(&nonce), b"", &mut text, computed);
-                assert!(matches!(restored, Err(Error::Fault)), "{backend:?} {len}");
+                assert!(!cipher.restore(&nonce, b"", &mut text, computed), "{backend:?} {len}");
                 assert!(text.iter().all(|byte| *byte == 0), "{backend:?} {len}");
             };
             let tag = cipher.seal_in_place(&nonce, b"", &mut noise(26, len)).unwrap();
