@@ -21,6 +21,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::{Fault, Hints};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
+use crate::secret::{StackWiper, wipe_stack};
 
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;
@@ -61,6 +62,8 @@ pub struct Aes256Gcm {
     key: ExpandedKey,
     /// For nonces that agree in three bytes, where it was asked for.
     cache: Option<Box<CounterCache<2>>>,
+    /// Where nothing else wipes the stack after the last message.
+    _wiper: Option<StackWiper>,
 }
 
 /// The bytes of a key, in one of the forms that [`Aes256Gcm::new`] takes: an array of 32 bytes, or the `Key` of
@@ -121,12 +124,15 @@ impl Aes256Gcm {
     /// Expands `key` for `backend`.
     #[must_use]
     pub fn with_backend(key: &[u8; KEY_LEN], backend: Backend) -> Self {
-        Self { key: backend.expand(key, true), cache: None }
+        let expanded = backend.expand(key, true);
+        wipe_stack();
+        Self { key: expanded, cache: None, _wiper: Some(StackWiper) }
     }
 
-    /// The same for few and short messages: nothing is prepared that they would not earn back.
+    /// The same for few and short messages: nothing is prepared that they would not earn back. Here and below the
+    /// caller wipes the stack.
     pub(crate) fn unprepared(key: &[u8; KEY_LEN], backend: Backend) -> Self {
-        Self { key: backend.expand(key, false), cache: None }
+        Self { key: backend.expand(key, false), cache: None, _wiper: None }
     }
 
     /// The same, prepared for many messages whose nonces agree with `nonce` in bytes 0, 5 and 10: they
@@ -138,7 +144,7 @@ impl Aes256Gcm {
     ) -> Self {
         let key = backend.expand(key, false);
         let cache = key.counter_cache(pre_counter_block(nonce));
-        Self { key, cache }
+        Self { key, cache, _wiper: None }
     }
 
     /// Encrypts `text` in place and returns the tag over it and `associated_data`.

@@ -100,6 +100,27 @@ pub(crate) fn wipe<T: Copy + Default, const N: usize>(values: &mut [T; N]) {
     optimization_barrier(values);
 }
 
+/// Bytes of the stack that [`wipe_stack`] overwrites: more than the functions take that work with keys. With
+/// debug assertions they take more.
+const STACK: usize = if cfg!(debug_assertions) { 8192 } else { 4096 };
+
+/// Overwrites what functions that were called from the same place, or from one further up, have left on the
+/// stack. The compiler puts round keys and powers of the hash key there where a kernel has more of them than
+/// registers.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    wipe(&mut [0_u8; STACK]);
+}
+
+/// Overwrites the stack when it is dropped.
+pub(crate) struct StackWiper;
+
+impl Drop for StackWiper {
+    fn drop(&mut self) {
+        wipe_stack();
+    }
+}
+
 /// Secret bytes on the stack for the time of one computation. They are wiped where they are, and must not
 /// be moved.
 pub(crate) struct Scratch<const N: usize>(pub(crate) [u8; N]);

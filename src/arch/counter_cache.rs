@@ -58,7 +58,9 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
 
     /// The same on the heap, filled by a kernel.
     pub(crate) fn filled(pre_counter_block: u128, fill: impl FnOnce(&mut Self)) -> Box<Self> {
-        let mut cache = Box::new(Self::empty(pre_counter_block));
+        // Not `Box::new`: the table would be on the stack first.
+        let mut cache = Box::<Self>::default();
+        cache.nonce_bytes[0] = pre_counter_block & Self::BYTES;
         fill(&mut cache);
         cache
     }
@@ -105,6 +107,13 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn flip(&mut self, bit: usize) {
         self.entries.as_flattened_mut()[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+impl<const ROUNDS: usize> Default for CounterCache<ROUNDS> {
+    /// For pre-counter blocks whose bytes that matter are zero.
+    fn default() -> Self {
+        Self::empty(0)
     }
 }
 

@@ -31,6 +31,7 @@ use zeroize::{Zeroize, optimization_barrier};
 use self::ghash::HashKey;
 use crate::arch::counter_cache::add_to_counter;
 use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
+use crate::secret::wipe_stack;
 
 /// Blocks of keystream made at a time: many bitsliced groups, so that the processor changes seldom
 /// between the long codes of AES and GHASH.
@@ -45,6 +46,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// Not inlined: what it leaves on the stack is to lie below the caller.
+    #[inline(never)]
     pub(crate) fn new(key: &[u8; 32]) -> Box<Self> {
         let mut expanded =
             Box::new(Self { cipher: Aes256Enc::new(key.into()), hash_key: HashKey::zeroed() });
@@ -62,7 +65,23 @@ impl Key {
 
     /// Encrypts or decrypts `buffer`, in the direction that is given; returns the tag. See
     /// [`crate::arch`].
+    ///
+    /// Each time the cipher leaves all round keys on the stack, where a caller's result may be put later and take
+    /// some along. Beside the time that this tier takes, wiping them is little.
     pub(crate) fn crypt(
+        &self,
+        direction: bool,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> [u8; 16] {
+        let tag = self.compute(direction, pre_counter_block, associated_data, buffer);
+        wipe_stack();
+        tag
+    }
+
+    #[inline(never)]
+    fn compute(
         &self,
         direction: bool,
         pre_counter_block: u128,

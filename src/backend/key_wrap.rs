@@ -10,6 +10,7 @@ use crate::arch::key_wrap::Semiblock;
 use crate::arch::software::key_wrap as software;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::key_wrap as instructions;
+use crate::secret::wipe_stack;
 
 /// An AES-256 key that wraps or unwraps, as `DIRECTION` says; wiped on drop.
 pub(crate) struct KeyWrap<const DIRECTION: bool>(Kind<DIRECTION>);
@@ -18,6 +19,12 @@ enum Kind<const DIRECTION: bool> {
     #[cfg(any(x86_64_kernels, aarch64_kernels))]
     Instructions(Box<instructions::Key<DIRECTION>>),
     Software(software::Key<DIRECTION>),
+}
+
+impl<const DIRECTION: bool> Drop for KeyWrap<DIRECTION> {
+    fn drop(&mut self) {
+        wipe_stack();
+    }
 }
 
 impl<const DIRECTION: bool> KeyWrap<DIRECTION> {
@@ -29,10 +36,13 @@ impl<const DIRECTION: bool> KeyWrap<DIRECTION> {
         {
             let mut expanded = Box::new(instructions::Key::empty(token));
             expanded.set(key);
+            wipe_stack();
             return Self(Kind::Instructions(expanded));
         }
         debug_assert!(backend.tier() == Tier::Software, "its instructions are there");
-        Self(Kind::Software(software::Key::new(key)))
+        let expanded = software::Key::new(key);
+        wipe_stack();
+        Self(Kind::Software(expanded))
     }
 
     /// Wraps or unwraps in place; takes the first value of RFC 3394's register A and returns the last.

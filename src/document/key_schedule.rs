@@ -31,7 +31,7 @@ use crate::document::header::prologue::{CORE_LEN, SUITE, VERSION};
 use crate::document::header::slots::MAC_LEN;
 use crate::document::hmac::HmacKey;
 use crate::error::Error;
-use crate::secret::{Scratch, Secret, SecretVec};
+use crate::secret::{Scratch, Secret, SecretVec, wipe_stack};
 
 /// The greatest number of layers.
 pub(crate) const MAX_LAYERS: usize = 2;
@@ -44,6 +44,13 @@ struct Prks {
     /// `PRK_1` and `PRK_2`; with one layer `prk` is all there is.
     of_layers: [HmacKey; MAX_LAYERS],
     layers: u8,
+}
+
+impl Drop for KeySchedule {
+    /// It lives for as long as a document's keys are set up, the kernel's forms of them included.
+    fn drop(&mut self) {
+        wipe_stack();
+    }
 }
 
 impl KeySchedule {

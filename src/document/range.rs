@@ -25,6 +25,7 @@ use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
 use crate::gcm::Output;
 use crate::parallel::{ChunkPlan, ChunkSpan, Memory, Work, for_each};
+use crate::secret::wipe_stack;
 
 impl Opener {
     /// Opens a part of a document that was fetched by itself: `sealed` are the bytes of
@@ -112,6 +113,7 @@ impl Opener {
             let buffers = Buffers::Apart(proof, &mut text, Output::of_len(0));
             let opened = self.cipher.open(last.index, last.last, buffers).map(|_| ());
             text.zeroize();
+            wipe_stack();
             opened?;
         }
         Ok(claimed)

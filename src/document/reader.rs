@@ -10,7 +10,7 @@ use crate::document::open::Opener;
 use crate::document::range::{Layout, Piece, within};
 use crate::error::Error;
 use crate::parallel::{ChunkSpan, Memory, Work, for_each_init};
-use crate::secret::Buffer;
+use crate::secret::{Buffer, wipe_stack};
 
 /// Reads the plaintext of a sealed document at any offset; each chunk that holds a part of what is
 /// asked for is read once and authenticated whole. Of a chunk that is wanted in a small part only that
@@ -174,7 +174,9 @@ impl<S: ReadAt> Reader<S> {
             let buffer = self.current.take().map(|current| current.text).unwrap_or_default();
             let mut text = buffer;
             text.resize(span.record_len);
-            self.opener.open_record(&self.source, &self.layout, span, &mut text)?;
+            let opened = self.opener.open_record(&self.source, &self.layout, span, &mut text);
+            wipe_stack();
+            opened?;
             self.current = Some(Current { span, text });
         }
         Ok(self.current.as_ref())

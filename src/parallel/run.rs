@@ -1,6 +1,7 @@
 //! Jobs drawn in order by several workers of rayon's current pool.
 
 use crate::error::Error;
+use crate::secret::wipe_stack;
 #[cfg(feature = "parallel")]
 use crate::threads;
 
@@ -94,7 +95,7 @@ pub(crate) fn for_each<J: Send>(
 /// returned, whatever the timing.
 pub(crate) fn for_each_init<J: Send, S>(
     team: Team,
-    jobs: impl Iterator<Item = J> + Send,
+    mut jobs: impl Iterator<Item = J> + Send,
     init: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, J) -> Result<(), Error> + Sync,
 ) -> Result<(), Error> {
@@ -104,10 +105,9 @@ pub(crate) fn for_each_init<J: Send, S>(
     }
     debug_assert!(team.workers == 1, "several workers need the feature `parallel`");
     let mut state = init();
-    for job in jobs {
-        work(&mut state, job)?;
-    }
-    Ok(())
+    let done = jobs.try_for_each(|job| work(&mut state, job));
+    wipe_stack();
+    done
 }
 
 #[cfg(feature = "parallel")]
@@ -117,6 +117,7 @@ mod concurrent {
 
     use super::Team;
     use crate::error::Error;
+    use crate::secret::wipe_stack;
 
     /// What the workers share. The lock is held to draw jobs or to note an error, never while
     /// working.
@@ -170,6 +171,7 @@ mod concurrent {
                     }
                 }
             }
+            wipe_stack();
         };
         rayon::scope(|scope| {
             for _ in 1..workers {

@@ -33,6 +33,7 @@ use super::memory::{load, store};
 use crate::arch::counter_cache::{self, CounterCache};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::secret::wipe_stack;
 
 /// From this length on a table for one text pays for itself: in LLVM's models of Neoverse N1 and V1,
 /// with the slowest stores, after 20 KiB and 13 KiB.
@@ -118,7 +119,11 @@ impl Key {
     ) -> Result<[u8; 16], Fault> {
         let mut cache = CounterCache::empty(pre_counter_block);
         self.fill(&mut cache);
-        self.crypt_with::<DIRECTION>(Some(&cache), pre_counter_block, associated_data, buffer)
+        let result =
+            self.crypt_with::<DIRECTION>(Some(&cache), pre_counter_block, associated_data, buffer);
+        // What lies deeper for the table is not reached from where the key is dropped.
+        wipe_stack();
+        result
     }
 
     /// With a cache that serves `pre_counter_block`, or none.

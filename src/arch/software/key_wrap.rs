@@ -16,6 +16,8 @@ enum Cipher {
 }
 
 impl<const DIRECTION: bool> Key<DIRECTION> {
+    /// Not inlined: what it leaves on the stack is to lie below the caller.
+    #[inline(never)]
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         Self(if DIRECTION == WRAP {
             Cipher::Encrypts(Box::new(Aes256Enc::new(key.into())))

@@ -41,6 +41,7 @@ use super::message::{Message, tag};
 use crate::arch::counter_cache::{CounterCache, starts_aligned};
 use crate::arch::features::Features;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::secret::wipe_stack;
 
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 16 * 1024;
@@ -176,7 +177,10 @@ fn long_groups<'i, 'o, const DIRECTION: bool>(
 ) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill(&key.round_keys, &mut cache);
-    groups::<DIRECTION>(key, Some(&cache), pre_counter_block, message)
+    let message = groups::<DIRECTION>(key, Some(&cache), pre_counter_block, message);
+    // What lies deeper for the table is not reached from where the key is dropped.
+    wipe_stack();
+    message
 }
 
 /// All whole groups of a text.

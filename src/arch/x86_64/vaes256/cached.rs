@@ -13,6 +13,7 @@ use crate::arch::x86_64::ghash::number;
 use crate::arch::x86_64::message::Message;
 use crate::arch::x86_64::reload::reload;
 use crate::arch::x86_64::wide::cached::{whole_caches, with_cached_states};
+use crate::secret::wipe_stack;
 
 /// With a cache of two rounds that other texts use as well.
 #[inline]
@@ -39,7 +40,10 @@ pub(super) fn own_cache<'i, 'o, const DIRECTION: bool>(
 ) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, first_round, &mut cache);
-    shared_cache::<DIRECTION>(key, &cache, pre_counter_block, message)
+    let message = shared_cache::<DIRECTION>(key, &cache, pre_counter_block, message);
+    // What lies deeper for the table is not reached from where the key is dropped.
+    wipe_stack();
+    message
 }
 
 /// Groups whose first `ROUNDS` rounds come from the cache.

@@ -15,6 +15,7 @@ use crate::arch::x86_64::message::Message;
 use crate::arch::x86_64::reload::reload;
 use crate::arch::x86_64::wide::cached::{whole_caches, with_cached_states};
 use crate::arch::{Fault, OPEN};
+use crate::secret::wipe_stack;
 
 /// With a cache of two rounds that other texts use as well. The output goes past the processor's caches
 /// where `non_temporal` asks for it and it can.
@@ -48,7 +49,11 @@ pub(super) fn own_cache<'i, 'o, const DIRECTION: bool, const CORE: bool>(
 ) -> Result<Message<'i, 'o>, Fault> {
     let mut cache = CounterCache::empty(pre_counter_block);
     fill_second_round(key, first_round, &mut cache);
-    shared_cache::<DIRECTION, CORE>(key, &cache, non_temporal, pre_counter_block, message)
+    let message =
+        shared_cache::<DIRECTION, CORE>(key, &cache, non_temporal, pre_counter_block, message);
+    // What lies deeper for the table is not reached from where the key is dropped.
+    wipe_stack();
+    message
 }
 
 /// Groups whose output goes past the processor's caches; those of a text that cannot, where it belongs.
