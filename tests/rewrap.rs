@@ -75,16 +75,19 @@ enum Event {
     FailedSync,
 }
 
-/// A file in memory that records what is done to it, and fails from some event on.
+/// A file in memory that records what is done to it, fails from some event on, and keeps another byte than
+/// was written in one of its events.
 struct Recorder {
     bytes: Mutex<Vec<u8>>,
     events: Mutex<Vec<Event>>,
     fails_at: usize,
+    wrong_at: usize,
 }
 
 impl Recorder {
     fn new(bytes: &[u8]) -> Self {
-        Self { bytes: Mutex::new(bytes.to_vec()), events: Mutex::default(), fails_at: usize::MAX }
+        let (bytes, events) = (Mutex::new(bytes.to_vec()), Mutex::default());
+        Self { bytes, events, fails_at: usize::MAX, wrong_at: usize::MAX }
     }
 
     fn record(&self, event: Event) -> io::Result<()> {
@@ -115,7 +118,11 @@ impl WriteAt for Recorder {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
         self.record(Event::Write(offset, bytes.to_vec()))?;
-        self.bytes.lock().unwrap()[offset..offset + bytes.len()].copy_from_slice(bytes);
+        let kept = &mut self.bytes.lock().unwrap()[offset..offset + bytes.len()];
+        kept.copy_from_slice(bytes);
+        if self.events.lock().unwrap().len().checked_sub(1) == Some(self.wrong_at) {
+            kept[bytes.len() / 2] ^= 1;
+        }
         Ok(())
     }
 }
@@ -332,6 +339,19 @@ fn a_disk_that_fails_leaves_the_old_or_the_new_key() {
         let (bytes, _) = file.into_parts();
         assert!(opens(&bytes, NEW));
         assert!(Header::parse(&bytes).unwrap().slots().iter().all(|s| *s == SlotState::Current));
+    }
+}
+
+#[test]
+fn what_a_disk_keeps_wrongly_is_seen_before_the_other_slot_is_touched() {
+    for initial in beginnings() {
+        for wrong_at in [0, 2, 4] {
+            let file = Recorder { wrong_at, ..Recorder::new(&initial) };
+            let failed = rewrap(&initial, OLD, NEW).write_in_place(&file);
+            assert!(matches!(failed, Err(Error::Io { .. })), "{wrong_at}");
+            let (_, events) = file.into_parts();
+            assert_eq!(events.len(), wrong_at + 2, "{events:?}");
+        }
     }
 }
 

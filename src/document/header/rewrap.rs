@@ -26,11 +26,7 @@ use crate::document::header::SlotState;
 use crate::document::header::recipient::Recipient;
 use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
-use crate::document::io::{
-    IoLabels,
-    in_place::{overwrite, write_durably},
-    read_at::Durable,
-};
+use crate::document::io::{IoLabels, in_place::overwrite, read_at::Durable};
 use crate::document::key_schedule::{Context, DataKey, HeaderKey};
 use crate::document::policy::OpenPolicy;
 use crate::document::unlock::{Unlocked, unwrap_with};
@@ -490,8 +486,7 @@ impl<C: ExpectedContext> Rewrap<C> {
         });
         file.check_offsets().map_err(Error::io(IoLabels::HEADER.writing))?;
         if let Some((range, _)) = slots.last() {
-            // What the file holds already: reading it back would show nothing.
-            write_durably(file, self.header.slot_bytes(), range.start as u64)?;
+            overwrite(file, self.header.slot_bytes(), range.start as u64)?;
         }
         for (range, _) in slots {
             let start = range.start as u64;

@@ -9,8 +9,8 @@ use crate::error::Error;
 
 const READING_BACK: &str = "reading the header back";
 
-/// Writes `bytes`, which are within the file, at `offset`, and makes them durable.
-pub(crate) fn write_durably(
+/// Writes `bytes`, which are within the file, at `offset`, makes them durable, and compares what is read back.
+pub(crate) fn overwrite(
     file: &(impl Durable + ?Sized),
     bytes: &[u8],
     offset: u64,
@@ -18,26 +18,15 @@ pub(crate) fn write_durably(
     let length = file.byte_len().map_err(Error::io(IoLabels::HEADER.writing))?;
     file.write_all_at(bytes, offset).map_err(Error::io(IoLabels::HEADER.writing))?;
     file.sync().map_err(Error::io("making the header durable"))?;
-    // Whatever was written within it leaves a file its length.
-    let kept = file.byte_len().map_err(Error::io(READING_BACK))? == length;
-    if kept { Ok(()) } else { Err(differs()) }
-}
-
-/// The same, and compares what is read back.
-pub(crate) fn overwrite(
-    file: &(impl Durable + ?Sized),
-    bytes: &[u8],
-    offset: u64,
-) -> Result<(), Error> {
-    write_durably(file, bytes, offset)?;
     let mut found = vec![0; bytes.len()];
-    file.read_exact_at(&mut found, offset).map_err(Error::io(READING_BACK))?;
-    if found == bytes { Ok(()) } else { Err(differs()) }
-}
-
-fn differs() -> Error {
-    let differs = "the file does not hold what was written to it";
-    Error::io(READING_BACK)(std::io::Error::other(differs))
+    // Whatever was written within it leaves a file its length.
+    let mut kept = file.byte_len().map_err(Error::io(READING_BACK))? == length;
+    if kept {
+        file.read_exact_at(&mut found, offset).map_err(Error::io(READING_BACK))?;
+        kept = found == bytes;
+    }
+    let differs = || std::io::Error::other("the file does not hold what was written to it");
+    if kept { Ok(()) } else { Err(Error::io(READING_BACK)(differs())) }
 }
 
 /// Overwrites the header of `file` with zeros, makes that durable and reads it back: whoever has no other

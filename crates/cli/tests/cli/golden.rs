@@ -209,7 +209,7 @@ fn rewrap() {
         "0\n\
          rewrapped plain.sealed in place: from local/ID/default/1 to local/ID/default/2\n\
          rewrapped third in place: from local/ID/default/1 to local/ID/default/2\n\
-         2 files: 2 rewrapped, 0 mended, 0 left as they are, 0 failed; 14336 bytes read and 6144 \
+         2 files: 2 rewrapped, 0 mended, 0 left as they are, 0 failed; 16384 bytes read and 6144 \
          written in # s\n"
     );
 }
@@ -222,9 +222,9 @@ fn rewrap_as_json() {
         run(&home, "rewrap plain.sealed missing --json"),
         "1\n\
          {\"operation\":\"rewrapped\",\"rewrapped\":1,\"mended\":0,\"unchanged\":0,\"failed\":1,\
-         \"bytes_read\":7168,\"bytes_written\":3072,\"seconds\":#,\"files\":[\
+         \"bytes_read\":8192,\"bytes_written\":3072,\"seconds\":#,\"files\":[\
          {\"path\":\"plain.sealed\",\"outcome\":\"rewrapped\",\"from\":[\"local/ID/default/1\"],\
-         \"to\":[\"local/ID/default/2\"],\"in_place\":true,\"bytes_read\":7168,\
+         \"to\":[\"local/ID/default/2\"],\"in_place\":true,\"bytes_read\":8192,\
          \"bytes_written\":3072},\
          {\"path\":\"missing\",\"outcome\":\"failed\",\"from\":[],\"to\":[],\"bytes_read\":0,\
          \"bytes_written\":0,\"error\":\"cannot read missing: there is no such file or directory; \
