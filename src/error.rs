@@ -3,6 +3,8 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::time::Rfc3339;
+
 /// What went wrong, and what to do about it.
 ///
 /// A message never carries key material or plaintext.
@@ -119,8 +121,8 @@ impl fmt::Display for Error {
             }
             Self::Expired { expires_at } => write!(
                 f,
-                "the document expired at {expires_at} (seconds since the Unix epoch) and is not \
-                 opened any more"
+                "the document expired at {} and is not opened any more",
+                Rfc3339(*expires_at)
             ),
             Self::RolledBack { generation, least } => write!(
                 f,
@@ -171,6 +173,12 @@ mod tests {
     use alloc::string::ToString as _;
 
     use super::Error;
+
+    #[test]
+    fn an_expired_document_is_told_with_its_date() {
+        let text = Error::Expired { expires_at: 1_795_291_487 }.to_string();
+        assert_eq!(text, "the document expired at 2026-11-21T20:04:47Z and is not opened any more");
+    }
 
     #[test]
     fn an_overflow_is_not_told_as_a_number_above_itself() {

@@ -31,6 +31,7 @@ pub mod rsa;
 pub mod secret;
 #[cfg(feature = "parallel")]
 mod threads;
+pub mod time;
 pub mod wrap;
 
 pub use error::Error;

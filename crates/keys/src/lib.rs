@@ -43,7 +43,6 @@ mod service_key;
 pub mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod time;
 pub mod vault;
 mod vault_client;
 
@@ -51,4 +50,5 @@ pub use error::Error;
 pub use local_vault::LocalVault;
 pub use offload::block_on;
 pub use resource::Resources;
+pub use strongroom::time;
 pub use vault::{Vault, VaultError};

@@ -1,13 +1,13 @@
 //! Times as people read them.
 
-use std::fmt;
+use core::fmt;
 
 /// Seconds since 1970, shown as `2026-11-21T20:04:47Z` (RFC 3339).
 ///
 /// # Example
 ///
 /// ```
-/// use strongroom_keys::time::Rfc3339;
+/// use strongroom::time::Rfc3339;
 ///
 /// assert_eq!(Rfc3339(1_795_291_487).to_string(), "2026-11-21T20:04:47Z");
 /// ```
@@ -35,6 +35,8 @@ impl fmt::Display for Rfc3339 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString as _;
+
     use super::Rfc3339;
 
     #[test]
