@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use strongroom::Error;
 use strongroom_keys::audit::AuditError;
@@ -235,6 +236,13 @@ pub(crate) enum Failure {
     /// A file of a home cannot be read or written.
     #[error("cannot {doing} {}: {}; name another home with --home", path.display(), Said(source))]
     HomeFile { doing: &'static str, path: PathBuf, source: io::Error },
+    /// Another process holds a home's lock for longer than this one may wait.
+    #[error(
+        "another process has been changing the service's home {} for {} s; wait for it, or end it, and run \
+         this again",
+        path.display(), waited.as_secs()
+    )]
+    HomeLocked { path: PathBuf, waited: Duration },
     /// A document belongs to a resource that the home does not have.
     #[error(
         "no key for {name} in the service's home {}: it is sealed under {wrapped_with}; name the home \
@@ -316,6 +324,7 @@ impl Failure {
             | Self::HomeDamaged { .. }
             | Self::HomeExposed { .. }
             | Self::HomeFileSystem { .. }
+            | Self::HomeLocked { .. }
             | Self::HomeFile { .. } => "home",
             Self::Resource(source) => match **source {
                 strongroom_keys::Error::Denied { .. } => "denied",

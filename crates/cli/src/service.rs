@@ -93,7 +93,7 @@ impl HomeLocation {
     /// [`Failure::HomeExists`] when there is one; those of its parts.
     pub(crate) fn init(&self) -> Result<Service, Failure> {
         files::make_directory(&self.path)?;
-        let _lock = files::lock(&self.path)?;
+        let _lock = files::lock(&self.path, None)?;
         if self.exists() {
             return Err(Failure::HomeExists { path: self.path.clone() });
         }

@@ -51,6 +51,7 @@ impl Location {
         if let (None, Some(file)) = (&options.passphrase, &self.passphrase_file) {
             options.passphrase = Some(passphrase(file)?);
         }
+        options.lock_wait = lock_wait(self.lock_timeout);
         let vault = LocalVault::init_with(&self.path, options)?;
         if let Some(note) = platform::NO_PERMISSIONS {
             print::notice("note", note);
@@ -113,7 +114,7 @@ pub(crate) fn open_vault(
     lock_timeout: Option<Duration>,
 ) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
     let open = |passphrase| {
-        let lock_wait = LockWait { most: lock_timeout, notice: Some(say_waiting) };
+        let lock_wait = lock_wait(lock_timeout);
         let options = OpenOptions { passphrase, lock_wait, ..OpenOptions::default() };
         LocalVault::open_with(path, options)
     };
@@ -125,6 +126,10 @@ pub(crate) fn open_vault(
         return Ok(open(Some(typed)));
     }
     Ok(opened)
+}
+
+fn lock_wait(most: Option<Duration>) -> LockWait {
+    LockWait { most, notice: Some(say_waiting) }
 }
 
 fn say_waiting(vault: &Path) {

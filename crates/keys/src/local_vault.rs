@@ -24,7 +24,9 @@
 //! # Security
 //!
 //! Directories have mode 0700 and files 0600; what others can read is refused, and so is a symbolic
-//! link that leads out of its directory. Without a passphrase these bits are all that protects the keys, and the files carry checks
+//! link that leads out of its directory. On a read-only mount, as a secret of Kubernetes is, the modes cannot
+//! be changed and are not judged: who mounted it chose its readers, and nobody replaces its files there.
+//! Without a passphrase these bits are all that protects the keys, and the files carry checks
 //! against accidents. With a passphrase (Argon2id) private keys are sealed, each bound to its id, and
 //! everything else is authenticated; who can write into the directory can still put an older file in a
 //! newer one's place, or remove it.
@@ -115,10 +117,18 @@ impl LocalVault {
     ///
     /// # Errors
     ///
-    /// Those of [`LocalVault::init`]; [`LocalVaultError::Setting`] where an option cannot be.
+    /// Those of [`LocalVault::init`]; [`LocalVaultError::Setting`] where an option cannot be;
+    /// [`LocalVaultError::Locked`] where another process changes the vault for longer than the wait.
     pub fn init_with(path: &Path, options: InitOptions) -> Result<Self, LocalVaultError> {
-        let InitOptions { retention_days, purge_protection, place, passphrase, cost, clock } =
-            options;
+        let InitOptions {
+            retention_days,
+            purge_protection,
+            place,
+            passphrase,
+            cost,
+            clock,
+            lock_wait,
+        } = options;
         if !(7..=90).contains(&retention_days) {
             let (what, reason) = ("the retention time", "give 7 to 90 days");
             return Err(LocalVaultError::Setting { what, reason });
@@ -126,7 +136,7 @@ impl LocalVault {
         files::make_parents(path)?;
         let is_new = !path.exists();
         disk::create_directory(path)?;
-        let _lock = files::lock_directory(path, LockWait::default())?;
+        let _lock = files::lock_directory(path, lock_wait)?;
         if path.join(MANIFEST).exists() {
             return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
         }
@@ -167,7 +177,7 @@ impl LocalVault {
         }
         disk::sync_directory(files::parent(path))?;
         let prefix = id.key_prefix();
-        let (path, lock_wait) = (path.to_owned(), LockWait::default());
+        let path = path.to_owned();
         Ok(Self(Arc::new(Store { path, id, prefix, place, keyring, clock, lock_wait })))
     }
 

@@ -240,8 +240,8 @@ pub(crate) struct VaultOption {
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// The longest wait for another command that is changing the vault: 30s, 5m [default: as long as it
-    /// takes]
+    /// The longest wait for another command that is changing the vault, or the service's home: 30s, 5m
+    /// [default: as long as it takes]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) lock_timeout: Option<u64>,
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -55,13 +56,18 @@ impl CustomerVaults {
         Ok(self.read()?.remove(id))
     }
 
-    /// Remembers where the vault `id` is.
+    /// Remembers where the vault `id` is; waits at most for `lock_timeout` for others that change the home.
     ///
     /// # Errors
     ///
     /// [`Failure::HomeFile`] and its like.
-    pub(crate) fn put(&self, id: &str, vault: CustomerVault) -> Result<(), Failure> {
-        let _lock = files::lock(&self.home)?;
+    pub(crate) fn put(
+        &self,
+        id: &str,
+        vault: CustomerVault,
+        lock_timeout: Option<Duration>,
+    ) -> Result<(), Failure> {
+        let _lock = files::lock(&self.home, lock_timeout)?;
         let mut vaults = self.read()?;
         if vaults.get(id) == Some(&vault) {
             return Ok(());
@@ -73,6 +79,7 @@ impl CustomerVaults {
 
 impl CustomerVault {
     fn open(&self) -> Result<LocalVault, Failure> {
+        // Only asked, which takes no lock: there is nothing to wait for.
         match open_vault(&self.directory, self.passphrase_file.as_deref(), None)? {
             // No advice to make one: the customer's is away.
             Err(LocalVaultError::Missing { path }) => {

@@ -1,8 +1,10 @@
 //! The files of a home.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +15,9 @@ use crate::output::{Existing, Output, Rules};
 use crate::place::Place;
 use crate::readers::Readers;
 use crate::{platform, print};
+
+/// How often a lock that another process holds is tried again.
+const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// No file of a home that is read here is longer, in bytes.
 const LONGEST: u64 = 8 << 20;
@@ -31,7 +36,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Failure
 pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
     let is_new = !path.exists();
     platform::create_private_directory(path).map_err(failed("create", path))?;
-    if let Some(note) = platform::NO_PERMISSIONS {
+    if is_new && let Some(note) = platform::NO_PERMISSIONS {
         print::notice("note", note);
     }
     if is_new && let Err(lacking) = try_for_keys(path).map_err(failed("use", path))? {
@@ -55,15 +60,30 @@ pub(super) fn require_private(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Keeps other processes from changing the home until the file is dropped.
+/// Keeps other processes from changing the home until the file is dropped; waits for them, at most for `most`.
 ///
 /// # Errors
 ///
-/// [`Failure::HomeFile`].
-pub(super) fn lock(path: &Path) -> Result<File, Failure> {
+/// [`Failure::HomeFile`], [`Failure::HomeLocked`].
+pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure> {
     let directory = platform::open_directory_lock(path).map_err(failed("lock", path))?;
-    directory.lock().map_err(failed("lock", path))?;
-    Ok(directory)
+    let Some(most) = most else {
+        directory.lock().map_err(failed("lock", path))?;
+        return Ok(directory);
+    };
+    let started = Instant::now();
+    loop {
+        match directory.try_lock() {
+            Ok(()) => return Ok(directory),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        let waited = started.elapsed();
+        if waited >= most {
+            return Err(Failure::HomeLocked { path: path.to_owned(), waited });
+        }
+        thread::sleep(LOCK_INTERVAL);
+    }
 }
 
 /// What the file holds; `None` where there is none.

@@ -78,17 +78,20 @@ pub fn verify_each(
     visit: &mut dyn FnMut(&AuditLine),
 ) -> Result<Verified, AuditError> {
     // What there is at this moment: lines are only added to the current file, nothing to the full ones.
-    let current = tail::open_locked(path, Access::Read)?;
+    let locked = tail::open_locked(path, Access::Read)?;
     let full = tail::full_files(path)?;
-    let length = match &current {
-        Some(file) => file.metadata().map_err(AuditError::io("read", path))?.len(),
-        None => 0,
+    let current = match &locked {
+        Some(file) => {
+            let length = file.metadata().map_err(AuditError::io("read", path))?.len();
+            // It is read when its lock is gone, and while the lock is held nobody renames it.
+            Some(File::open(path).map_err(AuditError::io("open", path))?.take(length))
+        }
+        None if full.is_empty() && anchor.is_none() => {
+            return Err(AuditError::Missing { path: path.to_owned() });
+        }
+        None => None,
     };
-    if let Some(file) = &current {
-        file.unlock().map_err(AuditError::io("unlock", path))?;
-    } else if full.is_empty() && anchor.is_none() {
-        return Err(AuditError::Missing { path: path.to_owned() });
-    }
+    drop(locked);
 
     let mut check = Check { key, anchor, visit, verified: Verified::default() };
     for (number, expected) in full.into_iter().zip(1..) {
@@ -103,7 +106,7 @@ pub fn verify_each(
         }
     }
     if let Some(file) = current {
-        check.verified.torn = check.file(path, file.take(length))?;
+        check.verified.torn = check.file(path, file)?;
     }
     let verified = check.verified;
     match anchor {

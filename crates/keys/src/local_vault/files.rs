@@ -90,14 +90,16 @@ pub(super) fn is_lock(path: &Path) -> bool {
     platform::LOCK_FILE.is_some_and(|name| file_name(path) == Some(name))
 }
 
-/// Refuses `path`, of which `metadata` is known, when other users have any access to it.
+/// Refuses `path`, of which `metadata` is known, when other users have any access to it. On a read-only mount
+/// nobody can put another file in its place, and whoever mounted it chose its readers: a mounted secret of
+/// Kubernetes shows its files with modes such as 644, which cannot be changed there.
 pub(super) fn require_private(
     path: &Path,
     metadata: &fs::Metadata,
     wanted: u32,
 ) -> Result<(), LocalVaultError> {
     let mode = platform::mode(metadata);
-    if mode & OTHERS == 0 {
+    if mode & OTHERS == 0 || platform::is_on_read_only_mount(path) {
         Ok(())
     } else {
         Err(LocalVaultError::Exposed { path: path.to_owned(), mode, wanted })

@@ -49,10 +49,13 @@ pub struct InitOptions {
     pub cost: PassphraseCost,
     /// Says when keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
+    /// How making the vault, and each change of it, waits for another process that changes it.
+    pub lock_wait: LockWait,
 }
 
 impl Default for InitOptions {
-    /// 90 days, no purge protection, no passphrase, no place, the system's clock.
+    /// 90 days, no purge protection, no passphrase, no place, the system's clock, and a silent wait for
+    /// others.
     fn default() -> Self {
         Self {
             retention_days: 90,
@@ -61,6 +64,7 @@ impl Default for InitOptions {
             passphrase: None,
             cost: PassphraseCost::default(),
             clock: Arc::new(SystemClock),
+            lock_wait: LockWait::default(),
         }
     }
 }

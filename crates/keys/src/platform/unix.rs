@@ -38,6 +38,12 @@ pub(crate) fn mode(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o777
 }
 
+/// Whether `path` is on a file system that is mounted read-only for this process; not where that is not told.
+pub(crate) fn is_on_read_only_mount(path: &Path) -> bool {
+    let read_only = rustix::fs::StatVfsMountFlags::RDONLY;
+    rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(read_only))
+}
+
 /// Opens a file to read without following a symbolic link or waiting for a pipe's other end.
 pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();

@@ -1,6 +1,7 @@
 //! `strongroom resource enable-cmk` and `rotate-cmk`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use strongroom_keys::LocalVault;
 use strongroom_keys::block_on;
@@ -109,11 +110,13 @@ fn remembered(
     version: Option<u32>,
 ) -> Result<VersionedKeyId, Failure> {
     let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
+    let lock_timeout = option.lock_timeout.map(Duration::from_secs);
     let vault = Location::find(option)?.open()?;
     let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
     let directory = absolute(vault.path())?;
-    service.customers().put(id.vault(), CustomerVault { directory, passphrase_file })?;
+    let customer = CustomerVault { directory, passphrase_file };
+    service.customers().put(id.vault(), customer, lock_timeout)?;
     Ok(id)
 }
 
