@@ -10,7 +10,7 @@ use crate::document::header::Header;
 use crate::document::header::prologue::{CORE_LEN, PROLOGUE_LEN};
 use crate::document::key_schedule::{BoundKeys, Context};
 use crate::document::policy::OpenPolicy;
-use crate::document::range::Layout;
+use crate::document::range::{CUT, Layout};
 use crate::document::seal::too_long_for_memory;
 use crate::document::{ChunkLen, PlaintextLen};
 use crate::error::Error;
@@ -175,13 +175,15 @@ impl Opener {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where they are those of another document.
+    /// [`Error::Format`] where they are those of another document, or end too early.
     pub fn check_leading(&self, leading: &[u8]) -> Result<(), Error> {
-        if self.is_detached() && leading != self.prologue {
-            let reason = "it does not begin as the body that belongs to the detached header";
-            return Err(Error::format(0, reason));
+        if !self.is_detached() || leading == self.prologue {
+            return Ok(());
         }
-        Ok(())
+        if self.prologue.starts_with(leading) {
+            return Err(Error::format(leading.len(), CUT));
+        }
+        Err(Error::format(0, "it does not begin as the body that belongs to the detached header"))
     }
 
     /// Opens `sealed`, a whole document in memory; several chunks at once. Nobody may change it

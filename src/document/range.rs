@@ -244,15 +244,14 @@ impl Layout {
         sealed_len: u64,
     ) -> Result<Self, Error> {
         let leading = leading as u64;
-        let body_len = sealed_len.saturating_sub(leading);
+        let cut = Error::Format { offset: sealed_len, reason: CUT };
+        let Some(body_len) = sealed_len.checked_sub(leading) else { return Err(cut) };
         let plan = match plaintext_len {
             PlaintextLen::Known(bytes) => {
                 let plan = ChunkPlan::new(chunk_len, layers, bytes)?;
                 match body_len.cmp(&plan.body_len()) {
                     Ordering::Equal => plan,
-                    Ordering::Less => {
-                        return Err(Error::Format { offset: sealed_len, reason: CUT });
-                    }
+                    Ordering::Less => return Err(cut),
                     Ordering::Greater => {
                         let offset = leading.saturating_add(plan.body_len());
                         return Err(Error::Format { offset, reason: APPENDED });
@@ -370,5 +369,5 @@ impl Header {
     }
 }
 
-const CUT: &str = "it ends before its last byte: it was truncated";
+pub(crate) const CUT: &str = "it ends before its last byte: it was truncated";
 pub(crate) const APPENDED: &str = "it goes on after its last byte: something was appended";

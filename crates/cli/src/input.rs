@@ -124,5 +124,6 @@ fn length(file: &File) -> io::Result<Option<u64>> {
 
 /// When a regular file was last changed. Of a pipe or a device the time says nothing.
 fn modified(file: &File) -> io::Result<Option<SystemTime>> {
-    if file.metadata()?.is_file() { file.modified() } else { Ok(None) }
+    let is_file = platform::metadata(file)?.is_some_and(|metadata| metadata.is_file());
+    if is_file { file.modified() } else { Ok(None) }
 }

@@ -127,7 +127,7 @@ impl Output {
     pub(crate) fn is_same_file(&self, other: &Self) -> Result<bool, Failure> {
         let of_stream = |name: &String, file: &File| {
             let failed = |source| Failure::write(name, source);
-            let metadata = file.metadata().map_err(failed)?;
+            let Some(metadata) = platform::metadata(file).map_err(failed)? else { return Ok(None) };
             let shared = platform::is_character_device(&metadata);
             if shared { Ok(None) } else { platform::identity(file).map(Some).map_err(failed) }
         };
@@ -170,8 +170,9 @@ impl Output {
         if number <= 2 && platform::leads_nowhere(&file) {
             return Err(Failure::StdoutClosed { name });
         }
-        let metadata = file.metadata().map_err(failed)?;
-        refuse_reader(platform::identity(&file).map_err(failed)?, &metadata)?;
+        if let Some(metadata) = platform::metadata(&file).map_err(failed)? {
+            refuse_reader(platform::identity(&file).map_err(failed)?, &metadata)?;
+        }
         pipe::enlarge(&file);
         Ok(Self::Stream { name, file })
     }

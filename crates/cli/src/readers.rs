@@ -19,6 +19,20 @@ fn identity(file: &File) -> Option<Identity> {
     if shared { None } else { platform::identity(file).ok() }
 }
 
+/// The same of the file at `path`, which is not opened: opening a named pipe would wait for its writer.
+fn identity_at(path: &Path) -> Option<Identity> {
+    let metadata = fs::metadata(path).ok()?;
+    if platform::is_character_device(&metadata) {
+        identity(&File::open(path).ok()?)
+    } else {
+        platform::identity_at(path).ok()
+    }
+}
+
+fn two_readers(name: String, other: &Reader, role: &'static str) -> Failure {
+    Failure::TwoReaders { name, roles: [other.role, role] }
+}
+
 /// Something that is read.
 #[derive(Debug)]
 struct Reader {
@@ -38,16 +52,23 @@ impl Readers {
     /// cannot be read shows when it is.
     pub(crate) fn new(passphrase: Option<&Path>) -> Self {
         let reader = passphrase.and_then(|path| {
-            let metadata = fs::metadata(path).ok()?;
-            let identity = if platform::is_character_device(&metadata) {
-                identity(&File::open(path).ok()?)
-            } else {
-                // Opening a named pipe would wait for its writer.
-                platform::identity_at(path).ok()
-            };
-            Some(Reader { role: "the passphrase file", identity: identity?, lasts: true })
+            let identity = identity_at(path)?;
+            Some(Reader { role: "the passphrase file", identity, lasts: true })
         });
         Self(reader.into_iter().collect())
+    }
+
+    /// Refuses the file at `path`, which is `role`, where another argument is the same one. That it is not
+    /// there shows when it is read.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::TwoReaders`].
+    pub(crate) fn check_path(&self, role: &'static str, path: &Path) -> Result<(), Failure> {
+        match identity_at(path).and_then(|identity| self.find(identity)) {
+            Some(other) => Err(two_readers(path.display().to_string(), other, role)),
+            None => Ok(()),
+        }
     }
 
     /// Takes note of `input`, which is `role`.
@@ -58,10 +79,7 @@ impl Readers {
     pub(crate) fn add(&mut self, role: &'static str, input: &Input) -> Result<(), Failure> {
         let Some(identity) = identity(input.file()) else { return Ok(()) };
         if let Some(other) = self.find(identity) {
-            return Err(Failure::TwoReaders {
-                name: input.name().to_owned(),
-                roles: [other.role, role],
-            });
+            return Err(two_readers(input.name().to_owned(), other, role));
         }
         let is_file = input.file().metadata().is_ok_and(|metadata| metadata.is_file());
         self.0.push(Reader { role, identity, lasts: !is_file });

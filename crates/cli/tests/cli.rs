@@ -6,10 +6,9 @@
 #[path = "support/home.rs"]
 mod home;
 
-#[cfg(unix)] // permission bits
 #[path = "cli/attributes.rs"]
 mod attributes;
-#[cfg(unix)] // a shell runs them
+#[cfg(unix)] // a shell runs them, and they name a Unix user's paths
 #[path = "cli/chapters.rs"]
 mod chapters;
 #[path = "cli/completions.rs"]
@@ -18,19 +17,17 @@ mod completions;
 mod descriptors;
 #[path = "cli/detached.rs"]
 mod detached;
-#[cfg(unix)] // commands of a shell
 #[path = "cli/exec.rs"]
 mod exec;
 #[path = "cli/failures.rs"]
 mod failures;
-#[cfg(unix)] // its paths, word for word
 #[path = "cli/golden.rs"]
 mod golden;
 #[path = "cli/inspect.rs"]
 mod inspect;
 #[path = "cli/lengths.rs"]
 mod lengths;
-#[cfg(unix)] // /proc
+#[cfg(unix)] // /proc tells the greatest resident size
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/options.rs"]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use strongroom::Error;
 use strongroom::document::{Header, SlotState};
 
-use super::sealed::Sealed;
+use super::sealed::{Foreign, Sealed};
 use super::unlock::{known_len, mended};
 use crate::args::InspectArgs;
 use crate::failure::Failure;
@@ -78,7 +78,7 @@ struct Body {
 /// A [`Failure`] when there is no header to read.
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let sealed = Sealed::open(&args.input, &args.header, &mut Readers::default())?;
-    let shown = Shown::new(&sealed)?;
+    let shown = Shown::new(&sealed);
     if args.json.enabled {
         print::json(Channel::Output, &shown)
     } else {
@@ -87,7 +87,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
 }
 
 impl Shown {
-    fn new(sealed: &Sealed) -> Result<Self, Failure> {
+    fn new(sealed: &Sealed) -> Self {
         let header = sealed.header();
         let recipients = header.recipients().iter().map(|recipient| Recipient {
             layer: recipient.layer(),
@@ -104,7 +104,7 @@ impl Shown {
             SlotState::Stale => "stale",
             SlotState::Damaged => "damaged",
         });
-        Ok(Self {
+        Self {
             input: sealed.input().name().to_owned(),
             header: sealed.is_detached().then(|| sealed.header_input().name().to_owned()),
             authenticated: false,
@@ -124,9 +124,9 @@ impl Shown {
             slot_bytes: header.slot_len(),
             slots: slots.collect(),
             recipients: recipients.collect(),
-            body: Body::new(sealed, header)?,
+            body: Body::new(sealed, header),
             mended: mended(header),
-        })
+        }
     }
 
     fn text(&self) -> String {
@@ -177,17 +177,19 @@ impl Shown {
 }
 
 impl Body {
-    fn new(sealed: &Sealed, header: &Header) -> Result<Option<Self>, Failure> {
-        let Some(length) = sealed.input().length() else { return Ok(None) };
+    fn new(sealed: &Sealed, header: &Header) -> Option<Self> {
+        let length = sealed.input().length()?;
         let (before, layout) = if sealed.is_detached() {
             (header.prologue().len(), header.detached_layout(length))
         } else {
             (header.len(), header.layout(length))
         };
+        let foreign = sealed.foreign().map(|foreign| match foreign {
+            Foreign::OtherDocument => "it does not belong to this header",
+            Foreign::NoDocument { reason } => reason,
+        });
         let (plaintext_bytes, problem) = match layout {
-            Ok(_) if sealed.is_of_another_header()? => {
-                (None, Some("it does not belong to this header"))
-            }
+            _ if foreign.is_some() => (None, foreign),
             Ok(layout) => (Some(layout.claimed_plaintext_len()), None),
             Err(_) if sealed.is_header_alone() => (None, Some("there is none: a header alone")),
             Err(_) if length < before as u64 => {
@@ -197,7 +199,7 @@ impl Body {
             Err(_) => (None, Some("it is longer than any document")),
         };
         let bytes = length.saturating_sub(before as u64);
-        Ok(Some(Self { bytes, plaintext_bytes, problem }))
+        Some(Self { bytes, plaintext_bytes, problem })
     }
 
     fn text(&self) -> String {

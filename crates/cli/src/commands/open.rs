@@ -133,11 +133,11 @@ impl Opening {
                             _ if self.sparse => {
                                 let mut sparse = SparseSink::new(sink);
                                 let totals =
-                                    opener.open_stream(&mut sealed.stream(), &mut sparse, run)?;
+                                    opener.open_stream(&mut sealed.stream()?, &mut sparse, run)?;
                                 sparse.finish().map_err(writing)?;
                                 Ok(totals)
                             }
-                            _ => opener.open_stream(&mut sealed.stream(), &mut { sink }, run),
+                            _ => opener.open_stream(&mut sealed.stream()?, &mut { sink }, run),
                         }
                     })
                     .map_err(|error| sealed.failure(error, keys, &self.options))?;

@@ -43,6 +43,7 @@ use crate::input::Input;
 use crate::output::pair;
 use crate::place::Place;
 use crate::platform;
+use crate::readers::Readers;
 use crate::vaults::Location;
 use crate::workers;
 
@@ -68,6 +69,8 @@ pub(super) fn run(args: RewrapArgs) -> Result<(), Failure> {
 fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<(), Failure> {
     let started = Instant::now();
     let pool = workers::pool(&args.threads)?;
+    let readers = Readers::new(args.vault.passphrase_file.as_deref());
+    args.files.iter().try_for_each(|file| readers.check_path("the document", file))?;
     let vault = Location::find(args.vault)?.open()?;
     let newest = NewestKeys::new(&vault, args.key.as_deref())?;
     let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options };

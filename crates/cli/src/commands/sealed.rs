@@ -1,11 +1,11 @@
 //! A sealed document as the command line names it: one file or stream, or a body and its header.
 
-use std::io::Read;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
 use strongroom::Error;
-use strongroom::document::{Header, OpenOptions, Opener, ReadAt as _};
+use strongroom::document::{Header, IoLabels, OpenOptions, Opener, ReadAt as _};
 use zeroize::Zeroizing;
 
 use super::keys::Keys;
@@ -23,6 +23,15 @@ use crate::tagged::{self, Source};
 /// there, which no header agrees with but by chance (below 2^-48).
 const GEOMETRY: Range<u64> = 128..136;
 
+/// Why a body is none of a header's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    /// It is of another document.
+    OtherDocument,
+    /// It does not begin as any: it was changed as if it were text, for instance.
+    NoDocument { reason: &'static str },
+}
+
 /// A sealed document of which the header is read.
 #[derive(Debug)]
 pub(super) struct Sealed {
@@ -30,8 +39,9 @@ pub(super) struct Sealed {
     header: Header,
     /// The header's own file, where it is detached.
     detached: Option<Input>,
-    /// What was read of a stream before its header was found.
-    leading: Vec<u8>,
+    /// The first bytes of a body whose header is detached, at most as many as its prologue has; of a stream
+    /// they are read already.
+    begins: Vec<u8>,
 }
 
 impl Sealed {
@@ -57,10 +67,12 @@ impl Sealed {
         }
         let input = Input::open(place)?;
         readers.add("the input", &input)?;
-        let mut leading = Vec::new();
-        let detached = match &header.place {
-            Some(place) => Some(open_header(place, &input, &mut leading)?),
-            None => None,
+        let (detached, begins) = match &header.place {
+            Some(place) => {
+                let begins = beginning(&input)?;
+                (Some(open_header(place, &input, &begins)?), begins)
+            }
+            None => (None, Vec::new()),
         };
         if let Some(detached) = &detached {
             readers.add("the header", detached)?;
@@ -74,7 +86,7 @@ impl Sealed {
         let mut source = Source { file: from.file(), name: from.name() };
         let header =
             Header::read(&mut source).map_err(|error| header_failure(from.name(), error, next))?;
-        Ok(Self { input, header, detached, leading })
+        Ok(Self { input, header, detached, begins })
     }
 
     /// What holds the body.
@@ -82,10 +94,21 @@ impl Sealed {
         &self.input
     }
 
-    /// The body from its beginning, where it is a stream.
-    pub(super) fn stream(&self) -> impl Read + Send {
-        let source = Source { file: self.input.file(), name: self.input.name() };
-        self.leading.chain(source)
+    /// The body from its beginning on, to be read as a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the position of a file cannot be set.
+    pub(super) fn stream(&self) -> Result<impl Read + Send, Error> {
+        let mut file = self.input.file();
+        let source = Source { file, name: self.input.name() };
+        if self.input.length().is_none() {
+            return Ok(self.begins[..].chain(source));
+        }
+        // On Windows reading at an offset moves the position.
+        let start = if self.is_detached() { 0 } else { self.header.len() as u64 };
+        file.seek(SeekFrom::Start(start)).map_err(Error::io(IoLabels::OPENING.reading))?;
+        Ok(self.begins[..0].chain(source))
     }
 
     /// The header, parsed but not authenticated.
@@ -108,22 +131,15 @@ impl Sealed {
         !self.is_detached() && self.input.length() == Some(self.header.len() as u64)
     }
 
-    /// Whether the body, which is a file and not cut before its records, begins as one of another
-    /// header. In one piece with its header it cannot.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Read`] when it cannot be read.
-    pub(super) fn is_of_another_header(&self) -> Result<bool, Failure> {
-        if !self.is_detached() {
-            return Ok(false);
+    /// Why the body, where its header is detached, is none of this header's, if its first bytes say so.
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        if self.header.prologue().starts_with(&self.begins) {
+            return None;
         }
-        let mut leading = *self.header.prologue();
-        self.input
-            .file()
-            .read_exact_at(&mut leading, 0)
-            .map_err(|source| Failure::read(self.input.name(), source))?;
-        Ok(leading != *self.header.prologue())
+        match Header::parse(&self.begins) {
+            Err(Error::Format { offset: 0, reason }) => Some(Foreign::NoDocument { reason }),
+            _ => Some(Foreign::OtherDocument),
+        }
     }
 
     /// What opens the body, with `keys`.
@@ -147,24 +163,25 @@ impl Sealed {
         Ok(if self.is_detached() { opener.detached() } else { opener })
     }
 
-    /// What the engine said of the body, which `keys` had unlocked: where a chunk of a file is not
-    /// authentic, which is the first.
+    /// What the engine said of the body, which `keys` had unlocked: that it is none of this header's, whatever
+    /// its length is; where a chunk of a file is not authentic, which is the first.
     pub(super) fn failure(&self, error: Error, keys: &Keys, options: &OpenOptions) -> Failure {
-        match (&self.detached, error) {
-            (_, Error::Authentication) => Failure::Chunk {
-                name: self.input.name().to_owned(),
+        let name = self.input.name();
+        match (error, self.foreign()) {
+            (Error::Authentication, _) => Failure::Chunk {
+                name: name.to_owned(),
                 place: self
                     .changed_chunk(keys, options)
                     .unwrap_or_else(|| "something behind it".to_owned()),
             },
-            // Only what a detached body begins with is compared there. An empty file ends there, too.
-            (Some(header), Error::Format { offset: 0, .. }) if self.input.length() != Some(0) => {
-                Failure::OtherHeader {
-                    name: self.input.name().to_owned(),
-                    header: header.name().to_owned(),
-                }
+            (Error::Format { .. } | Error::Length { .. }, Some(Foreign::OtherDocument)) => {
+                let header = self.header_input().name().to_owned();
+                Failure::OtherHeader { name: name.to_owned(), header }
             }
-            (_, error) => tagged::failure(self.input.name(), error),
+            (Error::Format { .. } | Error::Length { .. }, Some(Foreign::NoDocument { reason })) => {
+                tagged::failure(name, Error::Format { offset: 0, reason })
+            }
+            (error, _) => tagged::failure(name, error),
         }
     }
 }
@@ -205,22 +222,27 @@ impl Sealed {
     }
 }
 
-/// The header at `place`; where it does not belong to `body` and the one that a killed run had for this
-/// name does, that one. What is read of a body that is a stream is left in `leading`.
-fn open_header(place: &Place, body: &Input, leading: &mut Vec<u8>) -> Result<Input, Failure> {
+/// The first bytes of `body`, at most as many as a prologue has; of a stream they are taken.
+fn beginning(body: &Input) -> Result<Vec<u8>, Failure> {
+    let most = pair::LEADING as u64;
+    let mut begins = Vec::with_capacity(pair::LEADING);
+    let read = match body.length() {
+        Some(length) => {
+            begins.resize(usize::try_from(length.min(most)).unwrap_or(pair::LEADING), 0);
+            body.file().read_exact_at(&mut begins, 0)
+        }
+        None => Patient(body.file()).take(most).read_to_end(&mut begins).map(drop),
+    };
+    read.map_err(|source| Failure::read(body.name(), source))?;
+    Ok(begins)
+}
+
+/// The header at `place`; where it does not belong to `body`, which has the bytes `begins` first, and the one
+/// that a killed run had for this name does, that one.
+fn open_header(place: &Place, body: &Input, begins: &[u8]) -> Result<Input, Failure> {
     let Some(path) = place.path() else { return Input::open(place) };
     let Some(next) = pair::next_header(path) else { return Input::open(place) };
-    let begins = if body.length().is_some() {
-        let mut bytes = vec![0; pair::LEADING];
-        // One that is too short is told of where it is opened.
-        body.file().read_exact_at(&mut bytes, 0).map(|()| bytes).unwrap_or_default()
-    } else {
-        let most = pair::LEADING as u64;
-        let read = Patient(body.file()).take(most).read_to_end(leading);
-        read.map_err(|source| Failure::read(body.name(), source))?;
-        leading.clone()
-    };
-    let belongs = |path: &Path| pair::leading(path).is_some_and(|found| found[..] == begins);
+    let belongs = |path: &Path| pair::leading(path).is_some_and(|found| found[..] == *begins);
     if belongs(path) || !belongs(&next) {
         return Input::open(place);
     }

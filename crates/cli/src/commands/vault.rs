@@ -102,6 +102,10 @@ fn init(args: InitArgs) -> Result<(), Failure> {
 }
 
 fn change_passphrase(args: ChangePassphraseArgs) -> Result<(), Failure> {
+    if let Some(new) = &args.new_passphrase_file {
+        let readers = Readers::new(args.vault.passphrase_file.as_deref());
+        readers.check_path("the new passphrase file", new)?;
+    }
     let vault = Location::find(args.vault)?.open()?;
     let new = match &args.new_passphrase_file {
         Some(file) => passphrase(file)?,
@@ -209,6 +213,8 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
 
 fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let failed = |source| Failure::read(args.file.display().to_string(), source);
+    let readers = Readers::new(args.vault.passphrase_file.as_deref());
+    readers.check_path("the backup", &args.file)?;
     let length = fs::metadata(&args.file).map_err(failed)?.len();
     let vault = Location::find(args.vault)?.open()?;
     if length > LONGEST_BACKUP {

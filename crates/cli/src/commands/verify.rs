@@ -49,7 +49,7 @@ fn verify(
     let (totals, elapsed) = workers
         .run("verifying", known_len(sealed.header()), None, |run| match input.length() {
             Some(_) => opener.verify_file(&source, run),
-            None => opener.verify_stream(&mut sealed.stream(), run),
+            None => opener.verify_stream(&mut sealed.stream()?, run),
         })
         .map_err(|error| sealed.failure(error, keys, options))?;
     let mended = mended(sealed.header());

@@ -52,6 +52,11 @@ pub(crate) fn pipe(reader: PipeReader) -> File {
     File::from(OwnedFd::from(reader))
 }
 
+/// What the system tells of `file`: always something here.
+pub(crate) fn metadata(file: &File) -> io::Result<Option<Metadata>> {
+    file.metadata().map(Some)
+}
+
 /// What tells `file` from every other.
 pub(crate) fn identity(file: &File) -> io::Result<Identity> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))

@@ -47,6 +47,11 @@ pub(crate) fn leads_nowhere(stdout: &File) -> bool {
     stdout.as_raw_handle().is_null()
 }
 
+/// What the system tells of `file`; of a pipe or a console it tells nothing.
+pub(crate) fn metadata(open: &File) -> io::Result<Option<Metadata>> {
+    if file::typ(open)?.is_disk() { open.metadata().map(Some) } else { Ok(None) }
+}
+
 /// What tells `file` from every other.
 pub(crate) fn identity(open: &File) -> io::Result<Identity> {
     file::information(open).map(|found| (found.volume_serial_number(), found.file_index()))

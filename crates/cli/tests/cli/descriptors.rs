@@ -1,10 +1,15 @@
 //! Arguments that are one open file, and open descriptors that paths name.
 
+#[cfg(unix)]
 use std::fs;
+#[cfg(unix)]
 use std::process::Stdio;
 
-use crate::home::{Done, Home, bytes};
+#[cfg(unix)]
+use crate::home::Done;
+use crate::home::{Home, bytes};
 
+#[cfg(unix)]
 /// What a shell line comes to, in which `$0` is the program.
 fn shell(home: &Home, line: &str) -> Done {
     Done::of(&home.shell(line).stdin(Stdio::piped()).output().unwrap())
@@ -21,6 +26,7 @@ fn with_passphrase() -> Home {
     home
 }
 
+#[cfg(unix)] // a shell, and paths of what is open
 #[test]
 fn a_passphrase_and_a_document_do_not_share_a_pipe() {
     let home = with_passphrase();
@@ -48,11 +54,67 @@ fn a_passphrase_and_a_document_do_not_share_a_pipe() {
         "standard input is the passphrase file and the input at once; give each a file or a pipe of its \
          own",
     );
-    let seal = "\"$0\" seal plain -o pass --force --vault locked --passphrase-file pass";
-    shell(&home, seal).fails_with(
+}
+
+#[test]
+fn a_passphrase_file_is_no_document_no_output_and_no_other_passphrase() {
+    let home = with_passphrase();
+    let run =
+        |line: &str| home.run(format!("{line} --vault locked --passphrase-file pass").split(' '));
+    let twice = "at once; give each a file or a pipe of its own";
+    run("seal ./pass -o out --key default")
+        .fails_with(&format!("./pass is the passphrase file and the input {twice}"));
+    run("vault restore ./pass")
+        .fails_with(&format!("./pass is the passphrase file and the backup {twice}"));
+    run("rewrap plain ./pass")
+        .fails_with(&format!("./pass is the passphrase file and the document {twice}"));
+    run("vault change-passphrase --new-passphrase-file ./pass")
+        .fails_with(&format!("./pass is the passphrase file and the new passphrase file {twice}"));
+    run("seal plain -o pass --force --key default").fails_with(
         "pass is the passphrase file and the output at once; choose another name with -o",
     );
     assert_eq!(home.read("pass"), b"correct horse\n");
+}
+
+#[cfg(unix)] // a shell, and paths of what is open
+#[test]
+fn a_backup_another_passphrase_and_what_is_rewrapped_do_not_come_from_the_passphrases_pipe() {
+    let home = with_passphrase();
+    home.write("new", b"battery staple\n");
+    let vault = ["--vault", "locked", "--passphrase-file", "pass"];
+    home.run(["vault", "backup", "default", "-o", "backup"].iter().chain(&vault)).succeeds();
+    home.run(["seal", "plain", "--key", "default"].iter().chain(&vault)).succeeds();
+    let sealed = home.read("plain.sealed");
+    home.write("both", &[&home.read("pass")[..], &home.read("backup")].concat());
+    home.write("two", b"correct horse\nbattery staple\n");
+    for (line, name, role) in [
+        ("cat both | \"$0\" vault restore /dev/stdin", "/dev/stdin", "the backup"),
+        ("\"$0\" vault restore /dev/fd/0 <both", "/dev/fd/0", "the backup"),
+        (
+            "cat two | \"$0\" vault change-passphrase --new-passphrase-file /dev/stdin",
+            "/dev/stdin",
+            "the new passphrase file",
+        ),
+        (
+            "\"$0\" vault change-passphrase --new-passphrase-file /dev/stdin <pass",
+            "/dev/stdin",
+            "the new passphrase file",
+        ),
+        ("\"$0\" rewrap /dev/stdin <plain.sealed", "/dev/stdin", "the document"),
+        ("\"$0\" rewrap plain.sealed <plain.sealed", "plain.sealed", "the document"),
+    ] {
+        let line = format!("{line} --vault locked --passphrase-file /dev/stdin");
+        shell(&home, &line).fails_with(&format!(
+            "{name} is the passphrase file and {role} at once; give each a file or a pipe of its own"
+        ));
+    }
+    assert!(home.read("plain.sealed") == sealed);
+    // Each with a pipe of its own they work.
+    let change = "cat new | \"$0\" vault change-passphrase --vault locked --passphrase-file /dev/fd/3 \
+                  --new-passphrase-file /dev/stdin 3<pass";
+    shell(&home, change).succeeds();
+    let list = ["vault", "list", "--vault", "locked", "--passphrase-file"];
+    home.run(list.iter().chain(&["new"])).succeeds();
 }
 
 #[test]
@@ -63,15 +125,19 @@ fn a_document_is_not_its_own_header() {
     home.run(["verify", "plain.sealed", "--header", "./plain.sealed"]).fails_with(
         "./plain.sealed is the input and the header at once; give each a file or a pipe of its own",
     );
-    shell(&home, "cat plain.sealed | \"$0\" verify - --header /dev/stdin").fails_with(
-        "/dev/stdin is the input and the header at once; give each a file or a pipe of its own",
-    );
     // One after the other a document may be read again.
     home.run(["verify", "plain.sealed", "plain.sealed"]).succeeds();
-    let twice = shell(&home, "cat plain.sealed | \"$0\" verify /dev/stdin /dev/fd/0");
-    assert!(twice.stderr.contains("/dev/fd/0 is the input and the input"), "{}", twice.stderr);
+    #[cfg(unix)] // a shell, and paths of what is open
+    {
+        shell(&home, "cat plain.sealed | \"$0\" verify - --header /dev/stdin").fails_with(
+            "/dev/stdin is the input and the header at once; give each a file or a pipe of its own",
+        );
+        let twice = shell(&home, "cat plain.sealed | \"$0\" verify /dev/stdin /dev/fd/0");
+        assert!(twice.stderr.contains("/dev/fd/0 is the input and the input"), "{}", twice.stderr);
+    }
 }
 
+#[cfg(unix)] // a shell, and paths of what is open
 #[test]
 fn an_output_is_not_an_input() {
     let home = Home::with_vault();
@@ -97,6 +163,7 @@ fn an_output_is_not_an_input() {
     assert_eq!(home.read("grows"), b"text");
 }
 
+#[cfg(unix)] // a shell, and paths of what is open
 #[test]
 fn a_closed_standard_input_is_not_an_empty_document() {
     let home = Home::with_vault();
@@ -110,6 +177,7 @@ fn a_closed_standard_input_is_not_an_empty_document() {
     shell(&home, "\"$0\" seal - -o out </dev/null").succeeds();
 }
 
+#[cfg(unix)] // a shell, and paths of what is open
 #[test]
 fn a_path_of_a_descriptor_is_written_to_and_not_replaced() {
     let home = Home::with_vault();
@@ -133,6 +201,7 @@ fn a_path_of_a_descriptor_is_written_to_and_not_replaced() {
     assert_eq!(home.names(), ["log", "plain", "plain.sealed"]);
 }
 
+#[cfg(unix)] // a shell, and paths of what is open
 #[test]
 fn pipes_that_do_not_wait_are_waited_for() {
     let home = Home::with_vault();

@@ -4,7 +4,7 @@ use std::fs;
 
 use strongroom::document::Header;
 
-use crate::home::{Home, bytes};
+use crate::home::{Home, bytes, converted_as_text};
 
 const NOT_HERE: &str = "no header follows its first 128 bytes: it is kept in a file of its own, or \
                         damaged";
@@ -160,14 +160,57 @@ fn the_header_of_another_document() {
 
 #[test]
 fn a_body_that_was_cut() {
-    let home = sealed(10_000);
-    let body = home.read("body");
-    for length in [0, 64, 128, 140, body.len() - 1] {
-        home.write("cut", &body[..length]);
-        home.run(["verify", "cut", "--header", "head"]).fails_with(&format!(
-            "cut: not a valid sealed document: it ends before its last byte: it was truncated (at byte \
-             {length}); give a file that strongroom has sealed, in full"
-        ));
+    for stream in [false, true] {
+        let home = sealed(10_000);
+        if stream {
+            let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--stream"];
+            home.run(seal.into_iter().chain(["--force"])).succeeds();
+        }
+        let body = home.read("body");
+        // Of a stream the last chunk says how long it is: a cut there is no cut that shows.
+        let beyond = if stream { vec![] } else { vec![128, 140, body.len() - 1] };
+        for length in [0, 1, 64, 127].into_iter().chain(beyond) {
+            home.write("cut", &body[..length]);
+            let sentence = format!(
+                "not a valid sealed document: it ends before its last byte: it was truncated (at byte \
+                 {length}); give a file that strongroom has sealed, in full"
+            );
+            let verify = |body| ["verify", body, "--header", "head"];
+            home.run(verify("cut")).fails_with(&format!("cut: {sentence}"));
+            let shown = home.run(["inspect", "cut", "--header", "head"]).succeeds();
+            if length < 128 {
+                let piped = home.pipe(verify("-"), &body[..length]);
+                piped.fails_with(&format!("standard input: {sentence}"));
+                let words = "body        0 bytes; it ends within the copy of its header's first 128 bytes\n";
+                assert!(shown.text().ends_with(words), "{}", shown.text());
+            } else {
+                let words = format!(
+                    "body        {} bytes; it ends before its last byte: it was truncated\n",
+                    length - 128
+                );
+                assert!(shown.text().ends_with(&words), "{}", shown.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_was_converted_as_text() {
+    let home = sealed(5_000);
+    for (converted, words) in converted_as_text(&home.read("body")) {
+        home.write("converted", &converted);
+        let verify = |body| ["verify", body, "--header", "head"];
+        for done in [
+            home.run(verify("converted")),
+            home.pipe(verify("-"), &converted),
+            home.run(["open", "converted", "--header", "head", "-o", "-"]),
+        ] {
+            let message = format!("not a valid sealed document: {words}");
+            assert!(done.stderr.contains(&message), "{}", done.stderr);
+            assert!(done.stderr.contains("copy it again, in binary"), "{}", done.stderr);
+        }
+        let shown = home.run(["inspect", "converted", "--header", "head"]).succeeds();
+        assert!(shown.text().contains(words), "{}", shown.text());
     }
 }
 

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes, wait_until_written};
+use crate::home::{Done, Home, PROGRAM, bytes, converted_as_text, wait_until_written};
 
 const OTHER_FILE: &str = "give a file that strongroom has sealed, in full";
 
@@ -115,31 +115,7 @@ fn a_document_that_was_converted_as_text() {
     home.write("plain", b"text");
     home.run(["seal", "plain"]).succeeds();
     let sealed = home.read("plain.sealed");
-    let replaced = |from: &[u8], to: &[u8]| {
-        let mut out = Vec::new();
-        let mut rest = &sealed[..];
-        while !rest.is_empty() {
-            let (bytes, taken) =
-                if rest.starts_with(from) { (to, from.len()) } else { (&rest[..1], 1) };
-            out.extend_from_slice(bytes);
-            rest = &rest[taken..];
-        }
-        out
-    };
-    let text: String = sealed.iter().map(|byte| char::from(*byte)).collect();
-    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for (converted, words) in [
-        (replaced(b"\r\n", b"\n"), "its line ends were changed from CR LF to LF"),
-        (replaced(b"\n", b"\r\n"), "its line ends were changed from LF to CR LF"),
-        (text.clone().into_bytes(), "it was changed to UTF-8"),
-        (String::from_utf8_lossy(&sealed).into_owned().into_bytes(), "it was changed to UTF-8"),
-        (utf_16.clone(), "it was changed to UTF-16"),
-        ([&b"\xFF\xFE"[..], &utf_16].concat(), "it was changed to UTF-16"),
-        (
-            sealed.iter().map(|byte| byte & 0x7f).collect(),
-            "the highest bit of its bytes was removed",
-        ),
-    ] {
+    for (converted, words) in converted_as_text(&sealed) {
         home.write("converted", &converted);
         for done in [home.run(["verify", "converted"]), home.pipe(["verify", "-"], &converted)] {
             let message = format!("not a valid sealed document: {words}");
@@ -149,6 +125,7 @@ fn a_document_that_was_converted_as_text() {
     }
 }
 
+#[cfg(unix)] // `sha256sum`
 #[test]
 fn an_algorithm_that_is_not_known_is_not_told_as_a_missing_key() {
     let home = Home::with_vault();
@@ -231,7 +208,6 @@ fn a_damaged_copy_of_the_recipients_is_mended_and_told() {
     }
 }
 
-#[cfg(unix)] // permission bits
 #[test]
 fn a_vault_or_key_that_is_not_there() {
     let home = Home::with_vault();
@@ -262,13 +238,16 @@ fn a_vault_or_key_that_is_not_there() {
          vault that has this key with --vault"
     ));
 
-    let pem = home.default_vault().join("keys/default/1.pem");
-    fs::set_permissions(&pem, fs::Permissions::from_mode(0o644)).unwrap();
+    let pem = home.in_vault("keys/default/1.pem");
     let shown = pem.display();
-    home.run(["open", "plain.sealed", "-o", "x"]).fails_with(&format!(
-        "{shown} is open to other users (mode 644), so its keys may be known to them; make it \
-         private with: chmod 600 {shown}"
-    ));
+    #[cfg(unix)] // permission bits
+    {
+        fs::set_permissions(&pem, fs::Permissions::from_mode(0o644)).unwrap();
+        home.run(["open", "plain.sealed", "-o", "x"]).fails_with(&format!(
+            "{shown} is open to other users (mode 644), so its keys may be known to them; make it \
+             private with: chmod 600 {shown}"
+        ));
+    }
     fs::remove_file(&pem).unwrap();
     home.run(["open", "plain.sealed", "-o", "x"]).fails_with(&format!(
         "{shown} is damaged: it is missing; restore it from a copy of the vault"
@@ -276,7 +255,6 @@ fn a_vault_or_key_that_is_not_there() {
     assert_eq!(home.names(), ["other", "plain", "plain.sealed"]);
 }
 
-#[cfg(unix)] // the words of its errors
 #[test]
 fn an_output_that_cannot_be_written() {
     let home = Home::with_vault();
@@ -287,13 +265,16 @@ fn an_output_that_cannot_be_written() {
     );
     home.pipe(["seal", "-", "-o", "."], b"text")
         .fails_with(". is a directory; give the name of a file with -o");
-    let long = "n".repeat(256);
-    home.run(["seal", "plain", "-o", &long]).fails_with(&format!(
-        "cannot write {long}: the name is too long or not allowed; choose another place with -o"
-    ));
-    home.run(["seal", "plain", "-o", "plain/sealed"]).fails_with(
-        "cannot write plain/sealed: Not a directory (os error 20); choose another place with -o",
-    );
+    #[cfg(unix)] // the words of the system's errors
+    {
+        let long = "n".repeat(256);
+        home.run(["seal", "plain", "-o", &long]).fails_with(&format!(
+            "cannot write {long}: the name is too long or not allowed; choose another place with -o"
+        ));
+        home.run(["seal", "plain", "-o", "plain/sealed"]).fails_with(
+            "cannot write plain/sealed: Not a directory (os error 20); choose another place with -o",
+        );
+    }
     assert_eq!(home.names(), ["plain"]);
 }
 

@@ -182,7 +182,6 @@ fn inspect_needs_no_key_and_says_that_nothing_is_authenticated() {
     assert_eq!(stream.code, Some(1), "a named vault is never made");
 }
 
-#[cfg(unix)] // /dev/null
 #[test]
 fn usage_errors_leave_with_code_2_and_the_next_step() {
     let home = Home::new();
@@ -197,6 +196,7 @@ fn usage_errors_leave_with_code_2_and_the_next_step() {
         (&["seal", "plain", "--context", "tenant"], "write it as KEY=VALUE"),
         (&["seal", "plain", "--context", "a=1", "--context", "a=2"], "give each key once"),
         (&["seal", "plain", "-o", "-", "--check"], "name a file with -o"),
+        #[cfg(unix)] // a device
         (&["seal", "plain", "-o", "/dev/null", "--check"], "name a file with -o"),
         (&["seal", ""], "give a path, or - for standard input or output"),
         (&["open", "plain"], "does not end in .sealed"),

@@ -3,22 +3,12 @@
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+#[cfg(unix)]
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes};
+use crate::home::{Done, Home, PROGRAM, bytes, mode, set_mode};
 
-#[cfg(unix)]
-fn mode(home: &Home, path: &str) -> u32 {
-    fs::metadata(home.path(path)).unwrap().permissions().mode() & 0o7777
-}
-
-#[cfg(unix)]
-fn set_mode(home: &Home, path: &str, mode: u32) {
-    fs::set_permissions(home.path(path), fs::Permissions::from_mode(mode)).unwrap();
-}
-
-#[cfg(unix)] // symbolic links
 #[test]
 fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
     let home = Home::with_vault();
@@ -35,12 +25,16 @@ fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
     home.write("plain", b"changed since");
     home.run(["open", "plain.sealed", "--force"]).succeeds();
     assert_eq!(home.read("plain"), b"text");
+    assert_eq!(home.names(), ["plain", "plain.sealed"]);
     // A link to nowhere is something, too.
-    symlink("nowhere", home.path("link")).unwrap();
-    home.run(["seal", "plain", "-o", "link"]).fails_with(
-        "link exists and is kept; replace it with --force, or choose another name with -o",
-    );
-    assert_eq!(home.names(), ["link", "plain", "plain.sealed"]);
+    #[cfg(unix)] // symbolic links, which Windows lets administrators make
+    {
+        symlink("nowhere", home.path("link")).unwrap();
+        home.run(["seal", "plain", "-o", "link"]).fails_with(
+            "link exists and is kept; replace it with --force, or choose another name with -o",
+        );
+        assert_eq!(home.names(), ["link", "plain", "plain.sealed"]);
+    }
 }
 
 #[cfg(unix)] // symbolic links
@@ -56,14 +50,20 @@ fn what_a_link_names_is_replaced_and_the_link_stays() {
     assert_eq!(home.run(["open", "store/sealed", "-o", "-"]).succeeds().stdout, b"text");
 }
 
-#[cfg(unix)] // symbolic links
 #[test]
 fn the_input_is_never_the_output() {
     let home = Home::with_vault();
     home.write("plain", b"text");
     fs::hard_link(home.path("plain"), home.path("twin")).unwrap();
+    #[cfg(unix)] // symbolic links
     symlink("plain", home.path("link")).unwrap();
-    for output in ["plain", "./plain", "twin", "link"] {
+    for output in [
+        "plain",
+        "./plain",
+        "twin",
+        #[cfg(unix)]
+        "link",
+    ] {
         home.run(["seal", "plain", "-o", output, "--force"]).fails_with(&format!(
             "{output} is the input and the output at once; choose another name with -o"
         ));
@@ -71,7 +71,7 @@ fn the_input_is_never_the_output() {
     assert_eq!(home.read("plain"), b"text");
 }
 
-#[cfg(unix)] // permission bits
+#[cfg(unix)] // permission bits, and a shell that sets the umask
 #[test]
 fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
     let home = Home::with_vault();
@@ -81,29 +81,30 @@ fn plaintext_is_private_and_sealed_documents_follow_the_umask() {
         assert!(home.shell(&line).stdout(Stdio::null()).status().unwrap().success(), "{line}");
     };
     with_umask("022", "seal plain -o a");
-    assert_eq!(mode(&home, "a"), 0o644);
+    assert_eq!(mode(&home.path("a"), 0o644), 0o644);
     with_umask("077", "seal plain -o b");
-    assert_eq!(mode(&home, "b"), 0o600);
+    assert_eq!(mode(&home.path("b"), 0o600), 0o600);
     with_umask("002", "seal plain -o c");
-    assert_eq!(mode(&home, "c"), 0o664);
+    assert_eq!(mode(&home.path("c"), 0o664), 0o664);
     with_umask("000", "open a -o d");
-    assert_eq!(mode(&home, "d"), 0o600);
+    assert_eq!(mode(&home.path("d"), 0o600), 0o600);
 
     // A file that is replaced keeps the permissions that its owner gave it.
     for (name, wanted) in [("plain", 0o640), ("d", 0o604)] {
-        set_mode(&home, name, wanted);
+        set_mode(&home.path(name), wanted);
         with_umask("022", &format!("open a --force -o {name}"));
-        assert_eq!(mode(&home, name), wanted);
+        assert_eq!(mode(&home.path(name), wanted), wanted);
     }
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn what_a_killed_run_left_beside_the_target_is_swept_by_the_next() {
     let home = Home::with_vault();
     home.write("plain", b"text");
     let someones = ".other.strongroom-tmp-0123456789abcdef";
     home.write(someones, b"someone's file");
-    // Of another writer, whose file system is this host's alone.
+    // Of another writer, whose file system is this host's alone: only Linux tells that.
     let killed =
         ".other.strongroom-tmp-00000000-0000000000000001-00000000-00000001-0000000000000000";
     home.write(killed, b"plaintext of a killed run");
@@ -155,6 +156,7 @@ fn a_failure_leaves_nothing_under_the_final_name() {
 }
 
 /// As another user, because root reads every directory.
+#[cfg(unix)] // permission bits
 #[test]
 fn a_directory_that_can_be_written_and_not_read() {
     let home = Home::with_vault();

@@ -59,7 +59,6 @@ fn with_json_an_error_is_a_line_of_json_too() {
 }
 
 /// The signal would end a process that does not listen.
-#[cfg(unix)]
 #[cfg(unix)] // SIGUSR1
 #[test]
 fn a_signal_asks_how_far_the_work_is() {

@@ -124,32 +124,36 @@ fn a_directory_that_is_no_vault() {
     );
 }
 
-#[cfg(unix)] // permission bits
 #[test]
 fn a_vault_that_is_damaged_or_of_a_later_version() {
     let home = Home::with_vault();
     let vault = home.default_vault();
     let shown = vault.display();
     let manifest = vault.join("vault.json");
+    let file = manifest.display();
     let whole = fs::read(&manifest).unwrap();
     let list = |contents: &str| {
         fs::write(&manifest, contents).unwrap();
         home.run(["vault", "list"])
     };
     list("{").fails_with(&format!(
-        "{shown}/vault.json is damaged: it is not the vault's JSON; restore it from a copy of the vault"
+        "{file} is damaged: it is not the vault's JSON; restore it from a copy of the vault"
     ));
     list("{\"format\":1,\"id\":\"../..\"}").fails_with(&format!(
-        "{shown}/vault.json is damaged: its id is not 16 lower-case hexadecimal digits; restore it from \
-         a copy of the vault"
+        "{file} is damaged: its id is not 16 lower-case hexadecimal digits; restore it from a copy of the \
+         vault"
     ));
     list("{\"format\":3,\"id\":\"0123456789abcdef\"}").fails_with(&format!(
         "the vault {shown} has format 3, this version knows the formats 1 and 2; use a newer version"
     ));
     fs::write(&manifest, whole).unwrap();
-    fs::set_permissions(&vault, fs::Permissions::from_mode(0o755)).unwrap();
-    home.run(["vault", "list"]).fails_with(&format!(
-        "{shown} is open to other users (mode 755), so its keys may be known to them; make it private \
-         with: chmod 700 {shown}"
-    ));
+    home.run(["vault", "list"]).succeeds();
+    #[cfg(unix)] // permission bits
+    {
+        fs::set_permissions(&vault, fs::Permissions::from_mode(0o755)).unwrap();
+        home.run(["vault", "list"]).fails_with(&format!(
+            "{shown} is open to other users (mode 755), so its keys may be known to them; make it private \
+             with: chmod 700 {shown}"
+        ));
+    }
 }

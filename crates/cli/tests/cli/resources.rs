@@ -3,10 +3,11 @@
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::home::{Done, Home};
+use crate::home::{Done, Home, lock_of};
 
 /// `line`, cut at spaces.
 fn run(home: &Home, line: &str) -> Done {
@@ -34,6 +35,19 @@ fn service() -> Home {
         ],
     );
     home
+}
+
+#[test]
+fn a_home_that_another_command_changes_is_not_waited_for_longer_than_asked() {
+    let home = service();
+    let other = lock_of(&home.path("h"));
+    other.lock().unwrap();
+    run(&home, &format!("{ENABLE} --lock-timeout 1s")).fails_with(
+        "another process has been changing the service's home h for 1 s; wait for it, or end it, and run \
+         this again",
+    );
+    drop(other);
+    run(&home, &format!("{ENABLE} --lock-timeout 1s")).succeeds();
 }
 
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
@@ -190,7 +204,6 @@ fn what_cannot_be_a_customers_key_changes_nothing() {
     );
 }
 
-#[cfg(unix)] // permission bits
 #[test]
 fn a_home_that_will_not_do() {
     let home = service();
@@ -208,14 +221,18 @@ fn a_home_that_will_not_do() {
         home.default_vault().with_file_name("service").display()
     ));
     run(&home, "resource status ../x --home h").is_refused_with("cannot name a resource");
-    fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o755)).unwrap();
-    run(&home, "resource list --home h")
-        .fails_with("h is open to other users (mode 755); make it private with: chmod 700 h");
-    fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o700)).unwrap();
+    #[cfg(unix)] // permission bits
+    {
+        fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o755)).unwrap();
+        run(&home, "resource list --home h")
+            .fails_with("h is open to other users (mode 755); make it private with: chmod 700 h");
+        fs::set_permissions(home.path("h"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
     home.write("h/home.json", b"{");
-    run(&home, "resource list --home h").fails_with(
-        "h/home.json is damaged: it is not what was written there; restore it from a copy of the home",
-    );
+    run(&home, "resource list --home h").fails_with(&format!(
+        "{} is damaged: it is not what was written there; restore it from a copy of the home",
+        Path::new("h").join("home.json").display()
+    ));
 }
 
 #[test]
@@ -225,7 +242,10 @@ fn the_audit_trail_holds_until_somebody_writes_into_it() {
     let number: u64 = head.split(':').next().unwrap().parse().unwrap();
     assert_eq!(
         run(&home, "audit verify --home h").succeeds().text(),
-        format!("the audit trail h/audit.jsonl holds: {number} lines\n")
+        format!(
+            "the audit trail {} holds: {number} lines\n",
+            Path::new("h").join("audit.jsonl").display()
+        )
     );
     assert_eq!(run(&home, "audit head --home h --json").json()["head"], head.as_str());
     let verified = run(&home, &format!("audit verify --home h --json --anchor {head}")).json();

@@ -1,6 +1,6 @@
 //! Inputs that end when they end, and readers that cannot wait for it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
@@ -79,17 +79,21 @@ fn a_truncated_stream_gives_a_part_and_fails() {
             "{released} bytes of a cut at {cut}"
         );
     }
-    // A pipeline tells of it only where it is told to.
     home.write("cut", &sealed[..cuts[0]]);
-    let status = |line: &str| {
-        let mut shell = Command::new("bash");
-        shell.args(["-c", line, PROGRAM]).current_dir(home.work());
-        shell.args(["--vault", home.default_vault().to_str().unwrap()]);
-        shell.stderr(Stdio::null()).status().unwrap().code()
-    };
-    let line = "\"$0\" open - \"$@\" <cut | cat >part";
-    assert_eq!(status(line), Some(0));
-    assert_eq!(status(&format!("set -o pipefail; {line}")), Some(1));
+    // A pipeline tells of it only where it is told to.
+    #[cfg(unix)] // a shell
+    {
+        let status = |line: &str| {
+            let mut shell = Command::new("bash");
+            shell.args(["-c", line, PROGRAM]).current_dir(home.work());
+            shell.args(["--vault", home.default_vault().to_str().unwrap()]);
+            shell.stderr(Stdio::null()).status().unwrap().code()
+        };
+        let line = "\"$0\" open - \"$@\" <cut | cat >part";
+        assert_eq!(status(line), Some(0));
+        assert_eq!(status(&format!("set -o pipefail; {line}")), Some(1));
+        fs::remove_file(home.path("part")).unwrap();
+    }
     // In a file the last chunk is looked at first, and nothing is released.
     let from_file = home.run(["open", "cut", "-o", "whole"]);
     let last = (2560 + 29 * record, cuts[0]);
@@ -97,7 +101,7 @@ fn a_truncated_stream_gives_a_part_and_fails() {
         "cut: its header is authentic, and its chunk 30 (bytes {} to {}) {CHANGED}",
         last.0, last.1
     ));
-    assert_eq!(home.names(), ["cut", "part"]);
+    assert_eq!(home.names(), ["cut"]);
 }
 
 #[cfg(unix)] // the size of a pipe

@@ -1,6 +1,6 @@
 //! The vault commands, and the vault that the first seal makes.
 
-use std::fs::{self, File};
+use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Stdio;
@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::home::{Done, Home, names};
+use crate::home::{Done, Home, NOTE, lock_of, mode, names};
 
-#[cfg(unix)] // permission bits
 #[test]
 fn the_first_seal_makes_a_vault_and_says_what_that_means() {
     let home = Home::new();
@@ -20,14 +19,14 @@ fn the_first_seal_makes_a_vault_and_says_what_that_means() {
     assert_eq!(
         first.stderr,
         format!(
-            "note: created the key \"default\" in the vault {}: documents open with this key \
+            "{NOTE}note: created the key \"default\" in the vault {}: documents open with this key \
              alone, so keep a copy of the directory in a safe place; losing it loses the \
              documents\n",
             vault.display()
         )
     );
     assert_eq!(names(&vault), ["keys", "vault.json"]);
-    assert_eq!(fs::metadata(&vault).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(mode(&vault, 0o700), 0o700);
 
     let second = home.run(["seal", "plain", "--force"]).succeeds();
     assert_eq!(second.stderr, "");
@@ -54,7 +53,8 @@ fn the_data_directory_of_the_user_counts() {
     let home = Home::new();
     home.write("plain", b"text");
     let data = home.path("data");
-    let sealed = home.command(["seal", "plain"]).env("XDG_DATA_HOME", &data).output().unwrap();
+    let variable = if cfg!(windows) { "APPDATA" } else { "XDG_DATA_HOME" };
+    let sealed = home.command(["seal", "plain"]).env(variable, &data).output().unwrap();
     assert!(sealed.status.success());
     assert_eq!(names(&data.join("strongroom/vault")), ["keys", "vault.json"]);
     assert!(!home.default_vault().exists());
@@ -154,7 +154,7 @@ fn an_empty_vault_gets_its_default_key_by_the_first_seal() {
 #[test]
 fn who_waits_for_another_change_of_the_vault_says_so_and_not_for_ever() {
     let home = Home::with_vault();
-    let other = File::open(home.default_vault()).unwrap();
+    let other = lock_of(&home.default_vault());
     other.lock().unwrap();
     let started = Instant::now();
     let done = home.run(["vault", "create", "k", "--lock-timeout", "2s"]);
@@ -177,16 +177,28 @@ fn who_waits_for_another_change_of_the_vault_says_so_and_not_for_ever() {
         .spawn()
         .unwrap();
     std::thread::sleep(Duration::from_millis(1500));
-    other.unlock().unwrap();
+    drop(other);
     let done = Done::of(&waiting.wait_with_output().unwrap());
     assert_eq!(done.code, Some(0), "{}", done.stderr);
     assert!(done.stderr.starts_with("note: waiting for another command"), "{}", done.stderr);
+    // So does who makes one.
+    fs::create_dir(home.path("new")).unwrap();
+    let making = lock_of(&home.path("new"));
+    making.lock().unwrap();
+    home.run(["vault", "init", "--vault", "new", "--lock-timeout", "0s"]).fails_with(
+        "another process has been changing the vault new for 0 s; wait for it, or end it, and run this \
+         again",
+    );
+    drop(making);
+    home.run(["vault", "init", "--vault", "new", "--lock-timeout", "0s"]).succeeds();
     // Reading waits for nobody.
+    let other = lock_of(&home.default_vault());
     other.lock().unwrap();
     home.run(["vault", "list", "--lock-timeout", "1s"]).succeeds();
 }
 
 /// As a mounted secret has it: `vault.json -> ..data/vault.json`, `..data -> ..2026_11_29`.
+#[cfg(unix)] // symbolic links
 #[test]
 fn a_vault_and_a_passphrase_behind_links_as_kubernetes_makes_them() {
     let home = Home::new();

@@ -1,7 +1,7 @@
 //! A user of the real binary: a home with its own vault, and a directory to work in.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,6 +11,14 @@ use tempfile::TempDir;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
+
+/// What is said where keys are made and permissions cannot be set.
+pub(crate) const NOTE: &str = if cfg!(windows) {
+    "note: on Windows permissions cannot be set, kept or checked here: a file has those of its directory; \
+     choose a directory that only you can open, such as one in your profile\n"
+} else {
+    ""
+};
 
 /// A home directory that nothing else uses, on the disk that the build is on.
 pub(crate) struct Home(TempDir);
@@ -29,7 +37,12 @@ impl Home {
 
     /// Where the first seal makes a vault.
     pub(crate) fn default_vault(&self) -> PathBuf {
-        self.0.path().join(".local/share/strongroom/vault")
+        self.0.path().join(".local/share").join("strongroom").join("vault")
+    }
+
+    /// `path`, with `/` between its parts, in that vault, as messages show it.
+    pub(crate) fn in_vault(&self, path: &str) -> PathBuf {
+        path.split('/').fold(self.default_vault(), |at, part| at.join(part))
     }
 
     /// `path` in the working directory.
@@ -126,15 +139,55 @@ impl Home {
     }
 }
 
-/// The names in `directory`, sorted.
+/// The file by which commands lock the vault or the home in `directory`.
+pub(crate) fn lock_of(directory: &Path) -> File {
+    if cfg!(windows) {
+        let lock = directory.join(".lock");
+        return File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(lock)
+            .unwrap();
+    }
+    File::open(directory).unwrap()
+}
+
+/// The names in `directory`, sorted; without that of the file by which Windows locks a vault.
 pub(crate) fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| !(cfg!(windows) && name == ".lock"))
         .collect();
     names.sort();
     names
 }
+
+/// The permission bits of `path`.
+#[cfg(unix)]
+pub(crate) fn mode(path: &Path, _: u32) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// The permission bits that are expected: there are none.
+#[cfg(not(unix))]
+pub(crate) fn mode(_: &Path, expected: u32) -> u32 {
+    expected
+}
+
+/// Gives `path` permission bits.
+#[cfg(unix)]
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Does nothing: there are no permission bits.
+#[cfg(not(unix))]
+pub(crate) fn set_mode(_: &Path, _: u32) {}
 
 /// How many bytes the process `id` has given to `write` and its like; a dead one tells until it is
 /// waited for.
@@ -160,6 +213,36 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     }
     bytes.truncate(length);
     bytes
+}
+
+/// What becomes of a document that is taken for text, and the words that it is told with.
+pub(crate) fn converted_as_text(sealed: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
+    let replaced = |from: &[u8], to: &[u8]| {
+        let mut out = Vec::new();
+        let mut rest = sealed;
+        while !rest.is_empty() {
+            let (bytes, taken) =
+                if rest.starts_with(from) { (to, from.len()) } else { (&rest[..1], 1) };
+            out.extend_from_slice(bytes);
+            rest = &rest[taken..];
+        }
+        out
+    };
+    let text: String = sealed.iter().map(|byte| char::from(*byte)).collect();
+    let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let lossy = String::from_utf8_lossy(sealed).into_owned().into_bytes();
+    vec![
+        (replaced(b"\r\n", b"\n"), "its line ends were changed from CR LF to LF"),
+        (replaced(b"\n", b"\r\n"), "its line ends were changed from LF to CR LF"),
+        (text.clone().into_bytes(), "it was changed to UTF-8"),
+        (lossy, "it was changed to UTF-8"),
+        (utf_16.clone(), "it was changed to UTF-16"),
+        ([&b"\xFF\xFE"[..], &utf_16].concat(), "it was changed to UTF-16"),
+        (
+            sealed.iter().map(|byte| byte & 0x7f).collect(),
+            "the highest bit of its bytes was removed",
+        ),
+    ]
 }
 
 /// `text` with a `#` for each fraction, each RFC 3339 time and each string of 64 hexadecimal digits.
@@ -211,11 +294,13 @@ impl Done {
     pub(crate) fn golden(&self, home: &Home) -> String {
         let vault = home.default_vault();
         let mut text = format!("{:?}\n{}", self.code.unwrap(), self.text());
-        if !self.stderr.is_empty() {
-            text = format!("{text}--\n{}", self.stderr);
+        let stderr = self.stderr.strip_prefix(NOTE).unwrap_or(&self.stderr);
+        if !stderr.is_empty() {
+            text = format!("{text}--\n{stderr}");
         }
-        text = text.replace(vault.to_str().unwrap(), "VAULT");
-        if let Ok(manifest) = fs::read_to_string(vault.join("vault.json")) {
+        let vault = vault.to_str().unwrap();
+        text = text.replace(vault, "VAULT").replace(&vault.replace('\\', "\\\\"), "VAULT");
+        if let Ok(manifest) = fs::read_to_string(home.in_vault("vault.json")) {
             let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
             text = text.replace(manifest["id"].as_str().unwrap(), "ID");
         }
