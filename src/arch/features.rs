@@ -29,6 +29,8 @@ pub(crate) struct Features {
     pub(crate) avx512vp2intersect: bool,
     /// aarch64's FEAT_PMULL: the product of 64-bit polynomials.
     pub(crate) pmull: bool,
+    /// aarch64's FEAT_SHA1 and FEAT_SHA256.
+    pub(crate) sha2: bool,
     /// aarch64's FEAT_SHA3: EOR3 is one of its instructions.
     pub(crate) sha3: bool,
 }
@@ -54,7 +56,9 @@ impl Features {
     /// The `aesni` kernel may run.
     ///
     /// Here and below stand all features that the compiler takes for granted where it may use the tier's
-    /// own: a hypervisor may hide one and show the other.
+    /// own: a hypervisor may hide one and show the other. They are those of rustc's table
+    /// (`compiler/rustc_target/src/target_features.rs`), which `rustc --print cfg -C target-feature=+vaes` shows
+    /// for each; SSE2 and NEON are the platforms' own.
     pub(crate) fn support_aesni(self) -> bool {
         self.aes && self.pclmulqdq && self.sse3 && self.ssse3 && self.sse41
     }
@@ -92,7 +96,7 @@ impl Features {
     /// The `armv8` kernel may use EOR3.
     #[cfg(any(aarch64_kernels, test))]
     pub(crate) fn support_eor3(self) -> bool {
-        self.sha3
+        self.sha2 && self.sha3
     }
 }
 
@@ -169,6 +173,7 @@ mod aarch64 {
         Features {
             aes: std::arch::is_aarch64_feature_detected!("aes"),
             pmull: std::arch::is_aarch64_feature_detected!("pmull"),
+            sha2: std::arch::is_aarch64_feature_detected!("sha2"),
             sha3: std::arch::is_aarch64_feature_detected!("sha3"),
             ..Features::default()
         }
@@ -181,6 +186,7 @@ mod aarch64 {
         Features {
             aes: cfg!(target_feature = "aes"),
             pmull: cfg!(target_feature = "aes"),
+            sha2: cfg!(target_feature = "sha2"),
             sha3: cfg!(target_feature = "sha3"),
             ..Features::default()
         }

@@ -31,6 +31,7 @@ const PROCESSORS: [(&str, Features, Tier); 12] = {
         sse4a: false,
         avx512vp2intersect: false,
         pmull: false,
+        sha2: false,
         sha3: false,
     };
     const WESTMERE: Features = Features { aes: true, pclmulqdq: true, ..NEHALEM };
@@ -77,12 +78,13 @@ fn each_processor_gets_its_tier() {
 fn each_aarch64_processor_gets_its_tier() {
     let none = Features::default();
     let aes_and_pmull = Features { aes: true, pmull: true, ..none };
-    let with_sha3 = Features { sha3: true, ..aes_and_pmull };
+    let with_sha3 = Features { sha2: true, sha3: true, ..aes_and_pmull };
     for (processor, features, tier, eor3) in [
         ("Cortex-A53 without the cryptographic extension", none, Tier::Software, false),
         ("Cortex-A72 of the Raspberry Pi 4", none, Tier::Software, false),
         ("AES without PMULL", Features { aes: true, ..none }, Tier::Software, false),
         ("PMULL without AES", Features { pmull: true, ..none }, Tier::Software, false),
+        ("SHA-3 without SHA-2", Features { sha2: false, ..with_sha3 }, Tier::Armv8, false),
         ("SHA-3 without AES", Features { aes: false, ..with_sha3 }, Tier::Software, true),
         ("Cortex-A72 with the cryptographic extension", aes_and_pmull, Tier::Armv8, false),
         ("Neoverse N1", aes_and_pmull, Tier::Armv8, false),
