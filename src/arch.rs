@@ -1,6 +1,6 @@
 //! Layer 0: one kernel a processor tier, and all of the crate's `unsafe` code.
 //!
-//! Every tier is a `Key` (the expanded form its kernel wants) with the same operation, `crypt`, which
+//! Every tier is a `Key` (the expanded form its kernel wants), a [`Kernel`] with the same operation, `crypt`, which
 //! seals or opens. It neither checks lengths nor compares tags: that is layer 2's work. `ghash` is the
 //! hash by itself, for ciphertext whose plaintext is not wanted.
 //!
@@ -24,9 +24,70 @@ pub(crate) mod software;
 #[cfg(x86_64_kernels)]
 pub(crate) mod x86_64;
 
+use alloc::boxed::Box;
+
 pub(crate) use aes::cipher::inout::InOutBuf;
 
 use counter_cache::CounterCache;
+
+/// The proof that this processor has what a kernel needs: `$supported` of [`Features`](features::Features) holds. A
+/// field says whether `$has` does as well.
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+macro_rules! token {
+    ($supported:ident $(, $field:ident: $has:ident)?) => {
+        /// Proof that this processor has what the kernel needs, and what else it may use.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) struct Token {
+            $($field: bool,)?
+            _proof: (),
+        }
+
+        impl Token {
+            pub(crate) fn detect() -> Option<Self> {
+                let features = $crate::arch::features::Features::detect();
+                features.$supported().then_some(Self {
+                    $($field: features.$has(),)?
+                    _proof: (),
+                })
+            }
+        }
+    };
+}
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+pub(crate) use token;
+
+/// A tier's expanded key, wiped on drop. It exists only where a token did.
+#[allow(clippy::unnecessary_box_returns, reason = "a key is not moved once it is made")]
+pub(crate) trait Kernel: Sized {
+    type Token;
+
+    /// Made where it stays; with a cache of first rounds of its own or without: see
+    /// [`Backend::expand`](crate::backend).
+    fn new(token: Self::Token, key: &[u8; 32], first_rounds: bool) -> Box<Self>;
+
+    /// Encrypts or decrypts `buffer`; returns the tag.
+    fn crypt<const DIRECTION: bool>(
+        &self,
+        hints: Hints<'_>,
+        pre_counter_block: u128,
+        associated_data: &[u8],
+        buffer: InOutBuf<'_, '_, u8>,
+    ) -> Result<[u8; 16], Fault>;
+
+    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128;
+
+    /// A cache for pre-counter blocks like this one, where the tier has a use for it.
+    fn counter_cache(&self, _pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
+        None
+    }
+
+    /// The key's own cache of first rounds, where the tier has one.
+    #[cfg(any(test, fuzzing))]
+    fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+        None
+    }
+}
 
 /// A kernel found that memory it relies on has changed: nothing it computed may be used.
 #[derive(Debug)]

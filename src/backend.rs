@@ -16,7 +16,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::features::Features;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::{aesni, vaes256, vaes512};
-use crate::arch::{Fault, Hints, InOutBuf, OPEN, SEAL, software};
+use crate::arch::{Fault, Hints, InOutBuf, Kernel, OPEN, SEAL, software};
 pub(crate) use key_wrap::KeyWrap;
 use tier::Tier;
 
@@ -57,7 +57,28 @@ enum Kind {
     Aesni(aesni::Token),
     #[cfg(aarch64_kernels)]
     Armv8(armv8::Token),
-    Software,
+    Software(software::Token),
+}
+
+/// A `match` that does the same for each tier of this target. `$enum` has a variant for each, and what that holds
+/// is bound to `$held`. In place of an expression `Other::_(value)` and `Other::_` are the variant of the same tier.
+macro_rules! dispatch {
+    ($value:expr, $enum:ident($held:ident) => $($result:tt)+) => {
+        match $value {
+            #[cfg(x86_64_kernels)]
+            $enum::Vaes512($held) => dispatch!(@Vaes512 $($result)+),
+            #[cfg(x86_64_kernels)]
+            $enum::Vaes256($held) => dispatch!(@Vaes256 $($result)+),
+            #[cfg(x86_64_kernels)]
+            $enum::Aesni($held) => dispatch!(@Aesni $($result)+),
+            #[cfg(aarch64_kernels)]
+            $enum::Armv8($held) => dispatch!(@Armv8 $($result)+),
+            $enum::Software($held) => dispatch!(@Software $($result)+),
+        }
+    };
+    (@$tier:ident $other:ident::_($value:expr)) => { $other::$tier($value) };
+    (@$tier:ident $other:ident::_) => { $other::$tier };
+    (@$tier:ident $result:expr) => { $result };
 }
 
 impl Backend {
@@ -110,49 +131,21 @@ impl Backend {
             Tier::Armv8 => Kind::Armv8(armv8::Token::detect()?),
             #[cfg(not(aarch64_kernels))]
             Tier::Armv8 => return None,
-            Tier::Software => Kind::Software,
+            Tier::Software => Kind::Software(software::Token),
         };
         let backend = Self(kind);
         known_answer::passes(backend, tier).then_some(backend)
     }
 
     fn tier(self) -> Tier {
-        match self.0 {
-            #[cfg(x86_64_kernels)]
-            Kind::Vaes512(_) => Tier::Vaes512,
-            #[cfg(x86_64_kernels)]
-            Kind::Vaes256(_) => Tier::Vaes256,
-            #[cfg(x86_64_kernels)]
-            Kind::Aesni(_) => Tier::Aesni,
-            #[cfg(aarch64_kernels)]
-            Kind::Armv8(_) => Tier::Armv8,
-            Kind::Software => Tier::Software,
-        }
+        dispatch!(self.0, Kind(_token) => Tier::_)
     }
 
     /// Expands `key` into the form that this tier's kernel wants; with a counter cache of its own for texts
     /// whose nonces have nothing in common, where the tier has a use for one and `first_rounds` says that
     /// there will be such texts: it takes 4 KiB, and the time to encrypt as many.
-    #[cfg_attr(
-        not(x86_64_kernels),
-        allow(unused_variables, reason = "no tier here has a cache of first rounds")
-    )]
     pub(crate) fn expand(self, key: &[u8; 32], first_rounds: bool) -> ExpandedKey {
-        match self.0 {
-            #[cfg(x86_64_kernels)]
-            Kind::Vaes512(token) => {
-                ExpandedKey::Vaes512(vaes512::Key::new(token, key, first_rounds))
-            }
-            #[cfg(x86_64_kernels)]
-            Kind::Vaes256(token) => {
-                ExpandedKey::Vaes256(vaes256::Key::new(token, key, first_rounds))
-            }
-            #[cfg(x86_64_kernels)]
-            Kind::Aesni(token) => ExpandedKey::Aesni(aesni::Key::new(token, key)),
-            #[cfg(aarch64_kernels)]
-            Kind::Armv8(token) => ExpandedKey::Armv8(armv8::Key::new(token, key)),
-            Kind::Software => ExpandedKey::Software(software::Key::new(key)),
-        }
+        dispatch!(self.0, Kind(token) => ExpandedKey::_(Kernel::new(token, key, first_rounds)))
     }
 }
 
@@ -183,52 +176,16 @@ pub(crate) enum ExpandedKey {
     Software(Box<software::Key>),
 }
 
-#[cfg_attr(
-    not(any(x86_64_kernels, aarch64_kernels)),
-    allow(
-        unused_variables,
-        clippy::unnecessary_wraps,
-        reason = "no tier here has a counter cache"
-    )
-)]
 impl ExpandedKey {
     /// A cache for pre-counter blocks like this one, where the tier has a use for it.
     pub(crate) fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => {
-                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
-            }
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => {
-                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
-            }
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => {
-                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
-            }
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => {
-                Some(CounterCache::filled(pre_counter_block, |cache| key.fill(cache)))
-            }
-            Self::Software(_) => None,
-        }
+        dispatch!(self, ExpandedKey(key) => key.counter_cache(pre_counter_block))
     }
 
     /// The key's own cache of first rounds, where the tier has one.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.first_round_mut(),
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => key.first_round_mut(),
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(_) => None,
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(_) => None,
-            Self::Software(_) => None,
-        }
+        dispatch!(self, ExpandedKey(key) => key.first_round_mut())
     }
 
     /// Encrypts `buffer`; returns the tag. See [`crate::arch`].
@@ -265,47 +222,18 @@ impl ExpandedKey {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
         let (block, data) = (pre_counter_block, associated_data);
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.crypt::<DIRECTION>(hints, block, data, buffer),
-            Self::Software(key) => Ok(key.crypt(DIRECTION, block, data, buffer)),
-        }
+        dispatch!(self, ExpandedKey(key) => key.crypt::<DIRECTION>(hints, block, data, buffer))
     }
 
     /// GHASH of `bytes`, the last block filled up with zeros, onto `hash`; see [`crate::arch`].
     pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(key) => key.ghash(hash, bytes),
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(key) => key.ghash(hash, bytes),
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(key) => key.ghash(hash, bytes),
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(key) => key.ghash(hash, bytes),
-            Self::Software(key) => key.ghash(hash, bytes),
-        }
+        dispatch!(self, ExpandedKey(key) => key.ghash(hash, bytes))
     }
 
     /// The tier that the key was expanded for.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            #[cfg(x86_64_kernels)]
-            Self::Vaes512(_) => Tier::Vaes512.name(),
-            #[cfg(x86_64_kernels)]
-            Self::Vaes256(_) => Tier::Vaes256.name(),
-            #[cfg(x86_64_kernels)]
-            Self::Aesni(_) => Tier::Aesni.name(),
-            #[cfg(aarch64_kernels)]
-            Self::Armv8(_) => Tier::Armv8.name(),
-            Self::Software(_) => Tier::Software.name(),
-        }
+        let tier = dispatch!(self, ExpandedKey(_key) => Tier::_);
+        tier.name()
     }
 }
 

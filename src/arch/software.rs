@@ -30,7 +30,7 @@ use zeroize::{Zeroize, optimization_barrier};
 
 use self::ghash::HashKey;
 use crate::arch::counter_cache::add_to_counter;
-use crate::arch::{BLOCK_LEN, InOutBuf, OPEN, SEAL, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, OPEN, SEAL, length_block};
 use crate::secret::wipe_stack;
 
 /// Blocks of keystream made at a time: many bitsliced groups, so that the processor changes seldom
@@ -39,16 +39,22 @@ const BATCH: usize = 64;
 /// Blocks in a bitsliced group on 64-bit processors. It takes the same time for one as for all.
 const GROUP: usize = 4;
 
+/// Any processor can run this tier.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Token;
+
 /// The expanded key. Both parts wipe themselves.
 pub(crate) struct Key {
     cipher: Aes256Enc,
     hash_key: HashKey,
 }
 
-impl Key {
+impl Kernel for Key {
+    type Token = Token;
+
     /// Not inlined: what it leaves on the stack is to lie below the caller.
     #[inline(never)]
-    pub(crate) fn new(key: &[u8; 32]) -> Box<Self> {
+    fn new(_: Token, key: &[u8; 32], _first_rounds: bool) -> Box<Self> {
         let mut expanded =
             Box::new(Self { cipher: Aes256Enc::new(key.into()), hash_key: HashKey::zeroed() });
         let mut h = aes::Block::default();
@@ -58,28 +64,30 @@ impl Key {
         expanded
     }
 
-    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
-    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
-        self.hash_key.absorb_padded(hash, bytes)
-    }
-
-    /// Encrypts or decrypts `buffer`, in the direction that is given; returns the tag. See
-    /// [`crate::arch`].
-    ///
     /// Each time the cipher leaves all round keys on the stack, where a caller's result may be put later and take
     /// some along. Beside the time that this tier takes, wiping them is little.
-    pub(crate) fn crypt(
+    ///
+    /// Not inlined: the dispatch is to stay short, so that callers take it in.
+    #[inline(never)]
+    fn crypt<const DIRECTION: bool>(
         &self,
-        direction: bool,
+        _: Hints<'_>,
         pre_counter_block: u128,
         associated_data: &[u8],
         buffer: InOutBuf<'_, '_, u8>,
-    ) -> [u8; 16] {
-        let tag = self.compute(direction, pre_counter_block, associated_data, buffer);
+    ) -> Result<[u8; 16], Fault> {
+        let tag = self.compute(DIRECTION, pre_counter_block, associated_data, buffer);
         wipe_stack();
-        tag
+        Ok(tag)
     }
 
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+        self.hash_key.absorb_padded(hash, bytes)
+    }
+}
+
+impl Key {
+    /// Encrypts or decrypts `buffer`, in the direction that is given; returns the tag.
     #[inline(never)]
     fn compute(
         &self,

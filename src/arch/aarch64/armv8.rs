@@ -31,8 +31,7 @@ use super::aes::RoundKeys;
 use super::ghash::{Power, Product, fill_powers, multiply, reverse_bits};
 use super::memory::{load, store};
 use crate::arch::counter_cache::{self, CounterCache};
-use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 use crate::secret::wipe_stack;
 
 /// From this length on a table for one text pays for itself: in LLVM's models of Neoverse N1 and V1,
@@ -44,18 +43,7 @@ const EOR3: bool = true;
 /// Const-generic argument of the kernel: compiled without.
 const NO_EOR3: bool = false;
 
-/// Proof that this processor has what the kernel needs, and whether it has EOR3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    eor3: bool,
-}
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        let features = Features::detect();
-        features.support_armv8().then_some(Self { eor3: features.support_eor3() })
-    }
-}
+token!(support_armv8, eor3: support_eor3);
 
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
@@ -65,9 +53,10 @@ pub(crate) struct Key {
     token: Token,
 }
 
-impl Key {
-    /// Made where it stays.
-    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Box<Self> {
+impl Kernel for Key {
+    type Token = Token;
+
+    fn new(token: Token, key: &[u8; 32], _first_rounds: bool) -> Box<Self> {
         let powers = [Power::zeroed(); GROUP];
         let mut expanded = Box::new(Self { round_keys: RoundKeys::zeroed(), powers, token });
         // SAFETY: the token says that `Features::support_armv8` holds.
@@ -75,21 +64,13 @@ impl Key {
         expanded
     }
 
-    /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
-        // SAFETY: a `Key` is made from a token only: `Features::support_armv8` holds.
-        unsafe { fill(self, cache) }
-    }
-
-    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
-    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         // SAFETY: a `Key` is made from a token only: `Features::support_armv8` holds.
         unsafe { ghash(self, hash, bytes) }
     }
 
-    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
     #[inline]
-    pub(crate) fn crypt<const DIRECTION: bool>(
+    fn crypt<const DIRECTION: bool>(
         &self,
         hints: Hints<'_>,
         pre_counter_block: u128,
@@ -106,6 +87,18 @@ impl Key {
                 self.crypt_with::<DIRECTION>(cache, pre_counter_block, associated_data, buffer)
             }
         }
+    }
+
+    fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
+        Some(CounterCache::filled(pre_counter_block, |cache| self.fill(cache)))
+    }
+}
+
+impl Key {
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_armv8` holds.
+        unsafe { fill(self, cache) }
     }
 
     /// With a cache for this text alone, on the stack: a function of its own, so that short texts do

@@ -8,18 +8,10 @@ use core::arch::aarch64::{
 };
 
 use super::aes::RoundKeys;
-use crate::arch::features::Features;
 use crate::arch::key_wrap::{Semiblock, WRAP, each_step};
+use crate::arch::token;
 
-/// Proof that this processor has the AES instructions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Token(());
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        Features::detect().support_armv8().then_some(Self(()))
-    }
-}
+token!(support_armv8);
 
 /// The round keys of one direction, wiped on drop; it has them only where a [`Token`] was.
 pub(crate) struct Key<const DIRECTION: bool>(RoundKeys);

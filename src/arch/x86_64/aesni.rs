@@ -39,8 +39,7 @@ use super::ghash::{fill_powers, hash_key, number, reverse_bytes, reversed_block}
 use super::memory::{load_128, load_partial_128, store_128};
 use super::message::{Message, tag};
 use crate::arch::counter_cache::{CounterCache, starts_aligned};
-use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 use crate::secret::wipe_stack;
 
 /// From this length on a table for one text pays for itself.
@@ -51,18 +50,7 @@ const AVX: bool = true;
 /// Const-generic argument of the groups: compiled without.
 const NO_AVX: bool = false;
 
-/// Proof that this processor has what the kernel needs, and whether it has AVX.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    avx: bool,
-}
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        let features = Features::detect();
-        features.support_aesni().then_some(Self { avx: features.support_avx() })
-    }
-}
+token!(support_aesni, avx: support_avx);
 
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
@@ -74,9 +62,10 @@ pub(crate) struct Key {
     token: Token,
 }
 
-impl Key {
-    /// Made where it stays.
-    pub(crate) fn new(token: Token, key: &[u8; 32]) -> Box<Self> {
+impl Kernel for Key {
+    type Token = Token;
+
+    fn new(token: Token, key: &[u8; 32], _first_rounds: bool) -> Box<Self> {
         let mut expanded = Box::new(Self {
             round_keys: RoundKeys::zeroed(),
             powers: [[0; 16]; POWERS],
@@ -88,15 +77,8 @@ impl Key {
         expanded
     }
 
-    /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
-        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { fill(&self.round_keys, cache) }
-    }
-
-    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
     #[inline]
-    pub(crate) fn crypt<const DIRECTION: bool>(
+    fn crypt<const DIRECTION: bool>(
         &self,
         hints: Hints<'_>,
         pre_counter_block: u128,
@@ -107,10 +89,21 @@ impl Key {
         unsafe { crypt::<DIRECTION>(self, hints.cache, pre_counter_block, associated_data, buffer) }
     }
 
-    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
-    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
         unsafe { ghash(self, hash, bytes) }
+    }
+
+    fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
+        Some(CounterCache::filled(pre_counter_block, |cache| self.fill(cache)))
+    }
+}
+
+impl Key {
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
+        unsafe { fill(&self.round_keys, cache) }
     }
 }
 

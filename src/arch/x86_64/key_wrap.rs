@@ -10,18 +10,10 @@ use core::arch::x86_64::{
 };
 
 use super::aes::RoundKeys;
-use crate::arch::features::Features;
 use crate::arch::key_wrap::{Semiblock, WRAP, each_step};
+use crate::arch::token;
 
-/// Proof that this processor has AES-NI.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Token(());
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        Features::detect().support_aesni().then_some(Self(()))
-    }
-}
+token!(support_aesni);
 
 /// The round keys of one direction, wiped on drop; it has them only where a [`Token`] was.
 pub(crate) struct Key<const DIRECTION: bool>(RoundKeys);

@@ -42,21 +42,12 @@ use super::ghash::{hash_key, number, reversed_block};
 use super::memory::{load_256, load_partial_256};
 use super::message::{Message, tag};
 use crate::arch::counter_cache::CounterCache;
-use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 32 * 1024;
 
-/// Proof that this processor has what the kernel needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token(());
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        Features::detect().support_vaes256().then_some(Self(()))
-    }
-}
+token!(support_vaes256);
 
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
@@ -68,10 +59,10 @@ pub(crate) struct Key {
     first_round: Option<Box<CounterCache<1>>>,
 }
 
-impl Key {
-    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend).
-    /// Made where it stays.
-    pub(crate) fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
+impl Kernel for Key {
+    type Token = Token;
+
+    fn new(_: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
         let mut expanded = Box::new(Self {
             round_keys: RoundKeys::zeroed(),
             powers: Powers::zeroed(),
@@ -83,15 +74,8 @@ impl Key {
         expanded
     }
 
-    /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
-        // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { fill(&self.round_keys, cache) }
-    }
-
-    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
     #[inline]
-    pub(crate) fn crypt<const DIRECTION: bool>(
+    fn crypt<const DIRECTION: bool>(
         &self,
         hints: Hints<'_>,
         pre_counter_block: u128,
@@ -102,15 +86,26 @@ impl Key {
         unsafe { crypt::<DIRECTION>(self, hints.cache, pre_counter_block, associated_data, buffer) }
     }
 
-    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
-    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
         unsafe { ghash(self, hash, bytes) }
     }
 
+    fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
+        Some(CounterCache::filled(pre_counter_block, |cache| self.fill(cache)))
+    }
+
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+    fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         self.first_round.as_deref_mut()
+    }
+}
+
+impl Key {
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
+        unsafe { fill(&self.round_keys, cache) }
     }
 }
 

@@ -51,25 +51,13 @@ use super::ghash::{hash_key, number, reversed_block};
 use super::memory::load_partial_512;
 use super::message::{Message, tag};
 use crate::arch::counter_cache::CounterCache;
-use crate::arch::features::Features;
-use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, length_block};
+use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 
 /// From this length on a table for one text pays for itself.
 const CACHE_FROM: usize = 32 * 1024;
 const CACHE_FROM_ZEN_5: usize = 128 * 1024;
 
-/// Proof that this processor has what the kernel needs, and which of its forms suits it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Token {
-    zen_5: bool,
-}
-
-impl Token {
-    pub(crate) fn detect() -> Option<Self> {
-        let features = Features::detect();
-        features.support_vaes512().then_some(Self { zen_5: features.are_of_zen_5() })
-    }
-}
+token!(support_vaes512, zen_5: are_of_zen_5);
 
 /// The expanded key, wiped on drop. It exists only where a [`Token`] did.
 pub(crate) struct Key {
@@ -83,10 +71,10 @@ pub(crate) struct Key {
     first_round: Option<Box<CounterCache<1>>>,
 }
 
-impl Key {
-    /// With a cache of first rounds of its own or without: see [`Backend::expand`](crate::backend). Made
-    /// where it stays.
-    pub(crate) fn new(token: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
+impl Kernel for Key {
+    type Token = Token;
+
+    fn new(token: Token, key: &[u8; 32], first_rounds: bool) -> Box<Self> {
         let mut expanded = Box::new(Self {
             round_keys: RoundKeys::zeroed(),
             powers: Powers::zeroed(),
@@ -99,15 +87,8 @@ impl Key {
         expanded
     }
 
-    /// Fills a cache for pre-counter blocks like the one it was made for.
-    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
-        // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
-        unsafe { fill(&self.round_keys, cache) }
-    }
-
-    /// Encrypts or decrypts `buffer`; returns the tag. See [`crate::arch`].
     #[inline]
-    pub(crate) fn crypt<const DIRECTION: bool>(
+    fn crypt<const DIRECTION: bool>(
         &self,
         hints: Hints<'_>,
         pre_counter_block: u128,
@@ -118,15 +99,26 @@ impl Key {
         unsafe { crypt::<DIRECTION>(self, hints, pre_counter_block, associated_data, buffer) }
     }
 
-    /// GHASH of any number of bytes onto `hash`, the last block filled up with zeros.
-    pub(crate) fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
+    fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
         unsafe { ghash(self, hash, bytes) }
     }
 
+    fn counter_cache(&self, pre_counter_block: u128) -> Option<Box<CounterCache<2>>> {
+        Some(CounterCache::filled(pre_counter_block, |cache| self.fill(cache)))
+    }
+
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
+    fn first_round_mut(&mut self) -> Option<&mut CounterCache<1>> {
         self.first_round.as_deref_mut()
+    }
+}
+
+impl Key {
+    /// Fills a cache for pre-counter blocks like the one it was made for.
+    pub(crate) fn fill(&self, cache: &mut CounterCache<2>) {
+        // SAFETY: a `Key` is made from a token only: `Features::support_vaes512` holds.
+        unsafe { fill(&self.round_keys, cache) }
     }
 }
 

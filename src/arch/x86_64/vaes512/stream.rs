@@ -134,7 +134,7 @@ mod tests {
 
     use crate::arch::counter_cache::CounterCache;
     use crate::arch::x86_64::vaes512::{Key, Token};
-    use crate::arch::{Hints, InOutBuf, SEAL};
+    use crate::arch::{Hints, InOutBuf, Kernel, SEAL};
 
     std::thread_local! {
         /// Streams that this thread has finished.

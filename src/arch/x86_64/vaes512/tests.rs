@@ -18,7 +18,7 @@ fn both_forms_agree_at_every_length() {
         ghash: &Key::ghash,
     };
     // Neither form needs more than the other.
-    let new = |zen_5| move |key: &_| Key::new(Token { zen_5 }, key, true);
+    let new = |zen_5| move |key: &_| Key::new(Token { zen_5, _proof: () }, key, true);
     let forms: [New<'_, Key>; 2] = [&new(true), &new(false)];
     if cfg!(miri) {
         return agree(&tier, forms, [511, 512, 1100].into_iter());
