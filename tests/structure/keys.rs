@@ -33,7 +33,6 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("id", &["state"]),
     ("local_vault", &["clock", "file_system", "offload", "platform", "time", "vault"]),
     ("error", &["audit", "id", "state", "time", "vault"]),
-    ("testing", &["audit", "clock", "planted", "state", "vault"]),
     ("key_ring", &["error", "hex", "id", "vault"]),
     ("resource/host", &["error", "id", "vault"]),
     ("vault_client", &["audit", "clock", "error", "vault"]),
@@ -78,6 +77,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         "resource/config",
         &["audit", "cache", "clock", "resource/host", "state", "vault", "vault_client"],
     ),
+    ("resource/leased", &["cache", "error"]),
     (
         "resource/loader",
         &[
@@ -104,6 +104,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault",
         ],
     ),
+    ("resource/opened", &["cache", "error", "resource/leased"]),
     (
         "resource/refresh",
         &[
@@ -157,6 +158,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error",
             "id",
             "key_ring",
+            "resource/opened",
             "resource/record",
             "resource/repository",
             "resource/resources",
@@ -206,6 +208,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/config",
             "resource/documents",
             "resource/host",
+            "resource/opened",
             "resource/record",
             "resource/resources",
             "resource/rotation",
@@ -213,6 +216,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
+    ("testing", &["audit", "clock", "error", "id", "planted", "resource", "state", "vault"]),
 ];
 
 /// The calls from the command's `open` to the vault: each function with its file and with how it calls the
@@ -222,7 +226,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("crates/cli/src/commands/open.rs", "run", "opening.open("),
     ("crates/cli/src/commands/open.rs", "Opening::open", "sealed.unlock("),
     ("crates/cli/src/commands/sealed.rs", "Sealed::unlock", "keys.unlock("),
-    ("crates/cli/src/commands/keys.rs", "Keys::unlock", "resources.opening_keys("),
+    ("crates/cli/src/commands/keys.rs", "Keys::unlock", "resources.opener("),
+    ("crates/keys/src/resource/documents.rs", "Resources::opener", "self.opening_keys("),
     ("crates/keys/src/resource/documents.rs", "Resources::opening_keys", "self.open_keys("),
     ("crates/keys/src/resource/documents.rs", "Resources::open_keys", "self.refresher.lease("),
     ("crates/keys/src/resource/refresh.rs", "Refresher::lease", ".load(ticket)"),

@@ -14,15 +14,15 @@ mod files;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::audit::{AuditKey, FileHeadStore, HeadStore, JsonLines};
 use strongroom_keys::block_on;
-use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
-use strongroom_keys::resource::{Caller, ResourceId, Surroundings};
+use strongroom_keys::resource::{Caller, ResourceId, ResourcesConfig};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::KeyName;
 use strongroom_keys::{LocalVault, Resources};
@@ -114,12 +114,8 @@ impl HomeLocation {
             make_audit_key(&self.path, &vault)?;
         }
         let service = Service::load(&self.path, vault)?;
-        let surroundings = service.surroundings()?;
-        let store = Arc::clone(&surroundings.store);
-        // What an interrupted attempt left needs nothing more.
-        if block_on(store.list("_service")).map_err(strongroom_keys::Error::from)?.is_empty() {
-            block_on(Resources::init(surroundings))?;
-        }
+        // An interrupted attempt may have left it.
+        block_on(service.config()?.open_or_init())?;
         files::write_json(&self.path.join(HOME), &Manifest { format: FORMAT })?;
         Ok(service)
     }
@@ -229,17 +225,13 @@ impl Service {
             .map_err(strongroom_keys::Error::from)?)
     }
 
-    fn surroundings(&self) -> Result<Surroundings, Failure> {
-        let surroundings = Surroundings::new(
-            Arc::new(self.store()?),
-            Arc::new(self.vault.clone()),
-            KeyName::new(SERVICE_KEY).map_err(strongroom_keys::Error::from)?,
-            Arc::new(self.customers()),
-            Arc::new(self.trail()),
-            Arc::new(SystemClock),
-        );
-        // A vault in a directory knows of a new permission at once.
-        Ok(Surroundings { permission_wait: std::time::Duration::ZERO, ..surroundings })
+    fn config(&self) -> Result<ResourcesConfig, Failure> {
+        let name = KeyName::new(SERVICE_KEY).map_err(strongroom_keys::Error::from)?;
+        let (vault, trail) = (Arc::new(self.vault.clone()), Arc::new(self.trail()));
+        Ok(ResourcesConfig::new(Arc::new(self.store()?), vault, name, trail)
+            .with_vaults(Arc::new(self.customers()))
+            // A vault in a directory knows of a new permission at once.
+            .with_permission_wait(Duration::ZERO))
     }
 
     /// The service's resources, on behalf of the user who runs this.
@@ -249,7 +241,7 @@ impl Service {
     /// [`Failure::Resource`].
     pub(crate) fn resources(&self) -> Result<Resources, Failure> {
         let user = platform::user();
-        let resources = block_on(Resources::open(self.surroundings()?))?;
+        let resources = block_on(self.config()?.open())?;
         Ok(resources.on_behalf_of(Caller::new(&user)))
     }
 

@@ -1,12 +1,12 @@
 //! The threads and the AES-256-GCM implementation that a command works with.
 
+use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use strongroom::Error;
 use strongroom::backend::Backend;
 use strongroom::document::Run;
 use strongroom_keys::cache::Lease;
@@ -52,9 +52,32 @@ impl Grant {
     ///
     /// # Errors
     ///
-    /// [`Failure::Resource`].
-    pub(crate) fn renew(&self) -> Result<(), Failure> {
-        Ok(block_on(self.resources.renew(&self.lease))?)
+    /// Those of [`Resources::renew`].
+    pub(crate) fn renew(&self) -> Result<(), strongroom_keys::Error> {
+        block_on(self.resources.renew(&self.lease))
+    }
+}
+
+/// Bytes that are written to a pipe at once: its reader may take long for more.
+const PIECE: usize = 64 * 1024;
+
+/// An output of text that takes it in pieces, each while the keys may be used.
+#[derive(Debug)]
+pub(crate) struct Granted<'g, W> {
+    pub(crate) output: W,
+    pub(crate) grant: Option<&'g Grant>,
+}
+
+impl<W: Write> Write for Granted<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(grant) = self.grant {
+            grant.renew()?;
+        }
+        self.output.write(bytes.get(..PIECE).unwrap_or(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
     }
 }
 
@@ -86,13 +109,13 @@ impl Workers {
     /// # Errors
     ///
     /// That of `work`.
-    pub(crate) fn run<T: Send>(
+    pub(crate) fn run<T: Send, E: Send>(
         &self,
         doing: &'static str,
         total: Option<u64>,
         grant: Option<&Grant>,
-        work: impl FnOnce(&Run<'_>) -> Result<T, Error> + Send,
-    ) -> Result<(T, Duration), Error> {
+        work: impl FnOnce(&Run<'_>) -> Result<T, E> + Send,
+    ) -> Result<(T, Duration), E> {
         let started = Instant::now();
         let progress = Progress::new(doing, total, self.quiet);
         let renewing = Mutex::new(());

@@ -1,6 +1,6 @@
 //! Why something was not done with a resource.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -222,6 +222,32 @@ pub enum Error {
         /// What went wrong.
         reason: String,
     },
+}
+
+/// The reason why a document of a resource is not sealed or opened.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::DocumentError;
+///
+/// let error = DocumentError::from(strongroom::Error::Authentication);
+/// assert!(matches!(error, DocumentError::Document(_)));
+/// ```
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// The resource does not permit it, or not any more.
+    #[error(transparent)]
+    Resource(#[from] Error),
+    /// The document, its input or its output.
+    #[error(transparent)]
+    Document(#[from] strongroom::Error),
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(io::ErrorKind::PermissionDenied, error)
+    }
 }
 
 /// Why a resource may not have a customer-managed key.

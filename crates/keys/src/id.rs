@@ -38,6 +38,25 @@ impl ResourceId {
         Err(InvalidResourceId { id: id.to_owned() })
     }
 
+    /// The resource that a key id in a document's header names; `None` where it names none. A header is not
+    /// authenticated: the id says where to look, and nothing more.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::wrap::KeyId;
+    /// use strongroom_keys::resource::ResourceId;
+    ///
+    /// let key = KeyId::new("resource/contoso-7/service/1")?;
+    /// assert_eq!(ResourceId::of_key(&key), Some(ResourceId::new("contoso-7")?));
+    /// assert_eq!(ResourceId::of_key(&KeyId::new("local/0123/invoices/1")?), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn of_key(key: &KeyId) -> Option<Self> {
+        Self::new(key.as_str().strip_prefix("resource/")?.split('/').next()?).ok()
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

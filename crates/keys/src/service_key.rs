@@ -84,9 +84,14 @@ impl ServiceKey {
         Origin { resource: None, caller }
     }
 
+    /// True where the store has the service's state.
+    pub(crate) async fn exists(&self) -> Result<bool, Error> {
+        Ok(!self.store.list(NAME).await?.is_empty())
+    }
+
     /// Takes the newest version of the key in the vault as the service's first.
     pub(crate) async fn init(&self, caller: &Caller) -> Result<(), Error> {
-        if !self.store.list(NAME).await?.is_empty() {
+        if self.exists().await? {
             let reason = "this store has a service key already: open it".to_owned();
             return Err(Error::Argument { reason });
         }

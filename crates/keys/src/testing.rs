@@ -6,12 +6,14 @@ mod audit;
 mod clock;
 mod faulty;
 mod store;
+mod unwrapping;
 mod vault;
 
 pub use self::audit::MemoryAudit;
 pub use self::clock::ManualClock;
 pub use self::faulty::{Call, Fault, FaultyVault};
 pub use self::store::MemoryStore;
+pub use self::unwrapping::unwrapping_keys;
 pub use self::vault::MemoryVault;
 pub use crate::planted::{Planted, PlantedBug};
 pub use crate::vault::Operation;

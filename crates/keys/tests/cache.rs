@@ -13,10 +13,12 @@ use strongroom::document::{Header, SealOptions, Slots, seal_many};
 use strongroom_keys::Error;
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{Cause, EnableCmk, ResourceId, SealRequest};
+use strongroom_keys::resource::{
+    Cause, EnableCmk, OpenRequest, ResourceId, SealRequest, VaultLimits,
+};
 use strongroom_keys::testing::{Fault, FaultyVault, MemoryVault, Operation};
 use strongroom_keys::vault::{DeniedReason, Vault, VersionedKeyId};
-use world::{REGION, TENANT, Tasks, World, new_resource, now, poll, rsa};
+use world::{REGION, TENANT, Tasks, World, new_resource, now, poll, refusal, rsa};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -88,7 +90,7 @@ fn outage(fault: &Fault, phase: Duration, length: Duration, background: bool) ->
         tasks.spawn(world.resources.run());
     }
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     let mut failed = 0;
     let mut read = |tasks: &mut Tasks<'_>, duration: Duration| {
         let end = world.clock.elapsed() + duration;
@@ -172,7 +174,7 @@ fn a_refusal_stops_all_readers_within_one_refresh() {
             tasks.spawn(world.resources.run());
         }
         let leases: Vec<_> =
-            (0..64).map(|_| world.opening(&sealed).unwrap().lease().clone()).collect();
+            (0..64).map(|_| world.opener(&sealed).unwrap().lease().clone()).collect();
         world.customer.always(Fault::Refuse(reason));
         tasks.go(settings().refresh + SECOND);
         if !background {
@@ -222,7 +224,9 @@ fn callers_share_one_request() {
 /// A request that nobody waits for any more leaves its turn to others.
 #[test]
 fn abandoned_requests_free_their_turn() {
-    let world = World::with(|surroundings| surroundings.limits.requests_per_vault = 1);
+    let world = World::with(|config| {
+        config.with_limits(VaultLimits { requests_per_vault: 1, ..VaultLimits::default() })
+    });
     now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
     world.customer.always(Fault::Hang);
     let request = SealRequest::default();
@@ -246,7 +250,7 @@ fn a_vault_that_hangs_does_not_slow_others() {
         ("memory/stuck".to_owned(), Arc::clone(&stuck) as _),
         ("memory/customer".to_owned(), customer as _),
     ]);
-    let world = World::with(|surroundings| surroundings.vaults = Arc::new(vaults));
+    let world = World::with(|config| config.with_vaults(Arc::new(vaults)));
     let resources = &world.resources;
     now(resources.enable_cmk(&world.id, &EnableCmk::new(other_key, "one"))).unwrap();
     let mut ids = Vec::new();
@@ -273,7 +277,7 @@ fn a_vault_that_hangs_does_not_slow_others() {
 fn an_unknown_identity_closes_after_the_whole_time() {
     let world = World::with_cmk();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     let mut tasks = Tasks::new(&world.clock);
     tasks.spawn(world.resources.run());
     world.customer.always(Fault::Refuse(DeniedReason::Identity));
@@ -308,7 +312,7 @@ fn unused_keys_are_wiped() {
     assert_eq!(world.customer.calls(Operation::UnwrapKey), 0);
     // An open document keeps them.
     let sealed = world.seal().unwrap();
-    let opening = world.opening(&sealed).unwrap();
+    let opening = world.opener(&sealed).unwrap();
     tasks.go(settings().max_age * 3);
     assert!(opening.lease().check().is_ok());
     assert!(world.customer.calls(Operation::UnwrapKey) >= 15);
@@ -320,7 +324,7 @@ fn processes_follow_each_other() {
     let world = World::with_cmk();
     let other = world.restart();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     let mut tasks = Tasks::new(&world.clock);
     tasks.spawn(world.resources.run());
     world.run(other.revoke_now(&world.id)).unwrap();
@@ -339,9 +343,10 @@ fn a_request_from_before_a_wipe_brings_nothing() {
     let resources = world.restart();
     world.customer.always(Fault::Delay(SECOND));
     let header = Header::parse(&sealed).unwrap();
-    let mut opening = Box::pin(resources.opening_keys(&world.id, &header));
+    let request = OpenRequest::default();
+    let mut opening = Box::pin(resources.opener(&world.id, &header, &request));
     assert!(poll(opening.as_mut()).is_pending());
     now(resources.revoke_now(&world.id)).unwrap();
-    assert!(matches!(world.run(opening.as_mut()), Err(Error::Denied { .. })));
+    assert!(matches!(world.run(opening.as_mut()).map_err(refusal), Err(Error::Denied { .. })));
     assert_eq!(resources.stats().keys, 0);
 }

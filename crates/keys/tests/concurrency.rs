@@ -5,7 +5,6 @@
 #[path = "support/world.rs"]
 mod world;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -15,9 +14,7 @@ use async_trait::async_trait;
 use futures_lite::future::block_on;
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{
-    EnableCmk, OnKeyLoss, ResourceId, Resources, SealRequest, Surroundings,
-};
+use strongroom_keys::resource::{EnableCmk, OnKeyLoss, ResourceId, ResourcesConfig, SealRequest};
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::testing::{Fault, MemoryAudit, MemoryStore};
 use strongroom_keys::vault::{DeniedReason, KeyName};
@@ -90,8 +87,7 @@ impl StateStore for Gated {
 
 fn gated() -> (World, Arc<Gated>) {
     let store = Arc::new(Gated::default());
-    let given = Arc::clone(&store);
-    let world = World::with(|surroundings| surroundings.store = given as _);
+    let world = World::in_store(Arc::clone(&store) as _);
     (world, store)
 }
 
@@ -144,7 +140,7 @@ fn a_lease_from_before_the_key_was_enabled_ends_with_it() {
         let mut tasks = Tasks::new(&world.clock);
         tasks.spawn(world.resources.run());
         let sealed = world.seal().unwrap();
-        let lease = world.opening(&sealed).unwrap().lease().clone();
+        let lease = world.opener(&sealed).unwrap().lease().clone();
         let enabling = if here { world.resources.clone() } else { world.restart() };
         now(enabling.enable_cmk(&world.id, &world.enable())).unwrap();
         tasks.go(SECOND * 10);
@@ -163,7 +159,7 @@ fn a_refusal_ends_leases_whoever_waits_for_its_writing() {
     let (world, store) = gated();
     now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     world.clock.advance(SECOND * 61);
     world.customer_keys.disable(&world.cmk[0]);
     store.hold(Some("create"));
@@ -184,7 +180,7 @@ fn revoke_now_does_not_wait_for_the_store() {
     let (world, store) = gated();
     now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     store.hold(Some("list"));
     let mut revoking = Box::pin(world.resources.revoke_now(&world.id));
     for _ in 0..10 {
@@ -263,17 +259,15 @@ fn a_resource_that_moves_while_a_key_is_enabled_does_not_get_it() {
 fn a_state_that_is_erased_while_it_is_read_is_no_damage() {
     let (world, store) = gated();
     let hour = world.clock.unix_time() / 3600 * 3600 + 3600;
-    let request = SealRequest { expires_at: Some(hour), ..SealRequest::default() };
+    let request = SealRequest::default().expiring_at(Some(hour));
     world.seal_in(&world.resources, &request).unwrap();
-    let surroundings = Surroundings::new(
+    let config = ResourcesConfig::new(
         Arc::clone(&store) as _,
         Arc::clone(&world.service) as _,
         KeyName::new("service-key").unwrap(),
-        Arc::new(HashMap::new()),
         Arc::clone(&world.audit) as _,
-        Arc::clone(&world.clock) as _,
     );
-    let other = now(Resources::open(surroundings)).unwrap();
+    let other = now(config.with_clock(Arc::clone(&world.clock) as _).open()).unwrap();
     store.hold(Some("read"));
     let mut status = Box::pin(other.status(&world.id));
     assert!(poll(status.as_mut()).is_pending());
@@ -295,19 +289,17 @@ fn what_was_not_created_hinders_no_other_resource() {
     let path = directory.path().join("state");
     let store = Arc::new(block_on(FileStore::open(&path)).unwrap());
     let keys = world::Keys::in_memory();
-    let surroundings = Surroundings::new(
+    let config = ResourcesConfig::new(
         Arc::clone(&store) as _,
         keys.service,
         KeyName::new("service-key").unwrap(),
-        Arc::new(HashMap::new()),
         Arc::new(MemoryAudit::default()),
-        Arc::clone(&keys.clock) as _,
     );
-    let resources = block_on(Resources::init(surroundings)).unwrap();
+    let resources = block_on(config.with_clock(Arc::clone(&keys.clock) as _).init()).unwrap();
     let id = ResourceId::new("contoso-7").unwrap();
     block_on(resources.create(world::new_resource(&id))).unwrap();
     let hour = keys.clock.unix_time() + 3600;
-    let request = SealRequest { expires_at: Some(hour), ..SealRequest::default() };
+    let request = SealRequest::default().expiring_at(Some(hour));
     block_on(resources.sealing_keys(&id, &request)).unwrap();
     std::fs::create_dir(path.join("adatum")).unwrap();
     assert_eq!(block_on(store.names()).unwrap().len(), 2, "those that have objects");
@@ -322,7 +314,7 @@ fn the_services_own_unknown_identity_closes_no_resource() {
     let mut tasks = Tasks::new(&world.clock);
     tasks.spawn(world.resources.run());
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     // Another process, which the vault knows, rotates the service key.
     world.service_keys.create_aes("service-key").unwrap();
     now(world.restart().rotate_service_key()).unwrap();
@@ -341,15 +333,13 @@ fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
     let keys = world::Keys::in_memory();
-    let surroundings = Surroundings::new(
+    let config = ResourcesConfig::new(
         Arc::new(block_on(FileStore::open(&path)).unwrap()),
         keys.service,
         KeyName::new("service-key").unwrap(),
-        Arc::new(HashMap::new()),
         Arc::new(MemoryAudit::default()),
-        Arc::clone(&keys.clock) as _,
     );
-    let resources = block_on(Resources::init(surroundings)).unwrap();
+    let resources = block_on(config.with_clock(Arc::clone(&keys.clock) as _).init()).unwrap();
     let id = ResourceId::new("contoso-7").unwrap();
     block_on(resources.create(world::new_resource(&id))).unwrap();
     block_on(resources.resource_deleted(&id)).unwrap();

@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use strongroom::Error;
 use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, Totals, WriteAt};
+use strongroom_keys::resource::DocumentError;
 use zeroize::Zeroizing;
 
-use super::keys::Keys;
+use super::keys::{Keys, open_failure};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::NewFile;
 use crate::report::Check;
-use crate::tagged::{self, Source};
+use crate::tagged::Source;
 use crate::workers::Workers;
 
 /// Opens `sealed`, of whose text `sealing` tells, with another backend than it was sealed with, where
@@ -35,16 +36,16 @@ pub(super) fn check(
     let backend = workers.other_backend();
     let differs = || Failure::Check { name: input.name().to_owned(), backend: backend.name() };
     let failed = |error| match error {
-        Error::Authentication | Error::Format { .. } => differs(),
-        Error::Io { ref source, .. } if is_difference(source) => differs(),
-        error => tagged::failure(input.name(), error),
+        DocumentError::Document(Error::Authentication | Error::Format { .. }) => differs(),
+        DocumentError::Document(Error::Io { ref source, .. }) if is_difference(source) => differs(),
+        error => open_failure(input.name(), error),
     };
 
     let name = sealed.name();
     let source = Source { file: sealed.file(), name: &name };
     let holder = header.unwrap_or(sealed);
     let parsed = Header::read_at(&Source { file: holder.file(), name: &holder.name() });
-    let parsed = parsed.map_err(failed)?;
+    let parsed = parsed.map_err(|error| failed(error.into()))?;
     let options = OpenOptions { context: context.clone(), backend, ..OpenOptions::default() };
     let opener = keys.unlock(&parsed, &name, &options).map_err(|failure| match failure {
         Failure::Document { .. } => differs(),
@@ -53,8 +54,9 @@ pub(super) fn check(
     let opener = if header.is_some() { opener.detached() } else { opener };
 
     let compare = Compare { input: Source { file: input.file(), name: input.name() } };
+    let grant = keys.grant(opener.lease());
     let (totals, _) = workers
-        .run("checking", input.length(), keys.grant().as_ref(), |run| match input.length() {
+        .run("checking", input.length(), grant.as_ref(), |run| match input.length() {
             Some(_) => opener.open_file(&source, &compare, run),
             None => opener.verify_file(&source, run),
         })

@@ -1,11 +1,12 @@
 //! Where a document's keys come from: a vault, or a resource of a service.
 
-use std::cell::RefCell;
-
-use strongroom::document::{Header, Layers, OpenOptions, Opener};
+use strongroom::document::{Header, Layers, OpenOptions};
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::block_on;
-use strongroom_keys::resource::{DocumentKind, OpeningKeys, ResourceId, SealRequest, SealingKeys};
+use strongroom_keys::cache::Lease;
+use strongroom_keys::resource::{
+    DocumentError, DocumentKind, LeasedOpener, OpenRequest, ResourceId, SealRequest, SealingKeys,
+};
 use strongroom_keys::{LocalVault, Resources};
 
 use super::unlock::unlock;
@@ -25,19 +26,11 @@ pub(super) enum Keys {
     Resource(Box<ResourceKeys>),
 }
 
-/// A resource, and what it gave for one document.
+/// A resource of a service.
 #[derive(Debug)]
 pub(super) struct ResourceKeys {
     resources: Resources,
     id: ResourceId,
-    /// Those of the last document.
-    opening: RefCell<Option<OpeningKeys>>,
-}
-
-impl ResourceKeys {
-    fn new(resources: Resources, id: ResourceId) -> Self {
-        Self { resources, id, opening: RefCell::new(None) }
-    }
 }
 
 /// Finds the keys of one document after another; each vault and each resource is opened once.
@@ -74,7 +67,7 @@ impl KeyFinder {
                 None => Keys::Vault(Location::find(self.vault.clone())?.open()?),
                 Some(id) => {
                     let service = HomeLocation::find(self.resource.home.clone())?.open()?;
-                    Keys::Resource(Box::new(ResourceKeys::new(service.resources()?, id)))
+                    Keys::Resource(Box::new(ResourceKeys { resources: service.resources()?, id }))
                 }
             };
             self.found.push(keys);
@@ -88,12 +81,9 @@ impl KeyFinder {
         if let Some(id) = &self.resource.name {
             return Ok(Some(id.clone()));
         }
-        let named: Vec<ResourceId> = header
-            .recipients()
-            .iter()
-            .filter_map(|one| one.key_id().as_str().strip_prefix("resource/")?.split('/').next())
-            .filter_map(|id| ResourceId::new(id).ok())
-            .collect();
+        let recipients = header.recipients().iter();
+        let named: Vec<ResourceId> =
+            recipients.filter_map(|one| ResourceId::of_key(one.key_id())).collect();
         if named.is_empty() {
             return Ok(None);
         }
@@ -116,7 +106,7 @@ impl KeyFinder {
 }
 
 impl Keys {
-    /// What opens the document `name`.
+    /// An opener for the document `name`. A resource's holds the lease of its keys; a vault's needs none.
     ///
     /// # Errors
     ///
@@ -126,32 +116,34 @@ impl Keys {
         header: &Header,
         name: &str,
         options: &OpenOptions,
-    ) -> Result<Opener, Failure> {
-        let of_resource = match self {
-            Self::Vault(vault) => return unlock(header, vault, name, options),
-            Self::Resource(of_resource) => of_resource,
-        };
-        let ResourceKeys { resources, id, opening } = &**of_resource;
-        let keys = block_on(resources.opening_keys(id, header))?;
-        let options = OpenOptions {
-            context: options.context.clone(),
-            now: options.now,
-            policy: keys.policy().clone(),
-            backend: options.backend,
-        };
-        let opener = header
-            .unlock_with(keys.keys(), &options)
-            .map_err(|error| tagged::failure(name, error))?;
-        *opening.borrow_mut() = Some(keys);
-        Ok(opener)
+    ) -> Result<LeasedOpener, Failure> {
+        match self {
+            Self::Vault(vault) => {
+                let opener = unlock(header, vault, name, options)?;
+                Ok(LeasedOpener::new(opener, Lease::unlimited()))
+            }
+            Self::Resource(of_resource) => {
+                let ResourceKeys { resources, id } = &**of_resource;
+                let (context, backend) = (options.context.clone(), options.backend);
+                let request = OpenRequest { context, backend, ..OpenRequest::default() };
+                let opener = block_on(resources.opener(id, header, &request));
+                opener.map_err(|error| open_failure(name, error))
+            }
+        }
     }
 
-    /// The right to use what [`Keys::unlock`] gave; a vault's keys need none.
-    pub(super) fn grant(&self) -> Option<Grant> {
+    /// The right to read what was unlocked under `lease`; a vault's keys need none.
+    pub(super) fn grant(&self, lease: &Lease) -> Option<Grant> {
         let Self::Resource(of_resource) = self else { return None };
-        let ResourceKeys { resources, opening, .. } = &**of_resource;
-        let lease = opening.borrow().as_ref().map(|keys| keys.lease().clone())?;
-        Some(Grant { resources: resources.clone(), lease })
+        Some(Grant { resources: of_resource.resources.clone(), lease: lease.clone() })
+    }
+}
+
+/// The failure to open the document `name`.
+pub(super) fn open_failure(name: &str, error: DocumentError) -> Failure {
+    match error {
+        DocumentError::Document(error) => tagged::failure(name, error),
+        DocumentError::Resource(error) => error.into(),
     }
 }
 
@@ -179,8 +171,8 @@ impl SealWith {
             KindOption::Model => DocumentKind::Model,
             KindOption::Result => DocumentKind::Result,
         };
-        let keys = ResourceKeys::new(location.open()?.resources()?, id);
-        let request = SealRequest { kind, expires_at };
+        let keys = ResourceKeys { resources: location.open()?.resources()?, id };
+        let request = SealRequest::of(kind).expiring_at(expires_at);
         let sealing = block_on(keys.resources.sealing_keys(&keys.id, &request))?;
         let resources = keys.resources.clone();
         Ok((Keys::Resource(Box::new(keys)), Self::Resource(Box::new(sealing), resources)))

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use strongroom::Error;
-use strongroom::document::{IoLabels, OpenOptions, Opener, Run};
+use strongroom::document::{IoLabels, OpenOptions, Run};
+use strongroom_keys::resource::{DocumentError, LeasedOpener};
 use zeroize::Zeroizing;
 
 use super::keys::KeyFinder;
@@ -21,7 +22,7 @@ use crate::readers::Readers;
 use crate::report::Report;
 use crate::tagged::{Sink, Source};
 use crate::targets::{Target, each, opened_name, targets};
-use crate::workers::{Grant, Workers};
+use crate::workers::{Grant, Granted, Workers};
 
 /// Plaintext is for its owner until the owner says otherwise.
 const PLAINTEXT_MODE: u32 = 0o600;
@@ -111,8 +112,13 @@ impl Opening {
         let keys = self.keys.find(sealed.header(), input.name())?;
         let opener = sealed.unlock(keys, &self.options)?;
 
-        let grant = keys.grant();
+        let grant = keys.grant(opener.lease());
         let grant = grant.as_ref();
+        // Where the keys were withdrawn meanwhile, that is the reason, whatever failed for it.
+        let failed = |error| match grant.map_or(Ok(()), Grant::renew) {
+            Err(withdrawn) => withdrawn.into(),
+            Ok(()) => sealed.failure(error, keys, &self.options),
+        };
         let (file, name) = output.parts();
         let sink = Sink { file, name: &name };
         let (bytes, range, elapsed) = match self.range {
@@ -137,29 +143,35 @@ impl Opening {
                                 sparse.finish().map_err(writing)?;
                                 Ok(totals)
                             }
-                            _ => opener.open_stream(&mut sealed.stream()?, &mut { sink }, run),
+                            _ => {
+                                let mut output = Granted { output: sink, grant };
+                                opener.open_stream(&mut sealed.stream()?, &mut output, run)
+                            }
                         }
                     })
-                    .map_err(|error| sealed.failure(error, keys, &self.options))?;
+                    .map_err(failed)?;
                 (totals.plaintext_len, None, elapsed)
             }
             Some(asked) => {
                 let (opened, elapsed) = workers
                     .run("opening", None, grant, |run| {
                         if !self.sparse {
-                            return open_range(opener, &sealed, asked, &mut { sink }, run);
+                            let mut output = Granted { output: sink, grant };
+                            return open_range(opener, &sealed, asked, &mut output, run);
                         }
                         let mut sparse = SparseSink::new(sink);
                         let opened = open_range(opener, &sealed, asked, &mut sparse, run)?;
                         sparse.finish().map_err(writing)?;
                         Ok(opened)
                     })
-                    .map_err(|error| sealed.failure(error, keys, &self.options))?;
+                    .map_err(failed)?;
                 let range = opened?;
                 (range.end - range.start, Some(range), elapsed)
             }
         };
-        grant.map_or(Ok(()), Grant::renew)?;
+        if let Some(grant) = grant {
+            grant.renew()?;
+        }
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }
@@ -173,8 +185,8 @@ impl Opening {
     }
 }
 
-fn writing(source: io::Error) -> Error {
-    Error::io(IoLabels::OPENING.writing)(source)
+fn writing(source: io::Error) -> DocumentError {
+    Error::io(IoLabels::OPENING.writing)(source).into()
 }
 
 fn range_of_a_stream(name: &str) -> Failure {
@@ -187,12 +199,12 @@ fn range_of_a_stream(name: &str) -> Failure {
 /// Writes a part of the plaintext, and tells which, reading no chunk that holds nothing of it. The
 /// inner failure is a range that is not there.
 fn open_range(
-    opener: Opener,
+    opener: LeasedOpener,
     sealed: &Sealed,
     asked: ByteRange,
     sink: &mut impl Write,
     run: &Run<'_>,
-) -> Result<Result<Range<u64>, Failure>, Error> {
+) -> Result<Result<Range<u64>, Failure>, DocumentError> {
     let input = sealed.input();
     let reader = opener.into_reader(Source { file: input.file(), name: input.name() })?;
     let length = reader.layout().plaintext_len();

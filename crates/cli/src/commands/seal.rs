@@ -197,7 +197,9 @@ impl Sealing {
             let text = format!("{} gave nothing: the document is empty", input.name());
             print::notice("warning", &text);
         }
-        grant.map_or(Ok(()), |grant| grant.renew())?;
+        if let Some(grant) = grant {
+            grant.renew()?;
+        }
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use strongroom::Error;
-use strongroom::document::{Header, IoLabels, OpenOptions, Opener, ReadAt as _};
+use strongroom::document::{Header, IoLabels, OpenOptions, ReadAt as _};
+use strongroom_keys::resource::{DocumentError, LeasedOpener};
 use zeroize::Zeroizing;
 
 use super::keys::Keys;
@@ -142,12 +143,16 @@ impl Sealed {
         }
     }
 
-    /// What opens the body, with `keys`.
+    /// An opener of the body, with `keys`.
     ///
     /// # Errors
     ///
     /// [`Failure::HeaderAlone`] where there is no body, and those of [`Keys::unlock`].
-    pub(super) fn unlock(&self, keys: &Keys, options: &OpenOptions) -> Result<Opener, Failure> {
+    pub(super) fn unlock(
+        &self,
+        keys: &Keys,
+        options: &OpenOptions,
+    ) -> Result<LeasedOpener, Failure> {
         if self.is_header_alone() {
             return Err(Failure::HeaderAlone { name: self.input.name().to_owned() });
         }
@@ -163,9 +168,18 @@ impl Sealed {
         Ok(if self.is_detached() { opener.detached() } else { opener })
     }
 
-    /// What the engine said of the body, which `keys` had unlocked: that it is none of this header's, whatever
-    /// its length is; where a chunk of a file is not authentic, which is the first.
-    pub(super) fn failure(&self, error: Error, keys: &Keys, options: &OpenOptions) -> Failure {
+    /// The failure to open the body, which `keys` had unlocked: where the body is none of this header's, it says
+    /// that, whatever its length is; where a chunk of a file is not authentic, it names the first.
+    pub(super) fn failure(
+        &self,
+        error: DocumentError,
+        keys: &Keys,
+        options: &OpenOptions,
+    ) -> Failure {
+        let error = match error {
+            DocumentError::Document(error) => error,
+            DocumentError::Resource(error) => return error.into(),
+        };
         let name = self.input.name();
         match (error, self.foreign()) {
             (Error::Authentication, _) => Failure::Chunk {

@@ -1,13 +1,15 @@
 //! Resources, their customers' keys and the audit trail, beyond what the chapters of `docs/keys.md` show.
 
 use std::fs;
+use std::io::Read as _;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::home::{Done, Home, lock_of};
+use crate::home::{Done, Home, bytes, lock_of};
 
 /// `line`, cut at spaces.
 fn run(home: &Home, line: &str) -> Done {
@@ -264,4 +266,37 @@ fn the_audit_trail_holds_until_somebody_writes_into_it() {
         assert!(done.stderr.contains("the trail does not hold from there on"), "{}", done.stderr);
         assert_eq!(done.code, Some(1));
     }
+}
+
+/// A document on its way into a slow pipe is open for minutes. The command asks for its keys again between the
+/// pieces, and stops where the customer has disabled the key.
+#[test]
+fn a_slow_pipe_gets_no_more_a_refresh_after_the_key_was_disabled() {
+    /// The cache's: what it promises at most.
+    const REFRESH: Duration = Duration::from_secs(60);
+    let home = service();
+    home.write("large", &bytes(64 << 20));
+    lines(&home, &[ENABLE, "seal large --resource r --home h"]);
+    let mut command = home.command("open large.sealed -o - --home h".split(' '));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (opened, mut pipe) = (Instant::now(), child.stdout.take().unwrap());
+    let (mut piece, mut read) = (vec![0; 64 << 10], 0);
+    pipe.read_exact(&mut piece).unwrap();
+    run(&home, "vault disable k --vault c").succeeds();
+    let disabled = Instant::now();
+    loop {
+        match pipe.read(&mut piece).unwrap() {
+            0 => break,
+            count => read += count,
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+    // The keys are asked for again at most a refresh after they came; some seconds are the machine's.
+    let (since, open) = (disabled.elapsed(), opened.elapsed());
+    assert!(since < REFRESH + Duration::from_secs(10), "{since:?}, {read} bytes");
+    assert!(open + Duration::from_secs(10) > REFRESH, "it ended by itself: {open:?}");
+    assert!(read < 60 << 20, "{read} bytes");
+    let done = Done::of(&child.wait_with_output().unwrap());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("no access to the resource r"), "{}", done.stderr);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::loading::CacheKey;
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 
 /// The right to use keys of a resource and everything derived from them, an open document for example.
@@ -18,9 +18,9 @@ use crate::error::Error;
 ///
 /// ```no_run
 /// # use strongroom_keys::Error;
-/// # fn read(opening: strongroom_keys::resource::OpeningKeys) -> Result<(), Error> {
-/// let lease = opening.lease().clone();
-/// // … before each read of the open document:
+/// # fn seal(keys: strongroom_keys::resource::SealingKeys) -> Result<(), Error> {
+/// let lease = keys.lease().clone();
+/// // … before a document that was sealed with these keys is published:
 /// lease.check()?;
 /// # Ok(())
 /// # }
@@ -41,6 +41,12 @@ struct Part {
 impl Lease {
     pub(super) fn new(clock: Arc<dyn Clock>, entry: Arc<Entry>, generation: u64) -> Self {
         Self { clock, parts: vec![Part { entry, generation }], expires_at: None }
+    }
+
+    /// A lease that always serves: for documents that belong to no resource, in hosts that treat all alike.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self { clock: Arc::new(SystemClock), parts: Vec::new(), expires_at: None }
     }
 
     /// Both leases in one.

@@ -1,43 +1,89 @@
-//! The keys of one document: to seal it with, and to open it with.
+//! Sealing and opening documents: which of a resource's keys a document gets, and which open it.
 
 use std::sync::Arc;
 
-use strongroom::document::{Header, Layers, OpenPolicy, Recipient};
+use strongroom::backend::Backend;
+use strongroom::document::{
+    Context, Header, Layers, OpenOptions, OpenPolicy, PlaintextLen, Recipient, SealOptions, Sealer,
+};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
+use super::opened::LeasedOpener;
 use super::record::{DocumentKind, Protection, Resource, Scope};
 use super::repository::Current;
 use super::resources::Resources;
 use super::transition::Event;
 use crate::cache::{CacheKey, Lease};
-use crate::error::Error;
+use crate::error::{DocumentError, Error};
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
 
 /// How often keys may turn out to be of another state before that is given up.
 const ATTEMPTS: usize = 4;
 
-/// What is to be sealed.
+/// How a document is sealed.
 ///
 /// # Example
 ///
 /// ```
 /// use strongroom_keys::resource::{DocumentKind, SealRequest};
 ///
-/// let request = SealRequest { kind: DocumentKind::Result, expires_at: Some(1_900_000_000) };
-/// assert_ne!(request, SealRequest::default());
+/// let request = SealRequest::of(DocumentKind::Result).expiring_at(Some(1_900_000_000));
+/// assert_eq!(request.options.expires_at, Some(1_900_000_000));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct SealRequest {
     /// A model, or a result: the customer's key may cover the first only.
     pub kind: DocumentKind,
-    /// When it is not to be opened any more, in seconds since 1970: give the same to the engine.
-    pub expires_at: Option<u64>,
+    /// The document's options. One that expires gets the key of its last hour.
+    pub options: SealOptions,
+}
+
+impl SealRequest {
+    /// A document of this kind, with the default options.
+    #[must_use]
+    pub fn of(kind: DocumentKind) -> Self {
+        Self { kind, options: SealOptions::default() }
+    }
+
+    /// A document that is not to be opened from this time on, in seconds since 1970.
+    #[must_use]
+    pub fn expiring_at(mut self, expires_at: Option<u64>) -> Self {
+        self.options.expires_at = expires_at;
+        self
+    }
 }
 
 impl Default for SealRequest {
     fn default() -> Self {
-        Self { kind: DocumentKind::Model, expires_at: None }
+        Self::of(DocumentKind::Model)
+    }
+}
+
+/// How a document is opened. Keys, policy and time are the resource's.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::OpenRequest;
+///
+/// let mut request = OpenRequest::default();
+/// request.context.insert("tenant", "7")?;
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    /// What the document belongs to, as it was sealed.
+    pub context: Context,
+    /// The least generation of the header, 1 by default: refuses an older header that was put back.
+    pub least_generation: u64,
+    /// The implementation of AES-256-GCM; the fastest by default.
+    pub backend: Backend,
+}
+
+impl Default for OpenRequest {
+    fn default() -> Self {
+        Self { context: Context::default(), least_generation: 1, backend: Backend::default() }
     }
 }
 
@@ -81,50 +127,11 @@ impl SealingKeys {
     }
 }
 
-/// The keys to open one document with.
-///
-/// # Example
-///
-/// ```no_run
-/// # async fn open(resources: strongroom_keys::Resources, sealed: &[u8])
-/// # -> Result<(), Box<dyn std::error::Error>> {
-/// use strongroom::document::{Header, OpenOptions};
-/// use strongroom_keys::resource::ResourceId;
-///
-/// let header = Header::parse(sealed)?;
-/// let opening = resources.opening_keys(&ResourceId::new("contoso")?, &header).await?;
-/// let options = OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
-/// let opener = header.unlock_with(opening.keys(), &options)?;
-/// opening.lease().check()?; // before each read
-/// let text = opener.open_slice(sealed)?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-pub struct OpeningKeys {
-    keys: Vec<UnwrappingKey>,
-    policy: OpenPolicy,
+/// The keys to open one document with, and what the document must be like.
+pub(crate) struct OpeningKeys {
+    pub(crate) keys: Vec<UnwrappingKey>,
+    pub(crate) policy: OpenPolicy,
     lease: Lease,
-}
-
-impl OpeningKeys {
-    /// The keys that the header means and the resource's state names.
-    #[must_use]
-    pub fn keys(&self) -> &[UnwrappingKey] {
-        &self.keys
-    }
-
-    /// What the document must be like.
-    #[must_use]
-    pub fn policy(&self) -> &OpenPolicy {
-        &self.policy
-    }
-
-    /// The right to read the document, until it expires.
-    #[must_use]
-    pub fn lease(&self) -> &Lease {
-        &self.lease
-    }
 }
 
 /// A resource's state, and the keys of it that are open to us.
@@ -136,6 +143,94 @@ struct Open {
 }
 
 impl Resources {
+    /// Seals `plaintext`, a whole document in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Resources::sealing_keys`] and of the engine's [`Sealer`].
+    pub async fn seal(
+        &self,
+        id: &ResourceId,
+        plaintext: &[u8],
+        request: &SealRequest,
+    ) -> Result<Vec<u8>, DocumentError> {
+        let length = PlaintextLen::Known(plaintext.len() as u64);
+        let keys = self.sealing_keys(id, request).await?;
+        let sealer = Sealer::new(length, keys.layers(), &request.options)?;
+        let sealed = sealer.seal_slice(plaintext)?;
+        keys.lease().check()?;
+        Ok(sealed)
+    }
+
+    /// A sealer for a document in a file or a stream: its header names the resource's keys.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Resources::sealing_keys`] and [`Sealer::new`].
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// # async fn seal(resources: strongroom_keys::Resources) -> Result<(), Box<dyn std::error::Error>> {
+    /// use strongroom::document::{PlaintextLen, Run};
+    /// use strongroom_keys::resource::{ResourceId, SealRequest};
+    ///
+    /// let (id, request) = (ResourceId::new("contoso")?, SealRequest::default());
+    /// let sealer = resources.sealer(&id, PlaintextLen::Stream, &request).await?;
+    /// sealer.seal_stream(&mut std::io::stdin(), &mut std::io::stdout(), &Run::default())?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn sealer(
+        &self,
+        id: &ResourceId,
+        length: PlaintextLen,
+        request: &SealRequest,
+    ) -> Result<Sealer, DocumentError> {
+        let keys = self.sealing_keys(id, request).await?;
+        Ok(Sealer::new(length, keys.layers(), &request.options)?)
+    }
+
+    /// Opens `sealed`, a whole document in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Resources::opener`] and [`LeasedOpener::open_slice`].
+    pub async fn open(
+        &self,
+        id: &ResourceId,
+        sealed: &[u8],
+        request: &OpenRequest,
+    ) -> Result<Vec<u8>, DocumentError> {
+        let header = Header::parse(sealed)?;
+        self.opener(id, &header, request).await?.open_slice(sealed)
+    }
+
+    /// An opener for the document of `header`, in memory, in a file, from a stream or in parts. It holds the
+    /// lease of its keys: see [`LeasedOpener`]. Only keys that the resource's state names are used. No vault
+    /// is asked for another key, whatever the header says.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Denied`], [`Error::Shredded`], [`Error::Unreachable`], [`Error::Expired`];
+    /// [`Error::ForeignDocument`] where some layer is wrapped by no key of the resource; those of the engine's
+    /// [`Header::unlock_with`].
+    pub async fn opener(
+        &self,
+        id: &ResourceId,
+        header: &Header,
+        request: &OpenRequest,
+    ) -> Result<LeasedOpener, DocumentError> {
+        let OpeningKeys { keys, policy, lease } = self.opening_keys(id, header).await?;
+        let options = OpenOptions {
+            context: request.context.clone(),
+            now: Some(self.repository.clock().unix_time()),
+            policy: OpenPolicy { least_generation: request.least_generation, ..policy },
+            backend: request.backend,
+        };
+        Ok(LeasedOpener::new(header.unlock_with(&keys, &options)?, lease))
+    }
+
     /// The keys to seal a document with. Under a customer-managed key that covers it there are two layers;
     /// one that expires has its inner layer wrapped by the key of its last hour, which is made if needed.
     ///
@@ -148,12 +243,13 @@ impl Resources {
         id: &ResourceId,
         request: &SealRequest,
     ) -> Result<SealingKeys, Error> {
-        if let Some(expires_at) = request.expires_at
+        let expires_at = request.options.expires_at;
+        if let Some(expires_at) = expires_at
             && expires_at <= self.repository.clock().unix_time()
         {
             return Err(Error::Expired { expires_at });
         }
-        let hour = request.expires_at.map(hour_key);
+        let hour = expires_at.map(hour_key);
         let mut open = self.open_keys(id).await?;
         for _attempt in 0..ATTEMPTS {
             let inner = match hour {
@@ -197,14 +293,8 @@ impl Resources {
         }
     }
 
-    /// The keys to open the document of `header` with: those that the header means and that are the
-    /// resource's. No vault is asked for another key, whatever the header says.
-    ///
-    /// # Errors
-    ///
-    /// As [`Resources::sealing_keys`], and [`Error::ForeignDocument`] where some layer is wrapped
-    /// by no key of the resource.
-    pub async fn opening_keys(
+    /// The keys to open the document of `header` with: those that the header names and that are the resource's.
+    pub(crate) async fn opening_keys(
         &self,
         id: &ResourceId,
         header: &Header,

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::Surroundings;
+use super::config::ResourcesConfig;
 use super::host::{Pins, VaultDirectory};
 use super::loader::unwrap_root;
 use super::record::Resource;
@@ -19,7 +19,7 @@ use crate::key_ring::{Layer, ResourceKey};
 use crate::service_key::ServiceKey;
 use crate::vault_client::VaultClient;
 
-/// The resources of a service. Clones share keys, states and vaults; see [`Surroundings`] for an example.
+/// The resources of a service. Clones share keys, states and vaults; see [`ResourcesConfig`] for an example.
 #[derive(Clone, Debug)]
 pub struct Resources {
     pub(super) repository: Repository,
@@ -30,14 +30,14 @@ pub struct Resources {
     pub(super) deletion_grace: u64,
 }
 
-impl Resources {
+impl ResourcesConfig {
     /// The resources of a service that has run before. A missing state of the service is an error.
     ///
     /// # Errors
     ///
     /// [`Error::State`] where it is missing or not valid, [`Error::Vault`], [`Error::Audit`].
-    pub async fn open(surroundings: Surroundings) -> Result<Self, Error> {
-        let resources = Self::build(surroundings);
+    pub async fn open(self) -> Result<Resources, Error> {
+        let resources = Resources::new(self);
         let repository = &resources.repository;
         repository.service_key().open(repository.caller()).await?;
         Ok(resources)
@@ -47,15 +47,37 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where the store has a service's state; those of [`Resources::open`].
-    pub async fn init(surroundings: Surroundings) -> Result<Self, Error> {
-        let resources = Self::build(surroundings);
+    /// [`Error::Argument`] where the store has a service's state; those of [`ResourcesConfig::open`].
+    pub async fn init(self) -> Result<Resources, Error> {
+        let resources = Resources::new(self);
         let repository = &resources.repository;
         repository.service_key().init(repository.caller()).await?;
         Ok(resources)
     }
 
-    fn build(config: Surroundings) -> Self {
+    /// The resources of a service that has run before; of a new one where the store is empty.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ResourcesConfig::open`].
+    ///
+    /// # Security
+    ///
+    /// A store that has lost its states is taken for a new one. Call it where a service is set up.
+    pub async fn open_or_init(self) -> Result<Resources, Error> {
+        let resources = Resources::new(self);
+        let (repository, service_key) = (&resources.repository, resources.repository.service_key());
+        if service_key.exists().await? {
+            service_key.open(repository.caller()).await?;
+        } else {
+            service_key.add_generation(repository.caller()).await?;
+        }
+        Ok(resources)
+    }
+}
+
+impl Resources {
+    fn new(config: ResourcesConfig) -> Self {
         let clock = config.clock;
         let client = VaultClient::new(
             Arc::clone(&clock),

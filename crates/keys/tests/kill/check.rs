@@ -13,7 +13,7 @@ use strongroom_keys::audit::{
     AuditEvent, AuditLine, AuditResult, HeadStore as _, MemorySink, Verified, verify, verify_each,
 };
 use strongroom_keys::cache::CacheSettings;
-use strongroom_keys::resource::{Cause, Protection, Resources, Status, Surroundings};
+use strongroom_keys::resource::{Cause, Protection, Resources, Status};
 use strongroom_keys::state::{Created, FileStore, KEPT, StateError, StateStore};
 
 use crate::place::{
@@ -326,7 +326,7 @@ fn open_as_of(
 ) -> Result<Resources, String> {
     let store = Arc::new(StoreAsOf { inner: inner.clone(), name: name.to_owned(), newest });
     let parts = Parts { store, audit: Arc::new(MemorySink::default()), ..place.plain() };
-    block_on(Resources::open(parts.surroundings()))
+    block_on(parts.config().open())
         .map_err(|error| format!("{name}/{newest} does not load: {error}"))
 }
 
@@ -363,9 +363,9 @@ fn check_step(before: &Status, after: &Status) -> Result<(), String> {
 fn check_documents(place: &Place, known: &mut Known) -> Result<(), String> {
     // One look at the vault does for all documents.
     let cache = CacheSettings::default();
-    let surroundings = Surroundings { cache, ..place.plain().surroundings() };
-    let resources = block_on(Resources::open(surroundings))
-        .map_err(|error| said("the resources do not open")(&error))?;
+    let surroundings = place.plain().config().with_cache(cache);
+    let resources =
+        block_on(surroundings.open()).map_err(|error| said("the resources do not open")(&error))?;
     let id = resource();
     let protection = || {
         let status = block_on(resources.status(&id));

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use strongroom::document::{self, SealOptions};
+use strongroom::document;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::Error;
 use strongroom_keys::resource::{Caller, Cause, DocumentKind, EnableCmk, Resources, SealRequest};
@@ -118,7 +118,7 @@ pub fn work(orders: &Orders) {
         std::process::exit(3);
     });
     let parts = announced(&orders.place, &announcer, orders.planted);
-    let resources = block_on(Resources::open(parts.surroundings())).unwrap();
+    let resources = block_on(parts.config().open()).unwrap();
     let resources = resources.on_behalf_of(Caller::new(&format!("process {}", orders.life)));
     let told = orders.place.told().join(orders.life.to_string());
     let told = OpenOptions::new().append(true).create(true).open(told).unwrap();
@@ -285,13 +285,12 @@ impl Worker<'_> {
         let expires_at = Some(4_000_000_000 + 3_600 * self.random.below(3));
         let expires_at = expires_at.filter(|_| self.random.below(2) == 0);
         let kind = self.random.pick(&[DocumentKind::Model, DocumentKind::Result]);
-        let request = SealRequest { kind, expires_at };
+        let request = SealRequest::of(kind).expiring_at(expires_at);
         let keys = block_on(self.resources.sealing_keys(&resource(), &request))?;
         let name = format!("{}-{}-{length}", self.orders.life, self.sealed);
         let text = text_of(&name);
         self.announcer.phase(Phase::Seal);
-        let options = SealOptions { expires_at, ..SealOptions::default() };
-        let sealed = document::seal(&text, keys.layers(), &options);
+        let sealed = document::seal(&text, keys.layers(), &request.options);
         let sealed = sealed.map_err(|error| Trouble::Failed(error.to_string()))?;
         keys.lease().check()?;
         self.announcer.phase(Phase::Publish);

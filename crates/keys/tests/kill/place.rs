@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::block_on;
-use strongroom::document::{self, Header, OpenOptions};
+use strongroom::document::Header;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::Error;
 use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{AuditKey, AuditSink, FileHeadStore, HeadStore, JsonLines};
 use strongroom_keys::cache::CacheSettings;
-use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalKeyId};
-use strongroom_keys::resource::{NewResource, ResourceId, Resources, Surroundings, VaultLimits};
+use strongroom_keys::resource::{
+    DocumentError, NewResource, OpenRequest, ResourceId, Resources, ResourcesConfig, VaultLimits,
+};
 use strongroom_keys::state::{FileStore, StateStore};
 use strongroom_keys::vault::{KeyName, Operation, Operations, Place as Where, Vault};
 
@@ -123,7 +124,7 @@ impl Place {
             made.iter().map(|(id, algorithm)| probe(&vault, id, *algorithm)).collect();
         fs::write(place.told().join("made-before"), told).unwrap();
 
-        let resources = block_on(Resources::init(place.plain().surroundings())).unwrap();
+        let resources = block_on(place.plain().config().init()).unwrap();
         let new = NewResource {
             id: resource(),
             tenant: TENANT.to_owned(),
@@ -166,25 +167,21 @@ pub struct Parts {
 }
 
 impl Parts {
-    pub fn surroundings(self) -> Surroundings {
+    pub fn config(self) -> ResourcesConfig {
         let vaults = HashMap::from([(self.customer.id().to_owned(), self.customer)]);
-        let mut surroundings = Surroundings::new(
-            self.store,
-            self.service,
-            KeyName::new(SERVICE_KEY).unwrap(),
-            Arc::new(vaults),
-            self.audit,
-            Arc::new(SystemClock),
-        );
         // Short, so that vaults are asked again and again; long, so that a slow machine is no outage.
-        surroundings.cache = CacheSettings {
+        let cache = CacheSettings {
             refresh: Duration::from_millis(100),
             max_age: Duration::from_secs(60),
             retry_at_most: Duration::from_millis(5),
         };
-        surroundings.limits =
+        let limits =
             VaultLimits { request_timeout: Duration::from_secs(60), ..VaultLimits::default() };
-        surroundings
+        let name = KeyName::new(SERVICE_KEY).unwrap();
+        ResourcesConfig::new(self.store, self.service, name, self.audit)
+            .with_vaults(Arc::new(vaults))
+            .with_cache(cache)
+            .with_limits(limits)
     }
 }
 
@@ -234,10 +231,13 @@ pub fn open_document(
     };
     let sealed = fs::read(path).map_err(|error| broken(&error))?;
     let header = Header::parse(&sealed).map_err(|error| broken(&error))?;
-    let opening = block_on(resources.opening_keys(&resource(), &header))?;
+    let failed = |error| match error {
+        DocumentError::Resource(error) => NotOpened::Resource(error),
+        other @ DocumentError::Document(_) => broken(&other),
+    };
+    let opener = block_on(resources.opener(&resource(), &header, &OpenRequest::default()));
+    let opener = opener.map_err(failed)?;
     before_opening();
-    let options = OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
-    let text = document::open(&sealed, opening.keys(), &options).map_err(|error| broken(&error))?;
-    opening.lease().check()?;
+    let text = opener.open_slice(&sealed).map_err(failed)?;
     if text == text_of(&file_name(path)) { Ok(()) } else { Err(broken(&"it has another text")) }
 }

@@ -10,7 +10,7 @@ use strongroom_keys::vault::DeniedReason;
 
 use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE, Tamper};
 use crate::faults::{Asked, Said};
-use crate::history::{Checked, History, open};
+use crate::history::{Checked, History};
 use crate::reference::{Cause, Closing, Due, Key, Kind, State};
 
 /// After this time keys are asked for again.
@@ -203,7 +203,10 @@ impl History<'_> {
     pub fn check_opened(&self) -> Checked {
         let state = self.heeded().unwrap_or(self.state);
         let now = self.world.clock.elapsed();
-        for opened in self.opened.iter().filter(|opened| opened.lease.check().is_ok()) {
+        for opened in &self.opened {
+            if !opened.reads()? {
+                continue;
+            }
             if !state.is_open() {
                 return Err("an open document is read on".to_owned());
             }
@@ -237,10 +240,8 @@ impl History<'_> {
                 if document.expires_at.is_some_and(|at| at <= unix) {
                     continue;
                 }
-                let opening = world.opening_in(&other, &document.sealed);
-                match (opening, state.is_open()) {
-                    (Ok(keys), true) => open(world, &document.sealed, &keys)?,
-                    (Err(_), false) => {}
+                match (world.open_in(&other, &document.sealed), state.is_open()) {
+                    (Ok(()), true) | (Err(_), false) => {}
                     (opened, _) => return Err(format!("document {n} in {state:?}: {opened:?}")),
                 }
             }

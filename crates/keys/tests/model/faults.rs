@@ -152,7 +152,7 @@ pub fn world(script: &Arc<Mutex<Script>>) -> World {
         customer_keys: Arc::clone(customer_keys),
         cmk: cmk.clone(),
     };
-    let world = World::over(&keys, |_| {});
+    let world = World::over(&keys, |config| config);
     for (customer, vault) in [(false, &world.service), (true, &world.customer)] {
         attach(vault, customer, &world, script);
     }

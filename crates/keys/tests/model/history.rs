@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
-use strongroom::document::{self, Header, OpenOptions, SealOptions};
+use strongroom::document::Header;
 use strongroom_keys::Error;
-use strongroom_keys::cache::Lease;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    EnableCmk, OnKeyLoss, OpeningKeys, Protection, Scope, SealRequest, SealingKeys,
+    DocumentError, EnableCmk, LeasedOpener, OnKeyLoss, OpenRequest, Protection, Scope, SealRequest,
 };
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
@@ -21,7 +20,7 @@ use crate::checks::Taken;
 use crate::faults::{self, Asked, Said, Script};
 use crate::reference::{Cause, Closing, Key, Kind, State};
 use crate::tally::{Tally, variant};
-use crate::world::{IDENTITY, TENANT, World, new_resource, poll, result};
+use crate::world::{IDENTITY, TENANT, World, new_resource, poll, refusal, result};
 
 /// `Err` says where the resource and the reference differ.
 pub type Checked = Result<(), String>;
@@ -33,9 +32,21 @@ pub struct Document {
 
 /// An open document.
 pub struct Opened {
-    pub lease: Lease,
+    opener: LeasedOpener,
+    sealed: Vec<u8>,
     /// Whether the customer's keys are part of it.
     pub customer: bool,
+}
+
+impl Opened {
+    /// Reads the document, which must then be the one that was sealed; false where its lease refuses.
+    pub fn reads(&self) -> Result<bool, String> {
+        match self.opener.open_slice(&self.sealed) {
+            Ok(text) if text == b"text" => Ok(true),
+            Err(DocumentError::Resource(_)) => Ok(false),
+            other => Err(format!("with the resource's keys a document opens as {other:?}")),
+        }
+    }
 }
 
 pub struct History<'t> {
@@ -274,13 +285,13 @@ impl<'t> History<'t> {
             Act::Seal { result: is_result, hours } => {
                 let expires_at = hours.map(|hours| unix + 3600 * u64::from(hours));
                 let kind = if *is_result { result() } else { SealRequest::default() };
-                let request = SealRequest { expires_at, ..kind };
-                match self.run(resources.sealing_keys(&id, &request)) {
-                    Some(Ok(keys)) => {
-                        self.seal(&keys, expires_at);
+                let request = kind.expiring_at(expires_at);
+                match self.run(resources.seal(&id, b"text", &request)) {
+                    Some(Ok(sealed)) => {
+                        self.documents.push(Document { sealed, expires_at });
                         Some(Ok(()))
                     }
-                    other => other.map(|refused| refused.map(|_| ())),
+                    other => other.map(|refused| refused.map(|_| ()).map_err(refusal)),
                 }
             }
             Act::Open(n) => {
@@ -288,15 +299,18 @@ impl<'t> History<'t> {
                     return Ok(Some(Err(Error::NotFound { resource: id })));
                 };
                 let header = Header::parse(&document.sealed).unwrap();
-                match self.run(resources.opening_keys(&id, &header)) {
-                    Some(Ok(keys)) => {
-                        open(&self.world, &document.sealed, &keys)?;
-                        let lease = keys.lease().clone();
-                        let customer = format!("{lease:?}").contains("Customer");
-                        self.opened.push(Opened { lease, customer });
+                match self.run(resources.opener(&id, &header, &OpenRequest::default())) {
+                    Some(Ok(opener)) => {
+                        let sealed = document.sealed.clone();
+                        let customer = format!("{:?}", opener.lease()).contains("Customer");
+                        let opened = Opened { opener, sealed, customer };
+                        if !opened.reads()? {
+                            return Err("a document that was just opened is not read".to_owned());
+                        }
+                        self.opened.push(opened);
                         Some(Ok(()))
                     }
-                    other => other.map(|refused| refused.map(|_| ())),
+                    other => other.map(|refused| refused.map(|_| ()).map_err(refusal)),
                 }
             }
             Act::Enable { key, all, shred } => {
@@ -332,12 +346,6 @@ impl<'t> History<'t> {
             Act::CreateAgain => self.run(resources.create(new_resource(&id))),
             other => panic!("{other:?} is no call"),
         })
-    }
-
-    fn seal(&mut self, keys: &SealingKeys, expires_at: Option<u64>) {
-        let options = SealOptions { expires_at, ..SealOptions::default() };
-        let sealed = document::seal(b"text", keys.layers(), &options).unwrap();
-        self.documents.push(Document { sealed, expires_at });
     }
 
     /// Notes what this process heard.
@@ -389,15 +397,5 @@ impl<'t> History<'t> {
             self.act(&Act::Seal { result: true, hours: None }, Trouble::None)?;
         }
         self.check_documents()
-    }
-}
-
-/// Opens a document, which must then be the one that was sealed.
-pub fn open(world: &World, sealed: &[u8], keys: &OpeningKeys) -> Checked {
-    let (policy, now) = (keys.policy().clone(), Some(world.clock.unix_time()));
-    let options = OpenOptions { policy, now, ..OpenOptions::default() };
-    match document::open(sealed, keys.keys(), &options) {
-        Ok(text) if text == b"text" => Ok(()),
-        other => Err(format!("with the resource's keys a document opens as {other:?}")),
     }
 }

@@ -139,8 +139,7 @@ fn hours_end_with_their_keys() {
         let world = if with_cmk { World::with_cmk() } else { World::new() };
         let start = world.clock.unix_time();
         let lasting = world.seal().unwrap();
-        let request =
-            |seconds| SealRequest { expires_at: Some(start + seconds), ..SealRequest::default() };
+        let request = |seconds| SealRequest::default().expiring_at(Some(start + seconds));
         let early = world.seal_in(&world.resources, &request(HOUR / 2)).unwrap();
         let late = world.seal_in(&world.resources, &request(HOUR + 1)).unwrap();
         let same = world.seal_in(&world.restart(), &request(HOUR)).unwrap();
@@ -149,7 +148,7 @@ fn hours_end_with_their_keys() {
         for sealed in [&early, &late, &same] {
             world.open(sealed).unwrap();
         }
-        let lease = world.opening(&early).unwrap().lease().clone();
+        let lease = world.opener(&early).unwrap().lease().clone();
         assert_eq!(now(world.resources.sweep(world.clock.unix_time())).unwrap(), 0);
 
         world.clock.advance(seconds(HOUR));

@@ -4,8 +4,8 @@ use strongroom::Error;
 use strongroom::document::{self, Header, Layers, OpenOptions, RewrapOptions, SealOptions, Slots};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
-use strongroom_keys::resource::SealRequest;
-use strongroom_keys::testing::Operation;
+use strongroom_keys::resource::{DocumentError, OpenRequest, SealRequest};
+use strongroom_keys::testing::{Operation, unwrapping_keys};
 
 use crate::world::World;
 
@@ -20,17 +20,19 @@ fn key(kind: &str, version: usize) -> WrappingKey {
 fn the_customers_layer_does_not_open_under_the_services_key() {
     let world = World::with_cmk();
     let sealed = world.seal().unwrap();
-    let opening = world.opening(&sealed).unwrap();
     let header = Header::parse(&sealed).unwrap();
+    let unwrapping =
+        |header: &Header| world.run(unwrapping_keys(&world.resources, &world.id, header));
+    let (own, _) = unwrapping(&header).unwrap();
     let service = header.recipients()[0].clone();
     let keys = world.run(world.resources.sealing_keys(&world.id, &SealRequest::default())).unwrap();
     let Layers::Two { service: by_service, .. } = keys.layers() else { panic!("two layers") };
 
-    let mut rewrap = header.rewrap_with(opening.keys(), &RewrapOptions::default()).unwrap();
+    let mut rewrap = header.rewrap_with(&own, &RewrapOptions::default()).unwrap();
     let customer = rewrap.recipients()[1].clone();
     assert_eq!((service.layer(), customer.layer()), (1, 2));
     let stolen = rewrap.wrap(2, &by_service[0]).unwrap();
-    let unwrapped = opening.keys()[0].unwrap(stolen.wrapped()).unwrap();
+    let unwrapped = own[0].unwrap(stolen.wrapped()).unwrap();
     rewrap.prove(&stolen, &unwrapped).unwrap();
     rewrap.remove(&customer).unwrap();
     let alone = rewrap.to_header().unwrap();
@@ -38,15 +40,14 @@ fn the_customers_layer_does_not_open_under_the_services_key() {
     let with_a_decoy = rewrap.to_header().unwrap();
 
     let document = |header: &[u8]| [header, &sealed[header.len()..]].concat();
-    let foreign = world.opening(&document(&alone));
+    let foreign = world.opener(&document(&alone));
     assert!(matches!(foreign, Err(strongroom_keys::Error::ForeignDocument { .. })), "{foreign:?}");
     let document = document(&with_a_decoy);
-    let opening = world.opening(&document).unwrap();
-    let options = OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
-    let refused = document::open(&document, opening.keys(), &options);
-    assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+    let refused = world.run(world.resources.open(&world.id, &document, &OpenRequest::default()));
+    assert!(matches!(refused, Err(DocumentError::Document(Error::Authentication))), "{refused:?}");
     // It is the policy that keeps the service's key out of that layer.
-    let opened = document::open(&document, opening.keys(), &OpenOptions::default());
+    let (keys, _) = unwrapping(&Header::parse(&document).unwrap()).unwrap();
+    let opened = document::open(&document, &keys, &OpenOptions::default());
     assert_eq!(opened.unwrap(), b"text");
 }
 
@@ -71,14 +72,17 @@ fn no_header_makes_a_vault_be_asked() {
         let document = hostile(first);
         let header = Header::parse(&document).unwrap();
         for _ in 0..10 {
-            let opening = world.opening(&document);
-            assert_eq!(opening.is_ok(), first == 1);
-            let Ok(opening) = opening else { continue };
-            assert_eq!(opening.keys().len(), 2);
-            let options =
-                OpenOptions { policy: opening.policy().clone(), ..OpenOptions::default() };
-            let refused = header.unlock_with(opening.keys(), &options);
-            assert!(matches!(refused, Err(Error::Authentication)), "{refused:?}");
+            let keys = world.run(unwrapping_keys(&world.resources, &world.id, &header));
+            assert_eq!(keys.is_ok(), first == 1);
+            let opened =
+                world.run(world.resources.open(&world.id, &document, &OpenRequest::default()));
+            let Ok((keys, _)) = keys else {
+                assert!(matches!(opened, Err(DocumentError::Resource(_))), "{opened:?}");
+                continue;
+            };
+            assert_eq!(keys.len(), 2);
+            let refused = matches!(opened, Err(DocumentError::Document(Error::Authentication)));
+            assert!(refused, "{opened:?}");
         }
     }
     for vault in [&world.service, &world.customer] {
@@ -90,7 +94,9 @@ fn no_header_makes_a_vault_be_asked() {
     for vault in [&world.service, &world.customer] {
         vault.reset_counts();
     }
-    assert_eq!(world.opening_in(&resources, &hostile(1)).unwrap().keys().len(), 2);
+    let hostile = hostile(1);
+    let opened = world.run(resources.open(&world.id, &hostile, &OpenRequest::default()));
+    assert!(matches!(opened, Err(DocumentError::Document(Error::Authentication))), "{opened:?}");
     let unwraps = [&world.service, &world.customer].map(|vault| vault.calls(Operation::UnwrapKey));
     assert_eq!(unwraps, [1, 1]);
 }

@@ -2,14 +2,16 @@
 
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{EnableCmk, Ineligible, NewResource, ResourceId, Scope};
+use strongroom_keys::resource::{
+    EnableCmk, Ineligible, NewResource, OpenRequest, ResourceId, Scope,
+};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
     DeniedReason, KeyDescription, KeyType, Operations, RecoveryLevel, VaultError, VersionedKeyId,
 };
 
 use crate::seconds;
-use crate::world::{World, new_resource, now, result};
+use crate::world::{World, new_resource, now, refusal, result};
 
 type ChangeResource = fn(&mut NewResource);
 type IsReason = fn(&Ineligible) -> bool;
@@ -226,7 +228,6 @@ fn foreign_documents_ask_no_vault() {
     // Two resources of one service do not open each other's either.
     let id = ResourceId::new("contoso-8").unwrap();
     now(world.resources.create(new_resource(&id))).unwrap();
-    let header = document::Header::parse(&own).unwrap();
-    let error = now(world.resources.opening_keys(&id, &header)).unwrap_err();
-    assert!(matches!(error, Error::ForeignDocument { .. }));
+    let error = now(world.resources.open(&id, &own, &OpenRequest::default())).unwrap_err();
+    assert!(matches!(refusal(error), Error::ForeignDocument { .. }));
 }

@@ -107,7 +107,7 @@ fn without_a_trail_nothing_is_done() {
     world.clock.advance(seconds(2));
     world.open(&sealed).unwrap();
 
-    let world = World::with(|surroundings| surroundings.audit_required = false);
+    let world = World::with(|config| config.with_audit_required(false));
     world.audit.fail(true);
     now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
     world.open(&world.seal().unwrap()).unwrap();
@@ -131,7 +131,7 @@ fn crashes_leave_the_state_before_or_after() {
             let mut world = World::with_cmk();
             let mut documents = vec![world.seal().unwrap()];
             let expires_at = Some(world.clock.unix_time() + 1);
-            let request = SealRequest { expires_at, ..SealRequest::default() };
+            let request = SealRequest::default().expiring_at(expires_at);
             world.seal_in(&world.resources, &request).unwrap();
             now(world.resources.rotate_resource_key(&world.id)).unwrap();
             documents.push(world.seal().unwrap());
@@ -195,7 +195,7 @@ fn writers_do_not_overwrite_each_other() {
     let others = [world.restart(), world.restart()];
     let start = world.clock.unix_time();
     for n in 1..=40 {
-        let request = SealRequest { expires_at: Some(start + n * HOUR), ..SealRequest::default() };
+        let request = SealRequest::default().expiring_at(Some(start + n * HOUR));
         for resources in &others {
             let sealed = world.seal_in(resources, &request).unwrap();
             world.open(&sealed).unwrap();

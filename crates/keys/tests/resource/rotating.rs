@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{ResourceId, SealRequest};
+use strongroom_keys::resource::{OpenRequest, ResourceId, SealRequest};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{DeniedReason, VersionedKeyId};
 
@@ -101,10 +101,10 @@ fn rotation_refuses_unfit_keys() {
 fn rotating_a_resources_keys_leaves_old_documents_readable() {
     let world = World::with_cmk();
     let expires_at = Some(world.clock.unix_time() + HOUR);
-    let request = SealRequest { expires_at, ..SealRequest::default() };
+    let request = SealRequest::default().expiring_at(expires_at);
     let mut documents =
         vec![world.seal().unwrap(), world.seal_in(&world.resources, &request).unwrap()];
-    let lease = world.opening(&documents[0]).unwrap().lease().clone();
+    let lease = world.opener(&documents[0]).unwrap().lease().clone();
     for _ in 0..3 {
         now(world.resources.rotate_resource_key(&world.id)).unwrap();
         documents.push(world.seal().unwrap());
@@ -135,9 +135,7 @@ fn the_service_key_rotates_all_and_resumes() {
     for n in 0..5 {
         let id = ResourceId::new(&format!("more-{n}")).unwrap();
         now(world.resources.create(new_resource(&id))).unwrap();
-        let keys = now(world.resources.sealing_keys(&id, &SealRequest::default())).unwrap();
-        let options = strongroom::document::SealOptions::default();
-        let bytes = strongroom::document::seal(b"text", keys.layers(), &options).unwrap();
+        let bytes = now(world.resources.seal(&id, b"text", &SealRequest::default())).unwrap();
         sealed.push((id, bytes));
     }
     let old_process = world.restart();
@@ -162,8 +160,7 @@ fn the_service_key_rotates_all_and_resumes() {
     world.service_keys.delete(&first);
     let resources = world.restart();
     for (id, bytes) in &sealed {
-        let header = strongroom::document::Header::parse(bytes).unwrap();
-        now(resources.opening_keys(id, &header)).unwrap();
+        now(resources.open(id, bytes, &OpenRequest::default())).unwrap();
         assert_eq!(now(resources.status(id)).unwrap().signed_by, newest.to_string());
     }
 }
@@ -230,7 +227,7 @@ fn new_keys_and_a_customers_key_at_once() {
 fn a_refusal_of_the_service_key_heals() {
     let world = World::with_cmk();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     let key = VersionedKeyId::parse("memory/service/service-key/1").unwrap();
     world.service_keys.disable(&key);
     world.clock.advance(seconds(61));
@@ -240,7 +237,7 @@ fn a_refusal_of_the_service_key_heals() {
     world.clock.advance(seconds(61));
     world.open(&sealed).unwrap();
     // A word about another version of it is none.
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     let other = VersionedKeyId::parse("memory/service/service-key/2").unwrap();
     world.service.always(Fault::RefuseOther(DeniedReason::KeyMissing, other));
     world.clock.advance(seconds(61));

@@ -54,7 +54,7 @@ fn denials_are_left_by_refresh_only() {
 fn revoking_works_whatever_fails() {
     let world = World::with_cmk();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     world.audit.fail(true);
     world.store.fail(true);
     assert!(now(world.resources.revoke_now(&world.id)).is_err(), "it could not be written");
@@ -128,7 +128,7 @@ fn a_refresh_under_way_does_not_undo_a_revocation() {
 fn a_refusal_that_a_rotation_meets_wipes_what_is_cached() {
     let world = World::with_cmk();
     let sealed = world.seal().unwrap();
-    let lease = world.opening(&sealed).unwrap().lease().clone();
+    let lease = world.opener(&sealed).unwrap().lease().clone();
     lease.check().unwrap();
     world.customer_keys.disable(&world.cmk[0]);
     assert!(now(world.resources.rotate_cmk(&world.id, &world.cmk[1])).is_err());

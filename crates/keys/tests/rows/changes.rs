@@ -207,7 +207,7 @@ fn row_22_the_scope_is_recorded_and_decides_about_layers() {
         now(rig.resources.enable_cmk(&rig.id, &with)).unwrap();
         let recorded = now(rig.restart().status(&rig.id)).unwrap().cmk.unwrap().scope;
         assert_eq!(recorded, Scope::Models);
-        let model = SealRequest { kind: DocumentKind::Model, expires_at: None };
+        let model = SealRequest::of(DocumentKind::Model);
         assert_eq!(layers(&rig.seal_in(&rig.resources, &model).unwrap()), 2);
         assert_eq!(layers(&rig.seal_in(&rig.resources, &result()).unwrap()), 1);
     }

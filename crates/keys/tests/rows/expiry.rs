@@ -16,7 +16,7 @@ fn row_24_responses_are_kept_for_24_hours() {
     for rig in rigs() {
         let rig = rig.enabled();
         let expires_at = Some(rig.clock.unix_time() + DAY);
-        let request = SealRequest { kind: DocumentKind::Result, expires_at };
+        let request = SealRequest::of(DocumentKind::Result).expiring_at(expires_at);
         let response = rig.seal_in(&rig.resources, &request).unwrap();
         let lasting = rig.seal().unwrap();
         rig.clock.advance(Duration::from_secs(DAY - 1));

@@ -148,7 +148,7 @@ impl Vaults {
     }
 
     pub fn world(&self) -> World {
-        World::over(&self.keys, |_| {})
+        World::over(&self.keys, |config| config)
     }
 }
 

@@ -11,15 +11,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use strongroom::document::{self, Header, OpenOptions, SealOptions};
+use strongroom::document::Header;
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::SecretVec;
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    DocumentKind, EnableCmk, HostEvent, HostEvents, NewResource, OpeningKeys, ResourceId,
-    Resources, SealRequest, Surroundings,
+    DocumentError, DocumentKind, EnableCmk, HostEvent, HostEvents, LeasedOpener, NewResource,
+    OpenRequest, ResourceId, Resources, ResourcesConfig, SealRequest,
 };
+use strongroom_keys::state::StateStore;
 use strongroom_keys::testing::{FaultyVault, ManualClock, MemoryAudit, MemoryStore, MemoryVault};
 use strongroom_keys::vault::{KeyName, Vault, VersionedKeyId};
 
@@ -96,15 +97,28 @@ impl Keys {
 impl World {
     /// One resource, service-managed.
     pub fn new() -> Self {
-        Self::with(|_| {})
+        Self::with(|config| config)
     }
 
-    pub fn with(change: impl FnOnce(&mut Surroundings)) -> Self {
+    pub fn with(change: impl FnOnce(ResourcesConfig) -> ResourcesConfig) -> Self {
         Self::over(&Keys::in_memory(), change)
     }
 
+    /// One resource, service-managed, whose states are in `states`.
+    pub fn in_store(states: Arc<dyn StateStore>) -> Self {
+        Self::build(&Keys::in_memory(), Some(states), |config| config)
+    }
+
     /// One resource, service-managed, over vaults that may outlive it.
-    pub fn over(keys: &Keys, change: impl FnOnce(&mut Surroundings)) -> Self {
+    pub fn over(keys: &Keys, change: impl FnOnce(ResourcesConfig) -> ResourcesConfig) -> Self {
+        Self::build(keys, None, change)
+    }
+
+    fn build(
+        keys: &Keys,
+        states: Option<Arc<dyn StateStore>>,
+        change: impl FnOnce(ResourcesConfig) -> ResourcesConfig,
+    ) -> Self {
         let clock = Arc::clone(&keys.clock);
         let faulty = |inner: &Arc<dyn Vault>| {
             Arc::new(FaultyVault::new(Arc::clone(inner), Arc::clone(&clock) as _))
@@ -112,9 +126,9 @@ impl World {
         let (service, customer) = (faulty(&keys.service), faulty(&keys.customer));
         let (store, audit) = (Arc::new(MemoryStore::default()), Arc::new(MemoryAudit::default()));
         let told = Arc::new(Told::default());
-        let mut surroundings = surroundings(&store, &service, &customer, &audit, &clock, &told);
-        change(&mut surroundings);
-        let resources = now(Resources::init(surroundings)).unwrap();
+        let states = states.unwrap_or_else(|| Arc::clone(&store) as _);
+        let config = config(states, &service, &customer, &audit, &clock, &told);
+        let resources = now(change(config).init()).unwrap();
         let id = ResourceId::new("contoso-7").unwrap();
         now(resources.create(new_resource(&id))).unwrap();
         Self {
@@ -149,15 +163,15 @@ impl World {
     }
 
     pub fn try_restart(&self) -> Result<Resources, Error> {
-        let surroundings = surroundings(
-            &self.store,
+        let config = config(
+            Arc::clone(&self.store) as _,
             &self.service,
             &self.customer,
             &self.audit,
             &self.clock,
             &self.told,
         );
-        self.run(Resources::open(surroundings))
+        self.run(config.open())
     }
 
     /// Runs `future`, with time going on whenever it waits.
@@ -177,17 +191,16 @@ impl World {
     }
 
     pub fn seal_in(&self, resources: &Resources, request: &SealRequest) -> Result<Vec<u8>, Error> {
-        let keys = self.run(resources.sealing_keys(&self.id, request))?;
-        let options = SealOptions { expires_at: request.expires_at, ..SealOptions::default() };
-        Ok(document::seal(b"text", keys.layers(), &options).unwrap())
+        self.run(resources.seal(&self.id, b"text", request)).map_err(refusal)
     }
 
-    pub fn opening(&self, sealed: &[u8]) -> Result<OpeningKeys, Error> {
-        self.opening_in(&self.resources, sealed)
+    pub fn opener(&self, sealed: &[u8]) -> Result<LeasedOpener, Error> {
+        self.opener_in(&self.resources, sealed)
     }
 
-    pub fn opening_in(&self, resources: &Resources, sealed: &[u8]) -> Result<OpeningKeys, Error> {
-        self.run(resources.opening_keys(&self.id, &Header::parse(sealed).unwrap()))
+    pub fn opener_in(&self, resources: &Resources, sealed: &[u8]) -> Result<LeasedOpener, Error> {
+        let header = Header::parse(sealed).unwrap();
+        self.run(resources.opener(&self.id, &header, &OpenRequest::default())).map_err(refusal)
     }
 
     /// Opens a document, which must then be the one that was sealed.
@@ -196,14 +209,8 @@ impl World {
     }
 
     pub fn open_in(&self, resources: &Resources, sealed: &[u8]) -> Result<(), Error> {
-        let opening = self.opening_in(resources, sealed)?;
-        let options = OpenOptions {
-            policy: opening.policy().clone(),
-            now: Some(self.clock.unix_time()),
-            ..OpenOptions::default()
-        };
-        let opened = document::open(sealed, opening.keys(), &options).unwrap();
-        assert_eq!(opened, b"text");
+        let opened = self.run(resources.open(&self.id, sealed, &OpenRequest::default()));
+        assert_eq!(opened.map_err(refusal)?, b"text");
         Ok(())
     }
 
@@ -212,26 +219,29 @@ impl World {
     }
 }
 
-fn surroundings(
-    store: &Arc<MemoryStore>,
+fn config(
+    store: Arc<dyn StateStore>,
     service: &Arc<FaultyVault>,
     customer: &Arc<FaultyVault>,
     audit: &Arc<MemoryAudit>,
     clock: &Arc<ManualClock>,
     told: &Arc<Told>,
-) -> Surroundings {
+) -> ResourcesConfig {
     let vault: Arc<dyn Vault> = Arc::clone(customer) as _;
     let vaults = HashMap::from([(vault.id().to_owned(), vault)]);
-    let mut surroundings = Surroundings::new(
-        Arc::clone(store) as _,
-        Arc::clone(service) as _,
-        KeyName::new("service-key").unwrap(),
-        Arc::new(vaults),
-        Arc::clone(audit) as _,
-        Arc::clone(clock) as _,
-    );
-    surroundings.host = Arc::clone(told) as _;
-    surroundings
+    let name = KeyName::new("service-key").unwrap();
+    ResourcesConfig::new(store, Arc::clone(service) as _, name, Arc::clone(audit) as _)
+        .with_vaults(Arc::new(vaults))
+        .with_clock(Arc::clone(clock) as _)
+        .with_host_events(Arc::clone(told) as _)
+}
+
+/// The resource's error; the document must be in order.
+pub fn refusal(error: DocumentError) -> Error {
+    match error {
+        DocumentError::Resource(error) => error,
+        other @ DocumentError::Document(_) => panic!("{other}"),
+    }
 }
 
 pub fn new_resource(id: &ResourceId) -> NewResource {
@@ -245,7 +255,7 @@ pub fn new_resource(id: &ResourceId) -> NewResource {
 }
 
 pub fn result() -> SealRequest {
-    SealRequest { kind: DocumentKind::Result, expires_at: None }
+    SealRequest::of(DocumentKind::Result)
 }
 
 pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
