@@ -39,3 +39,40 @@ pub(crate) fn each_step<const DIRECTION: bool, A>(
     }
     register
 }
+
+/// The token and the key of a platform's AES instructions. Its `expand` and `crypt` need what `$supported` of
+/// [`Features`](crate::arch::features::Features) says.
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+macro_rules! key {
+    ($supported:ident) => {
+        $crate::arch::token!($supported);
+
+        /// The round keys of one direction, wiped on drop; it has them only where a [`Token`] was.
+        pub(crate) struct Key<const DIRECTION: bool>(RoundKeys);
+
+        impl<const DIRECTION: bool> Key<DIRECTION> {
+            /// A place for a key.
+            pub(crate) fn empty(_: Token) -> Self {
+                Self(RoundKeys::zeroed())
+            }
+
+            /// Expands `key` where this is.
+            pub(crate) fn set(&mut self, key: &[u8; 32]) {
+                // SAFETY: a `Key` is made from a token only: `Features::$supported` holds.
+                unsafe { expand::<DIRECTION>(&mut self.0, key) }
+            }
+
+            /// Wraps or unwraps in place; takes the first A and returns the last.
+            pub(crate) fn crypt(
+                &self,
+                register: Semiblock,
+                semiblocks: &mut [Semiblock],
+            ) -> Semiblock {
+                // SAFETY: a `Key` is made from a token only: `Features::$supported` holds.
+                unsafe { crypt::<DIRECTION>(&self.0, register, semiblocks) }
+            }
+        }
+    };
+}
+#[cfg(any(x86_64_kernels, aarch64_kernels))]
+pub(crate) use key;

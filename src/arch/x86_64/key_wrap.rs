@@ -10,32 +10,9 @@ use core::arch::x86_64::{
 };
 
 use super::aes::RoundKeys;
-use crate::arch::key_wrap::{Semiblock, WRAP, each_step};
-use crate::arch::token;
+use crate::arch::key_wrap::{Semiblock, WRAP, each_step, key};
 
-token!(support_aesni);
-
-/// The round keys of one direction, wiped on drop; it has them only where a [`Token`] was.
-pub(crate) struct Key<const DIRECTION: bool>(RoundKeys);
-
-impl<const DIRECTION: bool> Key<DIRECTION> {
-    /// A place for a key.
-    pub(crate) fn empty(_: Token) -> Self {
-        Self(RoundKeys::zeroed())
-    }
-
-    /// Expands `key` where this is.
-    pub(crate) fn set(&mut self, key: &[u8; 32]) {
-        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { expand::<DIRECTION>(&mut self.0, key) }
-    }
-
-    /// Wraps or unwraps in place; takes the first A and returns the last.
-    pub(crate) fn crypt(&self, register: Semiblock, semiblocks: &mut [Semiblock]) -> Semiblock {
-        // SAFETY: a `Key` is made from a token only: `Features::support_aesni` holds.
-        unsafe { crypt::<DIRECTION>(&self.0, register, semiblocks) }
-    }
-}
+key!(support_aesni);
 
 #[target_feature(enable = "aes,ssse3")]
 fn expand<const DIRECTION: bool>(round_keys: &mut RoundKeys, key: &[u8; 32]) {

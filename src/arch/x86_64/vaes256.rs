@@ -41,6 +41,7 @@ use super::counter_cache::fill;
 use super::ghash::{hash_key, number, reversed_block};
 use super::memory::{load_256, load_partial_256};
 use super::message::{Message, tag};
+use super::wide::crypt::crypt;
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 
@@ -83,7 +84,7 @@ impl Kernel for Key {
         buffer: InOutBuf<'_, '_, u8>,
     ) -> Result<[u8; 16], Fault> {
         // SAFETY: a `Key` is made from a token only: `Features::support_vaes256` holds.
-        unsafe { crypt::<DIRECTION>(self, hints.cache, pre_counter_block, associated_data, buffer) }
+        unsafe { crypt::<DIRECTION>(self, hints, pre_counter_block, associated_data, buffer) }
     }
 
     fn ghash(&self, hash: u128, bytes: &[u8]) -> u128 {
@@ -122,36 +123,7 @@ fn expand(expanded: &mut Key, key: &[u8; 32], first_rounds: bool) {
     *first_round = first_rounds.then(|| CounterCache::filled(0, |cache| fill(round_keys, cache)));
 }
 
-#[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
-fn crypt<const DIRECTION: bool>(
-    key: &Key,
-    cache: Option<&CounterCache<2>>,
-    pre_counter_block: u128,
-    associated_data: &[u8],
-    buffer: InOutBuf<'_, '_, u8>,
-) -> Result<[u8; 16], Fault> {
-    let text_len = buffer.len();
-    let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let blocks = associated_data.len().div_ceil(BLOCK_LEN) + text_len.div_ceil(BLOCK_LEN) + 1;
-    let (tail, rest) = if text_len < GROUP_LEN && blocks <= POWERS {
-        let mut tail = Tail::new(key, blocks, lengths);
-        tail.absorb_padded(associated_data);
-        (tail, buffer)
-    } else {
-        let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-        let message = Message { hash, lengths, rest: buffer };
-        let message = groups::<DIRECTION>(key, cache, pre_counter_block, message)?;
-        if message.rest.is_empty() && text_len > 0 {
-            return Ok(tag(&key.round_keys, pre_counter_block, message.hash));
-        }
-        let mut tail = Tail::new(key, message.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
-        tail.carry(message.hash);
-        (tail, message.rest)
-    };
-    let done = (text_len - rest.len()) / BLOCK_LEN;
-    let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
-    Ok(tag(&key.round_keys, pre_counter_block, hash))
-}
+crypt!("aes,pclmulqdq,avx2,vaes,vpclmulqdq");
 
 /// The counters of two blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
 /// counter is the lowest word of a lane.
@@ -180,13 +152,13 @@ fn next_vector(counter: __m256i) -> __m256i {
 #[target_feature(enable = "aes,pclmulqdq,avx2,vaes,vpclmulqdq")]
 fn groups<'i, 'o, const DIRECTION: bool>(
     key: &Key,
-    cache: Option<&CounterCache<2>>,
+    hints: Hints<'_>,
     pre_counter_block: u128,
     message: Message<'i, 'o>,
 ) -> Result<Message<'i, 'o>, Fault> {
     if message.rest.len() < GROUP_LEN {
         Ok(message)
-    } else if let Some(cache) = cache.filter(|cache| cache.serves(pre_counter_block)) {
+    } else if let Some(cache) = hints.cache.filter(|cache| cache.serves(pre_counter_block)) {
         shared_cache::<DIRECTION>(key, cache, pre_counter_block, message)
     } else if let Some(first_round) =
         key.first_round.as_deref().filter(|cache| cache.serves(pre_counter_block))

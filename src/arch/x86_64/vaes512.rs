@@ -50,6 +50,7 @@ use super::counter_cache::fill;
 use super::ghash::{hash_key, number, reversed_block};
 use super::memory::load_partial_512;
 use super::message::{Message, tag};
+use super::wide::crypt::crypt;
 use crate::arch::counter_cache::CounterCache;
 use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf, Kernel, length_block, token};
 
@@ -132,36 +133,7 @@ fn expand(expanded: &mut Key, key: &[u8; 32], first_rounds: bool) {
     power_sums.set(powers);
 }
 
-#[target_feature(enable = "aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq")]
-fn crypt<const DIRECTION: bool>(
-    key: &Key,
-    hints: Hints<'_>,
-    pre_counter_block: u128,
-    associated_data: &[u8],
-    buffer: InOutBuf<'_, '_, u8>,
-) -> Result<[u8; 16], Fault> {
-    let text_len = buffer.len();
-    let lengths = reversed_block(length_block(associated_data.len(), text_len));
-    let blocks = associated_data.len().div_ceil(BLOCK_LEN) + text_len.div_ceil(BLOCK_LEN) + 1;
-    let (tail, rest) = if text_len < GROUP_LEN && blocks <= POWERS {
-        let mut tail = Tail::new(key, blocks, lengths);
-        tail.absorb_padded(associated_data);
-        (tail, buffer)
-    } else {
-        let hash = absorb_padded(key, _mm_setzero_si128(), associated_data);
-        let message = Message { hash, lengths, rest: buffer };
-        let message = groups::<DIRECTION>(key, hints, pre_counter_block, message)?;
-        if message.rest.is_empty() && text_len > 0 {
-            return Ok(tag(&key.round_keys, pre_counter_block, message.hash));
-        }
-        let mut tail = Tail::new(key, message.rest.len().div_ceil(BLOCK_LEN) + 1, lengths);
-        tail.carry(message.hash);
-        (tail, message.rest)
-    };
-    let done = (text_len - rest.len()) / BLOCK_LEN;
-    let hash = tail.finish::<DIRECTION>(counters(pre_counter_block, done), rest);
-    Ok(tag(&key.round_keys, pre_counter_block, hash))
-}
+crypt!("aes,pclmulqdq,avx512f,avx512bw,avx512vl,avx512dq,vaes,vpclmulqdq");
 
 /// The counters of four blocks, `done` blocks after the first of the text, byte-reversed: the 32-bit
 /// counter is the lowest word of a lane.

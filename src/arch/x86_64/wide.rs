@@ -4,4 +4,5 @@
 //! the operations on its vectors the names that are used here.
 
 pub(super) mod cached;
+pub(super) mod crypt;
 pub(super) mod tail;
