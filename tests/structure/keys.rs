@@ -16,13 +16,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("hex", &[]),
     ("key_id", &[]),
     ("offload", &[]),
-    ("planted", &[]),
     ("platform", &[]),
     ("state/error", &[]),
     ("time", &[]),
     ("clock", &["offload", "platform"]),
     ("file_system", &["platform"]),
-    ("state/signed", &["hex", "planted", "state/error"]),
+    ("state/signed", &["hex", "state/error"]),
     ("state/store", &["state/error"]),
     ("vault/error", &["key_id"]),
     ("state/file", &["file_system", "offload", "platform", "state/error", "state/store"]),
@@ -39,8 +38,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cache/loading", &["error", "id", "key_ring"]),
     ("resource/record", &["error", "hex", "id", "key_ring", "vault"]),
     ("service_key", &["audit", "error", "hex", "key_ring", "state", "vault", "vault_client"]),
-    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "planted", "vault"]),
-    ("resource/transition", &["error", "id", "key_ring", "planted", "resource/record", "vault"]),
+    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "vault"]),
+    ("resource/transition", &["error", "id", "key_ring", "resource/record", "vault"]),
     ("cache/lease", &["cache/entry", "cache/loading", "clock", "error"]),
     ("resource/pending", &["id", "resource/transition"]),
     (
@@ -97,7 +96,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cache",
             "error",
             "id",
-            "planted",
             "resource/record",
             "resource/repository",
             "resource/transition",
@@ -143,7 +141,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error",
             "id",
             "key_ring",
-            "planted",
             "resource/record",
             "resource/repository",
             "resource/resources",
@@ -171,7 +168,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error",
             "id",
             "key_ring",
-            "planted",
             "resource/loader",
             "resource/record",
             "resource/resources",
@@ -216,7 +212,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
-    ("testing", &["audit", "clock", "error", "id", "planted", "resource", "state", "vault"]),
+    ("testing", &["audit", "clock", "error", "id", "resource", "state", "vault"]),
 ];
 
 /// The calls from the command's `open` to the vault: each function with its file and with how it calls the
@@ -398,4 +394,56 @@ fn open_reaches_the_vault_in_few_calls() {
     let broken = one("a.rs", "impl A {\n    fn f(&self) {\n        g();\n    }\n}\n");
     assert_eq!(call_complaints(&broken, &[("a.rs", "A::f", "g(")]).len(), 0);
     assert_eq!(call_complaints(&broken, &[("a.rs", "A::f", "h(")]).len(), 1);
+}
+
+/// The promises that a table names tests for, which must be there: every `row_` test among them.
+fn promise_complaints(documented: &str, tests: &Sources) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let (mut promises, mut named) = (0, BTreeSet::new());
+    for line in documented.lines().filter(|line| line.starts_with("| ")) {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let Some(Ok(number)) = cells.next().map(str::parse::<usize>) else { continue };
+        promises += 1;
+        if number != promises {
+            complaints.push(format!("promise {number} stands in the place of {promises}"));
+        }
+        let kept_by: Vec<_> =
+            cells.next_back().unwrap_or("").split('`').skip(1).step_by(2).collect();
+        if kept_by.is_empty() {
+            complaints.push(format!("no test keeps promise {number}"));
+        }
+        named.extend(kept_by);
+    }
+    let is_test = |name: &str| tests.values().any(|text| text.contains(&format!("fn {name}(")));
+    complaints
+        .extend(named.iter().filter(|name| !is_test(name)).map(|name| format!("no test {name}")));
+    let rows = tests.values().flat_map(|text| text.split("fn row_").skip(1));
+    for row in rows.filter_map(|rest| rest.split('(').next()) {
+        if !named.contains(format!("row_{row}").as_str()) {
+            complaints.push(format!("row_{row} is not in the table"));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn each_promise_names_the_tests_that_keep_it() {
+    let documented = std::fs::read_to_string(super::root().join("docs/promises.md")).unwrap();
+    let mut tests = sources("crates/keys/tests");
+    tests.extend(sources("crates/cli/tests"));
+    tests.extend(sources("tests"));
+    tests.remove(Path::new("tests/structure/keys.rs")); // it has names of tests in its own
+    assert_eq!(promise_complaints(&documented, &tests), Vec::<String>::new());
+    assert!(documented.contains("\n| 26 |"));
+
+    let tests = one("a.rs", "fn row_01_a() {}\nfn b() {}");
+    for (table, complaints) in [
+        ("| 1 | p | `row_01_a`, `b` |", 0),
+        ("| 1 | p | `row_01_a`, `c` |", 1),
+        ("| 1 | p | `b` |", 1),
+        ("| 2 | p | `row_01_a` |", 1),
+        ("| 1 | p | none |", 2),
+    ] {
+        assert_eq!(promise_complaints(table, &tests).len(), complaints, "{table}");
+    }
 }

@@ -1,4 +1,4 @@
-//! Why something was not done with a resource.
+//! The error of this crate: the reason why an operation on a resource failed.
 
 use std::{fmt, io};
 
@@ -10,7 +10,7 @@ use crate::state::StateError;
 use crate::time::Rfc3339;
 use crate::vault::{DeniedReason, InvalidKeyId, VaultError, VersionedKeyId};
 
-/// Why there is no access.
+/// The reason why access has ended.
 ///
 /// # Example
 ///
@@ -40,7 +40,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether the vault withdrew the key itself: only this may lead to shredding.
+    /// True where the vault withdrew the key itself: only this may lead to shredding.
     #[must_use]
     pub fn is_key_loss(self) -> bool {
         use DeniedReason::{KeyDisabled, KeyMissing, Permission};
@@ -64,8 +64,8 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Why something was not done with a resource. A message names the thing and the next step, and carries no
-/// key material.
+/// The reason why an operation on a resource failed. A message names the thing and the next step, and
+/// carries no key material.
 ///
 /// # Example
 ///
@@ -106,7 +106,7 @@ pub enum Error {
         resource: ResourceId,
         /// Its state.
         state: &'static str,
-        /// What was to be done.
+        /// The operation.
         operation: &'static str,
         /// The next step.
         next: &'static str,
@@ -129,14 +129,14 @@ pub enum Error {
         /// Which.
         resource: ResourceId,
     },
-    /// The cached keys' time is up, and no new word came from the vault.
+    /// The cached keys' time is up, and the vault does not answer.
     #[error(
         "the resource {resource} cannot be used: {reason}; it comes back by itself when the vault answers"
     )]
     Unreachable {
         /// Which.
         resource: ResourceId,
-        /// What the last attempt met.
+        /// The error of the last attempt.
         reason: String,
     },
     /// The resource may not have a customer-managed key.
@@ -163,7 +163,7 @@ pub enum Error {
         /// As whom.
         identity: String,
     },
-    /// What was unwrapped, or is in a state, is not the key that it should be.
+    /// A key that was unwrapped, or is in a state, is another one than it should be.
     #[error("{key} does not come out of what is recorded of it: restore the state from a backup")]
     WrongKey {
         /// Which key.
@@ -188,7 +188,7 @@ pub enum Error {
     Pinned {
         /// Which.
         resource: ResourceId,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// Others changed the resource again and again.
@@ -208,7 +208,7 @@ pub enum Error {
     /// The vault did not do what was asked.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// What was to be done could not be recorded.
+    /// The operation could not be recorded.
     #[error(transparent)]
     Audit(#[from] AuditError),
     /// The state cannot be read or written.
@@ -217,9 +217,9 @@ pub enum Error {
     /// The engine failed.
     #[error("cannot {doing}: {reason}")]
     Engine {
-        /// What was being done.
+        /// The activity.
         doing: &'static str,
-        /// What went wrong.
+        /// The reason.
         reason: String,
     },
 }
@@ -250,7 +250,7 @@ impl From<Error> for io::Error {
     }
 }
 
-/// Why a resource may not have a customer-managed key.
+/// The reason why a resource may not have a customer-managed key.
 ///
 /// # Example
 ///

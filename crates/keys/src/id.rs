@@ -103,7 +103,7 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// What a key of a resource is for.
+/// The purpose of a key of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum KeyKind {

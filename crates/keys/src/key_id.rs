@@ -127,7 +127,7 @@ impl VersionedKeyId {
     ///
     /// # Errors
     ///
-    /// [`InvalidKeyId`] where it is no versioned key id.
+    /// [`InvalidKeyId`] where it is not a versioned key id.
     pub fn parse(id: &str) -> Result<Self, InvalidKeyId> {
         let mut parts = id.rsplitn(3, '/');
         let (Some(version), Some(name), Some(vault)) = (parts.next(), parts.next(), parts.next())

@@ -69,11 +69,11 @@ impl Layer {
 
 const MAGIC: &[u8; 5] = b"SRMRK";
 const VERSION: u8 = 1;
-/// What comes before the key: magic, version, kind, a zero byte (A256KW wraps multiples of 8 bytes),
+/// The bytes before the key: magic, version, kind, a zero byte (A256KW wraps multiples of 8 bytes),
 /// SHA-256 of the key's id.
 const PREFIX_LEN: usize = 40;
 
-/// What is wrapped: `"SRMRK" || version || kind || 0 || SHA-256(id) || key`, 72 bytes.
+/// The payload that is wrapped: `"SRMRK" || version || kind || 0 || SHA-256(id) || key`, 72 bytes.
 pub(crate) fn payload(kind: u8, id: &str, key: &Secret<32>) -> SecretVec {
     let mut bytes = Vec::with_capacity(PREFIX_LEN + 32);
     bytes.extend(prefix(kind, id));

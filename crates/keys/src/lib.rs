@@ -8,6 +8,8 @@
 //! well, which can be rotated and revoked. A [cache] keeps unwrapped keys for minutes, so
 //! that a vault is asked once a resource and refresh, never once a document.
 //!
+//! `examples/service.rs` is a whole service over a remote vault.
+//!
 //! # Example
 //!
 //! ```
@@ -36,7 +38,6 @@ mod key_id;
 mod key_ring;
 pub mod local_vault;
 mod offload;
-mod planted;
 mod platform;
 pub mod resource;
 mod service_key;

@@ -40,7 +40,7 @@ impl Drop for Restored {
     }
 }
 
-/// Whether the current future runs under [`block_on`].
+/// True where the current future runs under [`block_on`].
 pub(crate) fn in_place() -> bool {
     IN_PLACE.get()
 }

@@ -15,7 +15,7 @@
 //! Every arrow is a function of [`Resources`], and asks vaults first, then decides (a pure function from
 //! state and event to state), then records and writes. A crash leaves the state before or the one after.
 //!
-//! Unreachable is no state but a [`Reachability`] in memory, and heals by itself. A definite refusal
+//! Unreachable is not a state but a [`Reachability`] in memory, and heals by itself. A definite refusal
 //! ([`VaultError::is_definite_about`](crate::VaultError::is_definite_about) the customer's key in use) is
 //! written, and left by [`Resources::refresh`] only. The service's own key is its operator's: a refusal of
 //! it wipes cached keys as well, and heals when the vault unwraps again.

@@ -261,7 +261,7 @@ impl ServiceKey {
         Ok((body, id))
     }
 
-    /// Whether states name this key rightly as one of the service's.
+    /// True where `key` is one of the service's own.
     pub(crate) fn is_own(&self, key: &VersionedKeyId) -> bool {
         key.vault() == self.vault.id() && *key.name() == self.name
     }

@@ -15,5 +15,4 @@ pub use self::faulty::{Call, Fault, FaultyVault};
 pub use self::store::MemoryStore;
 pub use self::unwrapping::unwrapping_keys;
 pub use self::vault::MemoryVault;
-pub use crate::planted::{Planted, PlantedBug};
 pub use crate::vault::Operation;

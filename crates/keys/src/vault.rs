@@ -1,4 +1,4 @@
-//! What a key vault is: it describes keys, wraps and unwraps, and says precisely why it did not.
+//! The interface of a key vault: it describes keys, wraps and unwraps, and gives precise errors.
 //!
 //! A vault keeps private keys to itself. It is asked once a resource and refresh time, never once a
 //! document; what was unwrapped is kept by the key cache.
@@ -29,7 +29,7 @@ pub trait Vault: Send + Sync + std::fmt::Debug {
     /// The first part of the ids of this vault's keys.
     fn id(&self) -> &str;
 
-    /// Where the vault is, as far as it knows.
+    /// The vault's tenant and region, as far as it knows them.
     fn place(&self) -> Place;
 
     /// The newest version of the key `name`.
@@ -60,7 +60,7 @@ pub trait Vault: Send + Sync + std::fmt::Debug {
         payload: &[u8],
     ) -> Result<Vec<u8>, VaultError>;
 
-    /// What was wrapped.
+    /// Unwraps `wrapped`.
     ///
     /// # Errors
     ///

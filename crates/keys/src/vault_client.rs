@@ -44,7 +44,7 @@ pub(crate) struct Timed<T> {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VaultLimits {
-    /// How long a request may take, its wait for a permit included; 3 s. After that the vault counts as
+    /// The time that a request may take, its wait for a permit included; 3 s. After that the vault counts as
     /// unreachable for the moment.
     pub request_timeout: Duration,
     /// Requests at once to each vault; 16. A vault that hangs takes up its own permits only.

@@ -14,7 +14,6 @@ use super::loading::{CacheKey, Loaded, Unavailable};
 use super::settings::CacheSettings;
 use crate::error::Error;
 use crate::key_ring::KeyRing;
-use crate::planted::{PlantedBug, is_planted};
 use crate::vault::VaultError;
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -39,9 +38,9 @@ struct Inner {
     ring: Option<Arc<KeyRing>>,
     /// True while the resource had no customer key.
     alone: bool,
-    /// When the last request that succeeded was sent.
+    /// The time at which the last request that succeeded was sent.
     started: Option<Duration>,
-    /// When a caller last asked for the keys.
+    /// The time at which a caller last asked for the keys.
     used: Duration,
     request: Option<WeakShared<Boxed>>,
     failure: Option<Failure>,
@@ -100,12 +99,11 @@ impl Entry {
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let mut inner = self.lock();
         let changed = change(&mut inner);
-        let until = inner.ring.as_ref().and(inner.started).map_or(Duration::ZERO, |started| {
-            if is_planted(PlantedBug::KeysKeptTooLong) {
-                return Duration::MAX;
-            }
-            started.saturating_add(self.settings.max_age)
-        });
+        let until = inner
+            .ring
+            .as_ref()
+            .and(inner.started)
+            .map_or(Duration::ZERO, |started| started.saturating_add(self.settings.max_age));
         self.usable_until.store(nanos(until), Ordering::Release);
         self.generation.store(inner.generation, Ordering::Release);
         changed
@@ -211,8 +209,8 @@ impl Entry {
         self.lock().age(now)
     }
 
-    /// When the refresh loop is to ask again; `None` where the keys are not in use any more. `is_held` is
-    /// true while a lease or a caller has the entry.
+    /// The time at which the refresh loop is to ask again; `None` where the keys are not in use any more.
+    /// `is_held` is true while a lease or a caller has the entry.
     pub(super) fn due(&self, now: Duration, is_held: bool) -> Option<Duration> {
         self.update(|inner| {
             if inner.usable(now, &self.settings).is_none() {
@@ -250,7 +248,7 @@ impl Entry {
     }
 }
 
-/// How a request ends. Keys that were wiped in between stay wiped.
+/// The ends of a request. Keys that were wiped in between stay wiped.
 impl Ticket {
     /// Changes the entry, unless it was wiped since the request began; `None` where it was.
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> Option<T> {
@@ -327,14 +325,10 @@ impl Inner {
     }
 
     fn usable(&self, now: Duration, settings: &CacheSettings) -> Option<Arc<KeyRing>> {
-        let young = |age| age < settings.max_age || is_planted(PlantedBug::KeysKeptTooLong);
-        self.ring.clone().filter(|_| self.age(now).is_some_and(young))
+        self.ring.clone().filter(|_| self.age(now).is_some_and(|age| age < settings.max_age))
     }
 
     fn wipe(&mut self, refusal: Option<(Error, Duration)>) {
-        if refusal.is_some() && is_planted(PlantedBug::KeysKeptOnDenial) {
-            return;
-        }
         self.generation = self.generation.wrapping_add(1);
         self.ring = None;
         self.started = None;

@@ -1,4 +1,5 @@
-//! What the cache asks for and what it gets: keys of one layer of one resource, or the reason for none.
+//! The values that pass between the cache and the code that fills it: keys of one layer of one resource, or
+//! the reason for none.
 
 use std::time::Duration;
 

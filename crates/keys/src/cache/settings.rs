@@ -1,4 +1,4 @@
-//! What the host may set, and what it may see.
+//! The settings of the cache, and its counts.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ impl Default for CacheSettings {
     }
 }
 
-/// What cache and vaults did, at one moment.
+/// Counts of the cache and of requests to vaults, at one moment.
 ///
 /// # Example
 ///

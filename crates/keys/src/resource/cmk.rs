@@ -11,7 +11,6 @@ use super::transition::{Event, wrong_state};
 use crate::error::{Error, Ineligible};
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
-use crate::planted::{PlantedBug, is_planted};
 use crate::vault::{
     DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
 };
@@ -22,7 +21,7 @@ const ELIGIBLE_FROM: u64 = 1_589_155_200;
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_AT_MOST: Duration = Duration::from_secs(16);
 
-/// How a customer-managed key is enabled.
+/// A request to enable a customer-managed key.
 ///
 /// # Example
 ///
@@ -45,11 +44,11 @@ pub struct EnableCmk {
     pub key: VersionedKeyId,
     /// As whom its vault is asked.
     pub identity: String,
-    /// What it covers.
+    /// The documents that it covers.
     pub scope: Scope,
-    /// What becomes of the data when the key is lost.
+    /// The fate of the data when the key is lost.
     pub on_key_loss: OnKeyLoss,
-    /// How many documents were sealed before, if the host knows: they lie outside the key's protection.
+    /// The number of documents that were sealed before, if the host knows: they lie outside the key's protection.
     pub documents_before: Option<u64>,
 }
 
@@ -87,8 +86,7 @@ impl Resources {
         check_resource(resource, with)?;
         let vault = self.vaults.find(&with.key, &with.identity)?;
         check_place(resource, &*vault)?;
-        let reused = is_planted(PlantedBug::EpochReused) && resource.customer_version > 0;
-        let version = resource.customer_version.saturating_add(u64::from(!reused));
+        let version = resource.customer_version.saturating_add(1);
         let label = KeyLabel { kind: KeyKind::Customer, version };
         let key = ResourceKey::generate(label, resource.epoch.saturating_add(1))?;
         let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
@@ -187,10 +185,6 @@ impl Resources {
         let wrapped = client.wrap(id, algorithm, &payload).await?;
         let (label, epoch, by) = (key.label, key.epoch, WrappedBy::Vault(id.clone()));
         let record = KeyRecord { label, epoch, by, wrapped };
-        let rotates = matches!(resource.protection, Protection::Rotating { .. });
-        if rotates && is_planted(PlantedBug::SwitchedBeforeProbe) {
-            return Ok(record);
-        }
         let again = client.unwrap(id, algorithm, &record.wrapped).await?;
         let again = ResourceKey::from_payload(&resource.id, &record, &again.value)?;
         if again.secret == key.secret {
@@ -215,7 +209,7 @@ impl Resources {
             Protection::CmkActive { .. } => {}
             _ => return Err(wrong_state(resource, "disable the customer-managed key")),
         }
-        // Asked now, whatever is cached: it is for the customer to let the data go.
+        // Unwrap in the vault, not from the cache: disabling needs the customer's consent now.
         let customer = self.unwrap_layer(&current, Layer::Customer).await?;
         let service = self.unwrap_layer(&current, Layer::Service).await?;
         let root = service.root().ok_or_else(|| contended(id))?;
@@ -255,7 +249,7 @@ impl Resources {
         let start = Event::RotationStarted { to: to.clone() };
         let started: Change = self.repository.change(id, |_| Ok(start.clone())).await?;
         let rotated = self.rotate_started(&started.current, &*vault, to).await;
-        // What is wrong with the new key does not pass by waiting; what is wrong with the way there may.
+        // Abandon the rotation on a permanent error. Keep it on a transient one, so that it can be resumed.
         if let Err(error) = &rotated
             && !matches!(
                 error,
@@ -311,7 +305,7 @@ impl Resources {
     }
 }
 
-/// A key that did all that it must, and what it made.
+/// A key that was described, wrapped and unwrapped, with its results.
 struct Proven {
     record: KeyRecord,
     thumbprint: Vec<u8>,
@@ -368,7 +362,7 @@ fn check_place(resource: &Resource, vault: &dyn Vault) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a key can be a customer-managed key; its thumbprint.
+/// Refuses a key that cannot be a customer-managed key; returns its thumbprint.
 pub(super) fn check_key(
     id: &VersionedKeyId,
     description: &KeyDescription,

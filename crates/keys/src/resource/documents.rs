@@ -18,10 +18,10 @@ use crate::error::{DocumentError, Error};
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
 
-/// How often keys may turn out to be of another state before that is given up.
+/// The number of times that keys may turn out to be of another state.
 const ATTEMPTS: usize = 4;
 
-/// How a document is sealed.
+/// A request to seal a document.
 ///
 /// # Example
 ///
@@ -60,7 +60,7 @@ impl Default for SealRequest {
     }
 }
 
-/// How a document is opened. Keys, policy and time are the resource's.
+/// A request to open a document. Keys, policy and time are the resource's.
 ///
 /// # Example
 ///
@@ -73,7 +73,7 @@ impl Default for SealRequest {
 /// ```
 #[derive(Clone, Debug)]
 pub struct OpenRequest {
-    /// What the document belongs to, as it was sealed.
+    /// The context that the document was sealed with.
     pub context: Context,
     /// The least generation of the header, 1 by default: refuses an older header that was put back.
     pub least_generation: u64,

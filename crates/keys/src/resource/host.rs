@@ -1,4 +1,4 @@
-//! What the host of the resources gives: vaults, an ear for events, and what it knows from elsewhere.
+//! The interfaces that a host implements: finding vaults and taking events; and its pins.
 
 use std::collections::HashMap;
 use std::fmt;

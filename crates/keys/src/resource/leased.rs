@@ -94,7 +94,7 @@ impl<T> Guarded<T> {
         read_into(&self.lease, buffers, |buffers| read(&mut self.value, buffers))
     }
 
-    /// Looks at something that is no text: a layout, or lengths.
+    /// Reads something other than text: a layout, or lengths.
     pub(crate) fn look<R: Copy>(
         &self,
         look: impl FnOnce(&T) -> Result<R, strongroom::Error>,

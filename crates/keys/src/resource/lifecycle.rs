@@ -1,4 +1,4 @@
-//! A resource's beginning, its end, and what hosts and customers say in between.
+//! The life of a resource: creating, revoking, refreshing, deleting, shredding.
 
 use super::loader::unwrap_root;
 use super::record::{NewResource, Protection, Resource};
@@ -8,7 +8,6 @@ use super::transition::{Event, apply, wrong_state};
 use crate::error::{Cause, Error};
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{Layer, ResourceKey};
-use crate::planted::{PlantedBug, is_planted};
 use crate::state::prune;
 
 impl Resources {
@@ -163,7 +162,7 @@ impl Resources {
             Protection::ShredPending { due, cause, since, .. } if *due <= now => {
                 let deleted = *cause == Cause::ResourceDeleted;
                 let over = deleted && since.saturating_add(self.deletion_grace) <= now;
-                // What was due before the deletion is so by the vault's word alone: by itself a deletion
+                // What was due before the deletion is so by the vault's refusal alone: by itself a deletion
                 // destroys nothing before its own grace is over.
                 match if over { Ok(()) } else { self.still_lost(resource).await } {
                     Err(_) if deleted => return Ok(false),
@@ -183,7 +182,6 @@ impl Resources {
         let Some(cmk) = resource.protection.cmk() else { return Ok(()) };
         match unwrap_root(&self.repository, &*self.vaults, resource, Layer::Customer).await {
             Err(Error::Vault(error)) if error.is_definite_about(&cmk.key) => Ok(()),
-            Err(Error::Vault(_)) if is_planted(PlantedBug::ShreddedOnOutage) => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Err(Error::WrongState {
                 resource: resource.id.clone(),

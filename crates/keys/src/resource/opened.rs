@@ -153,7 +153,7 @@ impl LeasedOpener {
         self.0.read(|opener| Ok(opener.open_range(layout, plaintext, sealed)?))
     }
 
-    /// Where everything is in a document of `sealed_len` bytes: see [`Opener::layout`].
+    /// The layout of a document of `sealed_len` bytes: see [`Opener::layout`].
     ///
     /// # Errors
     ///
@@ -175,7 +175,7 @@ impl LeasedOpener {
         self.0.look(|opener| opener.verify_layout(layout, proof))
     }
 
-    /// Where everything is in `sealed`, a whole document: see [`Opener::file_layout`].
+    /// The layout of `sealed`, a whole document: see [`Opener::file_layout`].
     ///
     /// # Errors
     ///
@@ -271,7 +271,7 @@ impl<S: ReadAt> LeasedReader<S> {
         self.reader.lease()
     }
 
-    /// Where everything is in the sealed document.
+    /// The layout of the sealed document.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout

@@ -1,4 +1,4 @@
-//! What is recorded of a resource.
+//! The state of a resource, as data.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use crate::id::{KeyLabel, ResourceId};
 use crate::key_ring::{KeyRecord, Layer, WrappedKeys};
 use crate::vault::VersionedKeyId;
 
-/// What a resource is made with. It takes no key of the customer's: that comes with `enable_cmk`.
+/// The description of a resource to create. It has no key of the customer's: that comes with `enable_cmk`.
 ///
 /// # Example
 ///
@@ -33,13 +33,13 @@ pub struct NewResource {
     pub tenant: String,
     /// The region that it is in.
     pub region: String,
-    /// Whether its tier allows a customer-managed key.
+    /// True where its tier allows a customer-managed key.
     pub cmk_allowed: bool,
-    /// When the host made it, in seconds since 1970; now where it is not given.
+    /// The time at which the host made it, in seconds since 1970; now where it is not given.
     pub created_at: Option<u64>,
 }
 
-/// What of a resource the customer's key covers.
+/// The documents of a resource that the customer's key covers.
 ///
 /// # Example
 ///
@@ -59,14 +59,14 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Whether documents of this kind get the customer's layer.
+    /// True where documents of this kind get the customer's layer.
     #[must_use]
     pub fn covers(self, kind: DocumentKind) -> bool {
         self == Self::ModelsAndResults || kind == DocumentKind::Model
     }
 }
 
-/// What a document is, as far as a [`Scope`] tells them apart.
+/// The kind of a document, as a [`Scope`] distinguishes them.
 ///
 /// # Example
 ///
@@ -83,7 +83,7 @@ pub enum DocumentKind {
     Result,
 }
 
-/// What becomes of the data when the vault withdraws the customer's key.
+/// The fate of the data when the vault withdraws the customer's key.
 ///
 /// # Example
 ///
@@ -135,15 +135,15 @@ pub struct Cmk {
     pub thumbprint: Vec<u8>,
     /// As whom the vault is asked.
     pub identity: String,
-    /// What it covers.
+    /// The documents that it covers.
     pub scope: Scope,
-    /// What becomes of the data when it is lost.
+    /// The fate of the data when it is lost.
     pub on_key_loss: OnKeyLoss,
     /// Since when, in seconds since 1970.
     pub enabled_at: u64,
 }
 
-/// Under whose keys a resource is, and whether they may be used. `Unreachable` is no such state: it is in
+/// The keys that a resource is under, and whether they may be used. `Unreachable` is not such a state: it is in
 /// memory only, see [`Reachability`](super::Reachability).
 ///
 /// # Example
@@ -235,18 +235,18 @@ pub(crate) struct Resource {
     pub(crate) region: String,
     pub(crate) cmk_allowed: bool,
     pub(crate) created_at: u64,
-    /// How often a CMK was enabled.
+    /// The number of times that a CMK was enabled.
     pub(crate) epoch: u64,
     /// The highest version that a customer key ever had, so that none is used twice.
     pub(crate) customer_version: u64,
     pub(crate) protection: Protection,
-    /// Documents that lie outside the CMK's protection, as far as the host has told.
+    /// Documents that lie outside the CMK's protection, as the host has counted them.
     pub(crate) outside_cmk: Option<u64>,
     /// Hours before this one are over: their keys are destroyed and not made again.
     pub(crate) hours_from: u64,
     /// All keys; none once they are shredded.
     pub(crate) keys: Vec<KeyRecord>,
-    /// What a newer version wrote that this one does not know: it is written again as it was.
+    /// Fields of a newer version, which are written again as they were.
     #[serde(flatten)]
     pub(crate) unknown: Map<String, Value>,
 }

@@ -18,7 +18,7 @@ use crate::cache::{CacheKey, KeyCache, Lease, LookUp, Request, Ticket, Unavailab
 use crate::error::Error;
 use crate::key_ring::{KeyRing, Layer};
 
-/// How often a request may be overtaken by a wipe before that is given up.
+/// The number of times that a request may be overtaken by a wipe before that is given up.
 const ATTEMPTS: usize = 3;
 
 /// Loads keys into the cache.

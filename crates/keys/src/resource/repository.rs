@@ -18,7 +18,7 @@ use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
 use crate::vault_client::{Origin, VaultClient};
 
-/// How often another writer may come first before a change is given up.
+/// The number of times that another writer may come first before a change is given up.
 const ATTEMPTS: usize = 32;
 
 /// A state as it was read.

@@ -13,7 +13,6 @@ use super::transition::{Event, apply};
 use crate::cache::KeyCache;
 use crate::error::Error;
 use crate::id::ResourceId;
-use crate::planted::{PlantedBug, is_planted};
 use crate::vault::VaultError;
 
 /// The outcome of a withdrawal.
@@ -33,26 +32,22 @@ pub(crate) async fn withdraw(
     event: Event,
 ) -> Withdrawal {
     let pending = repository.pending();
-    let step_1 = pending.push(id, event.clone());
-    let step_2 = wipe(repository, cache, id, &event);
-    if is_planted(PlantedBug::DenialNotWritten) && matches!(event, Event::Refused { .. }) {
-        pending.done(id, step_1);
-        return Withdrawal { closed: step_2.ok().flatten(), written: Ok(()) };
-    }
-    let step_3 = repository.persist_pending(id).await;
-    let step_4 = wipe(repository, cache, id, &event);
-    match step_4 {
-        Ok(Some(closed)) => Withdrawal { closed: Some(closed), written: step_3 },
+    let noted = pending.push(id, event.clone()); // 1
+    let _told_by_step_4 = wipe(repository, cache, id, &event); // 2
+    let written = repository.persist_pending(id).await; // 3
+    let closed = wipe(repository, cache, id, &event); // 4
+    match closed {
+        Ok(Some(closed)) => Withdrawal { closed: Some(closed), written },
         // Nothing to withdraw, so nothing to repeat; a resource that was never read may have something.
         Ok(None) => {
             let unknown = repository.known(id).is_none();
-            if !unknown || matches!(step_3, Err(Error::NotFound { .. })) {
-                pending.done(id, step_1);
+            if !unknown || matches!(written, Err(Error::NotFound { .. })) {
+                pending.done(id, noted);
             }
-            Withdrawal { closed: None, written: step_3 }
+            Withdrawal { closed: None, written }
         }
         Err(not_taken) => {
-            pending.done(id, step_1);
+            pending.done(id, noted);
             Withdrawal { closed: None, written: Err(not_taken) }
         }
     }

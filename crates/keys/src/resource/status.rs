@@ -1,4 +1,4 @@
-//! What is to be said of a resource.
+//! The status of resources.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::id::{KeyKind, ResourceId};
 use crate::key_ring::{KeyRecord, Layer};
 
-/// Whether a resource's vaults answer this process.
+/// The reachability of a resource's vaults from this process.
 ///
 /// # Example
 ///
@@ -25,12 +25,12 @@ pub enum Reachability {
     Normal,
     /// Not at the moment; cached keys serve on.
     Cached {
-        /// What the last attempt met.
+        /// The error of the last attempt.
         reason: String,
     },
     /// Not at the moment, and the cached keys' time is up. It heals by itself.
     Unreachable {
-        /// What the last attempt met.
+        /// The error of the last attempt.
         reason: String,
     },
 }
@@ -59,17 +59,17 @@ pub struct Status {
     pub moved_to: Option<String>,
     /// The region that it is in.
     pub region: String,
-    /// Whether its tier allows a customer-managed key.
+    /// True where its tier allows a customer-managed key.
     pub cmk_allowed: bool,
-    /// When it was made, in seconds since 1970.
+    /// The time at which it was made, in seconds since 1970.
     pub created_at: u64,
     /// Its state.
     pub protection: Protection,
     /// The customer's key, if there is one.
     pub cmk: Option<Cmk>,
-    /// How often a customer's key was enabled.
+    /// The number of times that a customer's key was enabled.
     pub epoch: u64,
-    /// Documents that lie outside the key's protection, as far as the host has told: they were sealed
+    /// Documents that lie outside the key's protection, as the host has counted them: they were sealed
     /// before it was enabled, and only the state keeps them closed after a revocation. `None` where that
     /// is not known.
     pub outside_cmk: Option<u64>,
@@ -79,12 +79,12 @@ pub struct Status {
     pub number: u64,
     /// The version of the service key that the state is signed under.
     pub signed_by: String,
-    /// Whether the vaults answer.
+    /// The reachability of the vaults.
     pub reachability: Reachability,
 }
 
 impl Resources {
-    /// How a resource stands, by its newest state. No vault is asked.
+    /// The status of a resource, by its newest state. No vault is asked.
     ///
     /// # Errors
     ///
@@ -135,7 +135,7 @@ impl Resources {
         Ok(ids)
     }
 
-    /// What cache and vaults did so far.
+    /// Counts of the cache and of requests to vaults.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let counters = &self.repository.client().counters;
@@ -150,7 +150,7 @@ impl Resources {
         }
     }
 
-    /// Whether something that closes a resource could not be written yet: this process heeds it already.
+    /// The number of resources with withdrawals that are not persisted yet. This process acts as if they were.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.repository.pending().resources()

@@ -5,13 +5,12 @@ use super::record::{Cmk, OnKeyLoss, Protection, Resource};
 use crate::error::{Cause, Error};
 use crate::id::{KeyKind, KeyLabel};
 use crate::key_ring::{KeyRecord, Layer, WrappedBy};
-use crate::planted::{PlantedBug, is_planted};
 use crate::vault::{DeniedReason, VersionedKeyId};
 
 /// Most hour keys at a time: six weeks of hours.
 pub(crate) const HOUR_KEYS_MAX: usize = 1024;
 
-/// What happened, with all that a vault had to be asked for.
+/// An event, with all that a vault had to be asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     CmkEnabled {
@@ -104,7 +103,7 @@ impl Event {
         }
     }
 
-    /// Whether it does nothing but take access away: that waits for no audit trail.
+    /// True where it only withdraws access: that does not wait for the audit trail.
     pub(crate) fn only_closes(&self) -> bool {
         matches!(
             self,
@@ -116,7 +115,7 @@ impl Event {
         )
     }
 
-    /// Whether the state before holds keys that are destroyed now: nothing of it may stay.
+    /// True where the state before holds keys that are destroyed now: none of it may stay.
     pub(crate) fn destroys_keys(&self) -> bool {
         matches!(self, Self::HoursEnded { .. } | Self::Shredded { .. })
     }
@@ -185,8 +184,8 @@ fn enable(
     if !matches!(after.protection, Protection::ServiceManaged) {
         return Err(wrong_state(after, operation));
     }
-    // A key that was used before must not come back, whoever asks for it.
-    let used = root.label.version <= after.customer_version && !is_planted(PlantedBug::EpochReused);
+    // A key that was used before must not come back.
+    let used = root.label.version <= after.customer_version;
     if used || root.epoch != after.epoch.saturating_add(1) {
         return Err(Error::Contended { resource: after.id.clone() });
     }
@@ -272,7 +271,7 @@ fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), Error> {
     Ok(())
 }
 
-/// The vault's word counts for exactly the key that is in use.
+/// The vault's refusal counts for exactly the key that is in use.
 fn refused(after: &mut Resource, key: &VersionedKeyId, reason: DeniedReason, at: u64) {
     if in_use(after, "").is_ok_and(|cmk| cmk.key == *key) {
         deny(after, Cause::Vault(reason), at);

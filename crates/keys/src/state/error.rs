@@ -32,7 +32,7 @@ pub enum StateError {
         name: String,
         /// The object's number.
         number: u64,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
     /// The object was written by a newer version.
@@ -70,9 +70,9 @@ pub enum StateError {
     /// The store cannot be read or written.
     #[error("cannot {doing}: {reason}")]
     Io {
-        /// What was being done, with the object's name.
+        /// The activity, with the object's name.
         doing: String,
-        /// What the store said.
+        /// The store's error.
         reason: String,
     },
 }

@@ -4,10 +4,10 @@ use async_trait::async_trait;
 
 use super::error::StateError;
 
-/// How many of the newest objects keep their content.
+/// The number of newest objects that keep their content.
 pub const KEPT: u64 = 8;
 
-/// How far below the newest a number stays taken.
+/// The distance below the newest at which a number is given free.
 pub const NUMBERED: u64 = 256;
 
 /// A store of states: a directory, a bucket, a table.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, MemorySink};
 
-/// Keeps all events, and fails when it is told to.
+/// Keeps all events, and fails on demand.
 ///
 /// # Example
 ///

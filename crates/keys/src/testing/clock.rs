@@ -1,4 +1,4 @@
-//! A clock that goes on when it is told to.
+//! A clock that a test moves.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -77,7 +77,7 @@ impl ManualClock {
         step
     }
 
-    /// How many sleep.
+    /// The number of sleepers.
     #[must_use]
     pub fn sleepers(&self) -> usize {
         self.lock().sleepers.len()

@@ -15,7 +15,7 @@ use crate::vault::{
     DeniedReason, KeyDescription, KeyName, Operation, Place, Vault, VaultError, VersionedKeyId,
 };
 
-/// What becomes of a request.
+/// The fate of a request.
 ///
 /// # Example
 ///
@@ -31,7 +31,7 @@ pub enum Fault {
     None,
     /// It is refused, with the key that was asked about.
     Refuse(DeniedReason),
-    /// It is refused with word of another key.
+    /// It is refused with an answer about another key.
     RefuseOther(DeniedReason, VersionedKeyId),
     /// It is answered after a while.
     Delay(Duration),

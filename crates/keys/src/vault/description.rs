@@ -1,4 +1,4 @@
-//! What a vault says of a key, and what follows for wrapping with it.
+//! The description of a key, and the checks before wrapping with it.
 
 use sha2::{Digest, Sha256};
 use strongroom::rsa::PublicKey;
@@ -40,7 +40,7 @@ pub struct KeyDescription {
     pub key_type: KeyType,
     /// Length of the modulus or of the AES key in bits.
     pub bits: u32,
-    /// What the key may be used for.
+    /// The operations that the key may be used for.
     pub operations: Operations,
     /// A disabled key neither wraps nor unwraps.
     pub enabled: bool,
@@ -48,7 +48,7 @@ pub struct KeyDescription {
     pub not_before: Option<u64>,
     /// Seconds since 1970: from then on, the key does not wrap. It unwraps at any time.
     pub expires: Option<u64>,
-    /// What becomes of the key when it is deleted, where the vault says so.
+    /// The fate of the key when it is deleted, where the vault says it.
     pub recovery_level: Option<RecoveryLevel>,
 }
 
@@ -59,7 +59,7 @@ impl KeyDescription {
     /// # Errors
     ///
     /// [`VaultError::Denied`] where the key is disabled or may not wrap, [`VaultError::Invalid`] outside
-    /// of its time or where it is no RSA-2048 key.
+    /// of its time or where it is not an RSA-2048 key.
     pub fn wrapping_key(&self, now: u64) -> Result<WrappingKey, VaultError> {
         self.may_wrap(now)?;
         let (KeyType::Rsa { public }, 2048) = (&self.key_type, self.bits) else {
@@ -68,7 +68,7 @@ impl KeyDescription {
         Ok(WrappingKey::rsa(self.id.key_id()?, public.clone()))
     }
 
-    /// Whether the key may wrap at `now`, in seconds since 1970.
+    /// Refuses a key that may not wrap at `now`, in seconds since 1970.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl KeyDescription {
     }
 }
 
-/// What kind of key.
+/// The kind of a key.
 #[derive(Clone, Debug)]
 pub enum KeyType {
     /// RSA; RSA-OAEP-256 is what it wraps with.
@@ -162,19 +162,19 @@ impl Operation {
 pub struct Operations(u8);
 
 impl Operations {
-    /// Whether `operation` is in it.
+    /// True where `operation` is in the set.
     #[must_use]
     pub fn contains(self, operation: Operation) -> bool {
         self.0 & Self::bit(operation) != 0
     }
 
-    /// What is in one of the two or in both.
+    /// The union of both sets.
     #[must_use]
     pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What is in both.
+    /// The intersection of both sets.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
@@ -203,7 +203,7 @@ impl From<Operations> for Vec<Operation> {
     }
 }
 
-/// What becomes of a deleted key, in Azure Key Vault's words (`recoveryLevel`).
+/// The fate of a deleted key, as Azure Key Vault spells it (`recoveryLevel`).
 ///
 /// # Example
 ///
@@ -238,7 +238,7 @@ impl RecoveryLevel {
     }
 }
 
-/// Where a vault is, as far as it knows.
+/// A vault's tenant and region, as far as it knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// The tenant that owns it.

@@ -1,11 +1,11 @@
-//! Why a vault did not do what it was asked.
+//! The errors of vaults.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::key_id::{InvalidKeyId, VersionedKeyId};
 
-/// Why a vault did not do what it was asked. A message never carries key material.
+/// The reason why a request to a vault failed. A message never carries key material.
 ///
 /// # Example
 ///
@@ -32,16 +32,16 @@ pub enum VaultError {
     /// The vault could not be asked, or was too busy: try again.
     #[error("the vault cannot be reached at the moment: {reason}{}", delay(*retry_after))]
     Unavailable {
-        /// What went wrong.
+        /// The reason.
         reason: String,
-        /// How long the vault asks to be left alone.
+        /// The delay that the vault asks for.
         retry_after: Option<Duration>,
     },
     /// The request makes no sense for this key: trying again does not help, and it says nothing about
     /// the key's state.
     #[error("{reason}")]
     Invalid {
-        /// What is wrong, and the next step.
+        /// The reason, and the next step.
         reason: String,
     },
 }
@@ -53,9 +53,9 @@ impl From<InvalidKeyId> for VaultError {
 }
 
 impl VaultError {
-    /// Whether the vault itself withdrew `key`, exactly this version: cached copies of what it wrapped
+    /// True where the vault itself withdrew `key`, exactly this version: cached copies of what it wrapped
     /// must go at once. An identity that is not known (401), a firewall's refusal and answers about
-    /// another key are no such word.
+    /// another key do not count.
     #[must_use]
     pub fn is_definite_about(&self, key: &VersionedKeyId) -> bool {
         use DeniedReason::{KeyDisabled, KeyMissing, Permission};
@@ -67,7 +67,7 @@ impl VaultError {
     }
 }
 
-/// Why a vault refused.
+/// The reason why a vault refused.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,7 +80,7 @@ pub enum DeniedReason {
     Permission,
     /// The identity is disabled or not known: HTTP 401.
     Identity,
-    /// A firewall in front of the vault refused: HTTP 403 without a word about the key.
+    /// A firewall in front of the vault refused: HTTP 403 without a statement about the key.
     Firewall,
 }
 

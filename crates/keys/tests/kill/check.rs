@@ -363,9 +363,9 @@ fn check_step(before: &Status, after: &Status) -> Result<(), String> {
 fn check_documents(place: &Place, known: &mut Known) -> Result<(), String> {
     // One look at the vault does for all documents.
     let cache = CacheSettings::default();
-    let surroundings = place.plain().config().with_cache(cache);
+    let config = place.plain().config().with_cache(cache);
     let resources =
-        block_on(surroundings.open()).map_err(|error| said("the resources do not open")(&error))?;
+        block_on(config.open()).map_err(|error| said("the resources do not open")(&error))?;
     let id = resource();
     let protection = || {
         let status = block_on(resources.status(&id));
