@@ -297,8 +297,11 @@ fn uses(path: &Path, text: &str, places: &BTreeSet<String>) -> BTreeSet<String> 
                 continue;
             }
             for name in names(&code[at + found.len()..]) {
-                let full = base.join(name);
-                let known = full.ancestors().filter_map(Path::to_str).find(|p| places.contains(*p));
+                let full = base.join(name).to_string_lossy().replace('\\', "/"); // as in FLOORS
+                let known = Path::new(&full)
+                    .ancestors()
+                    .filter_map(Path::to_str)
+                    .find(|p| places.contains(*p));
                 used.extend(known.map(str::to_owned));
             }
         }

@@ -52,8 +52,9 @@ pub(crate) enum Failure {
     /// Header and document are new and whole, and the header has not got its name.
     #[error(
         "cannot name the header {header}: {}; {document} is complete and its header is {next}: free some \
-         space or mend what is said, then run: mv -f -- {next} {header}",
-        Said(source)
+         space or mend what is said, then run: {}",
+        Said(source),
+        naming(next, header)
     )]
     HeaderName { document: String, header: String, next: String, source: io::Error },
     /// Two would read one file, and of a pipe each would lack what the other took.
@@ -478,5 +479,15 @@ fn resource_sentence(error: &strongroom_keys::Error) -> String {
              enable-cmk or rotate-cmk, and --vault"
         ),
         error => error.to_string(),
+    }
+}
+
+/// The command that gives the header `next` its name `header`, for a shell of this system.
+pub(crate) fn naming(next: impl fmt::Display, header: impl fmt::Display) -> String {
+    if cfg!(windows) {
+        // Of cmd and PowerShell alike; a slash would begin an option.
+        format!("cmd /c move /y {}", format!("{next} {header}").replace('/', "\\"))
+    } else {
+        format!("mv -f -- {next} {header}")
     }
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::keys::Keys;
 use crate::args::HeaderOption;
-use crate::failure::Failure;
+use crate::failure::{Failure, naming};
 use crate::input::Input;
 use crate::output::pair;
 use crate::place::Place;
@@ -263,11 +263,10 @@ fn open_header(place: &Place, body: &Input, begins: &[u8]) -> Result<Input, Fail
     print::notice(
         "warning",
         &format!(
-            "the header of {} is {}: a seal was stopped before it became {place}; finish it with: mv -f \
-             -- {} {place}",
+            "the header of {} is {}: a seal was stopped before it became {place}; finish it with: {}",
             body.name(),
             next.display(),
-            next.display()
+            naming(next.display(), place)
         ),
     );
     Input::open(&Place::Path(next))

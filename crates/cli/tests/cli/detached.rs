@@ -264,7 +264,11 @@ fn stopped() -> Home {
     home
 }
 
-const FINISH: &str = "mv -f -- .head.strongroom-next head";
+const FINISH: &str = if cfg!(windows) {
+    "cmd /c move /y .head.strongroom-next head"
+} else {
+    "mv -f -- .head.strongroom-next head"
+};
 
 #[test]
 fn a_pair_of_which_one_half_has_its_name_opens() {

@@ -135,8 +135,8 @@ fn a_scope_of_models_leaves_results_to_the_service() {
 #[test]
 fn an_expired_document_is_not_opened() {
     let home = service();
-    lines(&home, &["seal plain --resource r --kind result --expires-in 1s --home h"]);
-    thread::sleep(Duration::from_millis(2_100));
+    lines(&home, &["seal plain --resource r --kind result --expires-in 4s --home h"]);
+    thread::sleep(Duration::from_millis(5_100));
     let done = run(&home, "open plain.sealed -o - --home h");
     assert!(done.stderr.starts_with("error: the document expired at 20"), "{}", done.stderr);
     assert_eq!(done.code, Some(1));

@@ -1,6 +1,7 @@
 //! Several files in one command, and several keys for one document.
 
 use std::fs;
+use std::path::Path;
 
 use crate::home::{Home, bytes};
 
@@ -63,11 +64,12 @@ fn several_files_that_cannot_be_meant_so_are_refused_before_anything_is_done() {
     }
     fs::create_dir(home.path("d")).unwrap();
     home.write("d/a", b"text");
+    let both = format!("would both become {}", Path::new("d").join("a.sealed").display());
     for (arguments, words) in [
         (&["seal", "a", "b", "-o", "one"][..], "several files cannot all become one"),
         (&["seal", "a", "b", "-o", "-"], "several files cannot all become -"),
         (&["seal", "a", "-"], "standard input is one input of several"),
-        (&["seal", "a", "d/a", "-o", "d"], "would both become d/a.sealed"),
+        (&["seal", "a", "d/a", "-o", "d"], &both),
         (&["seal", "a", "a"], "would both become a.sealed"),
         (&["seal", "a", "b", "--detach-header", "h"], "--detach-header names one file"),
         (&["open", "a.sealed", "b"], "b does not end in .sealed"),

@@ -1,6 +1,7 @@
 //! The vault commands, and the vault that the first seal makes.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 #[cfg(unix)]
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Stdio;
@@ -170,17 +171,19 @@ fn who_waits_for_another_change_of_the_vault_says_so_and_not_for_ever() {
             vault = vault.display()
         )
     );
-    let waiting = home
+    let mut waiting = home
         .command(["vault", "create", "k"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    let (mut said, mut stderr) = (String::new(), BufReader::new(waiting.stderr.take().unwrap()));
+    stderr.read_line(&mut said).unwrap();
     drop(other);
+    stderr.read_to_string(&mut said).unwrap();
     let done = Done::of(&waiting.wait_with_output().unwrap());
-    assert_eq!(done.code, Some(0), "{}", done.stderr);
-    assert!(done.stderr.starts_with("note: waiting for another command"), "{}", done.stderr);
+    assert_eq!(done.code, Some(0), "{said}");
+    assert!(said.starts_with("note: waiting for another command"), "{said}");
     // So does who makes one.
     fs::create_dir(home.path("new")).unwrap();
     let making = lock_of(&home.path("new"));

@@ -72,8 +72,13 @@ impl Home {
         command
     }
 
-    /// A shell that runs `line`, in which `$0` is the program.
+    /// A shell of the system that runs `line`, in which `$0` is the program on Unix.
     pub(crate) fn shell(&self, line: &str) -> Command {
+        if cfg!(windows) {
+            let mut command = self.at_home("cmd");
+            command.args(["/c", line]);
+            return command;
+        }
         let mut command = self.at_home("sh");
         command.args(["-c", line, PROGRAM]);
         command
@@ -106,7 +111,9 @@ impl Home {
 
     /// Runs the program to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
-        Done::of(&self.command(args).output().unwrap())
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Done::of(&started(&mut command).wait_with_output().unwrap())
     }
 
     /// Runs the program to its end with `input` on standard input through a pipe.
@@ -115,13 +122,9 @@ impl Home {
         args: impl IntoIterator<Item = S>,
         input: &[u8],
     ) -> Done {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = started(&mut command);
         let mut stdin = child.stdin.take().unwrap();
         thread::scope(|scope| {
             // A program that fails early closes the pipe; its message is what counts then.
@@ -136,6 +139,17 @@ impl Home {
         home.run(["vault", "init"]).succeeds();
         home.run(["vault", "create", "default"]).succeeds();
         home
+    }
+}
+
+/// The program, started. Wine on a busy machine starts one of a thousand processes at the second attempt only.
+fn started(command: &mut Command) -> Child {
+    const ERROR_INTERNAL_ERROR: i32 = 1359;
+    match command.spawn() {
+        Err(error) if cfg!(windows) && error.raw_os_error() == Some(ERROR_INTERNAL_ERROR) => {
+            command.spawn().unwrap()
+        }
+        started => started.unwrap(),
     }
 }
 
