@@ -9,7 +9,7 @@ use etcetera::BaseStrategy as _;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, LocalVaultError, LockWait, OpenOptions};
+use strongroom_keys::local_vault::{InitOptions, KeyEntry, LocalVaultError, LockWait, OpenOptions};
 use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
@@ -202,7 +202,9 @@ pub(crate) fn sealing_keys(
     let vault = location.open_or_init()?;
     let key = match wrapping_key(&vault, DEFAULT_KEY) {
         // A damaged key that is not asked for does not matter here, and the vault is not empty with it.
-        Err(Failure::NoSuchKey { .. }) if matches!(vault.list(), Ok(keys) if keys.is_empty()) => {
+        // With the default key alone, another first run has created it since the line above.
+        Err(Failure::NoSuchKey { .. }) if matches!(vault.list(), Ok(keys) if only_default(&keys)) =>
+        {
             match vault.create(DEFAULT_KEY) {
                 Ok(_) => notice(&format!(
                     "created the key \"{DEFAULT_KEY}\" in the vault {}: documents open with this key \
@@ -219,6 +221,10 @@ pub(crate) fn sealing_keys(
         found => found,
     }?;
     Ok((vault, vec![key]))
+}
+
+fn only_default(keys: &[KeyEntry]) -> bool {
+    keys.iter().all(|key| key.name.as_str() == DEFAULT_KEY)
 }
 
 fn wrapping_key(vault: &LocalVault, name: &str) -> Result<WrappingKey, Failure> {
