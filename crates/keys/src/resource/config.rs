@@ -122,13 +122,13 @@ impl ResourcesConfig {
         Self { limits, ..self }
     }
 
-    /// How long enabling waits for permissions that were granted a moment ago; 2 min by default.
+    /// With this time that enabling waits for permissions that were granted a moment ago; 2 min by default.
     #[must_use]
     pub fn with_permission_wait(self, permission_wait: Duration) -> Self {
         Self { permission_wait, ..self }
     }
 
-    /// How long a deleted resource can be restored, in seconds; 24 h by default.
+    /// With this time in which a deleted resource can be restored, in seconds; 24 h by default.
     #[must_use]
     pub fn with_deletion_grace(self, seconds: u64) -> Self {
         Self { deletion_grace: seconds, ..self }

@@ -26,7 +26,13 @@ use crate::error::DocumentError;
 ///
 /// After [`Resources::revoke_now`](crate::Resources::revoke_now) has returned, no read that begins in this
 /// process gives a byte. After a refusal of the vault that is the case within one `refresh`, and in every
-/// case when the keys are `max_age` old.
+/// case when the keys are `max_age` old. No method reaches the engine's opener around the check:
+///
+/// ```compile_fail,E0616
+/// # fn read(opener: strongroom_keys::resource::LeasedOpener, sealed: &[u8]) {
+/// opener.0.read(|opener| opener.open_slice(sealed));
+/// # }
+/// ```
 ///
 /// # Example
 ///

@@ -29,7 +29,7 @@ impl MemoryAudit {
         self.kept.events()
     }
 
-    /// How many events of `operation` say that it was done.
+    /// The number of events of `operation` say that it was done.
     #[must_use]
     pub fn count(&self, operation: &str) -> usize {
         let done =
@@ -37,7 +37,7 @@ impl MemoryAudit {
         self.events().iter().filter(done).count()
     }
 
-    /// Whether it refuses every event from now on.
+    /// Has it refuse every event from now on, or none.
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
     }

@@ -82,9 +82,9 @@ impl Fault {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// How many requests of any kind came before.
+    /// The number of requests of any kind before.
     pub number: usize,
-    /// How many of this kind came before.
+    /// The number of requests of this kind before.
     pub number_of_kind: usize,
     /// Describing (`Get`), wrapping or unwrapping.
     pub operation: Operation,
@@ -177,7 +177,7 @@ impl FaultyVault {
         self.released.notify(usize::MAX);
     }
 
-    /// How many requests of this kind met the fault of this [name](Fault::name).
+    /// The number of requests of this kind that met the fault of this [name](Fault::name).
     #[must_use]
     pub fn hits(&self, operation: Operation, fault: &str) -> usize {
         let hits = &self.lock().hits;
@@ -187,7 +187,7 @@ impl FaultyVault {
             .sum()
     }
 
-    /// How many requests of this kind there were.
+    /// The number of requests of this kind.
     #[must_use]
     pub fn calls(&self, operation: Operation) -> usize {
         self.lock().of_kind.get(operation as usize).copied().unwrap_or_default()

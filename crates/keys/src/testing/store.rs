@@ -43,7 +43,7 @@ impl MemoryStore {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether everything fails from now on.
+    /// Has every call fail from now on, or none.
     pub fn fail(&self, fails: bool) {
         self.faults().all = fails;
     }
@@ -53,7 +53,7 @@ impl MemoryStore {
         self.faults().changes_left = changes;
     }
 
-    /// How many changes were made so far.
+    /// The number of changes so far.
     #[must_use]
     pub fn changes(&self) -> usize {
         self.faults().changes

@@ -41,7 +41,7 @@ pub struct MemoryVault {
 #[derive(Debug)]
 struct Key {
     description: KeyDescription,
-    /// What the identity may do.
+    /// The operations that the identity may do.
     granted: Operations,
     deleted: bool,
     /// In which order the versions came.
@@ -162,7 +162,7 @@ impl MemoryVault {
         }
     }
 
-    /// What the identity may do with a version.
+    /// Sets the operations that the identity may do with a version.
     pub fn grant(&self, id: &VersionedKeyId, operations: impl Into<Operations>) {
         if let Some(key) = self.lock().get_mut(id) {
             key.granted = operations.into();
