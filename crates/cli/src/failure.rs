@@ -12,7 +12,8 @@ use strongroom::Error;
 use strongroom_keys::audit::AuditError;
 use strongroom_keys::file_system::Lacking;
 use strongroom_keys::local_vault::LocalVaultError;
-use strongroom_keys::resource::Cause;
+use strongroom_keys::resource::{Cause, ResourceId};
+use strongroom_keys::vault::VersionedKeyId;
 
 use crate::time::display_time;
 
@@ -210,6 +211,30 @@ pub(crate) enum Failure {
     /// The vault has no key of the name.
     #[error("{source}; create it with: strongroom vault create {name} --vault {}", vault.display())]
     NoSuchKey { name: String, vault: PathBuf, source: Box<LocalVaultError> },
+    /// The home knows a vault of that id in another directory.
+    #[error(
+        "the vault {id} is at {known}, and {named} has the same id: a copy, or the vault moved; name {known}, or, if \
+         it was moved, say so with: strongroom service move-vault --vault {named} --home {home}",
+        known = known.display(),
+        named = named.display(),
+        home = home.display()
+    )]
+    VaultMoved { id: String, known: PathBuf, named: PathBuf, home: PathBuf },
+    /// A vault that no resource has a key in.
+    #[error(
+        "no resource of {home} is under a key of the vault {id} at {named}; put one under it with: strongroom resource \
+         enable-cmk",
+        named = named.display(),
+        home = home.display()
+    )]
+    VaultUnused { id: String, named: PathBuf, home: PathBuf },
+    /// A vault that lacks a key that resources are under, so that it is not the vault moved, but an older copy.
+    #[error(
+        "{named} lacks the key {key}, which the resource {resource} is under: it is an older copy of the vault; find the \
+         newest one",
+        named = named.display()
+    )]
+    VaultOlder { named: PathBuf, key: VersionedKeyId, resource: ResourceId },
     /// There is no place for the default vault.
     #[error("there is no home directory for a vault; name one with --vault")]
     NoHome,
@@ -321,6 +346,9 @@ impl Failure {
                 "vault"
             }
             Self::NotGranted { .. } => "not-granted",
+            Self::VaultMoved { .. } | Self::VaultUnused { .. } | Self::VaultOlder { .. } => {
+                "vault-location"
+            }
             Self::NoService { .. }
             | Self::HomeDamaged { .. }
             | Self::HomeExposed { .. }

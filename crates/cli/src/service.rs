@@ -19,12 +19,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
-use strongroom_keys::audit::{AuditKey, FileHeadStore, HeadStore, JsonLines};
+use strongroom_keys::audit::{AuditKey, AuditResult, Auditor, FileHeadStore, HeadStore, JsonLines};
 use strongroom_keys::block_on;
+use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 use strongroom_keys::resource::{Caller, ResourceId, ResourcesConfig};
 use strongroom_keys::state::{FileStore, StateStore as _};
-use strongroom_keys::vault::KeyName;
+use strongroom_keys::vault::{KeyName, VersionedKeyId};
 use strongroom_keys::{LocalVault, Resources};
 
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
@@ -115,7 +116,7 @@ impl HomeLocation {
         }
         let service = Service::load(&self.path, vault)?;
         // An interrupted attempt may have left it.
-        block_on(service.config()?.open_or_init())?;
+        block_on(service.config(service.customers())?.open_or_init())?;
         files::write_json(&self.path.join(HOME), &Manifest { format: FORMAT })?;
         Ok(service)
     }
@@ -225,11 +226,11 @@ impl Service {
             .map_err(strongroom_keys::Error::from)?)
     }
 
-    fn config(&self) -> Result<ResourcesConfig, Failure> {
+    fn config(&self, vaults: CustomerVaults) -> Result<ResourcesConfig, Failure> {
         let name = KeyName::new(SERVICE_KEY).map_err(strongroom_keys::Error::from)?;
         let (vault, trail) = (Arc::new(self.vault.clone()), Arc::new(self.trail()));
         Ok(ResourcesConfig::new(Arc::new(self.store()?), vault, name, trail)
-            .with_vaults(Arc::new(self.customers()))
+            .with_vaults(Arc::new(vaults))
             // A vault in a directory knows of a new permission at once.
             .with_permission_wait(Duration::ZERO))
     }
@@ -240,9 +241,41 @@ impl Service {
     ///
     /// [`Failure::Resource`].
     pub(crate) fn resources(&self) -> Result<Resources, Failure> {
-        let user = platform::user();
-        let resources = block_on(self.config()?.open())?;
-        Ok(resources.on_behalf_of(Caller::new(&user)))
+        self.resources_in(self.customers())
+    }
+
+    /// The service's resources with the customers' vaults in `vaults`.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn resources_in(&self, vaults: CustomerVaults) -> Result<Resources, Failure> {
+        let resources = block_on(self.config(vaults)?.open())?;
+        Ok(resources.on_behalf_of(Self::caller()))
+    }
+
+    /// The user who runs this, for the audit trail.
+    fn caller() -> Caller {
+        Caller::new(&platform::user())
+    }
+
+    /// Records what was done to the home, on behalf of the user who runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Audit`] where the trail cannot be written: then it must not be done.
+    pub(crate) fn audit(
+        &self,
+        operation: &str,
+        key: &VersionedKeyId,
+        resource: &ResourceId,
+        result: AuditResult,
+    ) -> Result<(), Failure> {
+        let auditor = Auditor::new(Arc::new(self.trail()), Arc::new(SystemClock), true);
+        let (resource, caller) = (Some(resource.as_str()), Self::caller());
+        let recorded =
+            auditor.record(operation, Some(key), resource, result, Duration::ZERO, &caller);
+        Ok(block_on(recorded)?)
     }
 
     /// Whether the service has the resource `id`.

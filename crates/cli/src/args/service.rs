@@ -50,6 +50,20 @@ pub(crate) enum ServiceCommand {
         #[command(flatten)]
         json: JsonOption,
     },
+    /// Say that a customer's vault was moved: its resources ask it at its new place from now on
+    ///
+    /// Nothing else changes the place of a vault that the home knows: a copy of a vault does not know of
+    /// a key that is disabled in the original. It is recorded in the audit trail.
+    MoveVault {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! The words of `strongroom vault`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
@@ -244,4 +245,11 @@ pub(crate) struct VaultOption {
     /// [default: as long as it takes]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) lock_timeout: Option<u64>,
+}
+
+impl VaultOption {
+    /// The longest wait for another command.
+    pub(crate) fn lock_timeout(&self) -> Option<Duration> {
+        self.lock_timeout.map(Duration::from_secs)
+    }
 }

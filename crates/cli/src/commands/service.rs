@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::Resources;
-use strongroom_keys::block_on;
+use strongroom_keys::audit::AuditResult;
+use strongroom_keys::resource::ResourceId;
+use strongroom_keys::vault::{Vault, VersionedKeyId};
+use strongroom_keys::{Resources, block_on};
 
-use crate::args::{ServiceCommand, ServiceKeyCommand};
+use crate::args::{HomeOption, JsonOption, ServiceCommand, ServiceKeyCommand, VaultOption};
 use crate::failure::Failure;
 use crate::print::{self, Channel};
-use crate::service::{HomeLocation, SERVICE_KEY, Service};
+use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service};
 
 #[derive(Serialize)]
 struct Made<'a> {
@@ -17,13 +19,20 @@ struct Made<'a> {
     home: &'a Path,
 }
 
-/// Makes a home.
+/// Does what the command asks for.
 ///
 /// # Errors
 ///
-/// A [`Failure`] when there is one, or it cannot be made.
+/// A [`Failure`] when the home or the vault will not do.
 pub(super) fn run(command: ServiceCommand) -> Result<(), Failure> {
-    let ServiceCommand::Init { home, json } = command;
+    match command {
+        ServiceCommand::Init { home, json } => init(home, json),
+        ServiceCommand::MoveVault { vault, home, json } => move_vault(vault, home, json),
+    }
+}
+
+/// Makes a home.
+fn init(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.init()?;
     if json.enabled {
         let made = Made { operation: "initialised", home: service.path() };
@@ -35,6 +44,71 @@ pub(super) fn run(command: ServiceCommand) -> Result<(), Failure> {
         service.path().display()
     );
     print::line(Channel::Output, &text)
+}
+
+#[derive(Serialize)]
+struct Moved<'a> {
+    operation: &'static str,
+    vault: &'a str,
+    directory: &'a Path,
+    resources: Vec<ResourceId>,
+}
+
+/// Records the new place of a customer's vault, once it has shown the keys that resources are under.
+fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let service = HomeLocation::find(home)?.open()?;
+    let lock_timeout = vault.lock_timeout();
+    let (vault, customer) = CustomerVault::find(vault)?;
+    let (id, directory) = (Vault::id(&vault).to_owned(), customer.directory.clone());
+    let under = resources_under(&service, &id)?;
+    if under.is_empty() {
+        let home = service.path().to_owned();
+        return Err(Failure::VaultUnused { id, named: directory, home });
+    }
+    for (resource, key) in &under {
+        if block_on(vault.describe(key)).is_err() {
+            let (resource, key) = (resource.clone(), key.clone());
+            return Err(Failure::VaultOlder { named: directory, key, resource });
+        }
+    }
+    // Before it is done: what could not be recorded afterwards would have left no trace.
+    for (resource, key) in &under {
+        service.audit("move-vault", key, resource, AuditResult::Done)?;
+    }
+    let moved = service.customers().with_moved(&id, customer).record(lock_timeout);
+    if moved.is_err() {
+        for (resource, key) in &under {
+            service.audit("move-vault", key, resource, AuditResult::of(&moved))?;
+        }
+    }
+    moved?;
+    let resources: Vec<ResourceId> = under.into_iter().map(|(resource, _)| resource).collect();
+    if json.enabled {
+        let (operation, directory) = ("vault-moved", directory.as_path());
+        let moved = Moved { operation, vault: &id, directory, resources };
+        return print::json(Channel::Output, &moved);
+    }
+    let text = format!(
+        "the vault {id} is at {} from now on: what is disabled or deleted in a copy of it does not count",
+        directory.display()
+    );
+    print::line(Channel::Output, &text)
+}
+
+/// The resources that are under keys of the vault `id`, with these keys.
+fn resources_under(
+    service: &Service,
+    id: &str,
+) -> Result<Vec<(ResourceId, VersionedKeyId)>, Failure> {
+    let resources = service.resources()?;
+    let mut under = Vec::new();
+    for resource in block_on(resources.list())? {
+        match block_on(resources.status(&resource))?.cmk {
+            Some(cmk) if cmk.key.vault() == id => under.push((resource, cmk.key)),
+            _ => {}
+        }
+    }
+    Ok(under)
 }
 
 #[derive(Serialize)]

@@ -1,5 +1,8 @@
-//! Where customers' vaults are. A key id alone opens no path: only what `enable-cmk` and `rotate-cmk`
-//! were told on the command line is ever looked at.
+//! Where customers' vaults are. A key id alone opens no path: only directories that a command named are
+//! looked at.
+//!
+//! A directory is recorded once the command that named it has succeeded, and replaced by `service move-vault`
+//! alone: a copy of a vault has the same id, and does not know of a key that is disabled in the original.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,13 +19,16 @@ use strongroom_keys::resource::VaultDirectory;
 use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
 
 use super::files;
+use crate::args::VaultOption;
 use crate::failure::Failure;
-use crate::vaults::open_vault;
+use crate::vaults::{Location, open_vault};
 
 /// The vaults that the home knows, by their ids.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerVaults {
     home: PathBuf,
+    /// A vault that this command names, with its id: used, and not recorded yet.
+    candidate: Option<(String, CustomerVault)>,
 }
 
 /// One vault.
@@ -36,7 +42,29 @@ pub(crate) struct CustomerVault {
 
 impl CustomerVaults {
     pub(super) fn of(home: &Path) -> Self {
-        Self { home: home.to_owned() }
+        Self { home: home.to_owned(), candidate: None }
+    }
+
+    /// The same with the vault `id` at `vault`, until [`record`](Self::record) keeps it.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::VaultMoved`] where the home knows another directory for `id`.
+    pub(crate) fn with(self, id: &str, vault: CustomerVault) -> Result<Self, Failure> {
+        match self.get(id)? {
+            Some(known) if known.directory != vault.directory => Err(Failure::VaultMoved {
+                id: id.to_owned(),
+                known: known.directory,
+                named: vault.directory,
+                home: self.home,
+            }),
+            _ => Ok(self.with_moved(id, vault)),
+        }
+    }
+
+    /// The same with the vault `id` at `vault`, wherever it was before.
+    pub(crate) fn with_moved(self, id: &str, vault: CustomerVault) -> Self {
+        Self { candidate: Some((id.to_owned(), vault)), ..self }
     }
 
     fn path(&self) -> PathBuf {
@@ -47,48 +75,66 @@ impl CustomerVaults {
         Ok(files::read_json(&self.path())?.unwrap_or_default())
     }
 
-    /// The vault that has the id `id`, if the home was told.
+    /// The vault that has the id `id`, if the home or this command names it.
     ///
     /// # Errors
     ///
     /// [`Failure::HomeDamaged`] and its like.
     pub(crate) fn get(&self, id: &str) -> Result<Option<CustomerVault>, Failure> {
-        Ok(self.read()?.remove(id))
+        match &self.candidate {
+            Some((named, vault)) if named == id => Ok(Some(vault.clone())),
+            _ => Ok(self.read()?.remove(id)),
+        }
     }
 
-    /// Remembers where the vault `id` is; waits at most for `lock_timeout` for others that change the home.
+    /// Keeps the directory of the vault that this command named; waits at most for `lock_timeout` for others that
+    /// change the home.
     ///
     /// # Errors
     ///
     /// [`Failure::HomeFile`] and its like.
-    pub(crate) fn put(
-        &self,
-        id: &str,
-        vault: CustomerVault,
-        lock_timeout: Option<Duration>,
-    ) -> Result<(), Failure> {
+    pub(crate) fn record(self, lock_timeout: Option<Duration>) -> Result<(), Failure> {
+        let Some((id, vault)) = &self.candidate else { return Ok(()) };
         let _lock = files::lock(&self.home, lock_timeout)?;
         let mut vaults = self.read()?;
-        if vaults.get(id) == Some(&vault) {
+        if vaults.get(id) == Some(vault) {
             return Ok(());
         }
-        vaults.insert(id.to_owned(), vault);
+        vaults.insert(id.clone(), vault.clone());
         files::write_json(&self.path(), &vaults)
     }
 }
 
 impl CustomerVault {
+    /// The vault that an option names, and how it is found again from any directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NoVault`] when it is not there; [`Failure::Vault`] when it cannot be used.
+    pub(crate) fn find(option: VaultOption) -> Result<(LocalVault, Self), Failure> {
+        let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
+        let vault = Location::find(option)?.open()?;
+        let directory = absolute(vault.path())?;
+        Ok((vault, Self { directory, passphrase_file }))
+    }
+
     fn open(&self) -> Result<LocalVault, Failure> {
         // Only asked, which takes no lock: there is nothing to wait for.
         match open_vault(&self.directory, self.passphrase_file.as_deref(), None)? {
             // No advice to make one: the customer's is away.
             Err(LocalVaultError::Missing { path }) => {
-                let next = "bring its directory back".to_owned();
+                let next = "bring its directory back, or say where it was moved to with: strongroom service \
+                            move-vault --vault DIR"
+                    .to_owned();
                 Err(Failure::NoVault { path, next })
             }
             opened => Ok(opened?),
         }
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    path.canonicalize().map_err(|source| Failure::read(path.display().to_string(), source))
 }
 
 impl VaultDirectory for CustomerVaults {

@@ -300,3 +300,122 @@ fn a_slow_pipe_gets_no_more_a_refresh_after_the_key_was_disabled() {
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     assert!(done.stderr.contains("no access to the resource r"), "{}", done.stderr);
 }
+
+#[test]
+fn a_copy_of_a_vault_does_not_take_the_place_of_the_vault() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            ENABLE,
+            "seal plain --resource r --home h",
+            "resource create other --tenant t --region e --home h",
+            "resource create abroad --tenant t --region w --home h",
+        ],
+    );
+    copy_dir(&home.path("c"), &home.path("copy"));
+    let known = home.path("c").canonicalize().unwrap();
+    let named = home.path("copy").canonicalize().unwrap();
+    for line in [
+        "resource enable-cmk other --vault copy --key k --home h",
+        "resource enable-cmk abroad --vault copy --key k --home h",
+        "resource rotate-cmk r --vault copy --home h",
+    ] {
+        let done = run(&home, line);
+        assert_eq!(done.code, Some(1), "{line}");
+        let words = format!(
+            " is at {known}, and {named} has the same id: a copy, or the vault moved; name {known}, or, if it was \
+             moved, say so with: strongroom service move-vault --vault {named} --home h\n",
+            known = known.display(),
+            named = named.display()
+        );
+        assert!(done.stderr.contains(&words), "{line}: {}", done.stderr);
+    }
+    let status = run(&home, "resource status r --home h --json").json();
+    assert_eq!(status["vault"].as_str().unwrap(), known.to_str().unwrap());
+    // The original counts, whatever the copy says.
+    run(&home, "vault disable k --vault c").succeeds();
+    assert_eq!(run(&home, "open plain.sealed -o - --home h").code, Some(1));
+    assert_eq!(run(&home, "resource rotate-cmk r --vault copy --home h").code, Some(1));
+    let status = run(&home, "resource status r --home h --json").json();
+    assert_eq!(status["vault"].as_str().unwrap(), known.to_str().unwrap());
+}
+
+#[test]
+fn a_vault_is_recorded_once_a_resource_is_under_its_key() {
+    let home = service();
+    lines(&home, &["resource create abroad --tenant t --region w --home h"]);
+    copy_dir(&home.path("c"), &home.path("copy"));
+    // It fails, so that the copy is not where the vault is.
+    let failed = run(&home, "resource enable-cmk abroad --vault copy --key k --home h");
+    assert_eq!(failed.code, Some(1));
+    assert!(failed.stderr.contains("region"), "{}", failed.stderr);
+    lines(&home, &[ENABLE]);
+    let status = run(&home, "resource status r --home h --json").json();
+    let known = home.path("c").canonicalize().unwrap();
+    assert_eq!(status["vault"].as_str().unwrap(), known.to_str().unwrap());
+}
+
+#[test]
+fn a_vault_that_was_moved_is_asked_at_its_new_place_by_a_command_of_its_own() {
+    let home = service();
+    lines(&home, &[ENABLE, "seal plain --resource r --home h"]);
+    copy_dir(&home.path("c"), &home.path("older"));
+    lines(&home, &["vault rotate k --vault c", "resource rotate-cmk r --home h"]);
+    fs::rename(home.path("c"), home.path("d")).unwrap();
+    let done = run(&home, "open plain.sealed -o - --home h");
+    assert!(done.stderr.contains("strongroom service move-vault --vault DIR"), "{}", done.stderr);
+    let older = run(&home, "service move-vault --vault older --home h");
+    assert_eq!(older.code, Some(1));
+    assert!(older.stderr.contains("it is an older copy of the vault"), "{}", older.stderr);
+    lines(&home, &["vault init --vault unused --purge-protection"]);
+    let unused = run(&home, "service move-vault --vault unused --home h");
+    assert_eq!(unused.code, Some(1));
+    assert!(
+        unused.stderr.contains("no resource of h is under a key of the vault"),
+        "{}",
+        unused.stderr
+    );
+    let moved = run(&home, "service move-vault --vault d --home h --json").json();
+    assert_eq!(moved["operation"], "vault-moved");
+    assert_eq!(moved["resources"], serde_json::json!(["r"]));
+    run(&home, "open plain.sealed -o - --home h").succeeds();
+    let events = run(&home, "resource events r --home h").succeeds();
+    assert!(events.text().contains("move-vault"), "{}", events.text());
+    run(&home, "audit verify --home h").succeeds();
+}
+
+#[test]
+fn a_damaged_state_does_not_hide_the_other_resources() {
+    let home = service();
+    for name in ["a", "b", "z"] {
+        lines(&home, &[&format!("resource create {name} --tenant t --region e --home h")]);
+    }
+    for name in ["a", "r"] {
+        let folder = fs::read_dir(home.path("h").join("state").join(name)).unwrap();
+        for state in folder {
+            fs::write(state.unwrap().path(), b"{}").unwrap();
+        }
+    }
+    let done = run(&home, "resource list --home h");
+    assert_eq!(done.code, Some(1));
+    assert_eq!(done.text(), "b  service-managed\nz  service-managed\n");
+    let errors: Vec<&str> = done.stderr.lines().collect();
+    assert_eq!(errors.len(), 2, "{}", done.stderr);
+    assert!(errors[0].contains(" a") && errors[1].contains(" r"), "{}", done.stderr);
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}

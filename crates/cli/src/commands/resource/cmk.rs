@@ -1,7 +1,6 @@
 //! `strongroom resource enable-cmk` and `rotate-cmk`.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use strongroom_keys::LocalVault;
 use strongroom_keys::block_on;
@@ -14,8 +13,8 @@ use crate::args::{
     EnableCmkArgs, OnKeyLossOption, ResourceArgs, RotateCmkArgs, ScopeOption, VaultOption,
 };
 use crate::failure::Failure;
-use crate::service::{CustomerVault, HomeLocation, Service};
-use crate::vaults::{Location, missing_key};
+use crate::service::{CustomerVault, CustomerVaults, HomeLocation, Service};
+use crate::vaults::missing_key;
 
 /// Puts a resource under a customer's key.
 ///
@@ -25,10 +24,11 @@ use crate::vaults::{Location, missing_key};
 pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     let ResourceArgs { name, home, json } = args.resource;
     let service = HomeLocation::find(home)?.open()?;
-    let resources = service.resources()?;
-    // Before the vault is remembered: a name that is not there is said at once.
-    block_on(resources.status(&name))?;
-    let key = remembered(&service, args.vault.clone(), &args.key, args.key_version)?;
+    // Before the vault is opened: a name that is not there is said at once.
+    block_on(service.resources()?.status(&name))?;
+    let lock_timeout = args.vault.lock_timeout();
+    let place = args.vault.directory.clone();
+    let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version)?;
     let with = EnableCmk {
         scope: match args.scope {
             ScopeOption::Models => Scope::Models,
@@ -41,9 +41,9 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
         documents_before: args.documents_before,
         ..EnableCmk::new(key, &args.identity)
     };
-    let place = args.vault.directory.clone();
-    block_on(resources.enable_cmk(&name, &with))
+    block_on(service.resources_in(vaults.clone())?.enable_cmk(&name, &with))
         .map_err(|error| not_granted(error, args.identity.clone(), place))?;
+    vaults.record(lock_timeout)?;
     let text = format!(
         "is under {} as well: what is sealed from now on needs this key and the service's",
         with.key
@@ -59,8 +59,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
 pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     let ResourceArgs { name, home, json } = args.resource;
     let service = HomeLocation::find(home)?.open()?;
-    let resources = service.resources()?;
-    let status = block_on(resources.status(&name))?;
+    let status = block_on(service.resources()?.status(&name))?;
     let Some(cmk) = &status.cmk else {
         return Err(strongroom_keys::Error::WrongState {
             resource: name,
@@ -78,8 +77,10 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
         vault.passphrase_file = vault.passphrase_file.or(known.passphrase_file);
     }
     let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
-    let to = remembered(&service, vault, key, args.key_version)?;
-    block_on(resources.rotate_cmk(&name, &to))?;
+    let lock_timeout = vault.lock_timeout();
+    let (to, vaults) = named_key(&service, vault, key, args.key_version)?;
+    block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))?;
+    vaults.record(lock_timeout)?;
     let text = format!(
         "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
         cmk.key
@@ -102,22 +103,18 @@ fn not_granted(error: strongroom_keys::Error, identity: String, vault: Option<Pa
     }
 }
 
-/// The id of a key of a vault, whose place the home knows from now on.
-fn remembered(
+/// The id of a key of a vault, and the home's vaults with that one.
+fn named_key(
     service: &Service,
     option: VaultOption,
     key: &str,
     version: Option<u32>,
-) -> Result<VersionedKeyId, Failure> {
-    let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
-    let lock_timeout = option.lock_timeout.map(Duration::from_secs);
-    let vault = Location::find(option)?.open()?;
+) -> Result<(VersionedKeyId, CustomerVaults), Failure> {
+    let (vault, customer) = CustomerVault::find(option)?;
     let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
-    let directory = absolute(vault.path())?;
-    let customer = CustomerVault { directory, passphrase_file };
-    service.customers().put(id.vault(), customer, lock_timeout)?;
-    Ok(id)
+    let vaults = service.customers().with(id.vault(), customer)?;
+    Ok((id, vaults))
 }
 
 fn versioned(
@@ -132,9 +129,4 @@ fn versioned(
         vault: vault.path().to_owned(),
         id: format!("local/{}/{key}/{}", vault.id(), version.unwrap_or_default()),
     })
-}
-
-/// As it is from any directory.
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    path.canonicalize().map_err(|source| Failure::read(path.display().to_string(), source))
 }

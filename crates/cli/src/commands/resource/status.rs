@@ -1,6 +1,7 @@
 //! `strongroom resource status` and `list`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::block_on;
@@ -8,7 +9,7 @@ use strongroom_keys::resource::{Cmk, OnKeyLoss, Protection, ResourceId, Scope, S
 
 use crate::args::{HomeOption, JsonOption, ResourceArgs};
 use crate::failure::Failure;
-use crate::print::{self, Channel};
+use crate::print::{self, Channel, ErrorFormat};
 use crate::service::HomeLocation;
 use crate::time::display_time;
 
@@ -24,6 +25,8 @@ struct Shown<'a> {
     created_at: u64,
     epoch: u64,
     protection: &'a Protection,
+    /// The directory of the customer's vault; `null` where it is not known, or there is none.
+    vault: Option<&'a Path>,
     /// `null` where it is not known.
     outside_cmk: Option<u64>,
     hour_keys: usize,
@@ -37,8 +40,12 @@ struct Shown<'a> {
 ///
 /// A [`Failure`] when there is none of the name, or its state is not valid.
 pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
-    let resources = HomeLocation::find(args.home)?.open()?.resources()?;
-    let status = block_on(resources.status(&args.name))?;
+    let service = HomeLocation::find(args.home)?.open()?;
+    let status = block_on(service.resources()?.status(&args.name))?;
+    let vault = match &status.cmk {
+        Some(cmk) => service.customers().get(cmk.key.vault())?.map(|vault| vault.directory),
+        None => None,
+    };
     if args.json.enabled {
         let shown = Shown {
             resource: &status.id,
@@ -49,6 +56,7 @@ pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
             created_at: status.created_at,
             epoch: status.epoch,
             protection: &status.protection,
+            vault: vault.as_deref(),
             outside_cmk: status.outside_cmk,
             hour_keys: status.hours.len(),
             state_number: status.number,
@@ -56,10 +64,10 @@ pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
         };
         return print::json(Channel::Output, &shown);
     }
-    print::line(Channel::Output, &text(&status))
+    print::line(Channel::Output, &text(&status, vault.as_deref()))
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &Status, vault: Option<&Path>) -> String {
     let mut text = format!(
         "resource      {}\nstate         {}\ntenant        {}\nregion        {}\ncreated       {}",
         status.id,
@@ -86,12 +94,12 @@ fn text(status: &Status) -> String {
         _ => {}
     }
     if let Some(cmk) = &status.cmk {
-        text.push_str(&cmk_text(cmk, status));
+        text.push_str(&cmk_text(cmk, status, vault));
     }
     text
 }
 
-fn cmk_text(cmk: &Cmk, status: &Status) -> String {
+fn cmk_text(cmk: &Cmk, status: &Status, vault: Option<&Path>) -> String {
     let covers = match cmk.scope {
         Scope::Models => "models",
         Scope::ModelsAndResults => "models and results",
@@ -104,8 +112,9 @@ fn cmk_text(cmk: &Cmk, status: &Status) -> String {
         None => "not known".to_owned(),
         Some(count) => format!("{count} documents"),
     };
+    let vault = vault.map_or_else(|| "not known".to_owned(), |path| path.display().to_string());
     format!(
-        "\ncustomer key  {}, asked as {}\ncovers        {covers}, since {}\nif withdrawn  \
+        "\ncustomer key  {}, asked as {}\nin the vault  {vault}\ncovers        {covers}, since {}\nif withdrawn  \
          {loss}\noutside it    {outside}, sealed before it was enabled",
         cmk.key,
         cmk.identity,
@@ -123,22 +132,31 @@ struct Listed {
 ///
 /// # Errors
 ///
-/// A [`Failure`] when they cannot be listed, or a state of them is not valid.
+/// A [`Failure`] when they cannot be listed, or the state of one is not valid; the others are listed then.
 pub(super) fn list(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let resources = HomeLocation::find(home)?.open()?.resources()?;
-    let mut listed = Vec::new();
+    let (mut listed, mut failed) = (Vec::new(), Ok(()));
     for resource in block_on(resources.list())? {
-        let state = block_on(resources.status(&resource))?.protection.name();
-        listed.push(Listed { resource, state });
+        match block_on(resources.status(&resource)) {
+            Ok(status) => listed.push(Listed { resource, state: status.protection.name() }),
+            Err(error) => {
+                // The last is the command's own error, and the others are said before it.
+                if let Err(earlier) = std::mem::replace(&mut failed, Err(error.into())) {
+                    print::error(&earlier, ErrorFormat::asked_for(json.enabled));
+                }
+            }
+        }
     }
     if json.enabled {
-        return print::json(Channel::Output, &listed);
+        print::json(Channel::Output, &listed)?;
+        return failed;
     }
-    if listed.is_empty() {
+    if listed.is_empty() && failed.is_ok() {
         let text = "no resources yet: create one with strongroom resource create NAME";
         return print::line(Channel::Output, text);
     }
-    let lines: Vec<String> =
-        listed.iter().map(|one| format!("{}  {}", one.resource, one.state)).collect();
-    print::line(Channel::Output, &lines.join("\n"))
+    for one in listed {
+        print::line(Channel::Output, &format!("{}  {}", one.resource, one.state))?;
+    }
+    failed
 }
