@@ -24,9 +24,13 @@ use crate::document::header::Header;
 #[cfg(feature = "std")]
 use crate::document::header::SlotState;
 use crate::document::header::recipient::Recipient;
-use crate::document::header::slots::{Geometry, Slot};
+use crate::document::header::slots::{CHECKSUM_LEN, Geometry, Slot};
 #[cfg(feature = "std")]
-use crate::document::io::{IoLabels, in_place::overwrite, read_at::Durable};
+use crate::document::io::{
+    IoLabels,
+    in_place::{overwrite, overwrite_and_read_header},
+    read_at::Durable,
+};
 use crate::document::key_schedule::{Context, DataKey, HeaderKey};
 use crate::document::policy::OpenPolicy;
 use crate::document::unlock::{Unlocked, unwrap_with};
@@ -475,18 +479,30 @@ impl<C: ExpectedContext> Rewrap<C> {
         if !self.fits() {
             return refuse("its slots are too small for these recipients; write a new file");
         }
-        if Header::read_at(file)? != self.header {
-            return refuse("it was changed since it was read; read it again and rewrap that");
-        }
+        let changed = "it was changed since it was read; read it again and rewrap that";
         let header = self.to_header()?;
         let mut slots: Vec<_> = self.header.geometry().slot_ranges().zip(states).collect();
         // What is not in use goes first; of two equal ones the second.
         slots.sort_by_key(|(range, state)| {
             (**state == SlotState::Current, core::cmp::Reverse(range.start))
         });
+        let Some((in_use, _)) = slots.last() else { return Err(Error::Authentication) };
+        // Its checksum stands for the slot, which is written as it was, for it may be in a cache only.
+        let slot = self.header.slot_bytes();
+        let Some((_, expected)) = slot.split_last_chunk::<CHECKSUM_LEN>() else {
+            return Err(Error::Authentication);
+        };
+        let mut found = [0; CHECKSUM_LEN];
+        let reading = Error::io(IoLabels::HEADER.reading);
+        file.read_exact_at(&mut found, in_use.end.saturating_sub(CHECKSUM_LEN) as u64)
+            .map_err(reading)?;
+        if found != *expected {
+            return refuse(changed);
+        }
         file.check_offsets().map_err(Error::io(IoLabels::HEADER.writing))?;
-        if let Some((range, _)) = slots.last() {
-            overwrite(file, self.header.slot_bytes(), range.start as u64)?;
+        let read_back = overwrite_and_read_header(file, slot, in_use.start, header.len())?;
+        if Header::parse(&read_back)? != self.header {
+            return refuse(changed);
         }
         for (range, _) in slots {
             let start = range.start as u64;

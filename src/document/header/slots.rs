@@ -26,7 +26,7 @@ use crate::error::Error;
 
 const GENERATION_LEN: usize = 8;
 pub(crate) const MAC_LEN: usize = 32;
-const CHECKSUM_LEN: usize = 16;
+pub(crate) const CHECKSUM_LEN: usize = 16;
 /// Bytes of a slot that are not recipients.
 pub(crate) const FIXED_LEN: usize = GENERATION_LEN + MAC_LEN + CHECKSUM_LEN;
 

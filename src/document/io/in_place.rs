@@ -15,18 +15,38 @@ pub(crate) fn overwrite(
     bytes: &[u8],
     offset: u64,
 ) -> Result<(), Error> {
+    write_durably(file, bytes, offset)?;
+    let mut found = vec![0; bytes.len()];
+    file.read_exact_at(&mut found, offset).map_err(Error::io(READING_BACK))?;
+    if found == bytes { Ok(()) } else { Err(differs()) }
+}
+
+/// The same for bytes that are there already, in a header of `length` bytes: all of it is read back.
+pub(crate) fn overwrite_and_read_header(
+    file: &(impl Durable + ?Sized),
+    bytes: &[u8],
+    offset: usize,
+    length: usize,
+) -> Result<Vec<u8>, Error> {
+    write_durably(file, bytes, offset as u64)?;
+    let mut header = vec![0; length];
+    file.read_exact_at(&mut header, 0).map_err(Error::io(READING_BACK))?;
+    let kept = header.get(offset..).is_some_and(|found| found.starts_with(bytes));
+    if kept { Ok(header) } else { Err(differs()) }
+}
+
+fn write_durably(file: &(impl Durable + ?Sized), bytes: &[u8], offset: u64) -> Result<(), Error> {
     let length = file.byte_len().map_err(Error::io(IoLabels::HEADER.writing))?;
     file.write_all_at(bytes, offset).map_err(Error::io(IoLabels::HEADER.writing))?;
     file.sync().map_err(Error::io("making the header durable"))?;
-    let mut found = vec![0; bytes.len()];
     // Whatever was written within it leaves a file its length.
-    let mut kept = file.byte_len().map_err(Error::io(READING_BACK))? == length;
-    if kept {
-        file.read_exact_at(&mut found, offset).map_err(Error::io(READING_BACK))?;
-        kept = found == bytes;
-    }
-    let differs = || std::io::Error::other("the file does not hold what was written to it");
-    if kept { Ok(()) } else { Err(Error::io(READING_BACK)(differs())) }
+    let kept = file.byte_len().map_err(Error::io(READING_BACK))? == length;
+    if kept { Ok(()) } else { Err(differs()) }
+}
+
+fn differs() -> Error {
+    let differs = "the file does not hold what was written to it";
+    Error::io(READING_BACK)(std::io::Error::other(differs))
 }
 
 /// Overwrites the header of `file` with zeros, makes that durable and reads it back: whoever has no other

@@ -222,9 +222,9 @@ fn rewrap_as_json() {
         run(&home, "rewrap plain.sealed missing --json"),
         "1\n\
          {\"operation\":\"rewrapped\",\"rewrapped\":1,\"mended\":0,\"unchanged\":0,\"failed\":1,\
-         \"bytes_read\":8192,\"bytes_written\":3072,\"seconds\":#,\"files\":[\
+         \"bytes_read\":7184,\"bytes_written\":3072,\"seconds\":#,\"files\":[\
          {\"path\":\"plain.sealed\",\"outcome\":\"rewrapped\",\"from\":[\"local/ID/default/1\"],\
-         \"to\":[\"local/ID/default/2\"],\"in_place\":true,\"bytes_read\":8192,\
+         \"to\":[\"local/ID/default/2\"],\"in_place\":true,\"bytes_read\":7184,\
          \"bytes_written\":3072},\
          {\"path\":\"missing\",\"outcome\":\"failed\",\"from\":[],\"to\":[],\"bytes_read\":0,\
          \"bytes_written\":0,\"error\":\"cannot read missing: there is no such file or directory; \
