@@ -63,6 +63,13 @@ pub(crate) enum Failure {
         "{name} is {} and {} at once; give each a file or a pipe of its own", roles[0], roles[1]
     )]
     TwoReaders { name: String, roles: [&'static str; 2] },
+    /// The output would be a file among those of a vault or a service's home.
+    #[error(
+        "{} would be a file in {}, which keeps keys: documents do not belong there, and a replaced file of it loses \
+         keys; choose another place with {option}",
+        path.display(), store.display()
+    )]
+    InsideStore { path: PathBuf, store: PathBuf, option: &'static str },
     /// No file can be made in the output's directory.
     #[error(
         "cannot write into the directory {}: {}; choose another place with {option}",
@@ -320,6 +327,7 @@ impl Failure {
             Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
             Self::Exists { .. } | Self::HomeExists { .. } => "exists",
             Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
+            Self::InsideStore { .. } => "inside-store",
             Self::Directory { .. }
             | Self::Write { .. }
             | Self::HeaderName { .. }

@@ -12,6 +12,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use strongroom_keys::LocalVault;
+
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
 use crate::pipe;
@@ -19,6 +21,7 @@ use crate::place::Place;
 use crate::platform::{self, Identity};
 use crate::print;
 use crate::readers::Readers;
+use crate::service::HomeLocation;
 
 /// What happens to a file that has the output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,24 @@ impl Output {
         }
     }
 
+    /// The same for a document, which is no file of a vault or of a service's home.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::InsideStore`]; those of [`Output::create`].
+    pub(crate) fn of_document(
+        place: &Place,
+        readers: &Readers,
+        rules: Rules,
+    ) -> Result<Self, Failure> {
+        if let Place::Path(path) = place {
+            // What a link points to is replaced, not the link.
+            let target = fs::canonicalize(path);
+            refuse_store(path, target.as_deref().unwrap_or(path), rules.option)?;
+        }
+        Self::create(place, readers, rules)
+    }
+
     /// What to write to, and how messages call it.
     pub(crate) fn parts(&self) -> (&File, String) {
         match self {
@@ -175,6 +196,22 @@ impl Output {
         }
         pipe::enlarge(&file);
         Ok(Self::Stream { name, file })
+    }
+}
+
+/// How deep a file can lie in a home: `vault/keys/NAME/FILE`.
+const DEPTH_OF_HOMES: usize = 4;
+
+/// Refuses `target`, which is shown as `path`, in the directory of a vault or of a service's home.
+fn refuse_store(path: &Path, target: &Path, option: &'static str) -> Result<(), Failure> {
+    // That it is not there shows when it is written into.
+    let Ok(directory) = fs::canonicalize(parent(target)) else { return Ok(()) };
+    let mut directories = directory.ancestors().take(DEPTH_OF_HOMES);
+    match directories.find(|one| LocalVault::is_at(one) || HomeLocation::is_at(one)) {
+        Some(store) => {
+            Err(Failure::InsideStore { path: path.to_owned(), store: store.to_owned(), option })
+        }
+        None => Ok(()),
     }
 }
 

@@ -1,8 +1,11 @@
 //! What is said on standard output and standard error.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use serde::Serialize;
+use strongroom_keys::audit::is_unsafe;
 
 use crate::failure::Failure;
 use crate::platform::Patient;
@@ -16,12 +19,17 @@ pub(crate) enum Channel {
     Error,
 }
 
-/// Prints `text` and a line's end.
+/// Prints `text` and a line's end. Characters of file names and other texts that would command the terminal are
+/// printed as escapes.
 ///
 /// # Errors
 ///
 /// [`Failure::Print`] when nobody reads it any more.
 pub(crate) fn line(channel: Channel, text: &str) -> Result<(), Failure> {
+    print(channel, &escaped(text, |c| c == '\n', |c, out| write!(out, "{}", c.escape_unicode())))
+}
+
+fn print(channel: Channel, text: &str) -> Result<(), Failure> {
     let printed = match channel {
         Channel::Output => {
             let mut output = Patient(io::stdout().lock());
@@ -43,7 +51,29 @@ pub(crate) fn line(channel: Channel, text: &str) -> Result<(), Failure> {
 pub(crate) fn json(channel: Channel, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value)
         .map_err(|error| Failure::write("standard output", error.into()))?;
-    line(channel, &text)
+    // What is not safe stands in strings alone.
+    let escape = |c: char, out: &mut String| {
+        c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+    };
+    print(channel, &escaped(&text, |_| false, escape))
+}
+
+/// `text` with what is not safe on a terminal as `escape` writes it, but for what `stays`.
+fn escaped(
+    text: &str,
+    stays: impl Fn(char) -> bool,
+    escape: impl Fn(char, &mut String) -> std::fmt::Result,
+) -> Cow<'_, str> {
+    let goes = |c: char| is_unsafe(c) && !stays(c);
+    if !text.contains(goes) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = if goes(c) { escape(c, &mut safe) } else { safe.write_char(c) };
+    }
+    Cow::Owned(safe)
 }
 
 /// The form of errors on standard error.
@@ -87,5 +117,6 @@ pub(crate) fn error(failure: &Failure, format: ErrorFormat) {
 
 /// Tells the user something beside the result. A closed standard error does not stop the work.
 pub(crate) fn notice(kind: &str, text: &str) {
+    let text = escaped(text, |_| false, |c, out| write!(out, "{}", c.escape_default()));
     let _ = writeln!(Patient(io::stderr()), "{kind}: {text}");
 }

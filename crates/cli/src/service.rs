@@ -84,7 +84,12 @@ impl HomeLocation {
 
     /// Whether there is a whole home.
     pub(crate) fn exists(&self) -> bool {
-        self.path.join(HOME).exists()
+        Self::is_at(&self.path)
+    }
+
+    /// Whether the directory `path` is a whole home.
+    pub(crate) fn is_at(path: &Path) -> bool {
+        path.join(HOME).exists()
     }
 
     /// Makes a home, or finishes one whose making was interrupted.

@@ -54,5 +54,5 @@ pub use self::head_store::{FileHeadStore, HeadStore};
 pub use self::json_lines::{JsonLines, Sync};
 pub use self::line::{AuditLine, Torn};
 pub use self::memory::MemorySink;
-pub use self::text::printable;
+pub use self::text::{is_unsafe, printable};
 pub use self::verify::{Verified, verify, verify_each};

@@ -101,6 +101,12 @@ pub use crate::vault::KeyName;
 pub struct LocalVault(Arc<Store>);
 
 impl LocalVault {
+    /// True where the directory `path` is a vault's: it has the manifest, whatever else it lacks.
+    #[must_use]
+    pub fn is_at(path: &Path) -> bool {
+        path.join(MANIFEST).exists()
+    }
+
     /// Makes the directory `path` a vault without keys, as [`InitOptions::default`] has it. The
     /// directory may be missing (its parents are made, too) or empty; it gets mode 0700.
     ///

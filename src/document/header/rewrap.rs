@@ -24,7 +24,9 @@ use crate::document::header::Header;
 #[cfg(feature = "std")]
 use crate::document::header::SlotState;
 use crate::document::header::recipient::Recipient;
-use crate::document::header::slots::{CHECKSUM_LEN, Geometry, Slot};
+#[cfg(feature = "std")]
+use crate::document::header::slots::CHECKSUM_LEN;
+use crate::document::header::slots::{Geometry, Slot};
 #[cfg(feature = "std")]
 use crate::document::io::{
     IoLabels,

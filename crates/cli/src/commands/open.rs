@@ -101,7 +101,7 @@ impl Opening {
         }
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::create(place, &self.readers, rules)?;
+        let output = Output::of_document(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         if self.sparse && matches!(output, Output::Stream { .. }) {
             return Err(Failure::Usage(format!(

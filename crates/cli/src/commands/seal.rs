@@ -1,6 +1,7 @@
 //! `strongroom seal`.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use strongroom::document::{PlaintextLen, SealOptions, Sealer};
@@ -76,6 +77,10 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         },
         keys: None,
     };
+    if args.exec.is_some() {
+        // The command inherits it.
+        sealing.readers.check_path("the command's input", Path::new("/dev/stdin"))?;
+    }
     each(targets, args.print, "sealed", |target| {
         refuse_streams(&target.output, args.check)?;
         let input = match &args.exec {
@@ -131,10 +136,10 @@ impl Sealing {
         self.readers.add("the input", input)?;
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::create(place, &self.readers, rules)?;
+        let output = Output::of_document(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         let header_rules = Rules { option: "--detach-header", ..rules };
-        let create = |place| Output::create(place, &self.readers, header_rules);
+        let create = |place| Output::of_document(place, &self.readers, header_rules);
         let header = self.header.as_ref().map(create).transpose()?;
         refuse_same(&output, header.as_ref())?;
         if let Some(Output::File(header)) = &header {

@@ -83,3 +83,27 @@ fn a_stream_that_gives_nothing_is_warned_about() {
     home.write("empty", b"");
     assert_eq!(home.run(["seal", "empty"]).succeeds().stderr, "");
 }
+
+#[cfg(unix)] // paths of descriptors
+#[test]
+fn a_command_does_not_read_the_passphrases_input() {
+    let home = Home::new();
+    home.write("pass", b"secret\n");
+    home.run("vault init --vault v --passphrase-file pass".split(' ')).succeeds();
+    home.run("vault create k --vault v --passphrase-file pass".split(' ')).succeeds();
+    let args = "seal --exec cat -o sealed --vault v --key k --passphrase-file /dev/stdin";
+    for input in ["pipe", "file"] {
+        let done = if input == "pipe" {
+            home.pipe(args.split(' '), b"secret\nbody\n")
+        } else {
+            home.write("in", b"secret\nbody\n");
+            let line = format!("{} {args} <in", crate::home::PROGRAM);
+            crate::home::Done::of(&home.shell(&line).output().unwrap())
+        };
+        done.fails_with(
+            "/dev/stdin is the passphrase file and the command's input at once; give each a file or a pipe of its \
+             own",
+        );
+    }
+    assert_eq!(home.names(), ["in", "pass", "v"]);
+}

@@ -209,7 +209,7 @@ fn rewrap() {
         "0\n\
          rewrapped plain.sealed in place: from local/ID/default/1 to local/ID/default/2\n\
          rewrapped third in place: from local/ID/default/1 to local/ID/default/2\n\
-         2 files: 2 rewrapped, 0 mended, 0 left as they are, 0 failed; 16384 bytes read and 6144 \
+         2 files: 2 rewrapped, 0 mended, 0 left as they are, 0 failed; 14368 bytes read and 6144 \
          written in # s\n"
     );
 }

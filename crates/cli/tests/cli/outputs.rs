@@ -201,3 +201,38 @@ fn a_directory_that_can_be_written_and_not_read() {
     fs::set_permissions(&drop_box, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(crate::home::names(&drop_box), ["sealed"]);
 }
+
+#[test]
+fn a_file_among_those_of_a_vault_or_a_home_is_no_output() {
+    let home = Home::new();
+    home.write("plain", b"text");
+    for line in ["vault init --vault v", "vault create k --vault v", "service init --home h"] {
+        home.run(line.split(' ')).succeeds();
+    }
+    home.run(["seal", "plain", "--vault", "v", "--key", "k"]).succeeds();
+    let key = home.read("v/keys/k/1.pem");
+    for line in [
+        "seal plain -o v/keys/k/1.pem --force --vault v --key k",
+        "seal plain -o v/vault.json --force --vault v --key k",
+        "seal plain -o v/keys/k/new --vault v --key k",
+        "seal plain -o outside --detach-header v/keys/k/1.pem --force --vault v --key k",
+        "open plain.sealed -o v/keys/k/1.pem --force --vault v",
+        "seal plain -o h/audit.jsonl --force --vault v --key k",
+        "seal plain -o h/vault/keys/service/new --vault v --key k",
+    ] {
+        let done = home.run(line.split(' '));
+        assert_eq!(done.code, Some(1), "{line}");
+        let words = ", which keeps keys: documents do not belong there, and a replaced file of it loses keys; \
+                     choose another place with -";
+        assert!(done.stderr.contains(words), "{line}: {}", done.stderr);
+    }
+    #[cfg(unix)]
+    {
+        symlink(home.path("v/keys/k/1.pem"), home.path("link")).unwrap();
+        let done =
+            home.run(["seal", "plain", "-o", "link", "--force", "--vault", "v", "--key", "k"]);
+        assert!(done.stderr.contains(" would be a file in "), "{}", done.stderr);
+    }
+    assert_eq!(home.read("v/keys/k/1.pem"), key);
+    home.run(["open", "plain.sealed", "-o", "-", "--vault", "v"]).succeeds();
+}

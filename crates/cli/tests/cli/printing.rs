@@ -95,3 +95,26 @@ fn a_signal_asks_how_far_the_work_is() {
         assert!(child.wait().unwrap().success());
     }
 }
+
+#[cfg(unix)] // names with any character
+#[test]
+fn no_character_of_a_name_commands_the_terminal() {
+    let home = Home::with_vault();
+    let name = "\u{1b}]0;x\u{7}\u{9b}2K\u{202e}\rname";
+    home.write(name, b"text");
+    let sealed = format!("{name}.sealed");
+    let done = home.run(["seal", name]).succeeds();
+    let verified = home.run(["verify", &sealed]).succeeds();
+    let json = home.run(["verify", "--json", &sealed]).succeeds();
+    let missing = home.run(["open", &format!("no{name}\nverified it")]);
+    for text in [done.text(), verified.text(), json.text(), &missing.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\r']), "{text:?}");
+    }
+    assert!(
+        verified.text().contains("\\u{1b}]0;x\\u{7}\\u{9b}2K\\u{202e}\\u{d}name"),
+        "{}",
+        verified.text()
+    );
+    assert_eq!(json.json()["input"].as_str(), Some(&*sealed), "{}", json.text());
+    assert_eq!(missing.stderr.lines().count(), 1, "{}", missing.stderr);
+}

@@ -14,9 +14,20 @@ const LONGEST_OPERATION: usize = 256;
 const LONGEST_NAME: usize = 2 * 1024;
 const LONGEST_RESULT: usize = 6 * 1024;
 
-/// Whether `c` is written as an escape: it commands a terminal (C0, DEL, C1), ends a line for some
-/// (U+2028, U+2029), reorders the text around it (bidirectional controls) or is not seen at all.
-fn is_unsafe(c: char) -> bool {
+/// True for a character that must not reach a terminal from a caller's text: it commands the terminal (C0, DEL,
+/// C1), ends a line for some (U+2028, U+2029), reorders the text around it (bidirectional controls) or is not
+/// seen at all.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::audit::is_unsafe;
+///
+/// assert!("\u{1b}\u{9b}\u{202e}\n".chars().all(is_unsafe));
+/// assert!(!"Löschung \"a\"".chars().any(is_unsafe));
+/// ```
+#[must_use]
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

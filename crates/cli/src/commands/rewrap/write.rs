@@ -57,8 +57,7 @@ pub(super) fn write<C: ExpectedContext>(
         if Header::read_at(&counted).map_err(engine)? != *rewrap.header() {
             return Ok(Written::ChangedMeanwhile);
         }
-        replace(path, &counted, rewrap)?;
-        return Ok(Written::NewFile);
+        return replace(path, &counted, rewrap);
     }
     match rewrap.write_in_place(&counted) {
         Ok(()) => Ok(Written::InPlace),
@@ -90,12 +89,12 @@ fn is_at(file: &File, path: &Path) -> bool {
 }
 
 /// Writes header and body to a new file and reads them back; then it takes the name, owner and
-/// permissions of the old one.
+/// permissions of the old one, unless another file has the name by then, or the old one was written to.
 fn replace<C: ExpectedContext>(
     path: &Path,
     old: &Counted<'_>,
     rewrap: &Rewrap<C>,
-) -> Result<(), Failure> {
+) -> Result<Written, Failure> {
     let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
     // What a link points to is replaced, not the link.
     let target = fs::canonicalize(path).map_err(failed)?;
@@ -117,7 +116,16 @@ fn replace<C: ExpectedContext>(
     read_back(&header, start, old, new.file()).map_err(failed)?;
     // A file that changed hands would be closed to its owner.
     platform::keep_owner(&metadata, new.file()).map_err(failed)?;
-    new.publish().map_err(|published| published.into_rewrap(old.name))
+    // Before the last look, so that nothing long is between that and the name.
+    new.file().sync_all().map_err(failed)?;
+    let now = old.file.metadata().map_err(failed)?;
+    let same = now.len() == metadata.len()
+        && now.modified().map_err(failed)? == metadata.modified().map_err(failed)?;
+    if !same || !is_at(old.file, path) {
+        return Ok(Written::ChangedMeanwhile);
+    }
+    new.publish().map_err(|published| published.into_rewrap(old.name))?;
+    Ok(Written::NewFile)
 }
 
 /// Writes `header`, and behind it what `old` has from byte `start` on; tells the length of that.
