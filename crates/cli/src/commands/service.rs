@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use strongroom_keys::audit::AuditResult;
 use strongroom_keys::resource::ResourceId;
-use strongroom_keys::vault::{Vault, VersionedKeyId};
+use strongroom_keys::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
 use strongroom_keys::{Resources, block_on};
 
 use crate::args::{HomeOption, JsonOption, ServiceCommand, ServiceKeyCommand, VaultOption};
@@ -66,9 +66,14 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
         return Err(Failure::VaultUnused { id, named: directory, home });
     }
     for (resource, key) in &under {
-        if block_on(vault.describe(key)).is_err() {
-            let (resource, key) = (resource.clone(), key.clone());
-            return Err(Failure::VaultOlder { named: directory, key, resource });
+        match block_on(vault.describe(key)) {
+            Ok(_) => {}
+            Err(VaultError::Denied { reason: DeniedReason::KeyMissing, .. }) => {
+                let (resource, key) = (resource.clone(), key.clone());
+                return Err(Failure::VaultOlder { named: directory, key, resource });
+            }
+            // A file that cannot be read says nothing about the copy's age.
+            Err(error) => return Err(strongroom_keys::Error::from(error).into()),
         }
     }
     // Before it is done: what could not be recorded afterwards would have left no trace.

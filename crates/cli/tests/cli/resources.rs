@@ -368,6 +368,11 @@ fn a_vault_that_was_moved_is_asked_at_its_new_place_by_a_command_of_its_own() {
     let older = run(&home, "service move-vault --vault older --home h");
     assert_eq!(older.code, Some(1));
     assert!(older.stderr.contains("it is an older copy of the vault"), "{}", older.stderr);
+    // A copy that cannot be read is told as that.
+    home.write("older/keys/k/attributes.json", b"{");
+    let damaged = run(&home, "service move-vault --vault older --home h");
+    assert_eq!(damaged.code, Some(1));
+    assert!(!damaged.stderr.contains("older copy"), "{}", damaged.stderr);
     lines(&home, &["vault init --vault unused --purge-protection"]);
     let unused = run(&home, "service move-vault --vault unused --home h");
     assert_eq!(unused.code, Some(1));
