@@ -60,8 +60,14 @@ pub(crate) enum Command {
     ///
     /// Layers: the body in memory, from one buffer to another, in chunks of 1 MiB. The peers work in
     /// place, once over the whole text for each layer, and chunk by chunk on a copy. Small documents: `seal_many` and
-    /// `open_many`, with all that belongs to each document, under one AES key.
+    /// `open_many`, with all that belongs to each document, under one AES key; then one by one under the
+    /// leased keys of a resource.
     Documents(DocumentsArgs),
+    /// Documents of a resource, whose keys are cached under a lease, against the engine alone
+    ///
+    /// A large document in memory on several threads, and small ones one by one on one core, in one layer
+    /// and in two. No vault, state or file is read once the keys are cached.
+    Leases(LeasesArgs),
     /// Sealing and opening through pipes with the command, against pipes alone and against files
     ///
     /// `cat FILE | strongroom seal - -o - | cat >/dev/null`, `cat FILE | cat >/dev/null`, and the
@@ -253,6 +259,33 @@ pub(crate) struct DocumentsArgs {
     /// How many small documents one call seals or opens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 64)]
     pub(crate) count: u16,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeasesArgs {
+    /// Length of the large document
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
+    pub(crate) size: usize,
+
+    /// Threads for the large document
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), default_value_t = 2)]
+    pub(crate) threads: u16,
+
+    /// Lengths of the small documents
+    #[arg(
+        long,
+        value_name = "SIZES",
+        value_delimiter = ',',
+        value_parser = size::parse,
+        default_value = "4KiB"
+    )]
+    pub(crate) small: Vec<usize>,
 
     #[command(flatten)]
     pub(crate) core: CoreArgs,

@@ -4,6 +4,7 @@ mod documents;
 mod file;
 mod files;
 mod gcm;
+mod leases;
 mod parallel;
 mod ranges;
 mod stream;
@@ -28,6 +29,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::File(args) => file::run(&args),
         Command::Ranges(args) => ranges::run(&args),
         Command::Documents(args) => documents::run(&args),
+        Command::Leases(args) => leases::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::OpensslChild => masked::serve(),
     }

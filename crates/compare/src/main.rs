@@ -18,6 +18,7 @@ mod messages;
 mod peer;
 mod report;
 mod rounds;
+mod service;
 mod size;
 mod statistics;
 mod yardstick;

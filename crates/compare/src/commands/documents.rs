@@ -15,6 +15,7 @@ use crate::args::DocumentsArgs;
 use crate::buffer::Buffer;
 use crate::chunks::{Chunks, DOCUMENT_CHUNK};
 use crate::clock::{Share, ThreadClock};
+use crate::commands::leases;
 use crate::cores;
 use crate::keys::Keys;
 use crate::peer::{self, Operation, Peer, agreement, is_software};
@@ -89,6 +90,7 @@ pub(super) fn run(args: &DocumentsArgs) -> Result<()> {
                 report.add(case)?;
             }
             report.chart.panels.push(panel);
+            report.add(leases::small(length, args.common.rounds)?)?;
         }
         report.notes.push(share.note(core)?);
         report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
