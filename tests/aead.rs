@@ -35,7 +35,7 @@ fn both_stand_in_for_aes_gcm() {
     }
 }
 
-/// What is written with `aes_gcm` in sight, for either of the crates.
+/// A test of code as it is written for `aes_gcm`, for either of the crates.
 macro_rules! as_it_is_used {
     ($name:ident, $($crate_name:ident)::+) => {
         #[test]

@@ -60,8 +60,8 @@ fn assert_refused(outcome: &Result<(), Error>) {
     assert!(matches!(outcome, Err(Error::Argument { what: "batch", .. })), "{outcome:?}");
 }
 
-/// Whoever learns of the end after the last batch has an empty one left, and would take a cut stream
-/// for whole.
+/// Checks the end found only after the last batch, with an empty one left: a cut stream would be taken for
+/// whole.
 #[test]
 fn a_cut_stream_is_refused_whichever_batch_ends_it() {
     let sealed = sealer_of(CHUNK, PlaintextLen::Stream).seal_slice(&[5; 3 * CHUNK]).unwrap();
@@ -115,7 +115,7 @@ fn behind_the_end_nothing_is_sealed_and_no_text_is_output() {
     }
 }
 
-/// What a batch holds was sealed already, and would be sealed as text.
+/// Checks that a batch that was sealed is refused: its content would be sealed as text.
 #[test]
 fn a_batch_is_not_sealed_twice() {
     let (mut sealed, mut batches) = sealer(PlaintextLen::Stream);

@@ -131,7 +131,7 @@ fn every_way_in_and_out_agrees_around_chunk_boundaries() {
     assert_eq!(documents, 12 * 5 * Backend::available().count());
 }
 
-/// What one tier seals, every other tier opens.
+/// Checks that every tier opens the documents of every other tier.
 #[test]
 fn tiers_open_each_others_documents() {
     let plaintext = text(3 << 20);
@@ -218,7 +218,7 @@ fn a_header_says_what_was_sealed() {
     assert_eq!(document::open(&sealed, &unwrapping(), &opened).unwrap(), b"text");
 }
 
-/// What a file held before is gone, also where it was longer.
+/// Checks that the file's former content is gone, also where it was longer.
 #[test]
 fn longer_files_are_overwritten_to_their_end() {
     let plaintext = text(9000);
@@ -295,7 +295,7 @@ fn an_rsa_key_opens_what_it_was_sealed_for() {
     assert_eq!(document::open(&sealed, &unwrapping(), &OpenOptions::default()).unwrap(), b"text");
 }
 
-/// What the operating system says about input and output arrives, and ends the run.
+/// Checks that an error of input or output arrives as the operating system gave it, and ends the run.
 #[test]
 fn failing_readers_and_writers_end_the_run() {
     struct Failing;
@@ -364,7 +364,7 @@ proptest! {
         }
     }
 
-    /// Whatever the bytes are, the parser and the opener answer; they never panic.
+    /// Checks that the parser and the opener give a result for any bytes; they never panic.
     #[test]
     fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..4000)) {
         prop_assert!(open_everywhere(&bytes, &OpenOptions::default(), &Run::default()).is_err());

@@ -1,5 +1,4 @@
-//! Files that are not what they say: lengths that are told wrongly, changes meanwhile, writes that go
-//! elsewhere or nowhere.
+//! Files that misbehave: wrong lengths, changes meanwhile, writes that go elsewhere or nowhere.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
@@ -57,7 +56,7 @@ fn rewrap(sealed: &[u8]) -> Rewrap {
 struct Liar<'t> {
     text: &'t [u8],
     length: u64,
-    /// What is told of the time, one answer after the other.
+    /// Modification times that it reports, one call after the other.
     modified: Mutex<Vec<SystemTime>>,
 }
 

@@ -205,8 +205,8 @@ proptest! {
     }
 }
 
-/// What a range costs: one read a chunk, of that chunk's record; a stream's reader reads the last
-/// chunk once more, in the beginning.
+/// Counts the reads of a range: one a chunk, of that chunk's record; a stream's reader reads the last chunk
+/// once more, in the beginning.
 #[test]
 fn a_range_reads_the_chunks_that_hold_it_and_nothing_else() {
     for stream in [false, true] {
@@ -280,7 +280,7 @@ fn reads_past_the_end_and_of_changed_chunks_are_refused() {
     assert_eq!(rest, text(kind.len)[2 * CHUNK..]);
 }
 
-/// Where one of many ranges cannot be read, none is: whichever error it is.
+/// Checks that no range is read where one of many cannot be, for any error.
 #[test]
 fn after_an_error_no_buffer_holds_anything() {
     let kind = Kind { len: 100, stream: false, two_layers: false, detached: false };

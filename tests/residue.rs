@@ -1,4 +1,4 @@
-//! What is freed: no block as long as a chunk goes back to the heap with anything in it.
+//! Residue in freed memory: no block as long as a chunk goes back to the heap with anything in it.
 //!
 //! In a binary of its own: the allocator sees what every thread frees.
 

@@ -71,7 +71,7 @@ fn rewrap(sealed: &[u8], from: &str, to: &str) -> Rewrap {
 enum Event {
     Write(usize, Vec<u8>),
     Sync,
-    /// What was written before is lost, and read back as if it were not.
+    /// A sync that fails: writes before it are lost, and read back as if they were not.
     FailedSync,
 }
 
@@ -183,8 +183,7 @@ fn after_each_crash(initial: &[u8], events: &[Event], step: usize, mut visit: im
     visit(&durable);
 }
 
-/// How many crashes leave a document that the old or the new key opens, and how many one that neither
-/// does.
+/// Numbers of crashes that leave a document for the old key, for the new key, and for neither.
 fn count(initial: &[u8], events: &[Event]) -> (usize, usize, usize) {
     count_by(1, initial, events)
 }
@@ -513,7 +512,7 @@ fn data_keys_alone_prove_nobody() {
     assert_eq!(rewrap.recipients(), [old]);
 }
 
-/// Whoever may use a service that rewraps adds no key of theirs to the document of another tenant.
+/// Checks that a user of a service that rewraps adds no key of theirs to the document of another tenant.
 #[test]
 fn the_context_is_expected_and_empty_unless_given() {
     let context = |tenant: &str| {

@@ -1,4 +1,4 @@
-//! What is left on the stack: after sealing and opening no key, no form of one that a kernel works with, and no
+//! Residue on the stack: after sealing and opening no key, no form of one that a kernel works with, and no
 //! power of the hash key.
 //!
 //! Stacks are read by another thread, through `/proc/self/mem`, while their own waits and calls nothing that would
@@ -123,8 +123,8 @@ impl Secrets {
         }
     }
 
-    /// What of this is in `memory`, at any address, by name, with the distance from the end; and at how many
-    /// places there was something but zeros.
+    /// Those of them that are in `memory`, at any address, by name, with the distance from the end; and at
+    /// how many places there was something but zeros.
     fn found_in(&self, memory: &[u8]) -> (BTreeMap<String, usize>, usize) {
         let (mut found, mut places) = (BTreeMap::new(), 0);
         for (at, word) in memory.windows(8).enumerate() {
@@ -216,7 +216,7 @@ fn here() -> usize {
     std::ptr::from_ref(black_box(&here)).addr()
 }
 
-/// What `work` leaves on the stack of a thread, which waits without calling anything, and what it returns.
+/// The stack that `work` leaves in a thread, which waits without calling anything, and the result of `work`.
 fn stack_after<T: Send>(work: impl FnOnce() -> T + Send) -> (T, Vec<u8>) {
     #[inline(never)]
     fn below(work: impl FnOnce()) {

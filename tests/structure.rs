@@ -62,7 +62,7 @@ const COMPILED_FOR_FUZZING: [&str; 6] = [
 /// Lines of a file of code; tests and tables may be longer.
 const FILE_LENGTH_CAP: usize = 600;
 
-/// What the engine's sources may not do: the host decides on these.
+/// Interfaces that the engine's sources may not use: the host decides on these.
 const FOREIGN_TO_THE_ENGINE: [&str; 7] =
     ["std::env", "std::net", "std::process", "std::thread", "println!", "eprintln!", "dbg!"];
 

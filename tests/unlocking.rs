@@ -78,7 +78,7 @@ impl Vault {
         Some(unwrapping(name).unwrap(recipient.wrapped()))
     }
 
-    /// How many questions of each layer, none of them twice.
+    /// Numbers of unwrap requests for each layer, none of them made twice.
     fn questions(&self) -> [usize; 2] {
         assert!(self.asked.values().all(|times| *times == 1), "{:?}", self.asked);
         [1, 2].map(|layer| self.asked.keys().filter(|(of, _)| *of == layer).count())

@@ -20,13 +20,13 @@ use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, UnwrappingKey};
 
-/// What comes of the documents, and of how many: a document that is lost shows here.
+/// Numbers of documents by outcome: a document that is lost shows here.
 const OUTCOMES: [(&str, usize); 5] =
     [("opens", 124), ("authentication", 161), ("format", 212), ("expired", 8), ("no_key", 12)];
 const TWO_LAYERS: usize = 50;
 const DETACHED: usize = 55;
 
-/// How a document is read.
+/// Interface through which a document is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Memory,
@@ -171,7 +171,7 @@ impl<'i> Document<'i> {
     }
 }
 
-/// The index's word for an error.
+/// The index's name for an error.
 fn outcome(error: &Error) -> &'static str {
     match error {
         Error::Authentication => "authentication",

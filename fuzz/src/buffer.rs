@@ -3,8 +3,8 @@
 use aes::cipher::inout::InOutBuf;
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-/// How a text lies in memory: bytes before the input, and before the output where it is another
-/// buffer. Memory itself begins at a multiple of 16.
+/// Position of a text in memory: bytes before the input, and before the output where it is another buffer.
+/// Memory itself begins at a multiple of 16.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
     input_offset: usize,

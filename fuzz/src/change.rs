@@ -4,7 +4,7 @@ use std::num::NonZeroU8;
 
 use arbitrary::Arbitrary;
 
-/// Which byte (modulo how many there are), and which of its bits.
+/// Position of a byte (modulo the number of bytes), and the bits that are flipped in it.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Change {
     at: u32,
@@ -12,7 +12,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether there was a byte to change.
+    /// Flips the bits; false where there is not a byte to change.
     pub fn apply(self, bytes: &mut [u8]) -> bool {
         let at = self.at as usize % bytes.len().max(1);
         bytes.get_mut(at).map(|byte| *byte ^= self.bits.get()).is_some()

@@ -33,7 +33,7 @@ pub struct Recipient {
     pub wrapped: Vec<u8>,
 }
 
-/// What opens a document: one AES key, the context and the time.
+/// Key and options to open a document with: one AES key, the context and the time.
 #[derive(Clone, Copy)]
 pub struct Holder<'k> {
     pub key_id: &'k str,

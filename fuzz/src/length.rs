@@ -2,7 +2,7 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-/// Where the kernels begin to make a counter cache for one text, chunks, and powers of two.
+/// Lengths at which the kernels begin to make a counter cache for one text, chunks, and powers of two.
 const BOUNDARIES: [usize; 9] =
     [4096, 8192, 12 * 1024, 16 * 1024, 24 * 1024, 32 * 1024, 64 * 1024, 128 * 1024, 256 * 1024];
 

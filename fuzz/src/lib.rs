@@ -1,4 +1,4 @@
-//! What the fuzz targets share: code that is not the engine's to compare it with, and buffers.
+//! Code that the fuzz targets share: reference code that is not the engine's, and buffers.
 //!
 //! `scripts/fuzz` runs the targets. Each makes a case from the fuzzer's bytes, has the engine work on
 //! it, and panics where that gives anything else than `gcm` and `format`, which are written from the
@@ -16,8 +16,8 @@ use std::sync::LazyLock;
 
 use strongroom::backend::Backend;
 
-/// Whether the target is to plant a bug in what the engine gave: a run that does not find it shows
-/// that the target cannot fail.
+/// True where the target is to plant a bug in the engine's output: a run that does not find it shows that the
+/// target cannot fail.
 pub fn planted() -> bool {
     static PLANTED: LazyLock<bool> =
         LazyLock::new(|| std::env::var_os("STRONGROOM_FUZZ_PLANTED").is_some());

@@ -48,7 +48,7 @@ struct Message {
     flip: Flip,
     nonce: Nonce,
     layout: Layout,
-    /// Whether the output goes past the processor's caches, where a kernel can and the layout lets it.
+    /// True where the output goes past the processor's caches, where a kernel can and the layout lets it.
     streams: bool,
     associated_data_len: AssociatedDataLen,
 }
@@ -78,7 +78,7 @@ enum Nonce {
     Any,
 }
 
-/// Which nonce the cache is made for.
+/// Nonce that the cache is made for.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Cache {
     /// The kernel makes its own where it wants one.
@@ -218,7 +218,7 @@ impl Message {
     }
 }
 
-/// What a message is and becomes.
+/// Message, and the result that the kernels must give.
 struct Expected {
     j0: u128,
     associated_data: Vec<u8>,
@@ -227,7 +227,7 @@ struct Expected {
     tag: [u8; 16],
 }
 
-/// What a kernel gave.
+/// Result of a kernel.
 struct Outcome {
     open: bool,
     tag: Result<[u8; 16], Error>,

@@ -148,7 +148,7 @@ impl Case<'_> {
         sealer(data_keys, salt, plaintext_len, layers, &options)?.seal_slice(text)
     }
 
-    /// Where the slots lie in an undamaged document.
+    /// Position of a slot in an undamaged document.
     fn slot(&self, number: u8) -> Range<usize> {
         if self.two_slots {
             let start = 512 + 1024 * usize::from(number % 2);
@@ -268,7 +268,7 @@ fn context(tenant: &str) -> Result<Context, Error> {
     Ok(context)
 }
 
-/// What was written, and where.
+/// A target that records all writes, with their offsets.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(u64, Vec<u8>)>>);
 
@@ -367,7 +367,7 @@ fuzz_target!(|case: Case<'_>| {
     check("ranges", in_ranges.as_ref(), expected.as_ref());
 });
 
-/// Whether one way to open it gave what the format's reader gives.
+/// Checks that one interface for opening gave the result of the format's reader.
 fn check(way: &str, found: Result<&Vec<u8>, &Error>, expected: Option<&Vec<u8>>) {
     match (found, expected) {
         (Ok(found), Some(expected)) => assert_same(found, expected, &way),

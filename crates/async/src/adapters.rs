@@ -68,7 +68,7 @@ impl<'r> AsyncStreamReader<'r> {
         Self { run, slot }
     }
 
-    /// What was read and opened, when the end was reached without an error; `None` until then.
+    /// Bytes read and opened, when the end was reached without an error; `None` until then.
     #[must_use]
     pub fn totals(&self) -> Option<Totals> {
         self.run.totals()
@@ -140,7 +140,7 @@ impl<'w> AsyncSealWriter<'w> {
         Self { run, slot }
     }
 
-    /// What was sealed, when the writer was closed without an error; `None` until then.
+    /// Bytes sealed, when the writer was closed without an error; `None` until then.
     #[must_use]
     pub fn totals(&self) -> Option<Totals> {
         self.run.totals()

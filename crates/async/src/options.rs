@@ -1,4 +1,4 @@
-//! What one run may use.
+//! Limits of one run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Options<'p> {
     /// Greatest number of bytes in buffers; 64 MiB by default. Three records, and 320 KiB while a run
     /// begins, are always allowed.
     pub memory: usize,
-    /// Whose threads compute; rayon's global pool by default. Documents of up to 256 KiB need none.
+    /// The pool whose threads compute; rayon's global one by default. Documents of up to 256 KiB need none.
     pub pool: Option<Arc<ThreadPool>>,
     /// Called with the number of plaintext bytes that were done since the last call, in the task that
     /// awaits the run.

@@ -42,7 +42,7 @@ impl<I: Input> Peeked<I> {
         Ok(Self { head, head_len, given: 0, ended, input })
     }
 
-    /// Whether all of the input was read ahead.
+    /// True where all of the input was read ahead.
     pub(crate) fn is_short(&self) -> bool {
         self.ended
     }

@@ -18,7 +18,7 @@ use crate::place::Place;
 use crate::transfer::{flush, read_some, read_to_full, write_batch};
 use crate::transport::{Input, Output};
 
-/// What is done with each batch, in order.
+/// Operation on each batch, in order.
 pub(crate) trait Stage: Send + 'static {
     fn batch(&self) -> Batch;
     fn compute(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error>;

@@ -1,4 +1,4 @@
-//! Where work is computed: in the task that asks, or on a pool's threads, awaited.
+//! Place of computation: the task that asks, or a pool's threads, awaited.
 
 use std::io;
 use std::sync::Arc;

@@ -42,7 +42,7 @@ const HEADER_GUESS: u64 = 4096;
 /// }
 /// ```
 pub trait AsyncReadAt: Sync {
-    /// What is read: bytes in memory that nobody changes.
+    /// The bytes of one read, in memory that nobody changes.
     type Bytes: AsRef<[u8]> + Send + 'static;
 
     /// The bytes of `range` (from the start of the source), all of them.
@@ -191,7 +191,7 @@ impl<S: AsyncReadAt> AsyncRangeReader<S> {
         Ok(Self { source, opener, layout, pool })
     }
 
-    /// Where everything is in the sealed document.
+    /// The layout of the sealed document.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout

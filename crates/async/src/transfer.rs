@@ -87,7 +87,7 @@ fn more_than_there_was() -> io::Error {
     io::Error::other("the transport says that it moved more bytes than it was given")
 }
 
-/// What was moved since the task gave way last.
+/// Bytes moved since the task last yielded.
 #[derive(Default)]
 struct Turn {
     moved: usize,

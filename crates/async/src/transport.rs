@@ -1,4 +1,4 @@
-//! Where bytes come from and go to: two small traits that no runtime owns.
+//! Sources and sinks of bytes: two small traits that no runtime owns.
 
 #[cfg(feature = "futures")]
 mod futures_io;

@@ -1,4 +1,4 @@
-//! What is computed in the task does without any pool, rayon's global one included.
+//! Work of the task's own, which does without any pool, rayon's global one included.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 #![allow(dead_code, reason = "the other tests need more of the support")]

@@ -1,4 +1,4 @@
-//! What is alive while a run goes on, and what is left when it is dropped.
+//! Memory that is allocated while a run goes on, and after it is dropped.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
@@ -30,7 +30,7 @@ use transports::{EASY, HARD, Transport};
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// What the test harness and the pools allocate for themselves.
+/// Bytes that the test harness and the pools allocate for themselves.
 const NOISE: usize = 64 << 10;
 
 /// One test at a time: the allocator counts for all.

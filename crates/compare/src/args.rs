@@ -128,7 +128,7 @@ pub(crate) struct GcmArgs {
 }
 
 impl GcmArgs {
-    /// What is to be measured.
+    /// The operations to be measured.
     pub(crate) fn operations(&self) -> Vec<Operation> {
         Operation::ALL
             .into_iter()
@@ -161,7 +161,7 @@ pub(crate) struct TiersArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ParallelArgs {
-    /// How many threads stand against one [default: one a core]
+    /// Number of threads to compare with one [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=1024))]
     pub(crate) threads: Option<u16>,
 
@@ -195,8 +195,8 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
     pub(crate) size: usize,
 
-    /// Where to make a folder for the files, which is removed in the end [default: where temporary
-    /// files go]. It needs five times the size
+    /// Folder in which to make one for the files, which is removed in the end [default: that of temporary
+    /// files]. It needs five times the size
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
@@ -222,8 +222,8 @@ pub(crate) struct RangesArgs {
     #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "4KiB")]
     pub(crate) range: usize,
 
-    /// Where to make a folder for the document, which is removed in the end [default: where
-    /// temporary files go]
+    /// Folder in which to make one for the document, which is removed in the end [default: that of temporary
+    /// files]
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
@@ -256,7 +256,7 @@ pub(crate) struct DocumentsArgs {
     )]
     pub(crate) small: Vec<usize>,
 
-    /// How many small documents one call seals or opens
+    /// Number of small documents that one call seals or opens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 64)]
     pub(crate) count: u16,
 

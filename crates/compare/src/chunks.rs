@@ -48,7 +48,7 @@ impl Chunks {
         Ok(Self { buffer, chunk_len, keys })
     }
 
-    /// How many there are.
+    /// Number of chunks.
     pub(crate) fn count(&self) -> usize {
         self.keys.len()
     }

@@ -21,7 +21,7 @@ impl ThreadClock {
         Self(Self::now())
     }
 
-    /// What the thread has used since.
+    /// Processor time that the thread has used since.
     pub(crate) fn elapsed(self) -> Duration {
         Self::now().saturating_sub(self.0)
     }
@@ -32,7 +32,7 @@ impl ThreadClock {
     }
 }
 
-/// How much of its core a run on one core had.
+/// Share of its core that a run on one core had.
 #[derive(Debug)]
 pub(crate) struct Share {
     wall: Instant,

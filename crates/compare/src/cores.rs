@@ -1,4 +1,4 @@
-//! Which core a thread runs on: a thread that wanders measures the scheduler.
+//! Assignment of threads to cores: a thread that wanders measures the scheduler.
 
 use anyhow::{Context as _, Result, ensure};
 use rayon::ThreadPoolBuilder;

@@ -37,7 +37,7 @@ impl Keys {
         &self.unwrapping[..layers]
     }
 
-    /// What seals a text of `length` bytes.
+    /// A sealer of a text of `length` bytes.
     ///
     /// # Errors
     ///
@@ -52,7 +52,7 @@ impl Keys {
         Ok(Sealer::new(length, self.wrapping(layers), options)?)
     }
 
-    /// What opens a document with that header.
+    /// An opener of a document with that header.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where and with what a measurement was made: a figure without that is hearsay.
+//! Machine, build and command of a measurement, without which a figure is hearsay.
 
 use std::fs;
 

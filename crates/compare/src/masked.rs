@@ -64,7 +64,7 @@ impl MaskedOpenSsl {
         Ok(masked)
     }
 
-    /// What the mask was seen to do.
+    /// The effect of the mask, as the probe shows it.
     pub(crate) fn note(&self) -> String {
         let relation = format!(
             "ChaCha20, which uses AVX-512 where it may, runs at {:.2} times its speed there",
@@ -135,7 +135,7 @@ fn answer(elapsed: Duration) -> Result<()> {
     Ok(output.flush()?)
 }
 
-/// How long ChaCha20 takes for 1 MiB, the best of ten times.
+/// Time that ChaCha20 takes for 1 MiB, the best of ten.
 fn probe() -> Result<Duration> {
     let mut context = CipherCtx::new()?;
     context.encrypt_init(Some(Cipher::chacha20()), Some(&[1; 32]), Some(&[2; 16]))?;
@@ -149,7 +149,7 @@ fn probe() -> Result<Duration> {
     Ok(best)
 }
 
-/// What, and how long a message.
+/// Operation, and length of a message in bytes.
 type Request = (Operation, usize);
 
 fn parse(line: &str) -> Result<(Request, u64)> {

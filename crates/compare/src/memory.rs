@@ -1,4 +1,4 @@
-//! What memory can do: contenders that copy and XOR.
+//! Memory's own limits: contenders that copy and XOR.
 
 use std::hint::black_box;
 
@@ -16,7 +16,7 @@ pub(crate) const COPY: &str = "memory copy";
 /// The name of the sweep.
 pub(crate) const XOR: &str = "XOR in place";
 
-/// Whether a contender of that name is one of these.
+/// True where a contender of that name is one of these.
 pub(crate) fn is(name: &str) -> bool {
     matches!(name, COPY | XOR)
 }

@@ -62,7 +62,7 @@ pub(crate) trait Peer {
     }
 }
 
-/// Whether messages are sealed or opened.
+/// Direction of a measurement: messages are sealed or opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     Seal,

@@ -1,4 +1,4 @@
-//! What was measured, ready to be printed, charted and written as JSON.
+//! Results of a run, ready to be printed, charted and written as JSON.
 
 pub(crate) mod chart;
 mod svg;
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     /// Rounds a case.
     pub(crate) rounds: usize,
     pub(crate) cases: Vec<Case>,
-    /// What a reader must know before he believes a figure.
+    /// Notes with which the figures must be read.
     pub(crate) notes: Vec<String>,
     #[serde(skip)]
     pub(crate) chart: Chart,
@@ -35,12 +35,12 @@ pub(crate) struct Report {
 pub(crate) struct Case {
     pub(crate) title: String,
     pub(crate) unit: Unit,
-    /// What the ratios of the rows are to.
+    /// Titles of the rows' ratios: the contenders that they are to.
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Row>,
 }
 
-/// What the samples are counted in.
+/// Unit of the samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) enum Unit {
     /// 10^9 bytes a second: more is better.

@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 /// Fewest rounds of a measurement; fewer are a trial of the program.
 pub(crate) const ENOUGH: usize = 9;
 
-/// How long one contender runs in one round, about.
+/// Approximate time that one contender runs in one round.
 const TARGET: Duration = Duration::from_millis(3);
 
 /// Something to measure on the work `W`.
@@ -34,7 +34,7 @@ impl<'c, W> Contender<'c, W> {
     }
 }
 
-/// What one contender reached in each round, in units of 10^9 bytes a second if nothing else is said.
+/// Speeds of one contender, one a round, in units of 10^9 bytes a second if not stated otherwise.
 #[derive(Clone, Debug)]
 pub(crate) struct Speeds {
     /// The contender's name.
@@ -109,7 +109,7 @@ pub(crate) fn microseconds<W>(
     Ok(taken)
 }
 
-/// How many calls take about [`TARGET`]; the calls made here warm caches and clock up.
+/// Number of calls that take about [`TARGET`]; the calls made here warm caches and clock up.
 fn calibrate(mut run: impl FnMut(u64) -> Result<Duration>) -> Result<u64> {
     let mut calls = 1_u64;
     loop {

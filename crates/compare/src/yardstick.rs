@@ -1,4 +1,4 @@
-//! What this processor can do at this moment, whatever the program.
+//! Limits of this processor at this moment, whatever the program.
 //!
 //! AES-256 has 14 rounds. A kernel that runs them all cannot be faster than the loop that does nothing
 //! else: 14 VAES instructions a vector, or 14 pairs of AESE and AESMC. Counter mode can share the first
@@ -135,7 +135,7 @@ pub(crate) struct Mix(());
 impl Mix {
     /// Bytes that one call of [`Mix::time`] stands for.
     pub(crate) const BYTES_PER_CALL: u64 = 256;
-    /// How a report calls it.
+    /// Its name in a report.
     pub(crate) const NAME: &str = "its instructions, ymm";
 
     /// If this processor has the instructions.

@@ -1,4 +1,4 @@
-//! What a run that was dropped leaves in its output: a part, and never a whole document.
+//! The output of a run that was dropped: a part, and never a whole document.
 
 use std::pin::pin;
 use std::task::{Context, Waker};

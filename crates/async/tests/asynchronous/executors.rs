@@ -70,7 +70,7 @@ fn the_executor_of_futures_runs_it() {
     }
 }
 
-/// What ticks while another task is computed: each tick is a turn that the other task left.
+/// Counts the turns that another task yields while it is computed.
 async fn tick(ticks: Arc<AtomicU64>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Acquire) {
         ticks.fetch_add(1, Ordering::AcqRel);

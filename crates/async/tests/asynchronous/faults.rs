@@ -17,7 +17,7 @@ use crate::transports::{EASY, HARD, Manners, PLANTED, Transport};
 const LENGTHS: [usize; 2] = [3 * CHUNK + 100, INLINE + 9 * CHUNK + 100];
 const HEADER_LEN: usize = 2560;
 
-/// What is made of a document: the text that was given out, and the outcome.
+/// Opens a document: the text that was given out, and the outcome.
 fn opens(
     sealed: &[u8],
     from: Manners,

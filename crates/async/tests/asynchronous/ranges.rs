@@ -33,7 +33,7 @@ impl Object {
         Self { bytes, ..Self::default() }
     }
 
-    /// What it was asked for since the last time.
+    /// Takes the ranges that were read since the last call.
     fn requests(&self) -> Vec<Range<u64>> {
         std::mem::take(&mut *self.requests.lock().unwrap())
     }

@@ -12,7 +12,7 @@ use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 use strongroom_async::Options;
 
 pub(crate) const CHUNK: usize = 4096;
-/// What is computed in the task.
+/// Greatest length in bytes that is computed in the task.
 pub(crate) const INLINE: usize = 256 * 1024;
 
 fn key_id(layer: u8) -> KeyId {
@@ -56,7 +56,7 @@ pub(crate) fn sealed(text: &[u8], length: PlaintextLen, layers: u8) -> Vec<u8> {
     sealed
 }
 
-/// What the engine makes of a document: the text that it gave out, and the outcome.
+/// Opens a document with the engine: the text that it gave out, and the outcome.
 pub(crate) fn engine_opens(mut sealed: &[u8]) -> (Vec<u8>, Result<Totals, Error>) {
     let mut text = Vec::new();
     let outcome = Header::read(&mut sealed)

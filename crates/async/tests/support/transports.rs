@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use strongroom_async::{Input, Output};
 
-/// How a transport behaves.
+/// Behaviour of a transport.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manners {
     pub(crate) pace: Pace,
@@ -13,10 +13,10 @@ pub(crate) struct Manners {
     pub(crate) fails_at: Option<usize>,
 }
 
-/// How many bytes it moves at once, and when it is ready.
+/// Number of bytes that a transport moves at once, and its readiness.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Pace {
-    /// Whatever is wanted, always.
+    /// All that is wanted, always.
     Easy,
     /// One byte, every other time.
     Byte,
@@ -40,7 +40,7 @@ pub(crate) struct Transport<B> {
     pub(crate) manners: Manners,
     pub(crate) moved: usize,
     pub(crate) flushed: bool,
-    /// How often it was not ready.
+    /// Number of calls at which it was not ready.
     pub(crate) waits: usize,
     waited: bool,
     random: u64,
@@ -81,7 +81,7 @@ impl<B> Transport<B> {
         }
     }
 
-    /// How many of `wanted` bytes may move now.
+    /// Number of the `wanted` bytes that may move now.
     fn most(&mut self, context: &Context<'_>, wanted: usize) -> Poll<io::Result<usize>> {
         let Some(piece) = self.piece() else {
             self.waits += 1;

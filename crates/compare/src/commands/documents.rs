@@ -35,7 +35,7 @@ const LAYERS_COLUMNS: [&str; 3] =
 /// The first contenders of the layers: ours, of two layers and of one. Passes follow.
 const OURS: usize = 2;
 
-/// How two passes go.
+/// Names of the contenders that make two passes.
 const IN_PLACE: &str = "two passes in place";
 const FROM_A_COPY: &str = "copied, two passes";
 
@@ -109,12 +109,12 @@ fn add(panel: &mut Panel, length: usize, case: &Case) {
     panel.add(size::display(length), values);
 }
 
-/// Whether it is Strongroom, one way or another.
+/// True where the contender is one of Strongroom's.
 fn is_ours(name: &str) -> bool {
     name.starts_with("strongroom")
 }
 
-/// What the contenders of the layers work on.
+/// Texts and documents for the contenders of the layers.
 struct Texts {
     plain: Buffer,
     /// Sealed in one layer and in two.
@@ -122,7 +122,7 @@ struct Texts {
     scratch: Buffer,
     /// For the passes.
     chunks: Chunks,
-    /// What is copied for those from a copy.
+    /// The text that is copied for the passes from a copy.
     original: Vec<u8>,
 }
 

@@ -15,7 +15,7 @@ use crate::report::{Case, Report, Unit};
 use crate::rounds::Speeds;
 use crate::size;
 
-/// What is counted of one run.
+/// Titles of the measured times of one run.
 const COUNTS: [&str; 3] = ["done", "safe on the device", "processor time, sync included"];
 
 /// One run's seconds, in the order of [`COUNTS`].

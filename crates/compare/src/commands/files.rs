@@ -40,7 +40,7 @@ pub(super) fn write_plain(path: &Path, length: usize) -> Result<()> {
     Ok(())
 }
 
-/// Whether two files have the same bytes.
+/// True where two files have the same bytes.
 ///
 /// # Errors
 ///

@@ -62,7 +62,7 @@ pub(super) fn run(args: &GcmArgs) -> Result<()> {
     report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
 }
 
-/// What must be said of a build with the workspace's flags.
+/// The note in the report of a build with the workspace's flags.
 fn software_note() -> String {
     "RustCrypto's code is its PORTABLE SOFTWARE code in this build: its figures are not what it can \
      do here. Build with RUSTFLAGS=\"\" to compare with its hardware code."

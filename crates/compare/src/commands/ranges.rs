@@ -143,7 +143,7 @@ struct Counted {
     bytes: AtomicU64,
 }
 
-/// What was read.
+/// Counts of reads and of bytes read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     reads: u64,
@@ -155,7 +155,7 @@ impl Counted {
         Self { file, reads: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 
-    /// What was read since this was asked last.
+    /// Takes the counts since the last call.
     fn take(&self) -> Counts {
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
         Counts { reads: take(&self.reads), bytes: take(&self.bytes) }
@@ -216,7 +216,7 @@ fn check(reader: &Reader<&Counted>, source: &Counted, args: &RangesArgs) -> Resu
     Ok(total)
 }
 
-/// What the contenders work on.
+/// Reader, file and buffers for the contenders.
 struct Work<'s> {
     reader: Reader<&'s Counted>,
     file: &'s File,

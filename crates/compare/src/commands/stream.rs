@@ -144,7 +144,7 @@ impl Way<'_> {
         }
     }
 
-    /// How long the text took.
+    /// Measures the time that the text takes.
     fn measure(&self, strongroom: &Strongroom) -> Result<Duration> {
         let nowhere = Stdio::null();
         match self {

@@ -1,4 +1,4 @@
-//! The tools that work on files, and how each is told what to do.
+//! The tools that work on files, with the arguments of each.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -17,7 +17,7 @@ use crate::peer::Operation;
 #[derive(Debug)]
 pub(super) struct Tool {
     pub(super) name: String,
-    /// What it does; a copy is neither.
+    /// The operation that it runs; `None` for a copy.
     pub(super) operation: Option<Operation>,
     pub(super) output: PathBuf,
     program: PathBuf,
@@ -25,7 +25,7 @@ pub(super) struct Tool {
     reports_sync: bool,
 }
 
-/// What one run of a tool took.
+/// Times of one run of a tool.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     /// On the wall, until the tool was done.
@@ -36,7 +36,7 @@ pub(super) struct Times {
     pub(super) processor: Duration,
 }
 
-/// What is read of the report that strongroom prints.
+/// The part of strongroom's report that is read here.
 #[derive(Deserialize)]
 struct SyncReport {
     sync_seconds: f64,

@@ -1,4 +1,4 @@
-//! Who is measured must compute AES-256-GCM: every peer against the first, before any clock runs.
+//! Agreement of every peer with the first on AES-256-GCM, checked before any clock runs.
 
 use anyhow::{Result, ensure};
 

@@ -13,7 +13,7 @@ impl RustCrypto {
     }
 }
 
-/// Whether this build has RustCrypto's portable code, as the workspace's own flags ask for.
+/// True where this build has RustCrypto's portable code, as the workspace's own flags ask for.
 pub(crate) fn is_software() -> bool {
     !aes::hardware_accelerated()
 }

@@ -1,4 +1,4 @@
-//! What a chart shows of a report.
+//! The chart of a report.
 
 /// One panel or more.
 #[derive(Clone, Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Panel {
     pub(crate) series: Vec<Series>,
 }
 
-/// How values are drawn.
+/// Form in which values are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// A line a series, over places that have an order.
@@ -35,7 +35,7 @@ pub(crate) struct Series {
     pub(crate) values: Vec<Option<f64>>,
 }
 
-/// What a contender is to the reader.
+/// Role of a contender in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Ours,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{Case, Report};
 use crate::statistics::Ratio;
 
-/// Where and with what.
+/// Machine, build and command, above the cases.
 pub(super) fn head(report: &Report) -> String {
     let machine = &report.machine;
     format!(
@@ -39,7 +39,7 @@ pub(super) fn case(case: &Case) -> String {
     format!("\n{}", aligned(&lines))
 }
 
-/// What a reader must know.
+/// The report's notes, a line each.
 pub(super) fn notes(report: &Report) -> String {
     report.notes.iter().fold(String::new(), |text, note| format!("{text}\nNote: {note}\n"))
 }
