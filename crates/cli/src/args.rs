@@ -128,7 +128,7 @@ pub(crate) struct SealArgs {
     #[command(flatten)]
     pub(crate) resource: ResourceOption,
 
-    /// What the document is to the resource: its customer may have chosen a key for models only
+    /// Kind of the document: the resource's customer may have chosen a key for models only
     #[arg(long, value_name = "KIND", requires = "resource", default_value = "model")]
     pub(crate) kind: KindOption,
 
@@ -345,7 +345,7 @@ pub(crate) struct ContextOption {
 
 #[derive(Debug, Args)]
 pub(crate) struct ThreadsOption {
-    /// How many threads work, 1 to 1024 [default: one a processor]
+    /// Number of threads that work, 1 to 1024 [default: one a processor]
     #[arg(
         long = "threads",
         value_name = "N",
@@ -385,7 +385,7 @@ pub(crate) struct ForceOption {
 }
 
 impl ForceOption {
-    /// What happens to a file that has the output's name.
+    /// Treatment of a file that has the output's name.
     pub(crate) fn existing(&self) -> Existing {
         if self.force { Existing::Replace } else { Existing::Keep }
     }
@@ -436,13 +436,13 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_subcommands(without_empty_variables)
 }
 
-/// Whether `--json` was given to any of the commands that `matches` are nested for.
+/// True where `--json` was given to any of the commands that `matches` are nested for.
 fn wants_json(matches: &ArgMatches) -> bool {
     matches.try_get_one::<bool>(JSON).ok().flatten().copied().unwrap_or(false)
         || matches.subcommand().is_some_and(|(_, of_command)| wants_json(of_command))
 }
 
-/// How much a command that works through documents says.
+/// Options for the output of a command that works through documents.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct PrintOptions {
     #[command(flatten)]

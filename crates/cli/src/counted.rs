@@ -42,9 +42,9 @@ impl Counts {
 pub(crate) struct Counted<'a> {
     /// The file itself.
     pub(crate) file: &'a File,
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) name: &'a str,
-    /// Where it is counted.
+    /// The counters for what is read and written.
     pub(crate) counts: &'a Counts,
 }
 

@@ -52,7 +52,7 @@ impl ShellCommand {
         Ok(())
     }
 
-    /// Why it failed, if it has.
+    /// The command's failure, if it has failed.
     pub(crate) fn failure(&self) -> Option<Failure> {
         let ended = match &mut *self.state() {
             State::Ready(_) => false,

@@ -17,7 +17,7 @@ use strongroom_keys::vault::VersionedKeyId;
 
 use crate::time::display_time;
 
-/// Why a command did not do its work.
+/// The reason why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The command line cannot be meant so.
@@ -190,7 +190,7 @@ pub(crate) enum Failure {
          a copy"
     )]
     Chunk { name: String, place: String },
-    /// What was sealed does not open to the input again.
+    /// The sealed document does not open to the input again.
     #[error(
         "the check failed: opened again with backend {backend}, the sealed document is not what \
          {name} holds; nothing was kept: try again when nothing writes to {name}, and test this \
@@ -212,7 +212,7 @@ pub(crate) enum Failure {
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
-    /// There is no vault where one was expected.
+    /// The directory is not a vault where one was expected.
     #[error("there is no vault at {path}; {next}", path = path.display())]
     NoVault { path: PathBuf, next: String },
     /// The vault has no key of the name.
@@ -242,10 +242,10 @@ pub(crate) enum Failure {
         named = named.display()
     )]
     VaultOlder { named: PathBuf, key: VersionedKeyId, resource: ResourceId },
-    /// There is no place for the default vault.
+    /// The default vault cannot be placed without a home directory.
     #[error("there is no home directory for a vault; name one with --vault")]
     NoHome,
-    /// There is no home of a service where one was expected.
+    /// The directory is not a service's home where one was expected.
     #[error("there is no service's home at {}; {next}", path.display())]
     NoService { path: PathBuf, next: String },
     /// There is a home already.
@@ -309,7 +309,7 @@ impl Failure {
         Self::Write { name: name.into(), source }
     }
 
-    /// What was wrong with reading or writing, as a failure to rewrap `name`.
+    /// Converts an error of reading or writing to a failure to rewrap `name`.
     pub(crate) fn into_rewrap(self, name: &str) -> Self {
         match self {
             Self::Directory { source, .. } | Self::Write { source, .. } => {
@@ -398,7 +398,7 @@ impl From<strongroom_keys::Error> for Failure {
     }
 }
 
-/// What the system said, in words and without its number.
+/// The system's error, in words and without its number.
 struct Said<'a>(&'a io::Error);
 
 impl fmt::Display for Said<'_> {

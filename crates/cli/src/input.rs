@@ -1,4 +1,4 @@
-//! What a command reads: a file of known length, or a stream.
+//! The input of a command: a file of known length, or a stream.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +21,7 @@ pub(crate) struct Input {
     length: Option<u64>,
     /// Writes it.
     command: Option<ShellCommand>,
-    /// When the bytes of a file were last changed, standard input's too.
+    /// Modification time of a file, standard input's too.
     modified: Option<SystemTime>,
 }
 
@@ -92,7 +92,7 @@ impl Input {
         Err(Failure::Changed { name: self.name.clone() })
     }
 
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -122,7 +122,7 @@ fn length(file: &File) -> io::Result<Option<u64>> {
     }
 }
 
-/// When a regular file was last changed. Of a pipe or a device the time says nothing.
+/// Modification time of a regular file. Of a pipe or a device the time says nothing.
 fn modified(file: &File) -> io::Result<Option<SystemTime>> {
     let is_file = platform::metadata(file)?.is_some_and(|metadata| metadata.is_file());
     if is_file { file.modified() } else { Ok(None) }

@@ -1,4 +1,4 @@
-//! Where the result goes: a file that appears whole or not at all, or a stream.
+//! The output of a command: a file that appears whole or not at all, or a stream.
 
 mod atomic;
 pub(crate) mod pair;
@@ -23,7 +23,7 @@ use crate::print;
 use crate::readers::Readers;
 use crate::service::HomeLocation;
 
-/// What happens to a file that has the output's name.
+/// Treatment of a file that has the output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Existing {
     /// It stays, and the command fails.
@@ -32,14 +32,14 @@ pub(crate) enum Existing {
     Replace,
 }
 
-/// How an output becomes a file.
+/// Rules by which an output becomes a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// What happens to a file that has its name.
+    /// Treatment of a file that has its name.
     pub(crate) existing: Existing,
     /// The permissions of a file that is new.
     pub(crate) mode: u32,
-    /// Whether these are for a file that is replaced, too; else it hands its own on.
+    /// True where these are for a file that is replaced, too; else it hands its own on.
     pub(crate) is_mode_asked_for: bool,
     /// The option that names it, for messages.
     pub(crate) option: &'static str,
@@ -53,9 +53,9 @@ pub(crate) enum Output {
     File(NewFile),
     /// Standard output, a pipe or a device: what is written is out.
     Stream {
-        /// How messages call it.
+        /// Its name in messages.
         name: String,
-        /// What to write to.
+        /// The file to write to.
         file: File,
     },
 }
@@ -118,7 +118,7 @@ impl Output {
         }
     }
 
-    /// The same for a document, which is no file of a vault or of a service's home.
+    /// The same for a document, which is kept out of vaults and of services' homes.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Output {
         Self::create(place, readers, rules)
     }
 
-    /// What to write to, and how messages call it.
+    /// The file to write to, and its name in messages.
     pub(crate) fn parts(&self) -> (&File, String) {
         match self {
             Self::File(file) => (file.file(), file.name()),
@@ -144,7 +144,7 @@ impl Output {
         }
     }
 
-    /// Whether both are to be the same file, or go to the same stream.
+    /// True where both are to be the same file, or go to the same stream.
     pub(crate) fn is_same_file(&self, other: &Self) -> Result<bool, Failure> {
         let of_stream = |name: &String, file: &File| {
             let failed = |source| Failure::write(name, source);
@@ -199,7 +199,7 @@ impl Output {
     }
 }
 
-/// How deep a file can lie in a home: `vault/keys/NAME/FILE`.
+/// Greatest depth of a file in a home: `vault/keys/NAME/FILE`.
 const DEPTH_OF_HOMES: usize = 4;
 
 /// Refuses `target`, which is shown as `path`, in the directory of a vault or of a service's home.
@@ -233,7 +233,7 @@ pub(crate) fn parent(path: &Path) -> &Path {
 pub(crate) struct NewFile {
     atomic: AtomicFile,
     shown: PathBuf,
-    /// Where it is to be.
+    /// The path that it is to have.
     target: PathBuf,
     rules: Rules,
     /// The file whose owner and group it keeps.
@@ -268,7 +268,7 @@ impl NewFile {
         &self.shown
     }
 
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) fn name(&self) -> String {
         self.shown.display().to_string()
     }

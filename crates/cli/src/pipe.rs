@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-/// What a pipe is to hold, in bytes: what an unprivileged process may ask for.
+/// Capacity of a pipe in bytes, the most that an unprivileged process may ask for.
 #[cfg(target_os = "linux")]
 const CAPACITY: usize = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! What a command reads from or writes to, as it stands on the command line.
+//! Place that a command reads from or writes to, as the command line names it.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -27,12 +27,12 @@ impl Place {
         }
     }
 
-    /// How messages call it where it is read.
+    /// Its name in messages where it is read.
     pub(crate) fn input_name(&self) -> String {
         self.path().map_or_else(|| "standard input".to_owned(), |path| path.display().to_string())
     }
 
-    /// Whether what is written there is seen by whoever sits at a terminal.
+    /// True where what is written there is seen at a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         match self {
             Self::Standard => io::stdout().is_terminal(),
@@ -52,7 +52,7 @@ impl Place {
         }
     }
 
-    /// Where a command that writes its result here prints its last line.
+    /// The channel for the last line of a command that writes its result here.
     pub(crate) fn report_channel(&self) -> Channel {
         match self {
             Self::Standard => Channel::Error,
@@ -60,7 +60,7 @@ impl Place {
         }
     }
 
-    /// How messages call it where it is written.
+    /// Its name in messages where it is written.
     pub(crate) fn output_name(&self) -> String {
         self.path().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string())
     }

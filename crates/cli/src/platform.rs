@@ -1,4 +1,4 @@
-//! What the operating systems do differently with files. Each system's file has the same names.
+//! Operations on files that differ between operating systems. Each system's file has the same names.
 
 #[cfg(unix)]
 mod unix;
@@ -10,5 +10,5 @@ pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
-/// What tells a file or a directory from every other: the device or volume, and the number there.
+/// Identity of a file or a directory: the device or volume, and the number there.
 pub(crate) type Identity = (u64, u64);

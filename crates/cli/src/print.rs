@@ -1,4 +1,4 @@
-//! What is said on standard output and standard error.
+//! Output on standard output and standard error.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use strongroom_keys::audit::is_unsafe;
 use crate::failure::Failure;
 use crate::platform::Patient;
 
-/// Where the last line goes.
+/// Channel for the last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// Standard output.

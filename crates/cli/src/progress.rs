@@ -1,4 +1,4 @@
-//! How far the work is: a bar on a terminal, a line now and then in a log, a line on SIGUSR1.
+//! Progress of the work: a bar on a terminal, a line now and then in a log, a line on SIGUSR1.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressDrawTarget, Pr
 use crate::platform;
 use crate::print;
 
-/// How often a log gets a line. Short work leaves none.
+/// Interval between a log's lines. Short work leaves none.
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Shows how far the work is. A bar vanishes when it is dropped, so that the report stands alone.
@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     total: Option<u64>,
     done: AtomicU64,
     started: Instant,
-    /// When a log gets its next line, in milliseconds after the start; never where it is `u64::MAX`.
+    /// Time of a log's next line, in milliseconds after the start; never where it is `u64::MAX`.
     next_line: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! What a command reads, so that nothing is read or written by two.
+//! The files that a command reads, so that nothing is read or written by two.
 //!
 //! Two readers of one pipe share its bytes: each lacks what the other took. An output that is an input
 //! is read again while it is written. Both show in device and inode of what is open, whatever name it
@@ -12,8 +12,8 @@ use crate::failure::Failure;
 use crate::input::Input;
 use crate::platform::{self, Identity};
 
-/// What tells the reader `file` from every other; `None` of a device such as `/dev/null`, which any number
-/// of readers may share. The lines of a terminal go to one reader each.
+/// Identity of the reader `file`; `None` of a device such as `/dev/null`, which any number of readers may
+/// share. The lines of a terminal go to one reader each.
 fn identity(file: &File) -> Option<Identity> {
     let shared = platform::is_character_device(&file.metadata().ok()?) && !file.is_terminal();
     if shared { None } else { platform::identity(file).ok() }
@@ -36,10 +36,10 @@ fn two_readers(name: String, other: &Reader, role: &'static str) -> Failure {
 /// Something that is read.
 #[derive(Debug)]
 struct Reader {
-    /// Which of the command's arguments it is, in words.
+    /// The command's argument that it is, in words.
     role: &'static str,
     identity: Identity,
-    /// Whether it is read once for all documents: a passphrase, and a pipe, which cannot be read again.
+    /// True where it is read once for all documents: a passphrase, and a pipe, which cannot be read again.
     lasts: bool,
 }
 
@@ -91,7 +91,7 @@ impl Readers {
         self.0.retain(|reader| reader.lasts);
     }
 
-    /// Which argument reads the file with this identity and metadata, in words, if one does.
+    /// The argument that reads the file with this identity and metadata, in words, if one does.
     pub(crate) fn role_of(&self, identity: Identity, metadata: &Metadata) -> Option<&'static str> {
         // A terminal, and a socket, are read and written by turns.
         if platform::is_character_device(metadata) || platform::is_socket(metadata) {

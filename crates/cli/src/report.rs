@@ -11,14 +11,14 @@ use crate::input::Input;
 use crate::print::{self, Channel};
 use crate::workers::Workers;
 
-/// What was done, and how fast.
+/// Operation, input, output and speed of one run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// `sealed`, `opened` or `verified`.
     pub(crate) operation: &'static str,
-    /// What was read.
+    /// The input.
     pub(crate) input: String,
-    /// What was written, if anything was.
+    /// The output, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) output: Option<String>,
     /// The header's file, where it was written apart.
@@ -26,7 +26,7 @@ pub(crate) struct Report {
     pub(crate) header: Option<String>,
     /// Bytes of plaintext.
     pub(crate) bytes: u64,
-    /// Which bytes of the plaintext, if not all.
+    /// Range of the plaintext, if not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) range: Option<Range<u64>>,
     /// From the first byte read to the last byte written.
@@ -38,7 +38,7 @@ pub(crate) struct Report {
     pub(crate) sync_seconds: Option<f64>,
     /// The AES-256-GCM implementation.
     pub(crate) backend: &'static str,
-    /// How many threads worked.
+    /// Number of threads that worked.
     pub(crate) threads: usize,
     /// The ids of the keys that it is sealed under, the inner layer's where there are two.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -46,27 +46,27 @@ pub(crate) struct Report {
     /// The id of the customer's key that its outer layer is sealed under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) customer_key: Option<String>,
-    /// How the result was checked, if it was.
+    /// Check of the result, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<Check>,
-    /// What is damaged in the header and was mended from its second copy.
+    /// The part of the header that is damaged and was mended from its second copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mended: Option<String>,
 }
 
-/// How a sealed document was checked before it got its name.
+/// Check of a sealed document before it got its name.
 #[derive(Debug, Serialize)]
 pub(crate) struct Check {
     /// The implementation that opened it again.
     pub(crate) backend: &'static str,
-    /// Whether what came out was compared with the input.
+    /// True where the plaintext was compared with the input.
     pub(crate) compared: bool,
-    /// What it took, beside the report's `seconds`.
+    /// Duration of the check, beside the report's `seconds`.
     pub(crate) seconds: f64,
 }
 
 impl Report {
-    /// What `workers` did to `bytes` bytes of `input` in `elapsed`; the rest is `None`.
+    /// The report of `workers` on `bytes` bytes of `input` in `elapsed`; the rest is `None`.
     pub(crate) fn new(
         operation: &'static str,
         input: &Input,

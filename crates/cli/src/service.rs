@@ -43,7 +43,7 @@ pub(crate) const SERVICE_KEY: &str = "service";
 /// The name of the key that wraps the audit trail's.
 const AUDIT: &str = "audit";
 
-/// What `home.json` says.
+/// Content of `home.json`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {
@@ -58,7 +58,7 @@ struct WrappedAuditKey {
     wrapped: Vec<u8>,
 }
 
-/// Where a home is, or is to be.
+/// Path of a home that exists, or is to be made.
 #[derive(Debug)]
 pub(crate) struct HomeLocation {
     path: PathBuf,
@@ -82,12 +82,12 @@ impl HomeLocation {
         &self.path
     }
 
-    /// Whether there is a whole home.
+    /// True where there is a whole home.
     pub(crate) fn exists(&self) -> bool {
         Self::is_at(&self.path)
     }
 
-    /// Whether the directory `path` is a whole home.
+    /// True where the directory `path` is a whole home.
     pub(crate) fn is_at(path: &Path) -> bool {
         path.join(HOME).exists()
     }
@@ -210,7 +210,7 @@ impl Service {
         self.home.join("audit.jsonl")
     }
 
-    /// Where the trail's last line is kept.
+    /// The store of the trail's last line.
     pub(crate) fn head_store(&self) -> FileHeadStore {
         FileHeadStore::new(self.home.join("audit.head"), &self.audit_key)
     }
@@ -221,7 +221,7 @@ impl Service {
         JsonLines::new(self.trail_path(), &self.audit_key).head_store(head)
     }
 
-    /// Where the customers' vaults are.
+    /// The customers' vaults.
     pub(crate) fn customers(&self) -> CustomerVaults {
         CustomerVaults::of(&self.home)
     }
@@ -283,7 +283,7 @@ impl Service {
         Ok(block_on(recorded)?)
     }
 
-    /// Whether the service has the resource `id`.
+    /// True where the service has the resource `id`.
     ///
     /// # Errors
     ///

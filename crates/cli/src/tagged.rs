@@ -20,7 +20,7 @@ use crate::platform::Patient;
 pub(crate) struct Source<'a> {
     /// The file itself.
     pub(crate) file: &'a File,
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) name: &'a str,
 }
 
@@ -29,11 +29,11 @@ pub(crate) struct Source<'a> {
 pub(crate) struct Sink<'a> {
     /// The file itself.
     pub(crate) file: &'a File,
-    /// How messages call it.
+    /// Its name in messages.
     pub(crate) name: &'a str,
 }
 
-/// What happened to which side.
+/// Error of one side, input or output.
 #[derive(Debug)]
 struct Tagged {
     side: Side,
@@ -116,7 +116,7 @@ impl Write for Sink<'_> {
     }
 }
 
-/// What the engine said while it worked on the document `name`.
+/// Converts the engine's error in work on the document `name`.
 pub(crate) fn failure(name: &str, error: Error) -> Failure {
     let Error::Io { doing, source } = error else {
         return Failure::Document { name: name.to_owned(), source: error };

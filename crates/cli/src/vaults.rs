@@ -1,4 +1,4 @@
-//! Which vault a command uses, and how the first one comes to be.
+//! Choice of the vault that a command uses, and creation of the first one.
 
 use std::fs::File;
 use std::io::Read as _;

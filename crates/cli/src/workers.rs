@@ -81,7 +81,7 @@ impl<W: Write> Write for Granted<'_, W> {
     }
 }
 
-/// What the options of a command come to on this machine.
+/// Threads, backend and output of a command, as its options and this machine have them.
 #[derive(Debug)]
 pub(crate) struct Workers {
     pool: ThreadPool,
@@ -131,7 +131,7 @@ impl Workers {
         Ok((done, started.elapsed()))
     }
 
-    /// How many threads there are.
+    /// Number of threads.
     pub(crate) fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }

@@ -48,7 +48,7 @@ enum Phase {
 
 const PHASES: [Phase; 3] = [Phase::Before, Phase::Body, Phase::After];
 
-/// What one undisturbed run takes, to aim by.
+/// Course of one undisturbed run, to aim by.
 struct Course {
     written: u64,
     until_first_byte: Duration,
@@ -68,7 +68,7 @@ fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Whether the process has ended, without taking its corpse away.
+/// True where the process has ended; it is not waited for.
 fn has_ended(child: &Child) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     rustix::process::waitid(WaitId::Pid(pid(child)), options).unwrap().is_some()
@@ -126,7 +126,7 @@ fn kill_one(home: &Home, args: &[&str], course: &Course, aim: Phase) -> Option<P
     })
 }
 
-/// Whether two files hold the same bytes.
+/// True where two files hold the same bytes.
 fn same(one: &Path, other: &Path) -> bool {
     let (mut one, mut other) = (File::open(one).unwrap(), File::open(other).unwrap());
     if one.metadata().unwrap().len() != other.metadata().unwrap().len() {

@@ -193,12 +193,12 @@ pub(crate) struct CreateResourceArgs {
     #[arg(long)]
     pub(crate) no_cmk: bool,
 
-    /// When it was made, where that was earlier: a date or seconds since 1970 [default: now]
+    /// Time at which it was made, where that was earlier: a date or seconds since 1970 [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) created_at: Option<u64>,
 }
 
-/// What a document is.
+/// Kind of a document.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum KindOption {
     /// A model
@@ -207,7 +207,7 @@ pub(crate) enum KindOption {
     Result,
 }
 
-/// What the customer's key covers.
+/// Documents that the customer's key covers.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ScopeOption {
     /// Models only
@@ -216,7 +216,7 @@ pub(crate) enum ScopeOption {
     ModelsAndResults,
 }
 
-/// What becomes of the data when the vault withdraws the key.
+/// Treatment of the data when the vault withdraws the key.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum OnKeyLossOption {
     /// It cannot be read until the key is back
@@ -245,11 +245,11 @@ pub(crate) struct EnableCmkArgs {
     #[arg(long, value_name = "IDENTITY", default_value = "service")]
     pub(crate) identity: String,
 
-    /// What the key covers
+    /// Documents that the key covers
     #[arg(long, value_name = "SCOPE", default_value = "models-and-results")]
     pub(crate) scope: ScopeOption,
 
-    /// What becomes of the data when the vault withdraws the key
+    /// Treatment of the data when the vault withdraws the key
     #[arg(long, value_name = "WHAT", default_value = "block")]
     pub(crate) on_key_loss: OnKeyLossOption,
 
@@ -257,7 +257,7 @@ pub(crate) struct EnableCmkArgs {
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
     pub(crate) grace: u64,
 
-    /// How many documents there are already, which the key will not cover
+    /// Number of documents that exist already, which the key will not cover
     #[arg(long, value_name = "COUNT")]
     pub(crate) documents_before: Option<u64>,
 }

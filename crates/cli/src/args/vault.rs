@@ -112,7 +112,7 @@ pub(crate) struct KeyArgs {
     pub(crate) json: JsonOption,
 }
 
-/// What a key is.
+/// Type of a key.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum KeyType {
     /// RSA-2048: its public half wraps without the vault
@@ -126,7 +126,7 @@ pub(crate) struct CreateKeyArgs {
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 
-    /// What the key is
+    /// Type of the key
     #[arg(long = "type", value_name = "TYPE", default_value = "rsa")]
     pub(crate) kind: KeyType,
 
@@ -149,7 +149,7 @@ pub(crate) struct VersionsArgs {
     pub(crate) key_version: Option<u32>,
 }
 
-/// What an identity may do.
+/// Permission of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PermissionOption {
     /// Look at keys

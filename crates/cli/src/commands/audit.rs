@@ -17,7 +17,7 @@ struct Shown {
     head: Option<String>,
     /// Lines that stand in the place of torn ones.
     mended: u64,
-    /// What a crash left at the end; the next event's writer mends it.
+    /// Remains of a line that a crash cut short at the end; the next event's writer mends it.
     torn: Option<String>,
 }
 

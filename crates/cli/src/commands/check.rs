@@ -76,7 +76,7 @@ struct Compare<'a> {
     input: Source<'a>,
 }
 
-/// How many bytes of the input are in memory at once, in each thread.
+/// Bytes of the input in memory at once, in each thread.
 const COMPARED_AT_ONCE: usize = 64 * 1024;
 
 /// The error of [`Compare`] where the bytes are others.

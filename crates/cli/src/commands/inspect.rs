@@ -59,14 +59,14 @@ struct Recipient {
     wrapped_bytes: usize,
 }
 
-/// What can be said of a body that was not read.
+/// Lengths of a body that was not read.
 #[derive(Serialize)]
 struct Body {
     /// Length of the chunks' records, without what stands before them.
     bytes: u64,
     /// Length of the plaintext that such a body holds; `null` where none has that length.
     plaintext_bytes: Option<u64>,
-    /// Why no plaintext of this header has that length.
+    /// The reason why no plaintext of this header has that length.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! Where a document's keys come from: a vault, or a resource of a service.
+//! Sources of a document's keys: a vault, or a resource of a service.
 
 use strongroom::document::{Header, Layers, OpenOptions};
 use strongroom::wrap::WrappingKey;
@@ -17,7 +17,7 @@ use crate::tagged;
 use crate::vaults::Location;
 use crate::workers::Grant;
 
-/// What opens documents.
+/// Keys that open documents.
 #[derive(Debug)]
 pub(super) enum Keys {
     /// The keys of a vault.
@@ -147,7 +147,7 @@ pub(super) fn open_failure(name: &str, error: DocumentError) -> Failure {
     }
 }
 
-/// What a document is sealed with.
+/// Keys that a document is sealed with.
 pub(super) enum SealWith {
     /// Keys of a vault.
     Vault(Vec<WrappingKey>),

@@ -27,7 +27,7 @@ use crate::workers::{Grant, Granted, Workers};
 /// Plaintext is for its owner until the owner says otherwise.
 const PLAINTEXT_MODE: u32 = 0o600;
 
-/// How many bytes of a range are in memory at once; at least a chunk.
+/// Bytes of a range in memory at once; at least a chunk.
 const RANGE_AT_ONCE: u64 = 16 << 20;
 
 /// Opens what the arguments name.

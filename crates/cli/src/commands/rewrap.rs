@@ -47,10 +47,10 @@ use crate::readers::Readers;
 use crate::vaults::Location;
 use crate::workers;
 
-/// How many headers are in memory at once.
+/// Number of headers in memory at once.
 const BATCH: usize = 256;
 
-/// How often a file is tried whose header other processes change.
+/// Number of attempts at a file whose header other processes change.
 const ATTEMPTS: u32 = 16;
 
 /// Rewraps what the arguments name.
@@ -146,7 +146,7 @@ struct Unlocked<C> {
     exchanged: Vec<(Recipient, Recipient)>,
 }
 
-/// What all batches share.
+/// Vault, threads, keys and options for all batches.
 struct Rewrapper<'v, C> {
     vault: &'v LocalVault,
     pool: ThreadPool,
@@ -154,7 +154,7 @@ struct Rewrapper<'v, C> {
     options: RewrapOptions<C>,
 }
 
-/// What became of a file; `None` where it is to be tried again.
+/// Outcome for a file; `None` where it is to be tried again.
 type Done = Result<Option<Outcome>, Failure>;
 
 impl<C: Exchange> Rewrapper<'_, C> {
@@ -198,7 +198,7 @@ impl<C: Exchange> Rewrapper<'_, C> {
         self.pool.install(|| asking::ask(self.vault, documents.len(), asked))
     }
 
-    /// What is to be done with a file that has `header`.
+    /// Decides on the exchange of recipients in a file that has `header`.
     fn decide(&mut self, job: &Job, header: Result<Header, Failure>) -> Result<Locked, Failure> {
         let header = header?;
         if job.attempts > ATTEMPTS {

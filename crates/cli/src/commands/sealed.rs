@@ -20,11 +20,11 @@ use crate::print;
 use crate::readers::Readers;
 use crate::tagged::{self, Source};
 
-/// Where a document says how many slots its header has. The body of a detached header has records
+/// Position in a document of the number of its header's slots. The body of a detached header has records
 /// there, which no header agrees with but by chance (below 2^-48).
 const GEOMETRY: Range<u64> = 128..136;
 
-/// Why a body is none of a header's.
+/// The reason why a body does not belong to a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Foreign {
     /// It is of another document.
@@ -90,7 +90,7 @@ impl Sealed {
         Ok(Self { input, header, detached, begins })
     }
 
-    /// What holds the body.
+    /// The input with the body.
     pub(super) fn input(&self) -> &Input {
         &self.input
     }
@@ -117,22 +117,22 @@ impl Sealed {
         &self.header
     }
 
-    /// Whether the header is kept apart.
+    /// True where the header is kept apart.
     pub(super) fn is_detached(&self) -> bool {
         self.detached.is_some()
     }
 
-    /// What holds the header.
+    /// The input with the header.
     pub(super) fn header_input(&self) -> &Input {
         self.detached.as_ref().unwrap_or(&self.input)
     }
 
-    /// Whether there is a header and nothing behind it.
+    /// True where there is a header and nothing behind it.
     pub(super) fn is_header_alone(&self) -> bool {
         !self.is_detached() && self.input.length() == Some(self.header.len() as u64)
     }
 
-    /// Why the body, where its header is detached, is none of this header's, if its first bytes say so.
+    /// The reason why the body does not belong to this detached header, if its first bytes show one.
     pub(super) fn foreign(&self) -> Option<Foreign> {
         if self.header.prologue().starts_with(&self.begins) {
             return None;
@@ -201,7 +201,7 @@ impl Sealed {
 }
 
 impl Sealed {
-    /// The first chunk that is not authentic, in words. Its number is no secret: who changed it knows it.
+    /// The first chunk that is not authentic, in words. Its number is not secret: who changed it knows it.
     fn changed_chunk(&self, keys: &Keys, options: &OpenOptions) -> Option<String> {
         let sealed_len = self.input.length()?;
         let opener = self.unlock(keys, options).ok()?;
@@ -272,7 +272,7 @@ fn open_header(place: &Place, body: &Input, begins: &[u8]) -> Result<Input, Fail
     Input::open(&Place::Path(next))
 }
 
-/// What the engine said of the header of `name`; `next` is what to do where it is a body without one.
+/// Converts the engine's error about the header of `name`; `next` is the next step for a body without one.
 pub(super) fn header_failure(name: &str, error: Error, next: &'static str) -> Failure {
     match error {
         Error::Format { offset, .. } if GEOMETRY.contains(&offset) => {

@@ -147,7 +147,7 @@ pub(super) fn rotate(command: ServiceKeyCommand) -> Result<(), Failure> {
     print::line(Channel::Output, &text)
 }
 
-/// Whether a rotation before this one left resources under an older version.
+/// True where a rotation before this one left resources under an older version.
 fn is_interrupted(service: &Service, resources: &Resources) -> Result<bool, Failure> {
     let newest = service.vault().show(SERVICE_KEY)?.versions.pop().map(|one| one.id.to_string());
     for id in block_on(resources.list())? {

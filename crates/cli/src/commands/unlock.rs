@@ -17,7 +17,7 @@ pub(super) fn known_len(header: &Header) -> Option<u64> {
     }
 }
 
-/// What the header's second copy made up for, in words.
+/// Describes the damage to one copy of the recipients that the header's other copy mends.
 pub(super) fn mended(header: &Header) -> Option<String> {
     let copies = ["first", "second"].iter().zip(header.slots());
     copies.into_iter().find_map(|(copy, state)| match state {
@@ -63,7 +63,7 @@ fn unknown_algorithm(header: &Header, vault: &LocalVault) -> Option<(String, u8)
     Some((recipient.key_id().as_str().to_owned(), recipient.algorithm_code()))
 }
 
-/// Why a recipient's key does not open a document.
+/// The reason why a recipient's key does not open a document.
 pub(super) enum Refusal {
     Engine(Error),
     Vault(LocalVaultError),
@@ -127,7 +127,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What the vault makes of a recipient; `None` for one that is not its own.
+/// Unwraps a recipient with the vault; `None` for one that is not its own.
 pub(super) fn unwrap(
     recipient: &Recipient,
     vault: &LocalVault,

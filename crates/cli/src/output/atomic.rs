@@ -15,10 +15,10 @@ use strongroom_keys::file_system::{is_not_there, temporary_name};
 
 use crate::platform::{self, Directory, Identity};
 
-/// How often a temporary name is tried that a sweeping run of another process takes away.
+/// Number of attempts at a temporary name that a sweeping run of another process takes away.
 const NAME_ATTEMPTS: u32 = 16;
 
-/// How the file exists until it is whole.
+/// Form of the file until it is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Without a name where the file system can, else under a temporary one.
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Where an unnamed file cannot be linked it is copied.
+    /// Checks that an unnamed file that cannot be linked is copied.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_copy_has_all_of_the_file() {

@@ -47,7 +47,7 @@ fn next_name(header: &OsStr) -> OsString {
     name
 }
 
-/// Where a header lies that was to take the place of the one at `header` when a run was killed.
+/// Path of a header that was to take the place of the one at `header` when a run was killed.
 pub(crate) fn next_header(header: &Path) -> Option<PathBuf> {
     // What a link points to is replaced, not the link.
     let target = match fs::symlink_metadata(header) {
@@ -151,7 +151,7 @@ struct Named {
 }
 
 impl Named {
-    /// That of `file`, or another `name` beside it.
+    /// The target name of `file`, or another `name` beside it.
     fn of(file: &NewFile, name: Option<&OsStr>) -> Result<Self, Failure> {
         let failed = |source| Failure::write(file.name(), source);
         let path = match name {
@@ -169,7 +169,7 @@ impl Named {
         self.path.file_name().unwrap_or_default()
     }
 
-    /// Whether the new file has the name: a failure can come after that.
+    /// True where the new file has the name: a failure can come after that.
     fn is_taken(&self) -> bool {
         platform::identity_at(&self.path).is_ok_and(|found| found == self.new)
     }

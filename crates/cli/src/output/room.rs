@@ -37,8 +37,8 @@ pub(crate) fn take(file: &File, length: u64) -> io::Result<()> {
     }
 }
 
-/// Whether a byte that is written takes a byte of room on the file system of `file`: so it is known of ext, XFS
-/// and tmpfs. Btrfs, ZFS, F2FS and others compress.
+/// True where a byte that is written takes a byte of room on the file system of `file`: so it is known of
+/// ext, XFS and tmpfs. Btrfs, ZFS, F2FS and others compress.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn stores_what_is_written(file: &File) -> bool {
     const KNOWN: [u32; 3] = [0xEF53, 0x5846_5342, 0x0102_1994];
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the file system can; else both stay as they were.
+    /// Checks length and room where the file system can reserve them; else both stay as they were.
     #[test]
     fn a_file_has_its_length_and_its_room_before_it_is_written() {
         let file = tempfile::tempfile().unwrap();

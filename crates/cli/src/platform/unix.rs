@@ -22,10 +22,10 @@ pub(crate) use self::owner::keep_what_is_allowed;
 pub(crate) use self::patient::Patient;
 use super::Identity;
 
-/// What a file is written under until it is whole: private, whatever it becomes.
+/// Permissions of a file until it is whole: private, whatever it becomes.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// What is said where permissions were asked for and the system has none.
+/// Note on permissions that were asked for on a system without any.
 pub(crate) const NO_PERMISSIONS: Option<&str> = None;
 
 /// The permission bits that the process keeps from new files.
@@ -52,32 +52,32 @@ pub(crate) fn pipe(reader: PipeReader) -> File {
     File::from(OwnedFd::from(reader))
 }
 
-/// What the system tells of `file`: always something here.
+/// Metadata of `file`: always something here.
 pub(crate) fn metadata(file: &File) -> io::Result<Option<Metadata>> {
     file.metadata().map(Some)
 }
 
-/// What tells `file` from every other.
+/// Identity of `file`.
 pub(crate) fn identity(file: &File) -> io::Result<Identity> {
     file.metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// What tells the file at `path` from every other.
+/// Identity of the file at `path`.
 pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Whether it is a terminal, `/dev/null` or another device that any number of users may share.
+/// True for a terminal, `/dev/null` or another device that any number of users may share.
 pub(crate) fn is_character_device(metadata: &Metadata) -> bool {
     metadata.file_type().is_char_device()
 }
 
-/// Whether it is a socket, which has two directions.
+/// True for a socket, which has two directions.
 pub(crate) fn is_socket(metadata: &Metadata) -> bool {
     metadata.file_type().is_socket()
 }
 
-/// Whether standard error is a terminal in whose foreground this process is. A job in the background would
+/// True where standard error is a terminal in whose foreground this process is. A job in the background would
 /// be stopped there by its bar (`stty tostop`), and would draw into the work of others.
 pub(crate) fn is_in_foreground() -> bool {
     let stderr = io::stderr();
@@ -150,7 +150,7 @@ impl Directory {
         Ok(Self(File::from(open(OFlags::RDONLY)?)))
     }
 
-    /// What tells it from every other.
+    /// Identity of the directory.
     pub(crate) fn identity(&self) -> io::Result<Identity> {
         identity(&self.0)
     }
@@ -251,17 +251,17 @@ impl Directory {
     }
 }
 
-/// Whether the file system cannot do what was asked at all.
+/// True where the file system cannot do what was asked at all.
 fn is_refused(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOTSUP | Errno::NOSYS))
 }
 
-/// How many names `file` has.
+/// Number of names of `file`.
 pub(crate) fn names(file: &File) -> io::Result<u64> {
     file.metadata().map(|metadata| metadata.nlink())
 }
 
-/// Where `linkat` finds an open file.
+/// Path by which `linkat` finds an open file.
 fn descriptor_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }

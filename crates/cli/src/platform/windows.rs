@@ -16,7 +16,7 @@ const OPEN_DIRECTORIES: u32 = 0x0200_0000;
 /// The file that stands for a directory's lock: a directory cannot be locked here.
 const LOCK_FILE: &str = ".lock";
 
-/// What is said where permissions were asked for.
+/// Note on permissions that were asked for.
 pub(crate) const NO_PERMISSIONS: Option<&str> = Some(
     "on Windows permissions cannot be set, kept or checked here: a file has those of its directory; choose \
      a directory that only you can open, such as one in your profile",
@@ -42,22 +42,22 @@ pub(crate) fn pipe(reader: PipeReader) -> File {
     File::from(OwnedHandle::from(reader))
 }
 
-/// Whether standard output was closed when the program started: then there is no handle.
+/// True where standard output was closed when the program started: it then lacks a handle.
 pub(crate) fn leads_nowhere(stdout: &File) -> bool {
     stdout.as_raw_handle().is_null()
 }
 
-/// What the system tells of `file`; of a pipe or a console it tells nothing.
+/// Metadata of `file`; `None` for a pipe or a console.
 pub(crate) fn metadata(open: &File) -> io::Result<Option<Metadata>> {
     if file::typ(open)?.is_disk() { open.metadata().map(Some) } else { Ok(None) }
 }
 
-/// What tells `file` from every other.
+/// Identity of `file`.
 pub(crate) fn identity(open: &File) -> io::Result<Identity> {
     file::information(open).map(|found| (found.volume_serial_number(), found.file_index()))
 }
 
-/// What tells the file at `path` from every other.
+/// Identity of the file at `path`.
 pub(crate) fn identity_at(path: &Path) -> io::Result<Identity> {
     identity(&OpenOptions::new().read(true).custom_flags(OPEN_DIRECTORIES).open(path)?)
 }
@@ -111,7 +111,7 @@ impl Directory {
         Ok(Self { path, open })
     }
 
-    /// What tells it from every other.
+    /// Identity of the directory.
     pub(crate) fn identity(&self) -> io::Result<Identity> {
         identity(&self.open)
     }
@@ -127,7 +127,7 @@ impl Directory {
         OpenOptions::new().read(true).write(true).create_new(true).open(self.path.join(name))
     }
 
-    /// Not called: there are no files without a name.
+    /// Not called: this system lacks files without a name.
     #[allow(clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn link(&self, _: &File, _: &OsStr) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
@@ -155,12 +155,12 @@ impl Directory {
     }
 }
 
-/// How many names `file` has.
+/// Number of names of `file`.
 pub(crate) fn names(open: &File) -> io::Result<u64> {
     file::information(open).map(|found| found.number_of_links())
 }
 
-/// The descriptor that `path` names: there are no such paths here.
+/// `None`: this system lacks paths that name a descriptor.
 pub(crate) fn number_of_descriptor(_: &Path) -> Option<u32> {
     None
 }
@@ -180,7 +180,7 @@ pub(crate) fn is_socket(_: &Metadata) -> bool {
     false
 }
 
-/// Whether standard error is a terminal: there are no jobs in its background.
+/// True where standard error is a terminal: this system lacks jobs in its background.
 pub(crate) fn is_in_foreground() -> bool {
     io::stderr().is_terminal()
 }

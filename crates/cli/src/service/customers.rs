@@ -1,4 +1,4 @@
-//! Where customers' vaults are. A key id alone opens no path: only directories that a command named are
+//! Directories of customers' vaults. A key id alone opens no path: only directories that a command named are
 //! looked at.
 //!
 //! A directory is recorded once the command that named it has succeeded, and replaced by `service move-vault`

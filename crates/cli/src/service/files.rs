@@ -16,7 +16,7 @@ use crate::place::Place;
 use crate::readers::Readers;
 use crate::{platform, print};
 
-/// How often a lock that another process holds is tried again.
+/// Interval between attempts at a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// No file of a home that is read here is longer, in bytes.
@@ -86,7 +86,7 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
     }
 }
 
-/// What the file holds; `None` where there is none.
+/// Content of the file; `None` where there is none.
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::home::{Done, Home};
 
-/// How the document calls the reader's home directory.
+/// The reader's home directory in the document.
 const READER: &str = "/home/you";
 
 struct Command {

@@ -1,4 +1,4 @@
-//! What shells complete this command's words with.
+//! Shell completions of this command's words.
 
 use std::fs::File;
 use std::process::Command;

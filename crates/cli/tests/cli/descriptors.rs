@@ -10,7 +10,7 @@ use crate::home::Done;
 use crate::home::{Home, bytes};
 
 #[cfg(unix)]
-/// What a shell line comes to, in which `$0` is the program.
+/// Runs a shell line in which `$0` is the program.
 fn shell(home: &Home, line: &str) -> Done {
     Done::of(&home.shell(line).stdin(Stdio::piped()).output().unwrap())
 }

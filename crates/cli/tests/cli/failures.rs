@@ -1,4 +1,4 @@
-//! What is said when something is wrong: one sentence each, with the next step.
+//! Messages of failures: one sentence each, with the next step.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What each command prints, to the letter; a `#` stands for a figure that differs from run to run.
+//! The output of each command, to the letter; a `#` stands for a figure that differs from run to run.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,10 +7,10 @@ use strongroom::backend::Backend;
 
 use crate::home::{Home, bytes};
 
-/// What makes a report the same on every machine.
+/// Options that make a report the same on every machine.
 const SAME: [&str; 4] = ["--backend", "software", "--threads", "2"];
 
-/// What `line`, cut at spaces, prints.
+/// Runs `line`, cut at spaces, and gives its output.
 fn run(home: &Home, line: &str) -> String {
     home.run(line.split(' ')).golden(home)
 }

@@ -1,4 +1,4 @@
-//! How much memory a run takes, which must not grow with the document.
+//! Memory that a run takes, which must not grow with the document.
 
 use std::fs::{self, File};
 use std::io::Write as _;

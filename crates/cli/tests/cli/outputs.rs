@@ -1,4 +1,4 @@
-//! How results get, or do not get, their names.
+//! Names of results: taken, kept or refused.
 
 use std::fs;
 #[cfg(unix)]

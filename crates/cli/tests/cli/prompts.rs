@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::home::{Done, Home};
 
-/// How long a question may take to appear: deriving a key takes a second, a busy machine some more.
+/// Longest time until a question appears: deriving a key takes a second, a busy machine some more.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `line` at a terminal of its own, with `input` on standard input, and answers its questions with

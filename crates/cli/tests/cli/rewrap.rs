@@ -580,7 +580,7 @@ fn an_id_under_another_algorithm_is_not_the_key_that_is_asked_for() {
     opens(&home, "doc");
 }
 
-/// Whoever has the rewrapping done gives no document of another context to a key of theirs.
+/// Checks that a user who has the rewrapping done gives no document of another context to a key of theirs.
 #[test]
 fn another_key_takes_the_context() {
     let home = Home::with_vault();

@@ -1,4 +1,4 @@
-//! What is sealed opens to the same bytes, over files and pipes.
+//! Round trips: a sealed document opens to the same bytes, over files and pipes.
 
 use crate::home::{Home, bytes};
 

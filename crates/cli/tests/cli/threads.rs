@@ -1,4 +1,4 @@
-//! How many threads there are: as many as are asked for, as the system gives, or none but the first.
+//! Number of threads: as many as are asked for, as the system gives, or none but the first.
 
 #[cfg(unix)]
 use std::process::Command;
@@ -8,8 +8,7 @@ use crate::home::Done;
 use crate::home::{Home, bytes};
 
 #[cfg(unix)]
-/// A thread needs a stack, and there is no room for one of this length: the system refuses every thread,
-/// whatever the machine has and does.
+/// A stack length that the system refuses every thread, whatever the machine has and does.
 const STACK: (&str, &str) = ("RUST_MIN_STACK", "140737488355328");
 
 #[cfg(unix)]

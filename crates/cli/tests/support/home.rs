@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_strongroom");
 
-/// What is said where keys are made and permissions cannot be set.
+/// Note of commands that make keys where permissions cannot be set.
 pub(crate) const NOTE: &str = if cfg!(windows) {
     "note: on Windows permissions cannot be set, kept or checked here: a file has those of its directory; \
      choose a directory that only you can open, such as one in your profile\n"
@@ -30,12 +30,12 @@ impl Home {
         Self(directory)
     }
 
-    /// Where commands run.
+    /// The directory that commands run in.
     pub(crate) fn work(&self) -> PathBuf {
         self.0.path().join("work")
     }
 
-    /// Where the first seal makes a vault.
+    /// The directory of the vault that the first seal makes.
     pub(crate) fn default_vault(&self) -> PathBuf {
         self.0.path().join(".local/share").join("strongroom").join("vault")
     }
@@ -55,7 +55,7 @@ impl Home {
         fs::write(self.path(path), contents).unwrap();
     }
 
-    /// What a file in the working directory holds.
+    /// Content of a file in the working directory.
     pub(crate) fn read(&self, path: &str) -> Vec<u8> {
         fs::read(self.path(path)).unwrap()
     }
@@ -199,12 +199,12 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Does nothing: there are no permission bits.
+/// Does nothing on systems without permission bits.
 #[cfg(not(unix))]
 pub(crate) fn set_mode(_: &Path, _: u32) {}
 
-/// How many bytes the process `id` has given to `write` and its like; a dead one tells until it is
-/// waited for.
+/// Number of bytes that the process `id` has given to `write` and its like; a dead one's can be read until it
+/// is waited for.
 pub(crate) fn written(id: u32) -> u64 {
     let io = fs::read_to_string(format!("/proc/{id}/io")).unwrap();
     io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
@@ -229,7 +229,7 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// What becomes of a document that is taken for text, and the words that it is told with.
+/// A document after each conversion as text, with the words of the message about it.
 pub(crate) fn converted_as_text(sealed: &[u8]) -> Vec<(Vec<u8>, &'static str)> {
     let replaced = |from: &[u8], to: &[u8]| {
         let mut out = Vec::new();
@@ -281,7 +281,7 @@ fn without_figures(text: &str) -> String {
     left
 }
 
-/// What a run of the program came to.
+/// Result of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: Option<i32>,

@@ -13,7 +13,7 @@ use crate::print::{self, Channel, ErrorFormat};
 use crate::service::HomeLocation;
 use crate::time::display_time;
 
-/// How a resource stands; times are seconds since the Unix epoch.
+/// Status of a resource; times are seconds since the Unix epoch.
 #[derive(Serialize)]
 struct Shown<'a> {
     resource: &'a ResourceId,

@@ -1,4 +1,4 @@
-//! What `rewrap` says: a line a file and a count, or one JSON document.
+//! The report of `rewrap`: a line a file and a count, or one JSON document.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::args::PrintOptions;
 use crate::failure::Failure;
 use crate::print::{self, Channel, ErrorFormat};
 
-/// What became of a file whose header is whole now.
+/// Outcome for a file whose header is whole now.
 #[derive(Debug)]
 pub(super) struct Outcome {
     word: &'static str,
@@ -41,7 +41,7 @@ const MENDED: &str = "mended";
 const REWRAPPED: &str = "rewrapped";
 const FAILED: &str = "failed";
 
-/// What is printed of one file.
+/// Entry of one file in the report.
 #[derive(Debug, Serialize)]
 pub(super) struct FileReport {
     path: String,
@@ -51,7 +51,7 @@ pub(super) struct FileReport {
     from: Vec<String>,
     /// And now.
     to: Vec<String>,
-    /// Whether the file is the same and its header was written where it was.
+    /// True where the file is the same and its header was written where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     in_place: Option<bool>,
     bytes_read: u64,
@@ -130,7 +130,7 @@ pub(super) struct Summary {
     /// The failure of the only file.
     #[serde(skip)]
     alone: Option<Failure>,
-    /// Why lines were not printed.
+    /// The failure to print lines.
     #[serde(skip)]
     unprinted: Option<Failure>,
 }

@@ -20,8 +20,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Whether the recipient is one of just this key, by its name: whether that key unwraps it is still
-    /// to be seen.
+    /// True where the recipient's id and algorithm are those of this key; whether that key unwraps it is
+    /// still to be seen.
     pub(super) fn is_named(&self) -> bool {
         self.old.algorithm() == Some(self.key.algorithm()) && self.old.key_id() == self.key.id()
     }

@@ -14,7 +14,7 @@ use crate::output::{Existing, NewFile, Rules, sweep};
 use crate::platform;
 use crate::tagged;
 
-/// What became of the file.
+/// Result of writing a header to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Written {
     /// Its header is rewritten where it was.
@@ -80,7 +80,7 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether `path` still names `file`.
+/// True where `path` still names `file`.
 fn is_at(file: &File, path: &Path) -> bool {
     match (platform::identity(file), platform::identity_at(path)) {
         (Ok(open), Ok(named)) => open == named,
@@ -139,7 +139,7 @@ fn copy(header: &[u8], start: u64, old: &Counted<'_>, new: &NewFile) -> io::Resu
     Ok(copied)
 }
 
-/// How many bytes are compared at once.
+/// Bytes compared at once.
 const COMPARED_AT_ONCE: usize = 64 * 1024;
 
 /// Refuses a new file that does not hold `header` and what `old` has from byte `start` on.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, OFlags};
 
-/// How many symbolic links are followed, as by the system.
+/// Number of symbolic links that are followed, as by the system.
 const MOST_LINKS: u32 = 40;
 
 /// The number of the descriptor that `path` names, as `/dev/stdout`, `/dev/fd/3` and
@@ -69,7 +69,7 @@ pub(crate) fn share_descriptor(number: u32) -> io::Result<File> {
     descriptor.map(File::from)
 }
 
-/// Whether a standard descriptor was closed when the program started.
+/// True where a standard descriptor was closed when the program started.
 ///
 /// Rust's runtime then opens `/dev/null` in its place, for reading and writing; a shell that throws
 /// output away opens it for writing only, and one that gives no input for reading only. A document must
