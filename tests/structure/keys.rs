@@ -146,6 +146,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/resources",
             "resource/transition",
             "vault",
+            "vault_client",
         ],
     ),
     (

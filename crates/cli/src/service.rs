@@ -19,7 +19,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
-use strongroom_keys::audit::{AuditKey, AuditResult, Auditor, FileHeadStore, HeadStore, JsonLines};
+use strongroom_keys::audit::{
+    AuditEvent, AuditKey, AuditResult, Auditor, FileHeadStore, HeadStore, JsonLines,
+};
 use strongroom_keys::block_on;
 use strongroom_keys::clock::SystemClock;
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
@@ -172,6 +174,7 @@ pub(crate) struct Service {
     home: PathBuf,
     vault: LocalVault,
     audit_key: AuditKey,
+    caller: Caller,
 }
 
 impl Service {
@@ -187,7 +190,7 @@ impl Service {
             .try_into()
             .map_err(|_| damaged("it holds another key; restore it from a copy of the home"))?;
         let audit_key = AuditKey::new(secret);
-        Ok(Self { home: home.to_owned(), vault, audit_key })
+        Ok(Self { home: home.to_owned(), vault, audit_key, caller: caller()? })
     }
 
     /// The home's directory.
@@ -256,12 +259,7 @@ impl Service {
     /// [`Failure::Resource`].
     pub(crate) fn resources_in(&self, vaults: CustomerVaults) -> Result<Resources, Failure> {
         let resources = block_on(self.config(vaults)?.open())?;
-        Ok(resources.on_behalf_of(Self::caller()))
-    }
-
-    /// The user who runs this, for the audit trail.
-    fn caller() -> Caller {
-        Caller::new(&platform::user())
+        Ok(resources.on_behalf_of(self.caller.clone()))
     }
 
     /// Records what was done to the home, on behalf of the user who runs this.
@@ -277,10 +275,12 @@ impl Service {
         result: AuditResult,
     ) -> Result<(), Failure> {
         let auditor = Auditor::new(Arc::new(self.trail()), Arc::new(SystemClock), true);
-        let (resource, caller) = (Some(resource.as_str()), Self::caller());
-        let recorded =
-            auditor.record(operation, Some(key), resource, result, Duration::ZERO, &caller);
-        Ok(block_on(recorded)?)
+        let event = AuditEvent {
+            key: Some(key.clone()),
+            resource: Some(resource.as_str().to_owned()),
+            ..AuditEvent::new(operation, result)
+        };
+        Ok(block_on(auditor.record(event, &self.caller))?)
     }
 
     /// True where the service has the resource `id`.
@@ -293,4 +293,20 @@ impl Service {
             block_on(self.store()?.list(id.as_str())).map_err(strongroom_keys::Error::from)?;
         Ok(!numbers.is_empty())
     }
+}
+
+/// The environment variable that ties what a command does to the records of who runs it.
+const CORRELATION: &str = "STRONGROOM_CORRELATION_ID";
+
+/// The user who runs this, for the audit trail, and what the events of this command have in common: the value of
+/// [`CORRELATION`], else 16 random hexadecimal digits.
+fn caller() -> Result<Caller, Failure> {
+    let named = std::env::var(CORRELATION).ok().filter(|id| !id.is_empty());
+    let id = if let Some(id) = named {
+        id
+    } else {
+        let random = Secret::<8>::generate().map_err(|_| LocalVaultError::Random)?;
+        format!("{:016x}", u64::from_be_bytes(*random.expose()))
+    };
+    Ok(Caller::new(&platform::user()).correlated(&id))
 }

@@ -10,7 +10,7 @@
 //!
 //! ```json
 //! {"number":1,"trail":"0f…","time":1790000000,"operation":"unwrap","key":"…","resource":"…",
-//!  "result":"done","duration_us":812,"caller":null,"correlation_id":null,"mac":"5c…"}
+//!  "identity":"service","result":"done","duration_us":812,"caller":"…","correlation_id":"…","mac":"5c…"}
 //! ```
 //!
 //! Numbers begin at 1 and have no gaps. `mac` is the last member, and

@@ -26,7 +26,7 @@ use crate::state::{
     Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
 };
 use crate::vault::{KeyName, Vault, VersionedKeyId};
-use crate::vault_client::{BoundClient, Origin, Timed, VaultClient};
+use crate::vault_client::{BoundClient, Origin, SERVICE, Timed, VaultClient};
 
 /// The object in the state store. No resource can have this name.
 pub(crate) const NAME: &str = "_service";
@@ -81,7 +81,7 @@ impl ServiceKey {
     }
 
     fn origin(caller: &Caller) -> Origin<'_> {
-        Origin { resource: None, caller }
+        Origin { resource: None, caller, identity: SERVICE }
     }
 
     /// True where the store has the service's state.
@@ -283,7 +283,7 @@ impl ServiceKey {
         origin: Origin<'_>,
     ) -> Result<Timed<SecretVec>, Error> {
         if !self.is_own(key) {
-            return Err(Error::NoVault { key: key.clone(), identity: "the service".into() });
+            return Err(Error::NoVault { key: key.clone(), identity: SERVICE.into() });
         }
         self.at(origin).unwrap(key, Algorithm::A256Kw, wrapped).await
     }

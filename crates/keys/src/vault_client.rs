@@ -12,16 +12,27 @@ use futures_util::future::{Either, select};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
-use crate::audit::{AuditError, AuditResult, AuditSink, Auditor, Caller};
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
 
-/// The resource that a request is for, and the caller that it is made for.
+/// As whom the service's own vault is asked, in the audit trail.
+pub(crate) const SERVICE: &str = "the service";
+
+/// The resource that a request is for, the caller that it is made for, and the identity that asks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin<'a> {
     pub(crate) resource: Option<&'a str>,
     pub(crate) caller: &'a Caller,
+    pub(crate) identity: &'a str,
+}
+
+impl<'a> Origin<'a> {
+    /// The same, asking as another identity.
+    pub(crate) fn asked_as(self, identity: &'a str) -> Self {
+        Self { identity, ..self }
+    }
 }
 
 /// A vault's answer, and when the request was sent, in [`Clock::elapsed`]'s time.
@@ -114,7 +125,14 @@ impl VaultClient {
         result: AuditResult,
         duration: Duration,
     ) -> Result<(), AuditError> {
-        self.auditor.record(operation, key, origin.resource, result, duration, origin.caller).await
+        let event = AuditEvent {
+            key: key.cloned(),
+            resource: origin.resource.map(str::to_owned),
+            identity: Some(origin.identity.to_owned()),
+            duration_us: micros(duration),
+            ..AuditEvent::new(operation, result)
+        };
+        self.auditor.record(event, origin.caller).await
     }
 
     fn permits_of(&self, vault: &str) -> Arc<Semaphore> {
@@ -142,11 +160,12 @@ impl VaultClient {
 
 impl BoundClient<'_> {
     pub(crate) async fn newest(self, name: &KeyName) -> Result<KeyDescription, Error> {
-        Ok(self.request("describe", None, self.vault.newest(name)).await?.value)
+        let described = |found: &KeyDescription| Some(found.id.clone());
+        Ok(self.request("describe", None, described, self.vault.newest(name)).await?.value)
     }
 
     pub(crate) async fn describe(self, key: &VersionedKeyId) -> Result<KeyDescription, Error> {
-        Ok(self.request("describe", Some(key), self.vault.describe(key)).await?.value)
+        Ok(self.about("describe", key, self.vault.describe(key)).await?.value)
     }
 
     pub(crate) async fn wrap(
@@ -156,7 +175,7 @@ impl BoundClient<'_> {
         payload: &SecretVec,
     ) -> Result<Vec<u8>, Error> {
         let wrapping = self.vault.wrap(key, algorithm, payload.expose());
-        Ok(self.request("wrap", Some(key), wrapping).await?.value)
+        Ok(self.about("wrap", key, wrapping).await?.value)
     }
 
     pub(crate) async fn unwrap(
@@ -165,14 +184,25 @@ impl BoundClient<'_> {
         algorithm: Algorithm,
         wrapped: &[u8],
     ) -> Result<Timed<SecretVec>, Error> {
-        self.request("unwrap", Some(key), self.vault.unwrap(key, algorithm, wrapped)).await
+        self.about("unwrap", key, self.vault.unwrap(key, algorithm, wrapped)).await
     }
 
-    /// Waits for a permit, asks, gives up after the time limit, and records how it ended.
+    async fn about<T>(
+        self,
+        operation: &'static str,
+        key: &VersionedKeyId,
+        answer: impl Future<Output = Result<T, VaultError>>,
+    ) -> Result<Timed<T>, Error> {
+        self.request(operation, Some(key), |_| None, answer).await
+    }
+
+    /// Waits for a permit, asks, gives up after the time limit, and records how it ended: about `key`, or
+    /// the one that the answer is about.
     async fn request<T>(
         self,
         operation: &'static str,
         key: Option<&VersionedKeyId>,
+        key_of: impl FnOnce(&T) -> Option<VersionedKeyId>,
         answer: impl Future<Output = Result<T, VaultError>>,
     ) -> Result<Timed<T>, Error> {
         let (client, vault) = (self.client, self.vault.id());
@@ -197,10 +227,8 @@ impl BoundClient<'_> {
         drop(permit); // before the audit write, which may be slow
         let duration = client.clock.elapsed().saturating_sub(started);
         client.count(operation, duration, result.as_ref().err());
-        let outcome = match &result {
-            Ok(_) => AuditResult::Done,
-            Err(error) => AuditResult::Failed(error.to_string()),
-        };
+        let found = result.as_ref().ok().and_then(key_of);
+        let (key, outcome) = (key.or(found.as_ref()), AuditResult::of(&result));
         let recorded = client.record(operation, key, self.origin, outcome, duration).await;
         let value = result?; // takes precedence over a failed audit write
         recorded?;

@@ -37,13 +37,10 @@ fn head_store(path: &Path) -> FileHeadStore {
 fn event(caller: &str, time: u64) -> AuditEvent {
     AuditEvent {
         time,
-        operation: "unwrap".to_owned(),
-        key: None,
         resource: Some("invoices".to_owned()),
-        result: AuditResult::Done,
         duration_us: 812,
         caller: Some(caller.to_owned()),
-        correlation_id: None,
+        ..AuditEvent::new("unwrap", AuditResult::Done)
     }
 }
 

@@ -7,15 +7,14 @@
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use futures_lite::future::block_on;
 use strongroom::secret::Secret;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{
-    AuditError, AuditKey, AuditResult, Auditor, Caller, FileHeadStore, HeadStore as _, JsonLines,
-    verify,
+    AuditError, AuditEvent, AuditKey, AuditResult, Auditor, Caller, FileHeadStore, HeadStore as _,
+    JsonLines, verify,
 };
 use strongroom_keys::clock::SystemClock;
 use strongroom_keys::vault::VersionedKeyId;
@@ -110,8 +109,14 @@ fn no_key_is_shown_anywhere() {
     let auditor = Auditor::new(Arc::new(sink.clone()), Arc::new(SystemClock), true);
     let caller = Caller::new("ops\u{1b}[2J");
     let record = |result| {
-        let took = Duration::from_micros(812);
-        block_on(auditor.record("unwrap", Some(&id), Some("invoices"), result, took, &caller))
+        let event = AuditEvent {
+            key: Some(id.clone()),
+            resource: Some("invoices".to_owned()),
+            identity: Some("service".to_owned()),
+            duration_us: 812,
+            ..AuditEvent::new("unwrap", result)
+        };
+        block_on(auditor.record(event, &caller))
     };
     // One that works, one that does not, and one that cannot be recorded.
     let opened = vault.unwrap(public.id(), Algorithm::RsaOaep256, &wrapped);
@@ -136,7 +141,7 @@ fn no_key_is_shown_anywhere() {
     assert_eq!((log.matches(" INFO ").count(), log.matches(" WARN ").count()), (2, 1), "{log}");
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
     for field in
-        ["time=", "operation=unwrap", "key=", "resource=", "result=", "duration_us=", "caller="]
+        ["time=", "operation=unwrap", "key=", "resource=", "identity=", "result=", "caller="]
     {
         assert!(log.lines().filter(|line| line.contains(field)).count() >= 3, "{field}: {log}");
     }

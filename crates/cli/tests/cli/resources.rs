@@ -52,6 +52,26 @@ fn a_home_that_another_command_changes_is_not_waited_for_longer_than_asked() {
     run(&home, &format!("{ENABLE} --lock-timeout 1s")).succeeds();
 }
 
+#[test]
+fn each_event_of_one_command_has_its_user_and_its_correlation_id() {
+    let home = service();
+    lines(&home, &[ENABLE, "seal plain --resource r --home h"]);
+    let mut command = home.command("open plain.sealed -o - --home h".split(' '));
+    command.env("STRONGROOM_CORRELATION_ID", "ticket 7");
+    assert!(command.output().unwrap().status.success());
+    let shown = run(&home, "resource events r --home h --json").json();
+    let events = shown["events"].as_array().unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for event in events {
+        assert!(event["caller"].as_str().unwrap().starts_with("u"), "{event}"); // uid or user
+        ids.insert(event["correlation_id"].as_str().unwrap());
+        assert!(event["identity"].is_string() && event["key"].is_string(), "{event}");
+    }
+    // One a command: create, enable, seal, open.
+    assert_eq!(ids.len(), 4, "{ids:?}");
+    assert_eq!(events.last().unwrap()["correlation_id"], "ticket 7");
+}
+
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
 
 #[test]

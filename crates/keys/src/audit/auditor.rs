@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditResult, AuditSink};
 use super::text::printable;
 use crate::clock::Clock;
-use crate::vault::VersionedKeyId;
 
 /// Who asked for something, in the host's words.
 ///
@@ -52,17 +50,18 @@ impl Caller {
 /// ```
 /// use std::sync::Arc;
 ///
-/// use strongroom_keys::audit::{AuditResult, Auditor, Caller, MemorySink};
-/// use strongroom_keys::clock::{Clock, SystemClock};
+/// use strongroom_keys::audit::{AuditEvent, AuditResult, Auditor, Caller, MemorySink};
+/// use strongroom_keys::clock::SystemClock;
 ///
 /// let sink = Arc::new(MemorySink::default());
 /// let auditor = Auditor::new(sink.clone(), Arc::new(SystemClock), true);
-/// let started = SystemClock.elapsed();
 /// // … the operation …
-/// let (done, took) = (AuditResult::Done, SystemClock.elapsed().saturating_sub(started));
-/// let caller = Caller::new("ops");
-/// let recorded = auditor.record("enable-cmk", None, Some("invoices"), done, took, &caller);
-/// futures_lite::future::block_on(recorded)?;
+/// let event = AuditEvent {
+///     resource: Some("invoices".to_owned()),
+///     duration_us: 812,
+///     ..AuditEvent::new("enable-cmk", AuditResult::Done)
+/// };
+/// futures_lite::future::block_on(auditor.record(event, &Caller::new("ops")))?;
 /// assert_eq!(sink.events()[0].caller.as_deref(), Some("ops"));
 /// # Ok::<(), strongroom_keys::audit::AuditError>(())
 /// ```
@@ -94,36 +93,24 @@ impl Auditor {
         self.failures.load(Ordering::Relaxed)
     }
 
-    /// Records that `operation` took `duration` and ended with `result`.
+    /// Records `event`, with the time of this moment and on behalf of `caller`.
     ///
     /// # Errors
     ///
     /// The sink's, where the trail is required: the operation is then to be refused.
-    pub async fn record(
-        &self,
-        operation: &str,
-        key: Option<&VersionedKeyId>,
-        resource: Option<&str>,
-        result: AuditResult,
-        duration: Duration,
-        caller: &Caller,
-    ) -> Result<(), AuditError> {
+    pub async fn record(&self, event: AuditEvent, caller: &Caller) -> Result<(), AuditError> {
         let event = AuditEvent {
             time: self.clock.unix_time(),
-            operation: operation.to_owned(),
-            key: key.cloned(),
-            resource: resource.map(str::to_owned),
-            result,
-            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
             caller: caller.name.clone(),
             correlation_id: caller.correlation_id.clone(),
+            ..event
         };
         trace(&event);
         let Err(error) = self.sink.record(&event).await else { return Ok(()) };
         self.failures.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             target: "strongroom::audit",
-            operation = %printable(operation),
+            operation = %printable(&event.operation),
             required = self.required,
             error = %printable(&error.to_string()),
             "an event could not be recorded",
@@ -135,8 +122,8 @@ impl Auditor {
 /// Shows `event` to `tracing`, with the fields of the event.
 fn trace(event: &AuditEvent) {
     let text = |text: &Option<String>| text.as_deref().map(|text| printable(text).to_string());
-    let (resource, caller) = (text(&event.resource), text(&event.caller));
-    let correlation_id = text(&event.correlation_id);
+    let (resource, identity) = (text(&event.resource), text(&event.identity));
+    let (caller, correlation_id) = (text(&event.caller), text(&event.correlation_id));
     let key = event.key.as_ref().map(ToString::to_string);
     // The level is a part of the place in the code: one place for each.
     macro_rules! show {
@@ -147,6 +134,7 @@ fn trace(event: &AuditEvent) {
                 operation = %printable(&event.operation),
                 key,
                 resource,
+                identity,
                 result = %event.result,
                 duration_us = event.duration_us,
                 caller,

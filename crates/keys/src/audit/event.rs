@@ -19,17 +19,15 @@ use crate::vault::VersionedKeyId;
 ///
 /// let event = AuditEvent {
 ///     time: 1_790_000_000,
-///     operation: "enable-cmk".to_owned(),
-///     key: None,
 ///     resource: Some("invoices".to_owned()),
-///     result: AuditResult::Done,
+///     identity: Some("service".to_owned()),
 ///     duration_us: 812,
 ///     caller: Some("ops\u{1b}[2J".to_owned()),
-///     correlation_id: None,
+///     ..AuditEvent::new("enable-cmk", AuditResult::Done)
 /// };
 /// assert_eq!(
 ///     event.to_string(),
-///     r#"time=1790000000 operation="enable-cmk" resource="invoices" result=done duration_us=812 caller="ops\u{1b}[2J""#
+///     r#"time=1790000000 operation="enable-cmk" resource="invoices" identity="service" result=done duration_us=812 caller="ops\u{1b}[2J""#
 /// );
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -42,6 +40,8 @@ pub struct AuditEvent {
     pub key: Option<VersionedKeyId>,
     /// The resource, where it was done for one.
     pub resource: Option<String>,
+    /// As whom a vault was asked, where one was.
+    pub identity: Option<String>,
     /// How it ended.
     pub result: AuditResult,
     /// How long it took, in microseconds.
@@ -52,6 +52,25 @@ pub struct AuditEvent {
     pub correlation_id: Option<String>,
 }
 
+impl AuditEvent {
+    /// An event of `operation` that ended with `result`, and says nothing else yet. The [`Auditor`](super::Auditor)
+    /// fills in time and caller.
+    #[must_use]
+    pub fn new(operation: &str, result: AuditResult) -> Self {
+        Self {
+            time: 0,
+            operation: operation.to_owned(),
+            key: None,
+            resource: None,
+            identity: None,
+            result,
+            duration_us: 0,
+            caller: None,
+            correlation_id: None,
+        }
+    }
+}
+
 impl fmt::Display for AuditEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "time={} operation=\"{}\"", self.time, printable(&self.operation))?;
@@ -60,6 +79,9 @@ impl fmt::Display for AuditEvent {
         }
         if let Some(resource) = &self.resource {
             write!(f, " resource=\"{}\"", printable(resource))?;
+        }
+        if let Some(identity) = &self.identity {
+            write!(f, " identity=\"{}\"", printable(identity))?;
         }
         write!(f, " result={} duration_us={}", self.result, self.duration_us)?;
         if let Some(caller) = &self.caller {

@@ -51,13 +51,9 @@ pub enum Sync {
 /// let trail = JsonLines::new(&path, &key).rotate_at(64 << 20);
 /// let event = AuditEvent {
 ///     time: 1_790_000_000,
-///     operation: "unwrap".to_owned(),
-///     key: None,
 ///     resource: Some("invoices".to_owned()),
-///     result: AuditResult::Done,
 ///     duration_us: 812,
-///     caller: None,
-///     correlation_id: None,
+///     ..AuditEvent::new("unwrap", AuditResult::Done)
 /// };
 /// # futures_lite::future::block_on(async {
 /// trail.record(&event).await?;
@@ -234,16 +230,7 @@ impl Trail {
         head: Option<Head>,
         time: u64,
     ) -> Result<(Option<Head>, u64), AuditError> {
-        let event = AuditEvent {
-            time,
-            operation: "mend-audit-trail".to_owned(),
-            key: None,
-            resource: None,
-            result: AuditResult::Done,
-            duration_us: 0,
-            caller: None,
-            correlation_id: None,
-        };
+        let event = AuditEvent { time, ..AuditEvent::new("mend-audit-trail", AuditResult::Done) };
         let begins = tail.head.is_none();
         let line = AuditLine::following(head, begins, Some(Torn::of(&tail.torn)), event)?;
         let (line, new_head) = line.seal(&self.key, head)?;

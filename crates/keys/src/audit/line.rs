@@ -25,10 +25,8 @@ const AFTER_MAC: &[u8] = b"\"}";
 /// ```
 /// use strongroom_keys::audit::{AuditKey, AuditLine, AuditSink, JsonLines, verify_each};
 /// # use strongroom_keys::audit::{AuditEvent, AuditResult};
-/// # let event = AuditEvent {
-/// #     time: 1_790_000_000, operation: "unwrap".to_owned(), key: None, resource: None,
-/// #     result: AuditResult::Done, duration_us: 812, caller: None, correlation_id: None,
-/// # };
+/// # let new = AuditEvent::new("unwrap", AuditResult::Done);
+/// # let event = AuditEvent { time: 1_790_000_000, duration_us: 812, ..new };
 /// # let directory = tempfile::tempdir()?;
 /// # let path = directory.path().join("audit.jsonl");
 /// let key = AuditKey::new(&[7; 32]);

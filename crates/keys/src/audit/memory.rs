@@ -12,17 +12,11 @@ use super::event::{AuditEvent, AuditSink};
 /// # Example
 ///
 /// ```
-/// use std::sync::Arc;
-/// use std::time::Duration;
+/// use strongroom_keys::audit::{AuditEvent, AuditResult, AuditSink, MemorySink};
 ///
-/// use strongroom_keys::audit::{AuditResult, Auditor, Caller, MemorySink};
-/// use strongroom_keys::clock::SystemClock;
-///
-/// let sink = Arc::new(MemorySink::default());
-/// let auditor = Auditor::new(sink.clone(), Arc::new(SystemClock), true);
-/// let (done, caller) = (AuditResult::Done, Caller::default());
-/// let recorded = auditor.record("refresh", None, Some("invoices"), done, Duration::ZERO, &caller);
-/// futures_lite::future::block_on(recorded)?;
+/// let sink = MemorySink::default();
+/// let event = AuditEvent::new("refresh", AuditResult::Done);
+/// futures_lite::future::block_on(sink.record(&event))?;
 /// assert_eq!(sink.events()[0].operation, "refresh");
 /// # Ok::<(), strongroom_keys::audit::AuditError>(())
 /// ```

@@ -91,6 +91,7 @@ fn event(time: u64) -> AuditEvent {
         operation: "unwrap".to_owned(),
         key: Some(VersionedKeyId::parse("local/0123456789abcdef/invoices/3").unwrap()),
         resource: Some("invoices".to_owned()),
+        identity: Some("service".to_owned()),
         result: if time.is_multiple_of(3) {
             AuditResult::Failed("the vault cannot be reached".to_owned())
         } else {

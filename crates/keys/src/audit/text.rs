@@ -120,6 +120,7 @@ pub(super) fn bounded(event: &AuditEvent) -> AuditEvent {
         operation: cut(&event.operation, LONGEST_OPERATION).into_owned(),
         key: event.key.clone(),
         resource: name(&event.resource),
+        identity: name(&event.identity),
         result: match &event.result {
             AuditResult::Done => AuditResult::Done,
             AuditResult::Failed(why) => AuditResult::Failed(cut(why, LONGEST_RESULT).into_owned()),

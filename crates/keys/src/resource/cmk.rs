@@ -5,7 +5,7 @@ use std::time::Duration;
 use strongroom::secret::SecretVec;
 
 use super::record::{Cmk, OnKeyLoss, Protection, Resource, Scope};
-use super::repository::{Change, Current};
+use super::repository::{Change, Current, Repository};
 use super::resources::Resources;
 use super::transition::{Event, wrong_state};
 use crate::error::{Error, Ineligible};
@@ -14,6 +14,7 @@ use crate::key_ring::{KeyRecord, KeyRing, Layer, ResourceKey, WrappedBy};
 use crate::vault::{
     DeniedReason, KeyDescription, KeyType, Operation, Vault, VaultError, VersionedKeyId,
 };
+use crate::vault_client::BoundClient;
 
 /// 2020-05-11T00:00:00Z: older resources have no customer-managed keys.
 const ELIGIBLE_FROM: u64 = 1_589_155_200;
@@ -89,7 +90,8 @@ impl Resources {
         let version = resource.customer_version.saturating_add(1);
         let label = KeyLabel { kind: KeyKind::Customer, version };
         let key = ResourceKey::generate(label, resource.epoch.saturating_add(1))?;
-        let proven = self.prove_patiently(resource, &*vault, &with.key, &key).await?;
+        let asked = Asked { vault: &*vault, identity: &with.identity };
+        let proven = self.prove_patiently(resource, asked, &with.key, &key).await?;
 
         let now = self.repository.clock().unix_time();
         let cmk = Cmk {
@@ -128,7 +130,7 @@ impl Resources {
     async fn prove_patiently(
         &self,
         resource: &Resource,
-        vault: &dyn Vault,
+        asked: Asked<'_>,
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<Proven, Error> {
@@ -136,7 +138,7 @@ impl Resources {
         let start = clock.elapsed();
         let mut pause = PAUSE;
         loop {
-            let error = match self.prove(resource, vault, id, key).await {
+            let error = match self.prove(resource, asked, id, key).await {
                 Ok(proven) => return Ok(proven),
                 Err(error) => error,
             };
@@ -160,14 +162,14 @@ impl Resources {
     async fn prove(
         &self,
         resource: &Resource,
-        vault: &dyn Vault,
+        asked: Asked<'_>,
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<Proven, Error> {
-        let client = self.repository.client().at(vault, self.repository.origin(&resource.id));
+        let client = asked.client(&self.repository, &resource.id);
         let description = client.describe(id).await?;
         let thumbprint = check_key(id, &description, self.repository.clock().unix_time())?;
-        let record = self.wrap_proven(resource, vault, id, key).await?;
+        let record = self.wrap_proven(resource, asked, id, key).await?;
         Ok(Proven { record, thumbprint })
     }
 
@@ -175,11 +177,11 @@ impl Resources {
     pub(super) async fn wrap_proven(
         &self,
         resource: &Resource,
-        vault: &dyn Vault,
+        asked: Asked<'_>,
         id: &VersionedKeyId,
         key: &ResourceKey,
     ) -> Result<KeyRecord, Error> {
-        let client = self.repository.client().at(vault, self.repository.origin(&resource.id));
+        let client = asked.client(&self.repository, &resource.id);
         let algorithm = Layer::Customer.algorithm();
         let payload: SecretVec = key.payload(&resource.id);
         let wrapped = client.wrap(id, algorithm, &payload).await?;
@@ -248,7 +250,8 @@ impl Resources {
         check_place(&before.resource, &*vault)?;
         let start = Event::RotationStarted { to: to.clone() };
         let started: Change = self.repository.change(id, |_| Ok(start.clone())).await?;
-        let rotated = self.rotate_started(&started.current, &*vault, to).await;
+        let asked = Asked { vault: &*vault, identity: &cmk.identity };
+        let rotated = self.rotate_started(&started.current, asked, to).await;
         // Abandon the rotation on a permanent error. Keep it on a transient one, so that it can be resumed.
         if let Err(error) = &rotated
             && !matches!(
@@ -271,15 +274,14 @@ impl Resources {
     async fn rotate_started(
         &self,
         started: &Current,
-        vault: &dyn Vault,
+        asked: Asked<'_>,
         to: &VersionedKeyId,
     ) -> Result<(), Error> {
         let (id, resource) = (&started.resource.id, &*started.resource);
-        let client = self.repository.client().at(vault, self.repository.origin(id));
-        let description = client.describe(to).await?;
+        let description = asked.client(&self.repository, id).describe(to).await?;
         let thumbprint = check_key(to, &description, self.repository.clock().unix_time())?;
         let old = self.unwrap_root(resource, Layer::Customer).await?;
-        let root = self.wrap_proven(resource, vault, to, &old).await?;
+        let root = self.wrap_proven(resource, asked, to, &old).await?;
         let event = Event::Rotated { to: to.clone(), thumbprint, root };
         let before = resource.root(Layer::Customer)?.clone();
         let change = self.repository.change(id, |resource| {
@@ -302,6 +304,20 @@ impl Resources {
     ) -> Result<KeyRing, Error> {
         let root = self.unwrap_root(&current.resource, layer).await?;
         KeyRing::build(layer, current.keys(), root)
+    }
+}
+
+/// A customer's vault, and as whom it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) vault: &'a dyn Vault,
+    pub(super) identity: &'a str,
+}
+
+impl<'a> Asked<'a> {
+    /// The client that asks it for a resource.
+    pub(super) fn client(self, repository: &'a Repository, id: &'a ResourceId) -> BoundClient<'a> {
+        repository.client().at(self.vault, repository.origin(id).asked_as(self.identity))
     }
 }
 

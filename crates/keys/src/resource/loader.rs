@@ -76,7 +76,7 @@ pub(crate) async fn unwrap_root(
         Layer::Customer => {
             let cmk = resource.protection.cmk().ok_or_else(wrong_key)?;
             let vault = vaults.find(&cmk.key, &cmk.identity)?;
-            let client = repository.client().at(&*vault, origin);
+            let client = repository.client().at(&*vault, origin.asked_as(&cmk.identity));
             client.unwrap(&cmk.key, layer.algorithm(), &record.wrapped).await?
         }
     };

@@ -24,7 +24,6 @@ const ATTEMPTS: usize = 3;
 /// Loads keys into the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Refresher {
-    /// As the caller "key cache".
     pub(crate) repository: Repository,
     pub(crate) vaults: Arc<dyn VaultDirectory>,
     pub(crate) cache: KeyCache,

@@ -16,7 +16,7 @@ use crate::id::ResourceId;
 use crate::key_ring::WrappedKeys;
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
-use crate::vault_client::{Origin, VaultClient};
+use crate::vault_client::{Origin, SERVICE, VaultClient};
 
 /// The number of times that another writer may come first before a change is given up.
 const ATTEMPTS: usize = 32;
@@ -117,9 +117,9 @@ impl Repository {
         &self.shared.pending
     }
 
-    /// The origin of requests for a resource.
+    /// The origin of requests for a resource to the service's own vault.
     pub(crate) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {
-        Origin { resource: Some(id.as_str()), caller: &self.caller }
+        Origin { resource: Some(id.as_str()), caller: &self.caller, identity: SERVICE }
     }
 
     /// The state as it was last read or written by this process.
@@ -206,8 +206,10 @@ impl Repository {
     pub(crate) async fn create(&self, resource: Resource) -> Result<(), Error> {
         let (id, client) = (resource.id.clone(), self.client());
         let origin = self.origin(&id);
-        let (_, key) = self.service_key().current(&self.caller).await?;
-        client.record("create", None, origin, AuditResult::Done, Duration::ZERO).await?;
+        let (wrapped_by, key) = self.service_key().current(&self.caller).await?;
+        let record =
+            |result| client.record("create", Some(&wrapped_by), origin, result, Duration::ZERO);
+        record(AuditResult::Done).await?;
         let bytes = key.sign(id.as_str(), 1, &resource)?;
         let created = self.store().create(id.as_str(), 1, &bytes).await;
         if let Ok(Created::New) = created {
@@ -219,8 +221,7 @@ impl Repository {
             Err(error) => error.into(),
             Ok(_) => Error::AlreadyExists { resource: id.clone() },
         };
-        let failed = AuditResult::Failed(error.to_string());
-        client.record("create", None, origin, failed, Duration::ZERO).await?;
+        record(AuditResult::Failed(error.to_string())).await?;
         Err(error)
     }
 
@@ -262,15 +263,16 @@ impl Repository {
     ) -> Result<Option<Current>, Error> {
         let (id, number) = (after.id.clone(), before.number.saturating_add(1));
         let cmk = after.protection.cmk().or(before.resource.protection.cmk());
-        let origin = self.origin(&id);
         let (service_key, state_key) = self.service_key().current(&self.caller).await?;
-        let key = match event {
-            Event::ServiceKeyRotated { .. } => Some(&service_key),
-            _ => cmk.map(|cmk| &cmk.key),
+        let origin = self.origin(&id);
+        let (key, origin) = match (event, cmk) {
+            (Event::ServiceKeyRotated { .. }, _) | (_, None) => (&service_key, origin),
+            (_, Some(cmk)) => (&cmk.key, origin.asked_as(&cmk.identity)),
         };
         // Before it is done: what could not be recorded afterwards would have left no trace.
         let client = self.client();
-        let record = |result| client.record(event.name(), key, origin, result, Duration::ZERO);
+        let record =
+            |result| client.record(event.name(), Some(key), origin, result, Duration::ZERO);
         let recorded = record(AuditResult::Done).await;
         if !event.only_closes() {
             recorded?;

@@ -95,7 +95,7 @@ impl Resources {
         let cache = KeyCache::new(Arc::clone(&clock), config.cache);
         let repository = Repository::new(store, service_key, client, clock, config.host);
         let refresher = Refresher {
-            repository: repository.on_behalf_of(Caller::new("key cache")),
+            repository: repository.clone(),
             vaults: Arc::clone(&config.vaults),
             cache: cache.clone(),
         };
@@ -107,7 +107,9 @@ impl Resources {
     /// The same resources, with this caller in the audit trail.
     #[must_use]
     pub fn on_behalf_of(&self, caller: Caller) -> Self {
-        Self { repository: self.repository.on_behalf_of(caller), ..self.clone() }
+        let repository = self.repository.on_behalf_of(caller);
+        let refresher = Refresher { repository: repository.clone(), ..self.refresher.clone() };
+        Self { repository, refresher, ..self.clone() }
     }
 
     /// Keeps the keys in use fresh, and wipes those that are not used any more. Spawn it: it never ends.
@@ -124,7 +126,7 @@ impl Resources {
     /// # }
     /// ```
     pub fn run(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        self.refresher.clone().run()
+        self.on_behalf_of(Caller::new("key cache")).refresher.run()
     }
 
     /// Asks for the keys of `lease` again where that is due, then [checks](Lease::check) it. For hosts that

@@ -1,6 +1,6 @@
 //! New keys for a resource, and a new service key for all of them.
 
-use super::cmk::{check_key, same_roots};
+use super::cmk::{Asked, check_key, same_roots};
 use super::record::{Cmk, Protection, Resource};
 use super::repository::Current;
 use super::resources::Resources;
@@ -87,15 +87,15 @@ impl Resources {
     ) -> Result<Vec<KeyRecord>, Error> {
         let resource = &*current.resource;
         let vault = self.vaults.find(&cmk.key, &cmk.identity)?;
-        let client = self.repository.client().at(&*vault, self.repository.origin(&resource.id));
-        let description = client.describe(&cmk.key).await?;
+        let asked = Asked { vault: &*vault, identity: &cmk.identity };
+        let description = asked.client(&self.repository, &resource.id).describe(&cmk.key).await?;
         let thumbprint = check_key(&cmk.key, &description, self.repository.clock().unix_time())?;
         if thumbprint != cmk.thumbprint {
             let reason = "its vault shows another public key than when it was enabled".to_owned();
             return Err(Error::UnsuitableKey { key: cmk.key.clone(), reason });
         }
         let root = ResourceKey::generate(ring.next_label(), resource.epoch)?;
-        let record = self.wrap_proven(resource, &*vault, &cmk.key, &root).await?;
+        let record = self.wrap_proven(resource, asked, &cmk.key, &root).await?;
         under(resource, ring, &root, record)
     }
 

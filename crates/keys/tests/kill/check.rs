@@ -159,16 +159,7 @@ fn check_trail(
         format!("{torn:?} bytes of a line are torn, which is not said")
     })?;
 
-    let event = AuditEvent {
-        time: 1,
-        operation: "look".to_owned(),
-        key: None,
-        resource: None,
-        result: AuditResult::Done,
-        duration_us: 0,
-        caller: None,
-        correlation_id: None,
-    };
+    let event = AuditEvent { time: 1, ..AuditEvent::new("look", AuditResult::Done) };
     let written = place.audit(Arc::new(place.head())).record_blocking(&event);
     written.map_err(|error| said("the audit trail is not written on")(&error))?;
     let after = verified(&mut 0)?;

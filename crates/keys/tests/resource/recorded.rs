@@ -6,7 +6,7 @@ use strongroom_keys::resource::{Caller, Pins, Protection, Reachability, Resource
 use strongroom_keys::state::{StateError, StateStore as _};
 use strongroom_keys::testing::Fault;
 
-use crate::world::{World, now};
+use crate::world::{IDENTITY, World, now};
 use crate::{Function, HOUR, seconds};
 
 #[test]
@@ -77,6 +77,36 @@ fn everything_is_recorded_once() {
     assert_eq!(enabled.caller.as_deref(), Some("portal"));
     assert_eq!(enabled.correlation_id.as_deref(), Some("7f3a"));
     assert_eq!(enabled.resource.as_deref(), Some("contoso-7"));
+}
+
+/// Sealing and opening load keys into the cache: who asked for the document is who asked the vault.
+#[test]
+fn events_of_sealing_and_opening_name_caller_identity_key_and_correlation() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    for document in ["seal", "open"] {
+        let resources = world.restart().on_behalf_of(Caller::new("portal").correlated("7f3a"));
+        let before = world.audit.events().len();
+        if document == "seal" {
+            let hour = world.clock.unix_time() + 24 * HOUR;
+            let request = SealRequest::default().expiring_at(Some(hour));
+            world.seal_in(&resources, &request).unwrap();
+        } else {
+            world.open_in(&resources, &sealed).unwrap();
+        }
+        let events = world.audit.events().split_off(before);
+        let customer = events.iter().filter(|event| event.key.as_ref() == Some(&world.cmk[0]));
+        assert!(customer.clone().any(|event| event.operation == "unwrap"), "{events:?}");
+        for event in customer {
+            assert_eq!(event.identity.as_deref(), Some(IDENTITY), "{event}");
+        }
+        for event in &events {
+            assert_eq!(event.caller.as_deref(), Some("portal"), "{document}: {event}");
+            assert_eq!(event.correlation_id.as_deref(), Some("7f3a"), "{document}: {event}");
+            assert_eq!(event.resource.as_deref(), Some(world.id.as_str()), "{document}: {event}");
+            assert!(event.key.is_some() && event.identity.is_some(), "{document}: {event}");
+        }
+    }
 }
 
 /// What cannot be recorded is not done, unless the host chose otherwise.
