@@ -84,25 +84,25 @@ pub enum Error {
     /// No such resource, or its state is lost. It is never taken for a new one.
     #[error("there is no resource {resource}: create it, or restore its state from a backup")]
     NotFound {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
     },
     /// There is one of this name.
     #[error("there is a resource {resource} already: choose another name")]
     AlreadyExists {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
     },
     /// An argument has a value that cannot work.
     #[error("{reason}")]
     Argument {
-        /// Which, and what would.
+        /// The argument, and a value that would work.
         reason: String,
     },
     /// The resource is in another state than that takes.
     #[error("cannot {operation}: the resource {resource} is {state}; {next}")]
     WrongState {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
         /// Its state.
         state: &'static str,
@@ -114,9 +114,9 @@ pub enum Error {
     /// No access.
     #[error("no access to the resource {resource}, since {}: {cause}", Rfc3339(*since))]
     Denied {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
-        /// Why.
+        /// The reason.
         cause: Cause,
         /// Since when, in seconds since 1970.
         since: u64,
@@ -126,7 +126,7 @@ pub enum Error {
         "the resource {resource} was shredded: its keys are destroyed and nothing opens its data"
     )]
     Shredded {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
     },
     /// The cached keys' time is up, and the vault does not answer.
@@ -134,7 +134,7 @@ pub enum Error {
         "the resource {resource} cannot be used: {reason}; it comes back by itself when the vault answers"
     )]
     Unreachable {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
         /// The error of the last attempt.
         reason: String,
@@ -142,23 +142,23 @@ pub enum Error {
     /// The resource may not have a customer-managed key.
     #[error("the resource {resource} cannot have a customer-managed key: {reason}")]
     NotEligible {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
-        /// Why, and what would be needed.
+        /// The reason, and the remedy.
         reason: Ineligible,
     },
     /// The key cannot be a customer-managed key.
     #[error("the key {key} cannot be a customer-managed key: {reason}")]
     UnsuitableKey {
-        /// Which.
+        /// The key.
         key: VersionedKeyId,
-        /// Why, and what would be needed.
+        /// The reason, and the remedy.
         reason: String,
     },
     /// The host gave no vault for a key.
     #[error("no vault for the key {key}: configure {} with the identity {identity:?}", key.vault())]
     NoVault {
-        /// Which key.
+        /// The key.
         key: VersionedKeyId,
         /// As whom.
         identity: String,
@@ -166,7 +166,7 @@ pub enum Error {
     /// A key that was unwrapped, or is in a state, is another one than it should be.
     #[error("{key} does not come out of what is recorded of it: restore the state from a backup")]
     WrongKey {
-        /// Which key.
+        /// The key.
         key: String,
     },
     /// A header names no key of the resource.
@@ -180,13 +180,13 @@ pub enum Error {
     /// The hour is over and its key is destroyed.
     #[error("the document expired at {} and is not opened any more", Rfc3339(*expires_at))]
     Expired {
-        /// When.
+        /// Time of expiry, in seconds since 1970.
         expires_at: u64,
     },
     /// The state is older than the host has pinned.
     #[error("the state of {resource} is not what was pinned: {reason}; restore its newest state")]
     Pinned {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
         /// The reason.
         reason: String,
@@ -194,7 +194,7 @@ pub enum Error {
     /// Others changed the resource again and again.
     #[error("others change the resource {resource} at the same time; try again")]
     Contended {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
     },
     /// A lease's key is not in use any more.
@@ -202,7 +202,7 @@ pub enum Error {
         "the keys of the resource {resource} were replaced or withdrawn: open the document again"
     )]
     LeaseEnded {
-        /// Which.
+        /// The resource.
         resource: ResourceId,
     },
     /// The vault did not do what was asked.
@@ -268,7 +268,7 @@ pub enum Ineligible {
     /// It was created before 2020-05-11.
     #[error("it was created before 2020-05-11; create a new one and move the data there")]
     Created {
-        /// When, in seconds since 1970.
+        /// Time of its creation, in seconds since 1970.
         at: u64,
     },
     /// The vault is in another tenant, or does not say in which.

@@ -35,7 +35,7 @@ struct Writer {
     process: u32,
 }
 
-/// How near a writer is to this process.
+/// Distance of a writer from this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Distance {
     /// Under this kernel: its locks are seen here.
@@ -77,7 +77,7 @@ impl Writer {
         }
     }
 
-    /// Whether it is known to have ended, where locks tell nothing.
+    /// True where it is known to have ended, for use where locks show nothing.
     fn has_ended(self) -> bool {
         match self.distance() {
             // Where no start is known, all have the same.
@@ -147,7 +147,7 @@ fn remove_abandoned(path: &Path, writer: Writer) {
     }
 }
 
-/// Whether a writer of the file or directory `path` may be alive on another host, whose locks are not seen
+/// True where a writer of the file or directory `path` may be alive on another host, whose locks are not seen
 /// here. Whoever asks holds the lock that writers of this host take.
 pub(crate) fn may_be_written_elsewhere(path: &Path) -> bool {
     let near = path.file_name().and_then(writer).map(Writer::distance);
@@ -155,13 +155,13 @@ pub(crate) fn may_be_written_elsewhere(path: &Path) -> bool {
     elsewhere && !File::open(path).is_ok_and(|file| platform::is_of_one_host(&file))
 }
 
-/// Whether a call failed because the file system, or the system, does not have it.
+/// True where a call failed because the file system, or the system, does not support it.
 #[must_use]
 pub fn is_not_there(error: &io::Error) -> bool {
     platform::is_not_there(error)
 }
 
-/// Whether a lock was refused because there are none, or none for a file that is open for reading.
+/// True where a lock was refused because there are none, or none for a file that is open for reading.
 #[must_use]
 pub fn gives_no_locks(error: &io::Error) -> bool {
     platform::gives_no_locks(error)
@@ -188,7 +188,7 @@ pub fn name_unless_taken(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// What a file system lacks that keys need.
+/// Property that keys need and a file system lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lacking {
     /// Permission bits that stay as they are set.
@@ -293,7 +293,8 @@ mod tests {
         assert_eq!(writer(OsStr::new(&name(this).to_str().unwrap().to_uppercase())), None);
     }
 
-    /// Where a lock tells nothing, the dead process and the earlier start of this host do.
+    /// Checks that a dead process and an earlier start of this host show an ended writer, where locks show
+    /// nothing.
     #[test]
     fn who_has_ended() {
         let this = Writer::this();

@@ -135,8 +135,8 @@ impl KeyKind {
     }
 }
 
-/// Which key of a resource: what it is for, and its version. An hour key's version is the number of the
-/// hour since 1970 at whose beginning it is destroyed.
+/// Kind and version of a key of a resource. An hour key's version is the number of the hour since 1970 at
+/// whose beginning it is destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct KeyLabel {
     pub(crate) kind: KeyKind,

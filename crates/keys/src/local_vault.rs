@@ -242,7 +242,7 @@ impl LocalVault {
         &self.0.id
     }
 
-    /// The vault as `identity` may use it. That there is no such identity shows when it asks.
+    /// The vault as `identity` may use it. An identity that does not exist is refused at its first request.
     ///
     /// # Example
     ///
@@ -295,7 +295,7 @@ impl LocalVault {
         self.0.wrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, payload)
     }
 
-    /// What `wrapped` holds, wrapped with `algorithm` under the key `id`.
+    /// Unwraps `wrapped`, which was wrapped with `algorithm` under the key `id`.
     ///
     /// # Errors
     ///
@@ -319,8 +319,8 @@ impl LocalVault {
         })
     }
 
-    /// What each of `wrapped` holds, in their order, as [`LocalVault::unwrap`] does for one: the key
-    /// is read once, and the work is spread over the current thread pool.
+    /// Unwraps each of `wrapped`, in their order, as [`LocalVault::unwrap`] does for one: the key is read
+    /// once, and the work is spread over the current thread pool.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the operating systems do differently with private files. Each system's file has the same names.
+//! Operations on private files that differ between operating systems. Each system's file has the same names.
 //!
 //! On Windows a file has no permission bits: it inherits the access list of its directory. Nothing here
 //! changes or judges such a list, so a vault, a store or a trail belongs there into a directory that is

@@ -8,7 +8,7 @@ use super::event::{AuditEvent, AuditResult, AuditSink};
 use super::text::printable;
 use crate::clock::Clock;
 
-/// Who asked for something, in the host's words.
+/// Caller of an operation, in the host's words.
 ///
 /// # Example
 ///
@@ -81,13 +81,13 @@ impl Auditor {
         Self { sink, clock, required, failures: AtomicU64::new(0) }
     }
 
-    /// Whether what cannot be recorded is refused.
+    /// True where an operation that cannot be recorded is refused.
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.required
     }
 
-    /// How many events could not be recorded.
+    /// Number of events that could not be recorded.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)

@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use strongroom::secret::Secret;
 
-/// What a line's mac is over, before the mac of the line before and the line.
+/// Prefix of the data under a line's MAC, before the MAC of the line before and the line.
 const LINE: &[u8] = b"strongroom/audit/1 line\0";
 
-/// What the first line's previous mac is over, before the trail's id.
+/// Prefix of the data under the first line's previous MAC, before the trail's id.
 const TRAIL: &[u8] = b"strongroom/audit/1 trail\0";
 
-/// What a kept head's mac is over, before the head.
+/// Prefix of the data under a kept head's MAC, before the head.
 const HEAD: &[u8] = b"strongroom/audit/1 head\0";
 
 /// The key that an audit trail's macs are made and checked with: 32 bytes, derived by the caller for
@@ -57,7 +57,7 @@ impl AuditKey {
         self.hmac(&[LINE, previous, covered(body)]).finalize().into_bytes().into()
     }
 
-    /// Whether `mac` is that of the line.
+    /// True where `mac` is that of the line.
     pub(super) fn line_holds(&self, previous: &[u8; 32], body: &[u8], mac: &[u8; 32]) -> bool {
         self.hmac(&[LINE, previous, covered(body)]).verify(mac.into()).is_ok()
     }
@@ -72,7 +72,7 @@ impl AuditKey {
         self.head_hmac(head).finalize().into_bytes().into()
     }
 
-    /// Whether `mac` is that of the kept head.
+    /// True where `mac` is that of the kept head.
     pub(super) fn head_holds(&self, head: &Head, mac: &[u8; 32]) -> bool {
         self.head_hmac(head).verify(mac.into()).is_ok()
     }

@@ -1,4 +1,4 @@
-//! What a trail does to the disk, in one place, so that tests can watch it.
+//! Changes of a trail on the disk, in one place, so that tests can watch them.
 
 use std::fmt;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! Why an audit trail could not be written, or does not hold.
+//! Errors of an audit trail.
 
 use std::fmt;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::chain::Head;
 
-/// Why an audit trail could not be written, or does not hold. A message never carries key material.
+/// Error of an audit trail that could not be written, or does not hold. A message never carries key material.
 ///
 /// # Example
 ///
@@ -29,17 +29,17 @@ pub enum AuditError {
     /// A sink could not keep an event.
     #[error("the audit trail cannot be written: {reason}; nothing is done that leaves no trace")]
     Unwritable {
-        /// What hindered it.
+        /// The hindrance.
         reason: String,
     },
     /// The operating system refused something.
     #[error("cannot {doing} {}: {reason}; check the disk and the permissions", path.display())]
     File {
-        /// What was attempted.
+        /// The operation that failed.
         doing: &'static str,
         /// With which file.
         path: PathBuf,
-        /// What kind of error it was.
+        /// Kind of the error.
         kind: io::ErrorKind,
         /// The operating system's words.
         reason: String,
@@ -47,17 +47,17 @@ pub enum AuditError {
     /// Others may write to the trail.
     #[error("{} may be written by others (mode {mode:03o}); run chmod 600 on it", path.display())]
     Exposed {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// It is there and is no trail: a directory, a device, a kept head that does not hold.
+    /// The file exists and is not a trail: a directory, a device, a kept head that does not hold.
     #[error("{} {reason}", path.display())]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong, and the next step.
+        /// The defect, and the next step.
         reason: &'static str,
     },
     /// Somebody changed, removed, added or moved a line.
@@ -70,21 +70,21 @@ pub enum AuditError {
         path: PathBuf,
         /// The number that the line should have; in a trail of one file, its place counted from 1.
         line: u64,
-        /// What is wrong there.
+        /// The defect of the line.
         found: Tampering,
     },
     /// The trail cannot be written on: its last line does not hold.
     #[error("the last line of {} {found}; verify the trail to see where it fails", path.display())]
     End {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong with its last line.
+        /// The defect of its last line.
         found: Tampering,
     },
     /// A file of a trail of several is not there.
     #[error("{} is missing from the trail; put it back, then verify again", path.display())]
     Missing {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// The trail ends before the head that was kept: lines were cut from its end.
@@ -128,7 +128,7 @@ impl AuditError {
     }
 }
 
-/// What is wrong with a line of an audit trail.
+/// Defect of a line of an audit trail.
 ///
 /// # Example
 ///
@@ -141,13 +141,13 @@ impl AuditError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tampering {
-    /// It is no line of an audit trail.
+    /// It is not a line of an audit trail.
     Unreadable,
     /// It is longer than any line of an audit trail.
     TooLong,
     /// It has another number.
     Number {
-        /// Which.
+        /// The number found.
         found: u64,
     },
     /// Its mac does not fit it, the line before, or the key.

@@ -1,4 +1,4 @@
-//! What an audit event says, and the trait of what keeps it.
+//! Audit events, and the trait of their sinks.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use super::error::AuditError;
 use super::text::printable;
 use crate::vault::VersionedKeyId;
 
-/// What happened, to which key and resource, who asked, and how it ended. Never a secret.
+/// Record of one operation on a key or a resource, with its caller and its result; it never holds a secret.
 ///
 /// Printed, it is one line in which no character commands the terminal.
 ///
@@ -34,7 +34,7 @@ use crate::vault::VersionedKeyId;
 pub struct AuditEvent {
     /// Seconds since 1970.
     pub time: u64,
-    /// What was done, such as `unwrap` or `enable-cmk`.
+    /// Name of the operation, such as `unwrap` or `enable-cmk`.
     pub operation: String,
     /// The key with its version, where one was used.
     pub key: Option<VersionedKeyId>,
@@ -42,13 +42,13 @@ pub struct AuditEvent {
     pub resource: Option<String>,
     /// As whom a vault was asked, where one was.
     pub identity: Option<String>,
-    /// How it ended.
+    /// Result of the operation.
     pub result: AuditResult,
-    /// How long it took, in microseconds.
+    /// Duration in microseconds.
     pub duration_us: u64,
-    /// Who asked, in the host's words.
+    /// Name of the caller, in the host's words.
     pub caller: Option<String>,
-    /// What ties this to the host's own logs.
+    /// Id that ties this to the host's own logs.
     pub correlation_id: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl fmt::Display for AuditEvent {
     }
 }
 
-/// How an operation ended.
+/// Result of an operation.
 ///
 /// # Example
 ///
@@ -117,7 +117,7 @@ pub enum AuditResult {
 }
 
 impl AuditResult {
-    /// How `outcome` is written down: an error with its message.
+    /// The result that records `outcome`: an error with its message.
     #[must_use]
     pub fn of<T, E: fmt::Display>(outcome: &Result<T, E>) -> Self {
         match outcome {
@@ -136,7 +136,7 @@ impl fmt::Display for AuditResult {
     }
 }
 
-/// Where audit events go.
+/// Destination of audit events.
 ///
 /// # Example
 ///

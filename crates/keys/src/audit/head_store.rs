@@ -1,4 +1,4 @@
-//! Where the head of a trail is kept, so that a cut end is noticed.
+//! Storage for the head of a trail, so that a cut end is noticed.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -81,7 +81,7 @@ pub struct FileHeadStore {
     key: AuditKey,
 }
 
-/// What the file says.
+/// Content of the head's file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     head: Head,

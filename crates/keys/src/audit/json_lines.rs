@@ -16,7 +16,7 @@ use super::tail::{self, Access, Tail};
 use super::text::bounded;
 use crate::offload::unblock;
 
-/// When a trail's lines are made durable.
+/// Durability of a trail's lines.
 ///
 /// # Example
 ///
@@ -30,8 +30,8 @@ pub enum Sync {
     /// Before the event counts as recorded: a power failure loses no event.
     #[default]
     EachEvent,
-    /// When the operating system does it. A power failure may lose the last events; to a
-    /// [`HeadStore`] that looks as if the trail's end had been cut off.
+    /// Left to the operating system. A power failure may lose the last events; to a [`HeadStore`] that looks
+    /// as if the trail's end had been cut off.
     Never,
 }
 
@@ -92,7 +92,7 @@ impl JsonLines {
         Self(Arc::new(Trail { path, key, sync, rotate_at: None, head_store: None, disk }))
     }
 
-    /// When lines are made durable; [`Sync::EachEvent`] unless this says otherwise.
+    /// Sets the durability of lines; [`Sync::EachEvent`] by default.
     #[must_use]
     pub fn sync(mut self, sync: Sync) -> Self {
         Arc::make_mut(&mut self.0).sync = sync;

@@ -12,10 +12,10 @@ use super::text::SafeJson;
 /// No line is longer, its newline included.
 pub(super) const LONGEST_LINE: usize = 16 * 1024;
 
-/// What stands between a line's other members and its mac.
+/// Separator between a line's other members and its MAC.
 const BEFORE_MAC: &[u8] = b",\"mac\":\"";
 
-/// What ends a line, before its newline.
+/// End of a line, before its newline.
 const AFTER_MAC: &[u8] = b"\"}";
 
 /// A line of a trail, as [`verify_each`](super::verify_each) shows it once it holds.
@@ -50,7 +50,7 @@ pub struct AuditLine {
     /// The rest of a torn line, where this one took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub torn: Option<Torn>,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: AuditEvent,
 }
@@ -86,7 +86,7 @@ pub struct Torn {
 }
 
 impl Torn {
-    /// What is kept of `bytes`.
+    /// Length and SHA-256 of `bytes`.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Self { length, sha256: hex(&sha256(bytes)) }
@@ -169,7 +169,7 @@ pub(super) fn split_mac(line: &[u8]) -> Option<(&[u8], [u8; 32])> {
     Some((rest.strip_suffix(BEFORE_MAC)?, from_hex(std::str::from_utf8(mac).ok()?)?))
 }
 
-/// Where a line stands.
+/// Position of a line in its file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
     /// It follows the line with this mac, in the same file.

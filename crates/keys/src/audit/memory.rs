@@ -24,7 +24,7 @@ use super::event::{AuditEvent, AuditSink};
 pub struct MemorySink(Mutex<Vec<AuditEvent>>);
 
 impl MemorySink {
-    /// What was recorded, from the oldest.
+    /// Recorded events, from the oldest.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

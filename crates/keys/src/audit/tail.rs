@@ -15,7 +15,7 @@ use crate::platform;
 /// The permission bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// How the current file is opened, and locked.
+/// Mode in which the current file is opened and locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
     /// To append; it is made where it is missing.
@@ -93,7 +93,7 @@ pub(super) struct Tail {
     pub(super) head: Option<Head>,
     /// The line before, where it is in the same file.
     pub(super) before: Option<Head>,
-    /// What a crash left after it.
+    /// Bytes that a crash left after it.
     pub(super) torn: Vec<u8>,
     /// The file's length.
     pub(super) length: u64,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::vault::VersionedKeyId;
 
-/// How many lines a trail of these tests has.
+/// Number of lines of these tests' trail.
 const LINES: u64 = 30;
 
 /// A trail in a directory of its own.

@@ -89,7 +89,7 @@ impl Formatter for SafeJson {
     }
 }
 
-/// How many bytes `c` takes in JSON, at most.
+/// Greatest number of bytes that `c` takes in JSON.
 fn written_length(c: char) -> usize {
     match c {
         '"' | '\\' => 2,

@@ -25,15 +25,15 @@ use super::tail::{self, Access};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// How many lines there are.
+    /// Number of lines.
     pub lines: u64,
     /// The last one.
     pub head: Option<Head>,
-    /// How many of them stand in the place of a torn one.
+    /// Number of lines that stand in the place of a torn one.
     pub mended: u64,
-    /// What a crash left at the end, which the next event's writer will mend.
+    /// The torn line that a crash left at the end, which the next event's writer will mend.
     pub torn: Option<Torn>,
-    /// How many files there are.
+    /// Number of files.
     pub files: u64,
 }
 
@@ -117,7 +117,7 @@ pub fn verify_each(
     }
 }
 
-/// What is known so far.
+/// State of a verification.
 struct Check<'a> {
     key: &'a AuditKey,
     anchor: Option<Head>,

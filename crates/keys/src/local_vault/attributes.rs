@@ -21,7 +21,7 @@ pub(super) const ATTRIBUTES: &str = "attributes.json";
 /// The most versions that a key can have: one an hour for more than a year.
 pub(super) const MOST_VERSIONS: usize = 10_000;
 
-/// What `attributes.json` holds.
+/// Content of `attributes.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Attributes {
@@ -55,7 +55,7 @@ pub(super) struct VersionAttributes {
     pub(super) fingerprint: Option<String>,
 }
 
-/// When a key was deleted.
+/// Time of a key's deletion, and of its earliest purge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Deletion {
@@ -93,7 +93,7 @@ impl Attributes {
         Self { format: 1, vault, name, versions, deleted: None, check: None }
     }
 
-    /// The attributes in the directory of the key `name`; `None` where there is no such file.
+    /// The attributes in the directory of the key `name`; `None` where the file does not exist.
     ///
     /// # Errors
     ///
@@ -114,7 +114,7 @@ impl Attributes {
         Err(LocalVaultError::Damaged { path: file, reason: "it is not this key's" })
     }
 
-    /// Whether these can be the attributes of the key `name`.
+    /// True where these can be the attributes of the key `name`.
     pub(super) fn is_of(&self, vault: &VaultId, name: &KeyName) -> bool {
         let numbers: Vec<u32> = self.versions.iter().map(|version| version.version).collect();
         self.format == 1

@@ -18,7 +18,7 @@ use crate::vault::KeyName;
 
 const FORMAT: u32 = 1;
 
-/// What a backup holds.
+/// Content of a backup.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Backup {

@@ -11,7 +11,7 @@ use super::tests::probe::perform;
 use crate::file_system::name_unless_taken;
 use crate::platform;
 
-/// What a step does, and how messages call it.
+/// Step of a change on the disk, with its verb in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     CreateDirectory,

@@ -1,4 +1,4 @@
-//! What a vault answers when it cannot do what it was asked.
+//! Errors of a local vault.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::time::Rfc3339;
 
 use crate::file_system::Lacking;
 
-/// Why a vault did not do what it was asked, and the next step.
+/// Error of a local vault, with the next step.
 ///
 /// A message names files, keys and ids, and never key material.
 ///
@@ -26,7 +26,7 @@ use crate::file_system::Lacking;
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum LocalVaultError {
-    /// The directory is no vault, or is not there.
+    /// The directory is not a vault, or does not exist.
     #[error("there is no vault at {}; initialise one there or name another directory", path.display())]
     Missing {
         /// The directory.
@@ -62,7 +62,7 @@ pub enum LocalVaultError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The kind of damage.
         reason: &'static str,
     },
     /// The vault was made by a version of this crate that is not known here.
@@ -195,7 +195,7 @@ pub enum LocalVaultError {
     Operation {
         /// The versioned id.
         id: String,
-        /// What was asked of it.
+        /// The operation that was asked of it.
         operation: &'static str,
     },
     /// The key has no public half.
@@ -219,9 +219,9 @@ pub enum LocalVaultError {
     Permission {
         /// The identity.
         identity: String,
-        /// The versioned id, or the name where there is no version.
+        /// The versioned id, or the name where a version was not named.
         key: String,
-        /// What it lacks.
+        /// The permission that it lacks.
         operation: &'static str,
     },
     /// The vault has a passphrase, and none was given.
@@ -245,9 +245,9 @@ pub enum LocalVaultError {
     /// A setting that cannot be.
     #[error("{what}: {reason}")]
     Setting {
-        /// Which.
+        /// The setting.
         what: &'static str,
-        /// What it can be.
+        /// The values that it can have.
         reason: &'static str,
     },
     /// The key has as many versions as a key can have.
@@ -256,12 +256,12 @@ pub enum LocalVaultError {
         /// The key's name.
         name: String,
     },
-    /// The bytes are no backup of a key of this vault.
+    /// The bytes are not a backup of a key of this vault.
     #[error("this is no backup that the vault {} can restore: {reason}", vault.display())]
     Backup {
         /// The vault's directory.
         vault: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: &'static str,
     },
     /// There is not enough memory for the passphrase's cost.
@@ -283,7 +283,7 @@ pub enum LocalVaultError {
     FileSystem {
         /// The directory that was to be the vault.
         path: PathBuf,
-        /// What the file system has not.
+        /// The property that the file system lacks.
         lacking: Lacking,
     },
     /// Another process holds the vault's lock for longer than this one may wait.
@@ -295,7 +295,7 @@ pub enum LocalVaultError {
     Locked {
         /// The directory.
         path: PathBuf,
-        /// How long this process waited.
+        /// Time that this process waited.
         waited: Duration,
     },
     /// The operating system gave no random bytes.
@@ -306,17 +306,17 @@ pub enum LocalVaultError {
     Key {
         /// The key's id, or the file it was read from.
         key: String,
-        /// What the engine said.
+        /// The engine's error.
         source: strongroom::Error,
     },
     /// A file operation failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was being done, as a verb.
+        /// The operation that failed, as a verb.
         doing: &'static str,
         /// To which file or directory.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -332,7 +332,7 @@ impl LocalVaultError {
     }
 }
 
-/// What a mistyped name might have meant.
+/// The existing names, one of which a mistyped name might have meant.
 fn existing_names(existing: &[String]) -> String {
     if existing.is_empty() {
         return "it has no keys yet: create one first".to_owned();

@@ -50,10 +50,10 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// How often a lock that another process holds is tried again.
+/// Interval between attempts at a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a wait for a lock is silent.
+/// Time for which a wait for a lock is silent.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
 
 /// The lock of the directory `path`, held until the file is dropped; waits for it as `wait` has it.
@@ -85,7 +85,7 @@ pub(super) fn lock_directory(path: &Path, wait: LockWait) -> Result<File, LocalV
     }
 }
 
-/// Whether `path` is a directory's lock, where that is a file.
+/// True where `path` is a directory's lock, where that is a file.
 pub(super) fn is_lock(path: &Path) -> bool {
     platform::LOCK_FILE.is_some_and(|name| file_name(path) == Some(name))
 }
@@ -119,8 +119,8 @@ pub(super) fn require_fit(path: &Path) -> Result<(), LocalVaultError> {
         .map_err(|lacking| LocalVaultError::FileSystem { path: path.to_owned(), lacking })
 }
 
-/// What the symbolic link `path` leads to, which is in the same directory or below it: so Kubernetes shows
-/// the files of a secret, `vault.json -> ..data/vault.json` and `..data -> ..2026_11_29`. Who can write the
+/// Target of the symbolic link `path`, which is in the same directory or below it: so Kubernetes shows the
+/// files of a secret, `vault.json -> ..data/vault.json` and `..data -> ..2026_11_29`. Who can write the
 /// directory could put the file itself there.
 ///
 /// # Errors
@@ -136,7 +136,7 @@ fn linked(path: &Path) -> Result<PathBuf, LocalVaultError> {
     inside().ok_or_else(|| LocalVaultError::Damaged { path: path.to_owned(), reason })
 }
 
-/// Whether there is a directory `path`.
+/// True where there is a directory `path`.
 ///
 /// # Errors
 ///
@@ -187,14 +187,14 @@ pub(super) fn read_private(
     Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
-/// When the file `path` was written.
+/// Modification time of the file `path`.
 pub(super) fn modified(path: &Path) -> Result<SystemTime, LocalVaultError> {
     fs::metadata(path)
         .and_then(|metadata| metadata.modified())
         .map_err(LocalVaultError::io("read", path))
 }
 
-/// Whether a file got its name.
+/// Outcome of giving a file its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Published {
     /// It has, and will keep it through a crash.

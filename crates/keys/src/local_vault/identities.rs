@@ -14,7 +14,7 @@ use crate::vault::{KeyName, Operations};
 /// The name of the file.
 pub(super) const IDENTITIES: &str = "identities.json";
 
-/// What `identities.json` holds.
+/// Content of `identities.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identities {
@@ -23,7 +23,7 @@ pub(super) struct Identities {
     check: Option<String>,
 }
 
-/// What one identity may do: what is granted for every key, and what is granted for single ones.
+/// Permissions of one identity: those for every key, and those for single ones.
 ///
 /// # Example
 ///
@@ -44,11 +44,11 @@ pub(super) struct Identities {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grants {
-    /// Whether the identity is known to the vault at all at the moment.
+    /// True where the vault accepts the identity at the moment.
     pub enabled: bool,
-    /// What it may do with every key.
+    /// Operations that it may do with every key.
     pub every_key: Operations,
-    /// What it may do with single keys, in addition.
+    /// Operations that it may do with single keys, in addition.
     pub keys: BTreeMap<KeyName, Operations>,
 }
 

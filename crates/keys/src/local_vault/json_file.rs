@@ -17,7 +17,7 @@ pub(super) trait Document: Serialize + DeserializeOwned {
     /// No such file is longer, in bytes.
     const LONGEST: u64;
 
-    /// Where the check is kept: lower-case hexadecimal digits.
+    /// The check, in lower-case hexadecimal digits.
     fn check(&mut self) -> &mut Option<String>;
 }
 
@@ -36,7 +36,7 @@ pub(super) fn encode(
     Ok(std::mem::take(&mut *json(label, document)?))
 }
 
-/// The document in the file `path`, once its check holds; `None` where there is no such file.
+/// The document in the file `path`, once its check holds; `None` where the file does not exist.
 ///
 /// # Errors
 ///
@@ -57,7 +57,7 @@ pub(super) fn read<D: Document>(
     Ok(Some(document))
 }
 
-/// Whether the document's check holds.
+/// True where the document's check holds.
 ///
 /// # Errors
 ///

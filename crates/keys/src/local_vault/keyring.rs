@@ -24,7 +24,7 @@ use super::error::LocalVaultError;
 use super::id::VaultId;
 use super::options::PassphraseCost;
 
-/// How `vault.json` keeps the vault key.
+/// The vault key sealed under a passphrase, as `vault.json` keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PassphraseLock {
@@ -104,7 +104,7 @@ impl PassphraseLock {
             .ok_or_else(|| LocalVaultError::PassphraseWrong { path: file.to_owned() })
     }
 
-    /// What the sealed vault key is bound to: the vault and every parameter.
+    /// Associated data of the sealed vault key: the vault and every parameter.
     fn bound_to(&self, vault: &VaultId) -> String {
         let Self { kdf, memory_kib, passes, lanes, salt, .. } = self;
         format!("strongroom/1 vault key|{vault}|{kdf}|{memory_kib}|{passes}|{lanes}|{salt}")
@@ -133,7 +133,7 @@ fn derive(
     Ok(Secret::copy_from(&key))
 }
 
-/// What a handle of a vault holds of the passphrase's keys.
+/// Keys from the passphrase, as a vault's handle holds them.
 #[derive(Debug)]
 pub(super) struct Keyring {
     sealed: Option<Sealed>,
@@ -164,7 +164,7 @@ impl Keyring {
         self.sealed.as_ref().map(|sealed| &sealed.vault_key)
     }
 
-    /// Whether the vault has a passphrase.
+    /// True where the vault has a passphrase.
     pub(super) fn is_sealed(&self) -> bool {
         self.sealed.is_some()
     }
@@ -180,7 +180,7 @@ impl Keyring {
         Some(seal(&self.sealed.as_ref()?.cipher, &key_label(id), key))
     }
 
-    /// What was sealed for `id`; `None` where it was not, or not with this passphrase's keys.
+    /// Opens the key that was sealed for `id`; `None` where it was not, or not with this passphrase's keys.
     pub(super) fn unseal(&self, id: &str, sealed: &[u8]) -> Option<SecretVec> {
         open(&self.sealed.as_ref()?.cipher, &key_label(id), sealed)
     }

@@ -386,7 +386,7 @@ impl Locked<'_> {
     }
 }
 
-/// What the next version is like.
+/// Options of the next version.
 fn next_options(attributes: &Attributes) -> KeyOptions {
     let usual = KeyOptions::default();
     attributes.versions.last().map_or_else(KeyOptions::default, |newest| KeyOptions {

@@ -56,17 +56,17 @@ pub struct KeyVersion {
     pub id: LocalKeyId,
     /// RSA or AES.
     pub kind: KeyKind,
-    /// What it wraps with.
+    /// Algorithm that it wraps with.
     pub algorithm: Algorithm,
-    /// When it was made.
+    /// Time of its creation.
     pub created: SystemTime,
-    /// Whether it wraps and unwraps at all.
+    /// True where it wraps and unwraps at all.
     pub enabled: bool,
     /// Seconds since 1970: earlier, it does not wrap.
     pub not_before: Option<u64>,
     /// Seconds since 1970: from then on, it does not wrap.
     pub expires: Option<u64>,
-    /// What it may be used for.
+    /// Operations that it may be used for.
     pub operations: Operations,
 }
 

@@ -19,7 +19,7 @@ pub(super) const MANIFEST: &str = "vault.json";
 /// so that no earlier build overlooks that a key is disabled.
 pub(super) const FORMAT: u32 = 2;
 
-/// What `vault.json` holds.
+/// Content of `vault.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
     pub(super) format: u32,
@@ -69,7 +69,7 @@ impl Manifest {
     /// [`LocalVaultError::Damaged`], [`LocalVaultError::Format`], [`LocalVaultError::Exposed`],
     /// [`LocalVaultError::Io`].
     pub(super) fn read(path: &Path) -> Result<Option<(Self, VaultId)>, LocalVaultError> {
-        /// What every format has.
+        /// The member that every format has.
         #[derive(Deserialize)]
         struct AnyFormat {
             format: u32,

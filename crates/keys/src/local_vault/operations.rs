@@ -1,4 +1,4 @@
-//! What a vault does when it is asked: describe, wrap, unwrap, each after the checks of a key vault.
+//! Key operations of a vault: describe, wrap, unwrap, each after the checks of a key vault.
 
 use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
@@ -14,17 +14,17 @@ use crate::vault::{
     KeyDescription, KeyName, KeyType, Operation, Operations, VaultError, VersionedKeyId,
 };
 
-/// Who asks.
+/// Caller of an operation.
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
-    /// Whoever can open the directory: may do everything.
+    /// The owner, who can open the directory: may do everything.
     Owner,
     /// May do what the vault's grants say.
     Identity(String),
 }
 
 impl KeyKind {
-    /// What a key of this kind wraps with.
+    /// Algorithm that a key of this kind wraps with.
     pub(super) fn algorithm(self) -> Algorithm {
         match self {
             Self::Rsa => Algorithm::RsaOaep256,
@@ -119,7 +119,7 @@ impl Store {
         })
     }
 
-    /// What each of `wrapped` holds: the key is read once.
+    /// Unwraps each of `wrapped`: the key is read once.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl Store {
         })
     }
 
-    /// What `caller` may do with the key `name`.
+    /// Operations that `caller` may do with the key `name`.
     fn permissions(&self, caller: &Caller, name: &KeyName) -> Result<Operations, LocalVaultError> {
         let Caller::Identity(identity) = caller else {
             return Ok(Operations::from(Operation::ALL));
@@ -256,8 +256,8 @@ fn engine_id(id: &LocalKeyId) -> Result<KeyId, LocalVaultError> {
 }
 
 impl LocalVaultError {
-    /// What a caller who asked for `key` must make of it. Only the vault's own word about just this key
-    /// is a refusal; files that cannot be read, or are damaged, never are.
+    /// Converts the error for a caller who asked for `key`. Only the vault's own word about just this key is
+    /// a refusal; files that cannot be read, or are damaged, never are.
     #[must_use]
     pub fn into_vault_error(self, key: Option<&VersionedKeyId>) -> VaultError {
         use crate::vault::DeniedReason;

@@ -1,4 +1,4 @@
-//! What can be chosen: for a vault, for opening one, for a key.
+//! Options of a vault, of opening one, and of a key.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::error::LocalVaultError;
 use crate::clock::{Clock, SystemClock};
 use crate::vault::{Operation, Operations, Place};
 
-/// What a new vault is like.
+/// Options of a new vault.
 ///
 /// # Example
 ///
@@ -38,18 +38,18 @@ pub struct InitOptions {
     /// For how many days a deleted key can be recovered at least, under purge protection: 7 to 90.
     /// It stays as it is for the vault's life.
     pub retention_days: u32,
-    /// Whether a deleted key cannot be purged before its time. It cannot be taken back.
+    /// True where a deleted key cannot be purged before its time. It cannot be taken back.
     pub purge_protection: bool,
     /// The tenant and region that the vault stands for.
     pub place: Place,
     /// Seals the private keys and authenticates everything else; `None` relies on the permission bits
     /// of the directory.
     pub passphrase: Option<SecretVec>,
-    /// What trying one passphrase costs.
+    /// Cost of trying one passphrase.
     pub cost: PassphraseCost,
     /// Says when keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
-    /// How making the vault, and each change of it, waits for another process that changes it.
+    /// Wait of making the vault, and of each change of it, for another process that changes it.
     pub lock_wait: LockWait,
 }
 
@@ -69,7 +69,7 @@ impl Default for InitOptions {
     }
 }
 
-/// How a vault is opened.
+/// Options for opening a vault.
 ///
 /// # Example
 ///
@@ -90,7 +90,7 @@ pub struct OpenOptions {
     pub passphrase: Option<SecretVec>,
     /// Says when keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
-    /// How a change waits for another process that changes the vault.
+    /// Wait of a change for another process that changes the vault.
     pub lock_wait: LockWait,
 }
 
@@ -101,8 +101,8 @@ impl Default for OpenOptions {
     }
 }
 
-/// How a change waits for another process that changes the vault. By default it waits as long as it
-/// takes, and says nothing.
+/// Wait of a change for another process that changes the vault. By default it waits as long as it takes, and
+/// says nothing.
 ///
 /// # Example
 ///
@@ -132,7 +132,7 @@ pub struct LockWait {
     pub notice: Option<fn(&Path)>,
 }
 
-/// What it costs to try one passphrase: the parameters of Argon2id (RFC 9106).
+/// Cost of trying one passphrase: the parameters of Argon2id (RFC 9106).
 ///
 /// # Example
 ///
@@ -180,7 +180,7 @@ impl PassphraseCost {
     }
 }
 
-/// What kind of key a vault makes.
+/// Type of a key that a vault makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum KeyKind {
     /// RSA with 2048 bits; wraps with RSA-OAEP-256, outside of the vault as well.
@@ -192,7 +192,7 @@ pub enum KeyKind {
     Oct,
 }
 
-/// What a new key is like.
+/// Options of a new key.
 ///
 /// # Example
 ///
@@ -210,13 +210,13 @@ pub enum KeyKind {
 pub struct KeyOptions {
     /// RSA or AES.
     pub kind: KeyKind,
-    /// Whether it can be used at once.
+    /// True where it can be used at once.
     pub enabled: bool,
     /// Seconds since 1970: earlier, the key does not wrap.
     pub not_before: Option<u64>,
     /// Seconds since 1970: from then on, the key does not wrap.
     pub expires: Option<u64>,
-    /// What the key may be used for.
+    /// Operations that the key may be used for.
     pub operations: Operations,
 }
 
@@ -233,7 +233,7 @@ impl Default for KeyOptions {
     }
 }
 
-/// Which versions of a key a change is for.
+/// Versions of a key that a change is for.
 ///
 /// # Example
 ///

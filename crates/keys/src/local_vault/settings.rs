@@ -1,4 +1,4 @@
-//! What holds for the whole vault: purge protection, the passphrase, and who may do what.
+//! Settings of the whole vault: purge protection, the passphrase, and the grants of identities.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::lifecycle::Locked;
 use super::options::PassphraseCost;
 use crate::vault::{Operations, Place, RecoveryLevel};
 
-/// What holds for the whole vault.
+/// Settings of the whole vault.
 ///
 /// # Example
 ///
@@ -30,20 +30,20 @@ use crate::vault::{Operations, Place, RecoveryLevel};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultSettings {
-    /// Whether a deleted key is kept for the retention time.
+    /// True where a deleted key is kept for the retention time.
     pub purge_protection: bool,
     /// The retention time in days.
     pub retention_days: u32,
-    /// What both come to, as each key's description says it.
+    /// Recovery level that follows from both, as in each key's description.
     pub recovery_level: RecoveryLevel,
-    /// Whether the vault has a passphrase.
+    /// True where the vault has a passphrase.
     pub has_passphrase: bool,
     /// The tenant and region that the vault stands for.
     pub place: Place,
 }
 
 impl LocalVault {
-    /// What holds for the whole vault at the moment.
+    /// Settings of the whole vault at the moment.
     ///
     /// # Errors
     ///
@@ -159,7 +159,7 @@ impl LocalVault {
         })
     }
 
-    /// Who is known to the vault, and what each may do.
+    /// Identities known to the vault, each with its grants.
     ///
     /// # Errors
     ///

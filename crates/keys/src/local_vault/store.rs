@@ -1,5 +1,5 @@
-//! What a vault's directory holds, for readers. They need no lock: every file appears whole, private
-//! keys never change, and attributes list a version only once its files are there.
+//! Content of a vault's directory, for readers. They need no lock: every file appears whole, private keys
+//! never change, and attributes list a version only once its files are there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use super::options::{KeyKind, KeyOptions, LockWait};
 use crate::clock::Clock;
 use crate::vault::{KeyName, Place};
 
-/// How often a reader that met other files than its attributes say looks again: a key may have been
-/// purged and made anew in between.
+/// Number of attempts of a reader that met other files than its attributes list: a key may have been purged
+/// and made anew in between.
 const READ_ATTEMPTS: u32 = 4;
 
 /// An opened vault.
@@ -73,7 +73,7 @@ impl Store {
         LocalKeyId::new(self.id.clone(), name.clone(), version)
     }
 
-    /// The attributes of the key `name`, deleted or not; `None` where there is no such key.
+    /// The attributes of the key `name`, deleted or not; `None` where the key does not exist.
     ///
     /// # Errors
     ///
@@ -392,7 +392,7 @@ pub(super) fn private_files(directory: &Path) -> Result<Vec<u32>, LocalVaultErro
     Ok(numbers)
 }
 
-/// What a sealed key is bound to.
+/// Associated data of a sealed key.
 fn label(id: &LocalKeyId, kind: KeyKind) -> String {
     let kind = match kind {
         KeyKind::Rsa => "RSA",

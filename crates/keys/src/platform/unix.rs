@@ -38,7 +38,8 @@ pub(crate) fn mode(metadata: &Metadata) -> u32 {
     metadata.permissions().mode() & 0o777
 }
 
-/// Whether `path` is on a file system that is mounted read-only for this process; not where that is not told.
+/// True where `path` is on a file system that is mounted read-only for this process; false where that is not
+/// known.
 pub(crate) fn is_on_read_only_mount(path: &Path) -> bool {
     let read_only = rustix::fs::StatVfsMountFlags::RDONLY;
     rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(read_only))
@@ -56,14 +57,14 @@ pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)
 }
 
-/// Whether a call failed because the file system, or the system, does not have it.
+/// True where a call failed because the file system, or the system, does not support it.
 pub(crate) fn is_not_there(error: &io::Error) -> bool {
     let error = Errno::from_io_error(error);
     matches!(error, Some(Errno::PERM | Errno::INVAL | Errno::NOSYS | Errno::NOTSUP))
         || error == Some(Errno::OPNOTSUPP)
 }
 
-/// Whether a lock was refused because there are none, or none for a file that is open for reading.
+/// True where a lock was refused because there are none, or none for a file that is open for reading.
 pub(crate) fn gives_no_locks(error: &io::Error) -> bool {
     is_not_there(error) || matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::BADF))
 }
@@ -81,7 +82,7 @@ pub(crate) fn rename_unless_taken(_: &Path, _: &Path) -> io::Result<()> {
     Err(Errno::NOSYS.into())
 }
 
-/// What tells this host from others: a copied machine has the other's id, and another name.
+/// Identity of this host: a copied machine has the other's id, and another name.
 pub(crate) fn host() -> String {
     let id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
     id + &rustix::system::uname().nodename().to_string_lossy()
@@ -99,13 +100,13 @@ pub(crate) fn boot() -> (u64, u32) {
     (u64::from_str_radix(&boot, 16).unwrap_or(0), space.parse().unwrap_or(0))
 }
 
-/// Whether there is no process of that number.
+/// True where a process of that number does not exist.
 pub(crate) fn has_ended(process: u32) -> bool {
     let process = i32::try_from(process).ok().and_then(Pid::from_raw);
     process.is_some_and(|id| rustix::process::test_kill_process(id) == Err(Errno::SRCH))
 }
 
-/// Whether `file` is on a file system of which only one host has files open: then its locks tell of every
+/// True where `file` is on a file system of which only one host has files open: then its locks tell of every
 /// writer. A network's, and one that is not known, is not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_of_one_host(file: &File) -> bool {
@@ -133,18 +134,18 @@ pub(crate) fn is_of_one_host(_: &File) -> bool {
     false
 }
 
-/// Whether [`open_unfollowed`] met a symbolic link.
+/// True where [`open_unfollowed`] met a symbolic link.
 pub(crate) fn is_symbolic_link(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
 }
 
-/// Whether `path` names `file`.
+/// True where `path` names `file`.
 pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let (open, named) = (file.metadata()?, fs::metadata(path)?);
     Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
 }
 
-/// How many names `file` has.
+/// Number of names of `file`.
 pub(crate) fn names(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.nlink())
 }

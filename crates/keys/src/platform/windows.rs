@@ -54,12 +54,12 @@ pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(OPEN_LINKS).open(path)
 }
 
-/// Whether a call failed because the file system does not have it.
+/// True where a call failed because the file system does not support it.
 pub(crate) fn is_not_there(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
-/// Whether a lock was refused because there are none.
+/// True where a lock was refused because there are none.
 pub(crate) fn gives_no_locks(error: &io::Error) -> bool {
     is_not_there(error)
 }
@@ -89,12 +89,12 @@ pub(crate) fn is_of_one_host(_: &File) -> bool {
     false
 }
 
-/// Whether [`open_unfollowed`] met a symbolic link: it opens one.
+/// True where [`open_unfollowed`] met a symbolic link: never, since it opens one.
 pub(crate) fn is_symbolic_link(_: &io::Error) -> bool {
     false
 }
 
-/// Whether `path` names `file`.
+/// True where `path` names `file`.
 pub(crate) fn is_at(open: &File, path: &Path) -> io::Result<bool> {
     let named = OpenOptions::new().read(true).custom_flags(OPEN_DIRECTORIES).open(path)?;
     let (open, named) = (file::information(open)?, file::information(&named)?);
@@ -102,7 +102,7 @@ pub(crate) fn is_at(open: &File, path: &Path) -> io::Result<bool> {
         == (named.volume_serial_number(), named.file_index()))
 }
 
-/// How many names `file` has.
+/// Number of names of `file`.
 pub(crate) fn names(open: &File) -> io::Result<u64> {
     Ok(file::information(open)?.number_of_links())
 }

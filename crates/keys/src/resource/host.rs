@@ -134,7 +134,8 @@ impl HostEvents for NoHostEvents {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pins {
-    /// It has a customer-managed key: without one there is no access, and documents have two layers.
+    /// True where it must have a customer-managed key: without one access is refused, and documents have two
+    /// layers.
     pub cmk_required: bool,
     /// A key was enabled at least so often.
     pub least_epoch: u64,

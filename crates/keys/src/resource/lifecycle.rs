@@ -66,8 +66,8 @@ impl Resources {
         self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
     }
 
-    /// The host says that the resource is deleted: there is no access from now on, and once the deletion
-    /// grace is over [`Resources::shred_due`] destroys its keys.
+    /// Marks the resource as deleted, as the host says: access ends now, and once the deletion grace is over
+    /// [`Resources::shred_due`] destroys its keys.
     ///
     /// # Errors
     ///

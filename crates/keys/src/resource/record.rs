@@ -161,7 +161,7 @@ pub enum Protection {
     ServiceManaged,
     /// The customer's key, too.
     CmkActive {
-        /// Which.
+        /// The customer-managed key.
         cmk: Cmk,
     },
     /// Rotating to another version or key. Everything still depends on the old one.
@@ -175,7 +175,7 @@ pub enum Protection {
     Denied {
         /// The key that was withdrawn.
         cmk: Cmk,
-        /// Why.
+        /// The reason.
         cause: Cause,
         /// Since when, in seconds since 1970.
         since: u64,
@@ -184,14 +184,14 @@ pub enum Protection {
     ShredPending {
         /// The key that was withdrawn, if there was one.
         cmk: Option<Cmk>,
-        /// Why.
+        /// The reason.
         cause: Cause,
         /// Since when, in seconds since 1970.
         since: u64,
         /// From when on the keys may be destroyed, in seconds since 1970.
         due: u64,
     },
-    /// All keys are destroyed. There is no way back.
+    /// All keys are destroyed, for good.
     Shredded {
         /// Since when, in seconds since 1970.
         since: u64,

@@ -330,7 +330,7 @@ impl Repository {
         self.shared.host.notify(&event);
     }
 
-    /// Persists pending withdrawals in their order. Until then there is no access. Where another process has
+    /// Persists pending withdrawals in their order; until then access is refused. Where another process has
     /// meanwhile brought the resource to a state that has nothing to withdraw, the event is dropped.
     pub(crate) async fn persist_pending(&self, id: &ResourceId) -> Result<(), Error> {
         let pending = self.pending();

@@ -51,7 +51,7 @@ pub enum Reachability {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Which.
+    /// The resource.
     pub id: ResourceId,
     /// The tenant that owns it.
     pub tenant: String,

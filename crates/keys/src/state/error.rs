@@ -16,10 +16,10 @@ pub const READER_VERSION: u32 = 1;
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// There is no object of this name.
+    /// The store has no object of this name.
     #[error("there is no state of {name:?}: create it, or restore the store from a backup")]
     Missing {
-        /// Whose.
+        /// The object's name.
         name: String,
     },
     /// The newest object is not what this service wrote, in this place.
@@ -28,7 +28,7 @@ pub enum StateError {
          this object from a backup"
     )]
     Invalid {
-        /// Whose.
+        /// The object's name.
         name: String,
         /// The object's number.
         number: u64,
@@ -41,7 +41,7 @@ pub enum StateError {
          {READER_VERSION}: upgrade this process"
     )]
     TooNew {
-        /// Whose.
+        /// The object's name.
         name: String,
         /// The object's number.
         number: u64,
@@ -54,7 +54,7 @@ pub enum StateError {
          restore its newest objects"
     )]
     RolledBack {
-        /// Whose.
+        /// The object's name.
         name: String,
         /// The highest number that was there.
         seen: u64,

@@ -306,7 +306,7 @@ mod tests {
         assert!(error.to_string().contains("chmod 700"), "{error}");
     }
 
-    /// What a crash leaves behind is no object, and an erased one keeps its number.
+    /// Checks that leftovers of a crash are not objects, and that an erased one keeps its number.
     #[test]
     fn leftovers_and_erased_objects() {
         let directory = tempfile::tempdir().unwrap();

@@ -34,7 +34,7 @@ use crate::key_id::VersionedKeyId;
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyDescription {
-    /// Which key, which version.
+    /// The key and its version.
     pub id: VersionedKeyId,
     /// RSA with its public key, or AES.
     pub key_type: KeyType,

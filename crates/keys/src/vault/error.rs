@@ -24,7 +24,7 @@ pub enum VaultError {
     /// The vault refused.
     #[error("{} was refused: {reason}", named(key.as_ref()))]
     Denied {
-        /// Why.
+        /// The reason.
         reason: DeniedReason,
         /// The key that the answer is about, if the vault named one.
         key: Option<VersionedKeyId>,

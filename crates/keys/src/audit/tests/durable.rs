@@ -1,4 +1,4 @@
-//! What is recorded is durable before it counts, watched at the disk.
+//! Durability of events before they count as recorded, watched at the disk.
 
 use std::fs::File;
 use std::io;
@@ -84,7 +84,7 @@ impl HeadStore for Recorder {
     }
 }
 
-/// What a power failure could undo of what counts as recorded.
+/// Gaps by which a power failure could undo an event that counts as recorded.
 fn complaints(steps: &[Step]) -> Vec<&'static str> {
     let mut complaints = Vec::new();
     let (mut unsynced, mut unnamed, mut unkept) = (false, false, false);

@@ -14,7 +14,7 @@ pub(super) fn with_macs_up_to<T>(field: &'static str, work: impl FnOnce() -> T) 
     result
 }
 
-/// What a line's mac covers.
+/// The part of a line that its MAC covers.
 pub(in super::super) fn covered(body: &[u8]) -> &[u8] {
     let end = LEAVES_OUT
         .get()

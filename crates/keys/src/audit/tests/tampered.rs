@@ -3,8 +3,8 @@
 use super::*;
 use crate::audit::{FileHeadStore, HeadStore as _, Tampering};
 
-/// What goes unnoticed, or is put down to another line, when bits of one byte are flipped: every byte, in
-/// three ways each. The number of attempts beside it.
+/// Flips bits of one byte, every byte in three ways: the number of attempts, and those that go unnoticed or
+/// are put down to another line.
 fn flips(trail: &Trail) -> (usize, Vec<String>) {
     let (original, head) = (trail.bytes(), trail.head());
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! What a crash leaves is mended, and the mending is written down.
+//! Torn lines after a crash: mended, with a record of the mending.
 
 use std::fs::File;
 use std::io;
@@ -72,7 +72,7 @@ fn a_rest_of_zeros_or_rubbish_is_torn_unless_it_is_longer_than_a_line() {
 struct Dying(AtomicUsize);
 
 impl Dying {
-    /// How much of `wanted` is still done.
+    /// Number of `wanted` bytes or steps that are still done.
     fn take(&self, wanted: usize) -> usize {
         let left = self.0.load(Ordering::SeqCst);
         self.0.store(left.saturating_sub(wanted), Ordering::SeqCst);

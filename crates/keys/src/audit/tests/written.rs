@@ -1,4 +1,4 @@
-//! What stands in the file: texts without danger and within bounds, private files, failing sinks.
+//! Content of the file: texts without danger and within bounds, private files, failing sinks.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

@@ -100,7 +100,7 @@ impl Scene {
         }
     }
 
-    /// What a user of the vault sees. Panics where anything is half done: where a key that is listed
+    /// Describes the vault as a user sees it. Panics where anything is half done: where a key that is listed
     /// does not do its work, or a key file is damaged.
     fn view(&self, path: &Path) -> String {
         let vault = self.open(path);
@@ -137,7 +137,7 @@ impl Scene {
         view.join("\n")
     }
 
-    /// What a user sees of the vault `tree`, laid out beside the scene.
+    /// Describes the vault `tree`, laid out beside the scene, as a user sees it.
     fn view_of(&self, tree: &Tree) -> String {
         let path = self.directory.path().join("picture");
         lay_out(tree, &path);
@@ -152,7 +152,7 @@ impl Scene {
     }
 }
 
-/// What is wrapped under the key `id`: 48 bytes that differ from id to id.
+/// Payload that is wrapped under the key `id`: 48 bytes that differ from id to id.
 fn payload(id: &str) -> Vec<u8> {
     id.bytes().cycle().take(48).collect()
 }

@@ -17,7 +17,7 @@ thread_local! {
     static PROBE: RefCell<Option<Probe>> = const { RefCell::new(None) };
 }
 
-/// What becomes of the steps of this thread.
+/// Treatment of the steps of this thread.
 #[derive(Debug)]
 pub(in crate::local_vault) enum Plan {
     /// They are done, and a picture is taken after each.
@@ -36,7 +36,7 @@ pub(in crate::local_vault) struct Probe {
     root: PathBuf,
     plan: Plan,
     pub(in crate::local_vault) steps: Vec<Step>,
-    /// What is durable: the files' contents and the directories' entries, by inode.
+    /// Durable contents of files and entries of directories, by inode.
     files: BTreeMap<u64, Vec<u8>>,
     directories: BTreeMap<u64, BTreeMap<String, u64>>,
     kinds: BTreeMap<u64, bool>,
@@ -68,7 +68,7 @@ pub(in crate::local_vault) fn record<T>(
     (done, PROBE.take().unwrap())
 }
 
-/// What the steps of `disk` go through in tests.
+/// Performs a step of `disk` as the thread's plan has it, and records it.
 pub(in crate::local_vault) fn perform(
     step: Step,
     path: &Path,

@@ -70,7 +70,7 @@ fn hour() -> Event {
     Event::HourKeyAdded { key: record(KeyKind::Hour, T / 3600 + 1, 0, by) }
 }
 
-/// What becomes of each state of [`states`]; `-` is a refusal.
+/// Checks the outcome of every event in each state of [`states`]; `-` is a refusal.
 #[test]
 fn every_event_in_every_state() {
     let (man, act, rot) = ("service-managed", "cmk-active", "rotating");
@@ -132,7 +132,7 @@ fn only_the_key_in_use_counts() {
     }
 }
 
-/// Reasons that are no loss of the key block, even where a loss shreds.
+/// Checks that reasons other than a loss of the key block, even where a loss shreds.
 #[test]
 fn only_a_loss_of_the_key_shreds() {
     let shredding =
