@@ -20,10 +20,10 @@ use strongroom_keys::audit::{
 /// Names the trail to the copies of this test program that act as other processes.
 const CHILD_TRAIL: &str = "STRONGROOM_TEST_CHILD_TRAIL";
 
-/// How many events such a process records.
+/// Names the number of events that such a process records.
 const CHILD_EVENTS: &str = "STRONGROOM_TEST_CHILD_EVENTS";
 
-/// How often writers are killed; 60 without it.
+/// Names the number of kills of writers; 60 without it.
 const KILLS: &str = "STRONGROOM_KILL_TEST_AUDIT";
 
 fn key() -> AuditKey {
@@ -68,7 +68,7 @@ fn another_process() {
     }
 }
 
-/// How many events each process recorded; they stand in the order in which it recorded them.
+/// Numbers of events that each process recorded; they follow the order in which it recorded them.
 fn recorded_by(path: &Path, lines: u64) -> BTreeMap<String, u64> {
     let mut recorded = BTreeMap::new();
     let anchor = head_store(path).load().unwrap();

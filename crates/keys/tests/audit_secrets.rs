@@ -20,7 +20,7 @@ use strongroom_keys::clock::SystemClock;
 use strongroom_keys::vault::VersionedKeyId;
 use tracing_subscriber::fmt::MakeWriter;
 
-/// What was logged.
+/// Captured log.
 #[derive(Clone, Debug, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 

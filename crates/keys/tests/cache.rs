@@ -1,4 +1,4 @@
-//! How long keys serve: age, refresh, outages, refusals, and how often a vault is asked.
+//! Time for which keys serve: age, refresh, outages, refusals, and the number of requests to a vault.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
@@ -335,7 +335,7 @@ fn processes_follow_each_other() {
     world.open(&sealed).unwrap();
 }
 
-/// What is under way when keys are wiped does not bring them back.
+/// Checks that a request under way when keys are wiped does not bring them back.
 #[test]
 fn a_request_from_before_a_wipe_brings_nothing() {
     let world = World::with_cmk();

@@ -24,9 +24,9 @@ use harness::{Plan, run};
 use phase::{Met, Operation, Phase};
 use proxies::Planted;
 
-/// How often to kill; 24 times without it.
+/// Names the number of kills; 24 without it.
 const KILLS: &str = "STRONGROOM_KILL_TEST_RESOURCE";
-/// What a run's choices follow from; another one each time without it.
+/// Names the seed of a run's choices; another one each time without it.
 const SEED: &str = "STRONGROOM_KILL_TEST_SEED";
 /// With so many kills each phase is to be hit [`HITS`] times, and with the few of every day half of them once.
 const MANY: u64 = 200;

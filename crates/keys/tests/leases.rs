@@ -40,7 +40,7 @@ fn body(sealed: &[u8]) -> &[u8] {
     &sealed[Header::parse(sealed).unwrap().len()..]
 }
 
-/// What reads an open document, a piece at a time.
+/// Reader of an open document, a piece at a time.
 enum Reader<'s> {
     Slice(LeasedOpener),
     Into(LeasedOpener),

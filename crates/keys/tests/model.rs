@@ -25,10 +25,10 @@ use history::History;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tally::Tally;
 
-/// How many histories are played; [`HISTORIES_IN_A_TEST`] without it.
+/// Names the number of histories to play; [`HISTORIES_IN_A_TEST`] without it.
 const HISTORIES: &str = "STRONGROOM_MODEL_HISTORIES";
 const HISTORIES_IN_A_TEST: u64 = 2000;
-/// Which ones: the number that a failure named, or another one.
+/// Names their seed: the one that a failure named, or another one.
 const SEED: &str = "STRONGROOM_MODEL_SEED";
 const SEED_IN_A_TEST: u64 = 7;
 

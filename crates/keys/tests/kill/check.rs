@@ -1,4 +1,4 @@
-//! What must hold after each kill, found out from nothing but the files.
+//! Invariants that must hold after each kill, checked on the files alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::place::{
     CUSTOMER_KEY, PROBE, Parts, Place, Random, SERVICE_KEY, file_name, open_document, resource,
 };
 
-/// What the trail has for each state that is written, before it is.
+/// Operations that the trail records for each state, before it is written.
 const CHANGES: [&str; 13] = [
     "create",
     "enable-cmk",
@@ -37,7 +37,7 @@ const CHANGES: [&str; 13] = [
     "restore-resource",
 ];
 
-/// What may follow a state, itself aside.
+/// States that may follow a state, itself aside.
 const FOLLOWS: [(&str, &[&str]); 5] = [
     ("service-managed", &["cmk-active", "shred-pending"]),
     ("cmk-active", &["service-managed", "rotating", "denied", "shred-pending"]),
@@ -46,7 +46,7 @@ const FOLLOWS: [(&str, &[&str]); 5] = [
     ("shred-pending", &["service-managed", "denied"]),
 ];
 
-/// What was seen so far, and must not be gone later.
+/// Versions, documents and states seen so far, which must not be gone later.
 #[derive(Debug, Default)]
 pub struct Known {
     /// The versions of keys that were told of, and what each wrapped.
@@ -56,11 +56,11 @@ pub struct Known {
     state: (u64, u64),
     /// Lines of the trail that stand in the place of torn ones.
     mended: u64,
-    /// What was found, over all checks.
+    /// Counts over all checks.
     pub found: Found,
 }
 
-/// What the checks met: none of it is wrong.
+/// Counts of permitted findings of the checks.
 #[derive(Debug, Default)]
 pub struct Found {
     pub torn: u64,
@@ -384,7 +384,7 @@ fn check_documents(place: &Place, known: &mut Known) -> Result<(), String> {
     Ok(())
 }
 
-/// What killed processes left under temporary names, which no reader takes for anything.
+/// Counts the temporary names that killed processes left, which no reader takes for anything.
 fn count_leftovers(place: &Place, known: &mut Known) {
     let hidden = |folder: &Path| {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -29,13 +29,13 @@ const OPENED_AT_ONCE: usize = 8;
 /// A process that does nothing for so long hangs.
 const HANGS_AFTER: Duration = Duration::from_secs(60);
 
-/// What a process is told.
+/// Orders for a process.
 #[derive(Clone, Debug)]
 pub struct Orders {
     pub place: Place,
     /// 0 or 1.
     pub index: u8,
-    /// Which process this is, of all that there ever were.
+    /// Number of this process, among all that there ever were.
     pub life: u64,
     pub seed: u64,
     /// The phase that it shall reach soon.
@@ -58,7 +58,7 @@ impl Orders {
         ]
     }
 
-    /// What this process was told; `None` where it is no such process.
+    /// The orders in the environment; `None` where it is not such a process.
     pub fn received() -> Option<Self> {
         let root = PathBuf::from(std::env::var_os(PLACE)?);
         let numbers = std::env::var(NUMBERS).unwrap();
@@ -74,7 +74,7 @@ impl Orders {
     }
 }
 
-/// Why an operation was not done.
+/// The reason why an operation was not done.
 enum Trouble {
     /// The other process was first.
     Met(Met),

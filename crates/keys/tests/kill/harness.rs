@@ -24,10 +24,10 @@ const LONGEST_WAIT: u64 = 400;
 const WORK: u64 = 400_000;
 const LATER: u64 = 100_000;
 
-/// What to do.
+/// Plan of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How often to kill: each time one process at a chosen moment, and the other then or later.
+    /// Number of kills: each time one process at a chosen moment, and the other then or later.
     pub kills: u64,
     pub seed: u64,
     /// Versions of the customer's key that are made beforehand.
@@ -37,19 +37,19 @@ pub struct Plan {
     pub aim: Option<Phase>,
 }
 
-/// What happened.
+/// Results of a run.
 #[derive(Debug, Default)]
 pub struct Report {
     pub kills: u64,
-    /// How often the process that was killed first was in each phase, and how often the other one.
+    /// Numbers of kills in each phase, of the process that was killed first and of the other one.
     pub hits: Vec<[u64; 2]>,
-    /// How often the phase that was aimed at was hit, and how often one was aimed at.
+    /// Numbers of hits of the phase that was aimed at, and of aims.
     pub aimed: [u64; 2],
     pub done: Vec<u64>,
     pub met: Vec<u64>,
     pub found: Found,
     pub took: Duration,
-    /// How much of that the checks took.
+    /// The part of it that the checks took.
     pub checked: Duration,
 }
 

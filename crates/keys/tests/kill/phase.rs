@@ -1,11 +1,11 @@
-//! What a process that is killed was doing: it says so before each step, with one byte on its standard output.
+//! Phase of a process that is killed, announced before each step with one byte on its standard output.
 
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-/// What the other bytes on that output, the test harness's text, never have.
+/// Bit that the other bytes on that output, the test harness's text, never have.
 const ANNOUNCEMENT: u8 = 0x80;
-/// Which of the two processes.
+/// Bit for the second of the two processes.
 const INDEX: u8 = 0x40;
 /// Codes from here on are operations that ended, and from [`ERRORS`] on errors that were met.
 const DONE: u8 = 32;
@@ -36,7 +36,7 @@ macro_rules! coded {
 }
 
 coded! {
-    /// What can be cut.
+    /// Phase in which a process can be killed.
     Phase:
     Between "between steps",
     ServiceDescribe "service key: describe",
@@ -62,7 +62,7 @@ coded! {
 }
 
 coded! {
-    /// What a process does, in an order that its seed gives.
+    /// Operation of a process, in an order that its seed gives.
     Operation:
     EnableCmk "enable_cmk",
     DisableCmk "disable_cmk",
@@ -79,7 +79,7 @@ coded! {
 }
 
 coded! {
-    /// What an operation may meet because the other process was first. Nothing else is met.
+    /// Errors that an operation may meet because the other process was first. Nothing else is met.
     Met:
     Contended "contended",
     WrongState "wrong state",
@@ -104,7 +104,7 @@ impl Announcement {
         }
     }
 
-    /// Which process announced what; `None` where the byte is of some other text.
+    /// The process and its announcement; `None` where the byte is of some other text.
     pub fn parse(byte: u8) -> Option<(usize, Self)> {
         let index = usize::from(byte & INDEX != 0);
         let code = byte.checked_sub(ANNOUNCEMENT)? & !INDEX;
@@ -122,7 +122,7 @@ impl Announcement {
 pub struct Announcer {
     index: u8,
     operation: AtomicU8,
-    /// Whether something new was wrapped in this operation, by the service's and by the customer's key.
+    /// True where something new was wrapped in this operation, by the service's and by the customer's key.
     wrapped: [AtomicBool; 2],
 }
 

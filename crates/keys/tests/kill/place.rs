@@ -1,5 +1,5 @@
-//! What both processes work on, and the one that looks at what is left: a vault, a store of states, an audit
-//! trail and a folder of documents.
+//! Files of both processes and of the checks: a vault, a store of states, an audit trail and a folder of
+//! documents.
 
 use std::collections::HashMap;
 use std::fs;
@@ -27,7 +27,7 @@ pub const IDENTITY: &str = "an-identity";
 const RESOURCE: &str = "contoso-7";
 const TENANT: &str = "contoso";
 const REGION: &str = "westeurope";
-/// What each version of a key wraps as soon as it is made.
+/// Payload that each version of a key wraps as soon as it is made.
 pub const PROBE: [u8; 40] = [7; 40];
 
 pub fn resource() -> ResourceId {
@@ -70,7 +70,7 @@ impl Place {
         self.root.join("documents")
     }
 
-    /// What processes told of versions that they had made, a file for each process.
+    /// Folder in which processes record the versions that they made, a file for each process.
     pub fn told(&self) -> PathBuf {
         self.root.join("told")
     }
@@ -158,7 +158,7 @@ impl Place {
     }
 }
 
-/// What resources are made of.
+/// Stores, vaults and trail that resources are made of.
 pub struct Parts {
     pub store: Arc<dyn StateStore>,
     pub service: Arc<dyn Vault>,
@@ -207,7 +207,7 @@ pub fn text_of(name: &str) -> Vec<u8> {
     text
 }
 
-/// Why a document does not open.
+/// The reason why a document does not open.
 #[derive(Debug)]
 pub enum NotOpened {
     Resource(Error),

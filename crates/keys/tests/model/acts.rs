@@ -1,14 +1,13 @@
-//! What a service, a customer, a host and an attacker do, and what goes wrong meanwhile; random histories of
-//! it.
+//! Acts of a service, a customer, a host and an attacker, and troubles meanwhile; random histories of them.
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_keys::vault::DeniedReason;
 
-/// How long a lost key is waited for, in seconds.
+/// Grace time of a lost key, in seconds.
 pub const SHRED_GRACE: u64 = 7200;
-/// How long a deleted resource is, in seconds.
+/// Grace time of a deleted resource, in seconds.
 pub const DELETION_GRACE: u64 = 24 * 3600;
 
 /// One thing that a service, a customer or a host does.
@@ -50,7 +49,7 @@ pub enum Act {
     Tamper(Tamper),
 }
 
-/// What the customer does with a key.
+/// Change that the customer makes to a key.
 #[derive(Clone, Copy, Debug)]
 pub enum KeyChange {
     Enabled(bool),
@@ -59,7 +58,7 @@ pub enum KeyChange {
     Granted([bool; 3]),
 }
 
-/// What a vault does instead of answering.
+/// Fault of a vault in the place of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bad {
     Refuse(DeniedReason),
@@ -73,7 +72,7 @@ pub enum Bad {
     Crash,
 }
 
-/// What an attacker or a disk does to the newest state.
+/// Change that an attacker or a disk makes to the newest state.
 #[derive(Clone, Copy, Debug)]
 pub enum Tamper {
     Digit(usize),
@@ -82,7 +81,7 @@ pub enum Tamper {
     Replay,
 }
 
-/// What goes wrong meanwhile.
+/// Trouble during an act.
 #[derive(Clone, Copy, Debug)]
 pub enum Trouble {
     None,
@@ -129,7 +128,7 @@ fn bad() -> impl Strategy<Value = Bad> {
     ]
 }
 
-/// Silence, and refusals that are no word about the key.
+/// Silence, and refusals that do not concern the key.
 fn outages() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => Just(Bad::Fail),
@@ -206,7 +205,7 @@ fn steps() -> impl Strategy<Value = Step> {
     (acts(), trouble).prop_map(|(act, trouble)| Step { act, trouble })
 }
 
-/// What seldom comes about by itself, and is what matters.
+/// Sequences that seldom come about by themselves, and matter most.
 fn scenes() -> impl Strategy<Value = Vec<Act>> {
     let enable = |shred| Act::Enable { key: 0, all: true, shred };
     let seal = || Act::Seal { result: false, hours: None };

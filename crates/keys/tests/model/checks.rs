@@ -19,7 +19,7 @@ const REFRESH: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(300);
 
 impl History<'_> {
-    /// What was not signed for its place is refused, and nothing older is taken for it.
+    /// Checks that a state that was not signed for its place is refused, and nothing older is taken for it.
     pub fn tamper(&self, tamper: Tamper) -> Checked {
         let store = &self.world.store;
         let before = store.snapshot();
@@ -136,7 +136,7 @@ impl History<'_> {
         if allowed.contains(&now) { Ok(()) } else { wrong("it failed") }
     }
 
-    /// Whether there is no such document any more, by its time.
+    /// True where the document does not exist any more, by its time.
     fn is_gone(&self, step: &Taken<'_>) -> bool {
         let Act::Open(n) = step.act else { return false };
         let document = self.documents.get(n % self.documents.len().max(1));
@@ -199,7 +199,7 @@ impl History<'_> {
         }
     }
 
-    /// Whoever has a document open reads on only while there is access and the keys are not too old.
+    /// Checks that an open document reads on only while there is access and the keys are not too old.
     pub fn check_opened(&self) -> Checked {
         let state = self.heeded().unwrap_or(self.state);
         let now = self.world.clock.elapsed();
@@ -250,7 +250,7 @@ impl History<'_> {
     }
 }
 
-/// What one step did.
+/// Record of one step.
 pub struct Taken<'a> {
     pub act: &'a Act,
     pub asked: &'a [Asked],
@@ -265,7 +265,7 @@ impl Taken<'_> {
         matches!(self.act, Act::Seal { .. } | Act::Open(_))
     }
 
-    /// Whether documents may depend on other keys now than before.
+    /// True where documents may depend on other keys now than before.
     pub fn replaces_keys(&self) -> bool {
         use Act::{Rotate, RotateResourceKey, RotateServiceKey, Sweep};
         matches!(self.act, Rotate(_) | RotateResourceKey | RotateServiceKey | Sweep)
@@ -288,7 +288,7 @@ impl Taken<'_> {
         self.is_document() && self.identity_stood.is_some_and(stood)
     }
 
-    /// What took access away in this step.
+    /// The event that took access away in this step.
     fn closing(&self, base: State) -> Option<Closing> {
         let by_the_vault = self.refusals(base).next().map(Cause::Vault);
         let gone = self.identity_is_gone().then_some(Cause::IdentityDisabled);
@@ -325,7 +325,7 @@ impl Taken<'_> {
         keys
     }
 
-    /// Whether what could not be written before is written before this is looked at.
+    /// True where pending changes are written before this is looked at.
     fn writes_first(&self) -> bool {
         matches!(
             self.act,

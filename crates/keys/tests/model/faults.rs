@@ -1,4 +1,4 @@
-//! What the vaults answer: as the customer's keys stand, or as a fault has it; and a note of each answer.
+//! Answers of the vaults: as the customer's keys permit, or as a fault has it; and a note of each answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -18,12 +18,12 @@ use crate::reference::Key;
 use crate::tally::Tally;
 use crate::world::{Keys, World};
 
-/// What a vault said to one request.
+/// Request to a vault, with its answer.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub customer: bool,
     pub operation: Operation,
-    /// Which of the customer's keys it was about.
+    /// The customer's key that it was about.
     pub key: Option<usize>,
     pub at: Duration,
     pub said: Said,
@@ -37,7 +37,7 @@ pub enum Said {
     Bad(Bad),
 }
 
-/// What is to become of requests, and what became of them.
+/// Plan for requests, and the record of them.
 #[derive(Debug)]
 pub struct Script {
     pub keys: [Key; 3],
@@ -168,7 +168,7 @@ fn attach(vault: &FaultyVault, customer: bool, world: &World, script: &Arc<Mutex
     });
 }
 
-/// What was wrapped, by the key and what came of it.
+/// Wrapped payloads, by the key and the wrapped bytes.
 type Payloads = HashMap<(VersionedKeyId, Vec<u8>), Vec<u8>>;
 
 /// The customer's keys. Whether they may be used is the script's to say. What they wrapped is remembered

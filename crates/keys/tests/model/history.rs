@@ -34,7 +34,7 @@ pub struct Document {
 pub struct Opened {
     opener: LeasedOpener,
     sealed: Vec<u8>,
-    /// Whether the customer's keys are part of it.
+    /// True where the customer's keys are part of it.
     pub customer: bool,
 }
 
@@ -53,11 +53,11 @@ pub struct History<'t> {
     pub world: World,
     script: Arc<Mutex<Script>>,
     pub state: State,
-    /// What took access away, which this process heeds and could not write.
+    /// Events that took access away, which this process heeds and could not write.
     pub unwritten: Vec<Closing>,
-    /// Whether it has seen the resource.
+    /// True where it has seen the resource.
     pub knows: bool,
-    /// When the keys may be destroyed.
+    /// Time from which the keys may be destroyed.
     pub due: Option<u64>,
     /// Since when the resource is deleted.
     pub deleted: Option<u64>,
@@ -65,7 +65,7 @@ pub struct History<'t> {
     pub opened: Vec<Opened>,
     /// Of which epoch a customer key is.
     pub epochs: BTreeMap<String, u64>,
-    /// When this process last had an answer to an unwrap: service, customer.
+    /// Times at which this process last had an answer to an unwrap: service, customer.
     pub unwrapped: [Option<Duration>; 2],
     /// Until when the process may leave a vault alone.
     troubled_until: Duration,

@@ -26,7 +26,7 @@ pub struct State {
     /// The customer's key, and how it was enabled.
     pub cmk: Option<Cmk>,
     pub epoch: u64,
-    /// Whether its own tenant is the one of the customer's vault.
+    /// True where its own tenant is the one of the customer's vault.
     pub home: bool,
     pub moved: bool,
 }
@@ -38,7 +38,7 @@ pub struct Cmk {
     pub shred: bool,
 }
 
-/// Whether the time has come to destroy keys.
+/// Deadlines after which keys are destroyed, where they have passed.
 #[derive(Clone, Copy, Debug)]
 pub struct Due {
     /// By the earliest of what was said.
@@ -47,7 +47,7 @@ pub struct Due {
     pub deletion_is_over: bool,
 }
 
-/// What takes access away.
+/// Event that takes access away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
     Denied(Cause),
@@ -55,7 +55,7 @@ pub enum Closing {
     Deleted,
 }
 
-/// What the customer's vault says of a key.
+/// State of a key in the customer's vault.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
     pub enabled: bool,
@@ -78,7 +78,7 @@ impl Key {
         }
     }
 
-    /// Whether it can become a resource's key.
+    /// True where it can become a resource's key.
     fn is_fit(self) -> bool {
         self.enabled && Operation::ALL.iter().all(|one| self.refusal(*one).is_none())
     }
@@ -88,7 +88,7 @@ impl State {
     pub const NEW: Self =
         Self { kind: Kind::Managed, cmk: None, epoch: 0, home: true, moved: false };
 
-    /// What the resource says of itself.
+    /// The state as the resource reports it.
     pub fn observed(status: &Status, key_index: impl Fn(&str) -> usize) -> Self {
         let kind = match &status.protection {
             Protection::ServiceManaged => Kind::Managed,
@@ -155,8 +155,8 @@ impl State {
         }
     }
 
-    /// What `act` leads to when everybody answers: `Ok` where it is done, `Err` where it is refused, each
-    /// with the state then. Sealing and opening may be served from memory, which the caller must know.
+    /// The state after `act` when everybody answers: `Ok` where it is done, `Err` where it is refused.
+    /// Sealing and opening may be served from memory, which the caller must know.
     pub fn after(self, act: &Act, keys: &[Key; 3], due: Due) -> Result<Self, Self> {
         match act {
             Act::Seal { .. } | Act::Open(_) => {

@@ -1,10 +1,10 @@
-//! How often each thing was met: a model that never gets anywhere agrees with everything.
+//! Counts of each thing met: a model that never gets anywhere agrees with everything.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What is met at least once in so many histories, by kind. It is met four times as often or more, so that no
-/// seed falls short by chance.
+/// Names that are met at least once in so many histories, by kind. Each is met four times as often or more, so
+/// that no seed falls short by chance.
 const EXPECTED: [(usize, &str, &[&str]); 27] = [
     (2, "done", &["Enable", "Move", "Open", "Refresh", "Seal"]),
     (2, "state", &["Active"]),
@@ -108,13 +108,13 @@ impl Tally {
         *self.0.entry((kind, name.to_owned())).or_default() += 1;
     }
 
-    /// How often one thing was met.
+    /// Number of times that one thing was met.
     pub fn of(&self, kind: &str, name: &str) -> usize {
         let met = |known: &(&str, String)| known.0 == kind && known.1 == name;
         self.0.iter().filter(|(known, _)| met(known)).map(|(_, count)| count).sum()
     }
 
-    /// How often things of a kind were met.
+    /// Number of times that things of a kind were met.
     pub fn all(&self, kind: &str) -> usize {
         self.0.iter().filter(|((known, _), _)| *known == kind).map(|(_, count)| count).sum()
     }
@@ -123,7 +123,7 @@ impl Tally {
         self.all("history")
     }
 
-    /// What was met too seldom for so many histories.
+    /// Names that were met too seldom for so many histories.
     pub fn missing(&self) -> Vec<String> {
         let histories = self.histories();
         let each = EXPECTED.iter().flat_map(|(one_in, kind, names)| {

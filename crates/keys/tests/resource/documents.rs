@@ -14,8 +14,8 @@ fn key(kind: &str, version: usize) -> WrappingKey {
     WrappingKey::aes(id, Secret::generate().unwrap())
 }
 
-/// Who has the service's key alone puts it in the place of the customer's, beside a recipient that has the
-/// name of the customer's and does not open.
+/// Puts the service's key in the place of the customer's, as one who has it alone could, beside a recipient
+/// that has the name of the customer's and does not open.
 #[test]
 fn the_customers_layer_does_not_open_under_the_services_key() {
     let world = World::with_cmk();
@@ -51,7 +51,7 @@ fn the_customers_layer_does_not_open_under_the_services_key() {
     assert_eq!(opened.unwrap(), b"text");
 }
 
-/// However many keys a header names, none of them is asked for: what the resource has is in memory.
+/// Checks that no key that a header names is asked for: what the resource has is in memory.
 #[test]
 fn no_header_makes_a_vault_be_asked() {
     let world = World::with_cmk();

@@ -1,4 +1,4 @@
-//! What is written of a resource: its states, its trail, and what a crash leaves of both.
+//! Records of a resource: its states, its trail, and the remains of both after a crash.
 
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
@@ -109,7 +109,7 @@ fn events_of_sealing_and_opening_name_caller_identity_key_and_correlation() {
     }
 }
 
-/// What cannot be recorded is not done, unless the host chose otherwise.
+/// Checks that an operation that cannot be recorded is not done, unless the host chose otherwise.
 #[test]
 fn without_a_trail_nothing_is_done() {
     let world = World::with_cmk();

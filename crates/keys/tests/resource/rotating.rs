@@ -32,7 +32,7 @@ fn rotating_asks_four_times() {
     world.open_in(&world.restart(), &sealed).unwrap();
 }
 
-/// Whatever goes wrong at whichever request: the old key is in use and everything opens.
+/// Checks that after any failure at any request the old key is in use and everything opens.
 #[test]
 fn a_rotation_that_fails_changes_nothing() {
     let faults = [

@@ -1,4 +1,4 @@
-//! Which resources, keys and vaults will do.
+//! Eligibility of resources, keys and vaults.
 
 use strongroom_keys::Error;
 use strongroom_keys::LocalVault;

@@ -59,7 +59,7 @@ impl<V: Vault> Vault for OnTheSpot<V> {
     }
 }
 
-/// Who administers the customer's vault.
+/// Administrator of the customer's vault.
 pub enum Owner {
     Memory(Arc<MemoryVault>),
     Local(LocalVault),

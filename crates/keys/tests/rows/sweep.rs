@@ -16,10 +16,10 @@ use crate::changes::{
 use crate::rig::Vaults;
 use crate::world::World;
 
-/// How often each request and fault met, by their names.
+/// Number of times that each request and fault met, by their names.
 pub type Hits = BTreeMap<(&'static str, &'static str), usize>;
 
-/// How often a host tries while a fault stands.
+/// Number of a host's attempts while a fault lasts.
 const TRIES: usize = 8;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ pub struct Sweep {
     met: OnceLock<Hits>,
 }
 
-/// Which requests meet the fault.
+/// Requests that meet the fault.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Extent {
     /// One.

@@ -1,4 +1,4 @@
-//! What is recorded, what two layers are worth, and many tenants side by side.
+//! Audit records, the worth of two layers, and many tenants side by side.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -86,8 +86,8 @@ fn row_07_losing_either_key_makes_data_unreadable() {
 
 const VAULTS: usize = 50;
 
-/// How long each of 1,000 resources over 50 vaults takes to get its keys, all at once, in milliseconds;
-/// without those of the vault that may hang.
+/// Milliseconds that each of 1,000 resources over 50 vaults takes to get its keys, all at once; without those
+/// of the vault that may hang.
 fn latencies(hangs: bool) -> Vec<u128> {
     let clock = Arc::new(ManualClock::default());
     let keys: Vec<_> = (0..VAULTS)

@@ -262,7 +262,7 @@ pub fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What needs no time.
+/// Result of a future that never waits.
 pub fn now<T>(future: impl Future<Output = T>) -> T {
     let mut future = Box::pin(future);
     match poll(future.as_mut()) {
