@@ -41,7 +41,7 @@ struct Case<'a> {
     damages: Vec<Damage<'a>>,
     holder: HolderKind,
     backend: u8,
-    /// In what pieces ranges are read.
+    /// Length of the pieces in which ranges are read.
     piece_len: u16,
 }
 
@@ -95,7 +95,7 @@ enum PlaintextLenField {
     Any(u64),
 }
 
-/// With what it is opened.
+/// Key and context that it is opened with.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum HolderKind {
     Right,

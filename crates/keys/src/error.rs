@@ -118,7 +118,7 @@ pub enum Error {
         resource: ResourceId,
         /// The reason.
         cause: Cause,
-        /// Since when, in seconds since 1970.
+        /// Start of the denial, in seconds since 1970.
         since: u64,
     },
     /// Its keys are destroyed.
@@ -160,7 +160,7 @@ pub enum Error {
     NoVault {
         /// The key.
         key: VersionedKeyId,
-        /// As whom.
+        /// The identity for requests to its vault.
         identity: String,
     },
     /// A key that was unwrapped, or is in a state, is another one than it should be.

@@ -16,16 +16,16 @@ use std::path::Path;
 
 use crate::platform;
 
-/// Stands before the writer in a temporary file's name.
+/// Prefix of the writer in a temporary file's name.
 pub(crate) const MARK: &str = ".strongroom-tmp-";
 
-/// As much of the target's name goes into a temporary one: a name has at most 255 bytes.
+/// Bytes of the target's name that go into a temporary one: a name has at most 255 bytes.
 const LONGEST_STEM: usize = 170;
 
 /// The permission bits of everyone but the owner.
 const OTHERS: u32 = 0o077;
 
-/// The writer of a temporary file, as its name tells.
+/// The writer of a temporary file, as its name has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Writer {
     host: u32,
@@ -90,7 +90,7 @@ impl Writer {
     }
 }
 
-/// FNV-1a: tells hosts apart, and hides nothing.
+/// FNV-1a, to distinguish hosts; not a cryptographic hash.
 fn fnv(bytes: &[u8]) -> u32 {
     let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
     bytes.iter().fold(0x811C_9DC5, step)

@@ -281,7 +281,7 @@ impl LocalVault {
         self.0.wrapping_key(&id::key_name(name)?)
     }
 
-    /// Wraps `payload` with `algorithm` under the key `id`, inside the vault: the way of AES keys.
+    /// Wraps `payload` with `algorithm` under the key `id`, inside the vault, as AES keys must.
     ///
     /// # Errors
     ///

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
 
-/// As whom the service's own vault is asked, in the audit trail.
+/// The identity for requests to the service's own vault, in the audit trail.
 pub(crate) const SERVICE: &str = "the service";
 
 /// The resource that a request is for, the caller that it is made for, and the identity that asks.

@@ -9,7 +9,7 @@ use strongroom_async::{Input, Output};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manners {
     pub(crate) pace: Pace,
-    /// After how many bytes it fails.
+    /// Number of bytes after which it fails.
     pub(crate) fails_at: Option<usize>,
 }
 

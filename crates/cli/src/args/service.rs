@@ -1,4 +1,4 @@
-//! The words of `strongroom service`, `resource`, `service-key` and `audit`.
+//! The subcommands and options of `strongroom service`, `resource`, `service-key` and `audit`.
 
 use std::path::PathBuf;
 
@@ -241,7 +241,7 @@ pub(crate) struct EnableCmkArgs {
     #[arg(long, value_name = "N")]
     pub(crate) key_version: Option<u32>,
 
-    /// As whom the vault is asked
+    /// The identity for requests to the vault
     #[arg(long, value_name = "IDENTITY", default_value = "service")]
     pub(crate) identity: String,
 
@@ -253,7 +253,7 @@ pub(crate) struct EnableCmkArgs {
     #[arg(long, value_name = "WHAT", default_value = "block")]
     pub(crate) on_key_loss: OnKeyLossOption,
 
-    /// For how long the key must be withdrawn before `shred` destroys the data
+    /// Duration for which the key must be withdrawn before `shred` destroys the data
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = parse_duration)]
     pub(crate) grace: u64,
 

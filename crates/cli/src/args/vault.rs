@@ -1,4 +1,4 @@
-//! The words of `strongroom vault`.
+//! The subcommands and options of `strongroom vault`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) purge_protection: bool,
 
-    /// For how many days a deleted key is kept, 7 to 90
+    /// Number of days for which a deleted key is kept, 7 to 90
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     pub(crate) retention_days: u32,
 

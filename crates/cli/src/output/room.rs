@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 
-/// Gives an empty file its length, and takes the room for it: a full device is told of before the work and
-/// not in its midst, and the system need not look for room at each write (7 % of the processor time of
-/// sealing 1 GiB on ext4).
+/// Gives an empty file its length, and takes the room for it: a full device shows before the work and not in
+/// its midst, and the system need not look for room at each write (7 % of the processor time of sealing 1 GiB
+/// on ext4).
 ///
 /// Where the file system cannot, the file grows as it is written; so it does where the system says that there
 /// is no room and writing may show otherwise, as on file systems that compress.

@@ -123,13 +123,13 @@ pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     File::open(path)
 }
 
-/// Says that `file` is read here and there, and not what a disk would read ahead. Best effort.
+/// Advises the system that `file` is read at scattered offsets, so that it reads nothing ahead. Best effort.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 pub(crate) fn read_here_and_there(file: &File) {
     let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
 }
 
-/// This system cannot be told.
+/// Does nothing: this system takes no such advice.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(crate) fn read_here_and_there(_: &File) {}
 

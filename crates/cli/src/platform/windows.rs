@@ -90,7 +90,7 @@ pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).open(lock)
 }
 
-/// This system is told only when a file is opened.
+/// Does nothing: this system takes such advice only when a file is opened.
 pub(crate) fn read_here_and_there(_: &File) {}
 
 /// A directory, in which files are made and named.

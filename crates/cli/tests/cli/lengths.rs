@@ -81,8 +81,8 @@ fn a_file_that_is_overwritten_while_it_is_sealed() {
     sealing(&[], &another_name).succeeds();
 }
 
-/// A file's length is known before the first byte is given out: a missing end is told then, of a
-/// stream too, which may end between two chunks.
+/// Checks that a missing end is reported before the first byte is given out, of a stream too, which may end
+/// between two chunks.
 #[test]
 fn nothing_of_a_file_that_is_too_short_goes_to_standard_output() {
     let home = Home::with_vault();

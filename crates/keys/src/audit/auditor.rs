@@ -31,7 +31,7 @@ impl Caller {
         Self { name: Some(name.to_owned()), correlation_id: None }
     }
 
-    /// With what ties the events to the host's own logs.
+    /// Adds an id that ties the events to the host's own logs.
     #[must_use]
     pub fn correlated(mut self, correlation_id: &str) -> Self {
         self.correlation_id = Some(correlation_id.to_owned());

@@ -37,7 +37,7 @@ pub enum AuditError {
     File {
         /// The operation that failed.
         doing: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
         /// Kind of the error.
         kind: io::ErrorKind,
@@ -66,7 +66,7 @@ pub enum AuditError {
          they are and find out who wrote to them", path.display()
     )]
     Tampered {
-        /// In which file.
+        /// The file.
         path: PathBuf,
         /// The number that the line should have; in a trail of one file, its place counted from 1.
         line: u64,
@@ -106,7 +106,7 @@ pub enum AuditError {
          another; keep the files as they are and find out who wrote to them", path.display(), kept.number
     )]
     Replaced {
-        /// In which file.
+        /// The file.
         path: PathBuf,
         /// The head that was kept.
         kept: Head,

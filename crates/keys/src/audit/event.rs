@@ -40,7 +40,7 @@ pub struct AuditEvent {
     pub key: Option<VersionedKeyId>,
     /// The resource, where it was done for one.
     pub resource: Option<String>,
-    /// As whom a vault was asked, where one was.
+    /// The identity that a vault was asked as, where one was.
     pub identity: Option<String>,
     /// Result of the operation.
     pub result: AuditResult,

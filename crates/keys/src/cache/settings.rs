@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// For how long unwrapped keys serve.
+/// Times for which unwrapped keys serve.
 ///
 /// # Example
 ///

@@ -178,7 +178,7 @@ pub(super) fn of_public_key(key: &PublicKey) -> Result<String, LocalVaultError> 
     Ok(base16ct::lower::encode_string(&Sha256::digest(der)))
 }
 
-/// HMAC-SHA-256 of a label under the key: it tells a damaged key, and nothing about a whole one.
+/// HMAC-SHA-256 of a label under the key: it shows a damaged key, and reveals nothing of a whole one.
 pub(super) fn of_aes_key(key: &Secret<32>) -> String {
     base16ct::lower::encode_string(keyring::hmac(key, &[b"strongroom/1 fingerprint"]).expose())
 }

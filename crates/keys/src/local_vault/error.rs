@@ -314,7 +314,7 @@ pub enum LocalVaultError {
     Io {
         /// The operation that failed, as a verb.
         doing: &'static str,
-        /// To which file or directory.
+        /// The file or directory.
         path: PathBuf,
         /// The operating system's error.
         source: io::Error,

@@ -153,7 +153,7 @@ impl Manifest {
         json_file::encode(keyring, &label(id), self)
     }
 
-    /// In Azure Key Vault's words.
+    /// The recovery level as Azure Key Vault names it.
     pub(super) fn recovery_level(&self) -> RecoveryLevel {
         let kind = if self.retention_days < 90 { "CustomizedRecoverable" } else { "Recoverable" };
         let purgeable = if self.purge_protection { "" } else { "+Purgeable" };

@@ -35,8 +35,8 @@ use crate::vault::{Operation, Operations, Place};
 /// ```
 #[derive(Debug)]
 pub struct InitOptions {
-    /// For how many days a deleted key can be recovered at least, under purge protection: 7 to 90.
-    /// It stays as it is for the vault's life.
+    /// Number of days for which a deleted key can be recovered at least, under purge protection: 7 to 90. It
+    /// stays as it is for the vault's life.
     pub retention_days: u32,
     /// True where a deleted key cannot be purged before its time. It cannot be taken back.
     pub purge_protection: bool,
@@ -47,7 +47,7 @@ pub struct InitOptions {
     pub passphrase: Option<SecretVec>,
     /// Cost of trying one passphrase.
     pub cost: PassphraseCost,
-    /// Says when keys begin, expire and may be purged.
+    /// Clock by which keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
     /// Wait of making the vault, and of each change of it, for another process that changes it.
     pub lock_wait: LockWait,
@@ -88,7 +88,7 @@ impl Default for InitOptions {
 pub struct OpenOptions {
     /// The vault's passphrase, if it has one.
     pub passphrase: Option<SecretVec>,
-    /// Says when keys begin, expire and may be purged.
+    /// Clock by which keys begin, expire and may be purged.
     pub clock: Arc<dyn Clock>,
     /// Wait of a change for another process that changes the vault.
     pub lock_wait: LockWait,

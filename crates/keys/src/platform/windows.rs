@@ -74,12 +74,12 @@ pub(crate) fn host() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_default()
 }
 
-/// Not known: locks tell who lives.
+/// Not known: locks show the processes that live.
 pub(crate) fn boot() -> (u64, u32) {
     (0, 0)
 }
 
-/// Not known: locks tell who lives.
+/// Not known: locks show the processes that live.
 pub(crate) fn has_ended(_: u32) -> bool {
     false
 }

@@ -43,7 +43,7 @@ const PAUSE_AT_MOST: Duration = Duration::from_secs(16);
 pub struct EnableCmk {
     /// The key, with its version.
     pub key: VersionedKeyId,
-    /// As whom its vault is asked.
+    /// The identity for requests to its vault.
     pub identity: String,
     /// The documents that it covers.
     pub scope: Scope,
@@ -307,7 +307,7 @@ impl Resources {
     }
 }
 
-/// A customer's vault, and as whom it is asked.
+/// A customer's vault, and the identity for requests to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     pub(super) vault: &'a dyn Vault,

@@ -45,7 +45,7 @@ impl Resources {
         self.close(id, Event::Revoked { at }).await
     }
 
-    /// The host says that the identity which asks the vault is disabled.
+    /// Ends access, as the host reports that the identity for requests to the vault is disabled.
     ///
     /// # Errors
     ///
@@ -55,8 +55,8 @@ impl Resources {
         self.close(id, Event::IdentityDisabled { at }).await
     }
 
-    /// The host says that the resource belongs to `tenant` now. Under a customer-managed key that ends
-    /// access, until it is moved back and refreshed; else it is recorded and nothing more.
+    /// Moves the resource to `tenant`, as the host reports. Under a customer-managed key that ends access,
+    /// until it is moved back and refreshed; else it is recorded and nothing more.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Resources {
         self.close(id, Event::Deleted { at, grace }).await
     }
 
-    /// The host says that a deleted resource is restored, in time. Under a customer-managed key a
+    /// Restores a deleted resource, as the host reports, in time. Under a customer-managed key a
     /// [`Resources::refresh`] must follow.
     ///
     /// # Errors

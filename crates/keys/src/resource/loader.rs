@@ -84,7 +84,7 @@ pub(crate) async fn unwrap_root(
     Ok(Timed { value, started: unwrapped.started })
 }
 
-/// Tells a refusal from a failure. A vault's refusal counts where it is definite about a key that
+/// Distinguishes a refusal from a failure. A vault's refusal counts where it is definite about a key that
 /// `was_asked_about`.
 fn classify(error: Error, was_asked_about: impl Fn(&VersionedKeyId) -> bool) -> LoadError {
     let refused = match &error {

@@ -133,13 +133,13 @@ pub struct Cmk {
     /// SHA-256 of its `SubjectPublicKeyInfo`: what this version is pinned by.
     #[serde(with = "hex")]
     pub thumbprint: Vec<u8>,
-    /// As whom the vault is asked.
+    /// The identity for requests to the vault.
     pub identity: String,
     /// The documents that it covers.
     pub scope: Scope,
     /// The fate of the data when it is lost.
     pub on_key_loss: OnKeyLoss,
-    /// Since when, in seconds since 1970.
+    /// Time at which it was enabled, in seconds since 1970.
     pub enabled_at: u64,
 }
 
@@ -177,7 +177,7 @@ pub enum Protection {
         cmk: Cmk,
         /// The reason.
         cause: Cause,
-        /// Since when, in seconds since 1970.
+        /// Start of the denial, in seconds since 1970.
         since: u64,
     },
     /// No access, and `shred_due` destroys the keys once it is due.
@@ -186,14 +186,14 @@ pub enum Protection {
         cmk: Option<Cmk>,
         /// The reason.
         cause: Cause,
-        /// Since when, in seconds since 1970.
+        /// Start of the denial, in seconds since 1970.
         since: u64,
-        /// From when on the keys may be destroyed, in seconds since 1970.
+        /// Time from which the keys may be destroyed, in seconds since 1970.
         due: u64,
     },
     /// All keys are destroyed, for good.
     Shredded {
-        /// Since when, in seconds since 1970.
+        /// Time at which they were destroyed, in seconds since 1970.
         since: u64,
     },
 }

@@ -165,13 +165,13 @@ impl FaultyVault {
         self.decide(move |_| fault.clone());
     }
 
-    /// Answers everything from now on, and what hangs.
+    /// Answers all requests from now on, and those that hang.
     pub fn come_back(&self) {
         self.always(Fault::None);
         self.release();
     }
 
-    /// Answers what hangs.
+    /// Answers the requests that hang.
     pub fn release(&self) {
         self.lock().releases += 1;
         self.released.notify(usize::MAX);

@@ -44,7 +44,7 @@ struct Key {
     /// The operations that the identity may do.
     granted: Operations,
     deleted: bool,
-    /// In which order the versions came.
+    /// Position in the order in which versions were made.
     order: usize,
     material: Material,
 }

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest wait between an announcement and the kill, in microseconds.
 const LONGEST_WAIT: u64 = 400;
 
-/// For how long two processes work undisturbed at most, and one after the other was killed, in microseconds.
+/// Longest time in microseconds for which two processes work undisturbed, and one after the other was killed.
 const WORK: u64 = 400_000;
 const LATER: u64 = 100_000;
 
@@ -63,7 +63,7 @@ impl Report {
         }
     }
 
-    /// In how many phases the process that was killed first was, over all kills.
+    /// Number of phases that the process that was killed first was in, over all kills.
     pub fn phases_hit(&self) -> usize {
         self.hits.iter().filter(|[first, _]| *first > 0).count()
     }

@@ -117,7 +117,7 @@ impl Announcement {
     }
 }
 
-/// Says what a process does.
+/// Announces the operation and the phase of a process.
 #[derive(Debug, Default)]
 pub struct Announcer {
     index: u8,

@@ -59,17 +59,17 @@ pub struct History<'t> {
     pub knows: bool,
     /// Time from which the keys may be destroyed.
     pub due: Option<u64>,
-    /// Since when the resource is deleted.
+    /// Time at which the resource was deleted.
     pub deleted: Option<u64>,
     pub documents: Vec<Document>,
     pub opened: Vec<Opened>,
-    /// Of which epoch a customer key is.
+    /// Epoch of each customer key.
     pub epochs: BTreeMap<String, u64>,
     /// Times at which this process last had an answer to an unwrap: service, customer.
     pub unwrapped: [Option<Duration>; 2],
-    /// Until when the process may leave a vault alone.
+    /// Time until which the process may leave a vault alone.
     troubled_until: Duration,
-    /// Since when the customer's vault does not know the identity.
+    /// Time at which the customer's vault ceased to know the identity.
     identity_since: Option<Duration>,
     pub tally: &'t mut Tally,
 }

@@ -122,7 +122,7 @@ fn every_event_in_every_state() {
     assert_eq!(seen, 18 * 6);
 }
 
-/// A word about another key, or another version, changes nothing.
+/// Checks that a refusal of another key, or of another version, changes nothing.
 #[test]
 fn only_the_key_in_use_counts() {
     let [_, active, rotating, ..] = states();
