@@ -1,10 +1,12 @@
 //! The shape of the house: which module may import which, where `unsafe` may stand and how often,
-//! how long a file may be, and what the engine depends on.
+//! how long a file may be, how doc comments begin, and what the engine depends on.
 //!
 //! Each rule is a function from sources to complaints, and is shown a source that breaks it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
 
+#[path = "structure/first_lines.rs"]
+mod first_lines;
 #[path = "structure/keys.rs"]
 mod keys;
 
@@ -87,6 +89,12 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// True for a folder of Cargo's output, and for a hidden one.
+fn is_not_ours(folder: &Path) -> bool {
+    let name = folder.file_name().unwrap().to_string_lossy();
+    name == "target" || name.starts_with('.') || folder.join("CACHEDIR.TAG").exists()
+}
+
 /// Every Rust source below `folder`, by its path from the root.
 fn sources(folder: &str) -> Sources {
     let mut found = Sources::new();
@@ -95,7 +103,9 @@ fn sources(folder: &str) -> Sources {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                if !is_not_ours(&path) {
+                    folders.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
