@@ -240,8 +240,13 @@ impl KeyCache {
     }
 
     fn entry(&self, key: &CacheKey) -> Arc<Entry> {
-        let new = || Arc::new(Entry::new(key.clone(), self.0.settings));
-        Arc::clone(self.lock().entry(key.clone()).or_insert_with(new))
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get(key) {
+            return Arc::clone(entry);
+        }
+        let entry = Arc::new(Entry::new(key.clone(), self.0.settings));
+        entries.insert(key.clone(), Arc::clone(&entry));
+        entry
     }
 }
 

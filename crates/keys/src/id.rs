@@ -1,6 +1,7 @@
 //! The names of resources and of the keys that belong to them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use strongroom::wrap::KeyId;
@@ -21,7 +22,7 @@ use crate::state::check_name;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ResourceId(String);
+pub struct ResourceId(Arc<str>);
 
 impl ResourceId {
     /// Checks `id`.
@@ -33,7 +34,7 @@ impl ResourceId {
         // What begins with another character is the service's own.
         let begins = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
         if begins && check_name(id).is_ok() {
-            return Ok(Self(id.to_owned()));
+            return Ok(Self(id.into()));
         }
         Err(InvalidResourceId { id: id.to_owned() })
     }
@@ -93,7 +94,7 @@ impl TryFrom<String> for ResourceId {
 
 impl From<ResourceId> for String {
     fn from(id: ResourceId) -> Self {
-        id.0
+        id.0.as_ref().to_owned()
     }
 }
 
@@ -159,9 +160,11 @@ impl KeyLabel {
         let (kind, version) = rest.strip_prefix('/')?.split_once('/')?;
         let kinds = [KeyKind::Service, KeyKind::Customer, KeyKind::Hour];
         let kind = kinds.into_iter().find(|known| known.as_str() == kind)?;
-        let label = Self { kind, version: version.parse().ok()? };
         // One spelling only: `+1` and `01` are no ids.
-        (label.text(resource) == id.as_str()).then_some(label)
+        let only = version.bytes().all(|digit| digit.is_ascii_digit())
+            && (version == "0" || !version.starts_with('0'));
+        let version = version.parse().ok().filter(|_| only)?;
+        Some(Self { kind, version })
     }
 }
 

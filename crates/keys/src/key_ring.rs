@@ -10,11 +10,12 @@
 //! request opens all of a layer's keys, and rotating a vault's key wraps one key anew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use strongroom::secret::{Secret, SecretVec};
-use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
+use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
 use crate::error::Error;
 use crate::hex;
@@ -97,18 +98,37 @@ fn prefix(kind: u8, id: &str) -> [u8; PREFIX_LEN] {
     prefix
 }
 
-/// A key in the clear, with what names it.
+/// A key in the clear, named and expanded once for all that it wraps and unwraps.
 #[derive(Debug)]
 pub(crate) struct ResourceKey {
     pub(crate) label: KeyLabel,
     pub(crate) epoch: u64,
     pub(crate) secret: Secret<32>,
+    pub(crate) wrapping: WrappingKey,
+    pub(crate) unwrapping: UnwrappingKey,
 }
 
 impl ResourceKey {
-    pub(crate) fn generate(label: KeyLabel, epoch: u64) -> Result<Self, Error> {
+    fn new(
+        resource: &ResourceId,
+        label: KeyLabel,
+        epoch: u64,
+        secret: Secret<32>,
+    ) -> Result<Self, Error> {
+        let id = label.key_id(resource).map_err(Error::engine("name a key"))?;
+        let copy = || Secret::copy_from(secret.expose());
+        let (wrapping, unwrapping) =
+            (WrappingKey::aes(id.clone(), copy()), UnwrappingKey::aes(id, copy()));
+        Ok(Self { label, epoch, secret, wrapping, unwrapping })
+    }
+
+    pub(crate) fn generate(
+        resource: &ResourceId,
+        label: KeyLabel,
+        epoch: u64,
+    ) -> Result<Self, Error> {
         let secret = Secret::generate().map_err(Error::engine("make a key"))?;
-        Ok(Self { label, epoch, secret })
+        Self::new(resource, label, epoch, secret)
     }
 
     pub(crate) fn payload(&self, resource: &ResourceId) -> SecretVec {
@@ -125,21 +145,7 @@ impl ResourceKey {
         let id = label.text(resource);
         let secret =
             from_payload(label.kind.code(), &id, unwrapped).ok_or(Error::WrongKey { key: id })?;
-        Ok(Self { label, epoch, secret })
-    }
-
-    pub(crate) fn wrapping(&self, resource: &ResourceId) -> Result<WrappingKey, Error> {
-        let copy = Secret::copy_from(self.secret.expose());
-        Ok(WrappingKey::aes(self.key_id(resource)?, copy))
-    }
-
-    pub(crate) fn unwrapping(&self, resource: &ResourceId) -> Result<UnwrappingKey, Error> {
-        let copy = Secret::copy_from(self.secret.expose());
-        Ok(UnwrappingKey::aes(self.key_id(resource)?, copy))
-    }
-
-    fn key_id(&self, resource: &ResourceId) -> Result<KeyId, Error> {
-        self.label.key_id(resource).map_err(Error::engine("name a key"))
+        Self::new(resource, label, epoch, secret)
     }
 
     /// This key wrapped by `root`, a key of the same resource, and unwrapped again.
@@ -148,13 +154,11 @@ impl ResourceKey {
         resource: &ResourceId,
         root: &Self,
     ) -> Result<KeyRecord, Error> {
-        let wrapped = root
-            .wrapping(resource)?
-            .wrap(self.payload(resource).expose())
-            .map_err(Error::engine("wrap a key"))?;
+        let wrapped = root.wrapping.wrap(self.payload(resource).expose());
+        let wrapped = wrapped.map_err(Error::engine("wrap a key"))?;
         let (label, epoch, by) = (self.label, self.epoch, WrappedBy::Root(root.label));
         let record = KeyRecord { label, epoch, by, wrapped };
-        let again = root.unwrapping(resource)?.unwrap(&record.wrapped);
+        let again = root.unwrapping.unwrap(&record.wrapped);
         let again = again.map_err(Error::engine("unwrap a key"))?;
         if Self::from_payload(resource, &record, &again)?.secret == self.secret {
             Ok(record)
@@ -198,7 +202,7 @@ pub(crate) struct KeyRing {
     pub(crate) number: u64,
     /// True where the resource is under a customer-managed key in that state.
     pub(crate) under_cmk: bool,
-    keys: BTreeMap<KeyLabel, ResourceKey>,
+    keys: BTreeMap<KeyLabel, Arc<ResourceKey>>,
 }
 
 impl KeyRing {
@@ -206,18 +210,16 @@ impl KeyRing {
     pub(crate) fn build(
         layer: Layer,
         state: WrappedKeys<'_>,
-        root: ResourceKey,
+        root: Arc<ResourceKey>,
     ) -> Result<Self, Error> {
         let id = state.resource;
         let record = state.root(layer).filter(|record| record.label == root.label).cloned();
         let record = record.ok_or_else(|| Error::WrongKey { key: root.label.text(id) })?;
-        let unwrapping = root.unwrapping(id)?;
         let mut keys = BTreeMap::new();
         for child in state.children_of(root.label) {
-            let unwrapped = unwrapping
-                .unwrap(&child.wrapped)
-                .map_err(|_| Error::WrongKey { key: child.label.text(id) })?;
-            keys.insert(child.label, ResourceKey::from_payload(id, child, &unwrapped)?);
+            let unwrapped = root.unwrapping.unwrap(&child.wrapped);
+            let unwrapped = unwrapped.map_err(|_| Error::WrongKey { key: child.label.text(id) })?;
+            keys.insert(child.label, Arc::new(ResourceKey::from_payload(id, child, &unwrapped)?));
         }
         keys.insert(root.label, root);
         let (number, under_cmk) = (state.number, state.under_cmk);
@@ -226,22 +228,19 @@ impl KeyRing {
 
     /// The same root's keys in a newer state; `None` where the root is another one there.
     pub(crate) fn rebuild(&self, state: WrappedKeys<'_>) -> Option<Self> {
-        let root = self.root()?;
-        let secret = Secret::copy_from(root.secret.expose());
-        let root = ResourceKey { label: root.label, epoch: root.epoch, secret };
-        Self::build(self.layer, state, root).ok()
+        Self::build(self.layer, state, Arc::clone(self.root()?)).ok()
     }
 
-    pub(crate) fn root(&self) -> Option<&ResourceKey> {
+    pub(crate) fn root(&self) -> Option<&Arc<ResourceKey>> {
         self.keys.get(&self.record.label)
     }
 
-    pub(crate) fn get(&self, label: KeyLabel) -> Option<&ResourceKey> {
+    pub(crate) fn get(&self, label: KeyLabel) -> Option<&Arc<ResourceKey>> {
         self.keys.get(&label)
     }
 
     /// Every key but the root.
-    pub(crate) fn children(&self) -> impl Iterator<Item = &ResourceKey> {
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Arc<ResourceKey>> {
         self.keys.values().filter(|key| key.label != self.record.label)
     }
 

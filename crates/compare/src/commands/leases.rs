@@ -160,8 +160,9 @@ fn large(args: &LeasesArgs, layers: usize) -> Result<Case> {
                     pool.install(|| opener.open_into(document, opened))?;
                 }
             }
+            let elapsed = start.elapsed();
             ensure!(opened == plain.bytes(), "a document did not open to its text");
-            Ok(start.elapsed())
+            Ok(elapsed)
         };
         let bytes = length as u64;
         contenders.push(Contender::new(format!("seal, {name}"), bytes, seal));

@@ -1,5 +1,6 @@
 //! The customer-managed key: enabling, disabling and rotating it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom::secret::SecretVec;
@@ -89,7 +90,7 @@ impl Resources {
         check_place(resource, &*vault)?;
         let version = resource.customer_version.saturating_add(1);
         let label = KeyLabel { kind: KeyKind::Customer, version };
-        let key = ResourceKey::generate(label, resource.epoch.saturating_add(1))?;
+        let key = ResourceKey::generate(id, label, resource.epoch.saturating_add(1))?;
         let asked = Asked { vault: &*vault, identity: &with.identity };
         let proven = self.prove_patiently(resource, asked, &with.key, &key).await?;
 
@@ -303,7 +304,7 @@ impl Resources {
         layer: Layer,
     ) -> Result<KeyRing, Error> {
         let root = self.unwrap_root(&current.resource, layer).await?;
-        KeyRing::build(layer, current.keys(), root)
+        KeyRing::build(layer, current.keys(), Arc::new(root))
     }
 }
 

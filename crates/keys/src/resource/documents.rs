@@ -1,12 +1,14 @@
 //! Sealing and opening documents: which of a resource's keys a document gets, and which open it.
 
+use std::slice;
 use std::sync::Arc;
 
 use strongroom::backend::Backend;
 use strongroom::document::{
     Context, Header, Layers, OpenOptions, OpenPolicy, PlaintextLen, Recipient, SealOptions, Sealer,
 };
-use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
+use strongroom::secret::SecretVec;
+use strongroom::wrap::Algorithm;
 
 use super::opened::LeasedOpener;
 use super::record::{DocumentKind, Protection, Resource, Scope};
@@ -105,8 +107,8 @@ impl Default for OpenRequest {
 /// ```
 #[derive(Debug)]
 pub struct SealingKeys {
-    service: Vec<WrappingKey>,
-    customer: Option<Vec<WrappingKey>>,
+    service: Arc<ResourceKey>,
+    customer: Option<Arc<ResourceKey>>,
     lease: Lease,
 }
 
@@ -114,9 +116,12 @@ impl SealingKeys {
     /// The keys of each layer, for the engine.
     #[must_use]
     pub fn layers(&self) -> Layers<'_> {
+        let service = slice::from_ref(&self.service.wrapping);
         match &self.customer {
-            None => Layers::One(&self.service),
-            Some(customer) => Layers::Two { service: &self.service, customer },
+            None => Layers::One(service),
+            Some(customer) => {
+                Layers::Two { service, customer: slice::from_ref(&customer.wrapping) }
+            }
         }
     }
 
@@ -129,9 +134,25 @@ impl SealingKeys {
 
 /// The keys to open one document with, and what the document must be like.
 pub(crate) struct OpeningKeys {
-    pub(crate) keys: Vec<UnwrappingKey>,
+    pub(crate) keys: LayerKeys,
     pub(crate) policy: OpenPolicy,
     lease: Lease,
+}
+
+/// The keys of each layer that a header names.
+pub(crate) struct LayerKeys(pub(crate) [Vec<Arc<ResourceKey>>; 2]);
+
+impl LayerKeys {
+    /// The payload of a recipient; `None` where it is for no key of these.
+    pub(crate) fn unwrap(
+        &self,
+        recipient: &Recipient,
+    ) -> Option<Result<SecretVec, strongroom::Error>> {
+        let layer = usize::from(recipient.layer()).checked_sub(1)?;
+        let mut keys = self.0.get(layer)?.iter().map(|key| &key.unwrapping);
+        let key = keys.find(|key| key.id() == recipient.key_id())?;
+        Some(key.unwrap(recipient.wrapped()))
+    }
 }
 
 /// A resource's state, and the keys of it that are open to us.
@@ -228,7 +249,8 @@ impl Resources {
             policy: OpenPolicy { least_generation: request.least_generation, ..policy },
             backend: request.backend,
         };
-        Ok(LeasedOpener::new(header.unlock_with(&keys, &options)?, lease))
+        let opener = header.unlock_by(&options, |recipient| keys.unwrap(recipient))?;
+        Ok(LeasedOpener::new(opener, lease))
     }
 
     /// The keys to seal a document with. Under a customer-managed key that covers it there are two layers;
@@ -263,11 +285,11 @@ impl Resources {
                 open = self.open_keys(id).await?;
                 continue;
             };
-            let service = vec![inner.wrapping(id)?];
+            let service = Arc::clone(inner);
             let covered = open.current.resource.protection.cmk();
             let covered = covered.is_some_and(|cmk| cmk.scope.covers(request.kind));
             let customer = match open.customer.as_deref().and_then(KeyRing::root) {
-                Some(root) if covered => Some(vec![root.wrapping(id)?]),
+                Some(root) if covered => Some(Arc::clone(root)),
                 _ => None,
             };
             open.lease.check()?;
@@ -279,7 +301,7 @@ impl Resources {
     async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<(), Error> {
         let id = &open.current.resource.id;
         let Some(root) = open.service.root() else { return Ok(()) };
-        let key = ResourceKey::generate(hour, 0)?.wrapped_by(id, root)?;
+        let key = ResourceKey::generate(id, hour, 0)?.wrapped_by(id, root)?;
         let added = self.repository.change(id, |resource| {
             if resource.root(Layer::Service)?.label != root.label {
                 return Err(Error::Contended { resource: id.clone() });
@@ -306,29 +328,29 @@ impl Resources {
             return Err(Error::Expired { expires_at });
         }
         let mut open = self.open_keys(id).await?;
-        let mut keys = open.find(header)?;
+        let mut keys = open.find(header);
         let own = |recipient: &Recipient| label_of(id, recipient).is_some();
         if keys.is_none() && header.recipients().iter().any(own) {
             // It may be wrapped by a key that another process has just made.
             self.repository.read(id).await?;
             open = self.open_keys(id).await?;
-            keys = open.find(header)?;
+            keys = open.find(header);
         }
-        let layers = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
-        let key_ids =
-            layers.each_ref().map(|keys| keys.iter().map(|key| key.id().clone()).collect());
-        let keys: Vec<UnwrappingKey> = layers.into_iter().flatten().collect();
+        let keys = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
+        let key_ids = |keys: &Vec<Arc<ResourceKey>>| {
+            keys.iter().map(|key| key.unwrapping.id().clone()).collect()
+        };
         let policy = OpenPolicy {
             // Each layer has its own: two layers under the service's key are no protection by the
             // customer's.
-            key_ids: Some(key_ids),
+            key_ids: Some(keys.each_ref().map(key_ids)),
             algorithms: vec![Algorithm::A256Kw],
             least_layers: self.least_layers(&open.current.resource),
             ..OpenPolicy::default()
         };
         let lease = open.lease.until(expires_at);
         lease.check()?;
-        Ok(OpeningKeys { keys, policy, lease })
+        Ok(OpeningKeys { keys: LayerKeys(keys), policy, lease })
     }
 
     /// Two where the host has pinned that there is a customer's key which covers everything.
@@ -403,7 +425,7 @@ impl Resources {
 
 impl Open {
     /// The keys for each layer of `header`; `None` where a layer has none.
-    fn find(&self, header: &Header) -> Result<Option<[Vec<UnwrappingKey>; 2]>, Error> {
+    fn find(&self, header: &Header) -> Option<[Vec<Arc<ResourceKey>>; 2]> {
         let resource = &*self.current.resource;
         let mut layers = [Vec::new(), Vec::new()];
         for (layer, keys) in (1..=header.layers()).zip(&mut layers) {
@@ -414,15 +436,13 @@ impl Open {
                     Some(WrappedBy::Vault(_)) => self.ring_of(label.kind),
                     Some(WrappedBy::Root(by)) => self.ring_of(by.kind),
                 };
-                if let Some(key) = ring.and_then(|ring| ring.get(label)) {
-                    keys.push(key.unwrapping(&resource.id)?);
-                }
+                keys.extend(ring.and_then(|ring| ring.get(label)).map(Arc::clone));
             }
             if keys.is_empty() {
-                return Ok(None);
+                return None;
             }
         }
-        Ok(Some(layers))
+        Some(layers)
     }
 
     fn ring_of(&self, root: KeyKind) -> Option<&KeyRing> {

@@ -26,7 +26,8 @@ impl Resources {
         if !self.repository.store().list(id.as_str()).await?.is_empty() {
             return Err(Error::AlreadyExists { resource: id.clone() });
         }
-        let root = ResourceKey::generate(KeyLabel { kind: KeyKind::Service, version: 1 }, 0)?;
+        let label = KeyLabel { kind: KeyKind::Service, version: 1 };
+        let root = ResourceKey::generate(id, label, 0)?;
         let record = self.wrap_service_root(id, &root).await?;
         let created_at = new.created_at.unwrap_or_else(|| self.repository.clock().unix_time());
         let resource = Resource::new(&new, created_at, record);

@@ -1,5 +1,7 @@
 //! Keys for the cache: the newest state, then one request to the vault.
 
+use std::sync::Arc;
+
 use strongroom::secret::SecretVec;
 
 use super::host::VaultDirectory;
@@ -44,7 +46,7 @@ pub(crate) async fn load(
     })?;
     let loaded = async {
         let root = unwrap_root(repository, vaults, &current.resource, key.layer).await?;
-        let ring = KeyRing::build(key.layer, current.keys(), root.value)?;
+        let ring = KeyRing::build(key.layer, current.keys(), Arc::new(root.value))?;
         Ok(Loaded { ring, started: root.started })
     };
     loaded.await.map_err(|error| {

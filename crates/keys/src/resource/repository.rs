@@ -27,7 +27,7 @@ pub(crate) struct Current {
     pub(crate) number: u64,
     pub(crate) resource: Arc<Resource>,
     /// The version of the service key that it is signed under.
-    pub(crate) signed_by: String,
+    pub(crate) signed_by: Arc<str>,
 }
 
 impl Current {
@@ -171,6 +171,7 @@ impl Repository {
                 let reason = "it is another resource's".to_owned();
                 return Err(StateError::Invalid { name: name.into(), number, reason }.into());
             }
+            let signed_by = signed_by.into();
             let current = Current { number, resource: Arc::new(resource), signed_by };
             self.remember(&current);
             break current;
@@ -213,7 +214,7 @@ impl Repository {
         let bytes = key.sign(id.as_str(), 1, &resource)?;
         let created = self.store().create(id.as_str(), 1, &bytes).await;
         if let Ok(Created::New) = created {
-            let signed_by = key.id().to_owned();
+            let signed_by = key.id().into();
             self.remember(&Current { number: 1, resource: Arc::new(resource), signed_by });
             return Ok(());
         }
@@ -238,7 +239,7 @@ impl Repository {
             let after = apply(&before.resource, &event)?;
             let sign_anew = matches!(event, Event::ServiceKeyRotated { .. })
                 && self.service_key().current(&self.caller).await?.0.to_string()
-                    != before.signed_by;
+                    != *before.signed_by;
             if after == *before.resource && !sign_anew {
                 let destroyed = before.resource.keys.is_empty() || before.resource.hours_from > 0;
                 if event.destroys_keys() && destroyed {
@@ -295,7 +296,7 @@ impl Repository {
         if newest >= number.saturating_add(NUMBERED) {
             return Ok(None);
         }
-        let signed_by = state_key.id().to_owned();
+        let signed_by = state_key.id().into();
         let current = Current { number, resource: Arc::new(after), signed_by };
         self.remember(&current);
         self.notify(&before.resource, &current.resource);

@@ -74,7 +74,7 @@ impl Resources {
         resource: &Resource,
         ring: &KeyRing,
     ) -> Result<Vec<KeyRecord>, Error> {
-        let root = ResourceKey::generate(ring.next_label(), 0)?;
+        let root = ResourceKey::generate(&resource.id, ring.next_label(), 0)?;
         let record = self.wrap_service_root(&resource.id, &root).await?;
         under(resource, ring, &root, record)
     }
@@ -94,7 +94,7 @@ impl Resources {
             let reason = "its vault shows another public key than when it was enabled".to_owned();
             return Err(Error::UnsuitableKey { key: cmk.key.clone(), reason });
         }
-        let root = ResourceKey::generate(ring.next_label(), resource.epoch)?;
+        let root = ResourceKey::generate(&resource.id, ring.next_label(), resource.epoch)?;
         let record = self.wrap_proven(resource, asked, &cmk.key, &root).await?;
         under(resource, ring, &root, record)
     }

@@ -106,7 +106,7 @@ impl Resources {
             outside_cmk: resource.outside_cmk,
             hours: resource.keys.iter().filter_map(hour).collect(),
             number: current.number,
-            signed_by: current.signed_by.clone(),
+            signed_by: current.signed_by.to_string(),
             reachability: self.reachability(id),
         })
     }

@@ -1,10 +1,14 @@
 //! The keys of a document in the clear.
 
+use std::sync::Arc;
+
 use strongroom::document::{Header, OpenPolicy};
+use strongroom::secret::Secret;
 use strongroom::wrap::UnwrappingKey;
 
 use crate::error::Error;
 use crate::id::ResourceId;
+use crate::key_ring::ResourceKey;
 use crate::resource::Resources;
 
 /// The keys that [`Resources::opener`] opens the document of `header` with, and its policy: for tests that
@@ -19,5 +23,9 @@ pub async fn unwrapping_keys(
     header: &Header,
 ) -> Result<(Vec<UnwrappingKey>, OpenPolicy), Error> {
     let opening = resources.opening_keys(id, header).await?;
-    Ok((opening.keys, opening.policy))
+    let copy = |key: &Arc<ResourceKey>| {
+        let secret = Secret::copy_from(key.secret.expose());
+        UnwrappingKey::aes(key.unwrapping.id().clone(), secret)
+    };
+    Ok((opening.keys.0.iter().flatten().map(copy).collect(), opening.policy))
 }
