@@ -1,13 +1,18 @@
 //! A vault in a directory: versioned RSA-2048 and AES-256 keys in files that only their owner can read.
 //!
 //! ```text
-//! vault.json                 its id, purge protection, retention, place, the passphrase's lock
-//! identities.json            who may do what, once somebody was granted something
-//! keys/NAME/attributes.json  the versions of a key: kind, enabled, dates, operations; whether deleted
-//! keys/NAME/1.pem            an RSA key, PKCS#8 in PEM;    1.aes: an AES key in hexadecimal;
-//!                            1.sealed: either, in a vault with a passphrase
-//! keys/NAME/1.pub.pem        its public half, by which wrapping never reads the private one
+//! vault.json                    its id, purge protection, retention, place, the passphrase's lock
+//! identities.json               who may do what, once somebody was granted something
+//! keys/NAME/attributes.json     the versions of a key in their order: kind, enabled, dates, operations;
+//!                               whether it is deleted
+//! keys/NAME/VERSION.pem         an RSA key, PKCS#8 in PEM;    VERSION.aes: an AES key in hexadecimal;
+//!                               VERSION.sealed: either, in a vault with a passphrase
+//! keys/NAME/VERSION.pub.pem     its public half, by which wrapping never reads the private one
 //! ```
+//!
+//! A version's id is 128 random bits, drawn when it is made and never reused: a key id names one key for
+//! ever, whatever was purged in between, and whichever copy of the vault made it. Which version is the newest
+//! is what `attributes.json` says; a version that is not listed there is none, and not an older one.
 //!
 //! It keeps the rules of Azure Key Vault. A disabled version neither wraps nor unwraps; outside of its
 //! dates a version unwraps and does not wrap. A deleted key can be recovered, and its name is not free
@@ -64,7 +69,7 @@ use strongroom::wrap::{Algorithm, KeyId, WrappingKey};
 pub use self::async_vault::IdentityVault;
 pub use self::error::LocalVaultError;
 use self::files::Published;
-pub use self::id::{LocalKeyId, VaultId};
+pub use self::id::{LocalKeyId, VaultId, VersionId};
 pub use self::identities::Grants;
 use self::keyring::{Keyring, PassphraseLock};
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};

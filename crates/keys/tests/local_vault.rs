@@ -12,12 +12,15 @@ use std::thread;
 
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{KeyKind, KeyOptions, LocalKeyId, LocalVaultError};
+use strongroom_keys::local_vault::{KeyKind, KeyOptions, LocalKeyId, LocalVaultError, VersionId};
 use strongroom_keys::vault::{Operation, Operations};
 use tempfile::TempDir;
 
 /// Names the vault to the copies of this test program that act as other processes.
 const CHILD_VAULT: &str = "STRONGROOM_TEST_CHILD_VAULT";
+
+/// The id of a version that nobody made.
+const UNUSED: &str = "00000000000000000000000000000009";
 
 fn new_vault() -> (TempDir, LocalVault) {
     let directory = tempfile::tempdir().unwrap();
@@ -55,7 +58,8 @@ fn wrap(vault: &LocalVault, name: &str, payload: &[u8]) -> (KeyId, Vec<u8>) {
     (key.id().clone(), key.wrap(payload).unwrap())
 }
 
-fn versions(vault: &LocalVault, name: &str) -> Vec<u32> {
+/// The versions of a key in the vault's order.
+fn versions(vault: &LocalVault, name: &str) -> Vec<VersionId> {
     let keys = vault.list().unwrap();
     let key = keys.iter().find(|key| key.name.as_str() == name).unwrap();
     key.versions.iter().map(|version| version.id.version()).collect()
@@ -75,12 +79,12 @@ fn child(test: &str, vault: &Path) -> Child {
 fn a_key_wraps_rotates_and_unwraps_with_each_version() {
     let (_directory, vault) = new_vault();
     let first = vault.create("invoices").unwrap();
-    assert_eq!(first.to_string(), format!("local/{}/invoices/1", vault.id()));
+    assert_eq!(first.to_string(), format!("local/{}/invoices/{}", vault.id(), first.version()));
     let (first_id, first_wrapped) = wrap(&vault, "invoices", b"sealed before");
     assert_eq!(first_id.as_str(), first.to_string());
 
     let second = vault.rotate("invoices").unwrap();
-    assert_eq!(second.version(), 2);
+    assert_eq!(versions(&vault, "invoices"), [first.version(), second.version()]);
     let (second_id, second_wrapped) = wrap(&vault, "invoices", b"sealed after");
     assert_eq!(second_id.as_str(), second.to_string());
 
@@ -124,7 +128,7 @@ fn a_batch_is_unwrapped_in_order_and_one_bad_key_does_not_disturb_the_others() {
 
     let error = vault.unwrap_batch(&id, Algorithm::A256Kw, &wrapped).unwrap_err();
     assert!(matches!(error, LocalVaultError::Algorithm { .. }), "{error}");
-    let gone = format!("{}2", id.as_str().strip_suffix('1').unwrap());
+    let gone = format!("local/{}/invoices/{UNUSED}", vault.id());
     let error = vault.unwrap_batch(&KeyId::new(&gone).unwrap(), oaep, &wrapped).unwrap_err();
     assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
 }
@@ -132,30 +136,31 @@ fn a_batch_is_unwrapped_in_order_and_one_bad_key_does_not_disturb_the_others() {
 #[test]
 fn the_directory_holds_what_is_documented_and_nothing_else() {
     let (_directory, vault) = new_vault();
-    vault.create("b-key").unwrap();
-    vault.create("a-key").unwrap();
-    vault.rotate("b-key").unwrap();
+    let b1 = vault.create("b-key").unwrap().version();
+    let a1 = vault.create("a-key").unwrap().version();
+    let b2 = vault.rotate("b-key").unwrap().version();
 
-    vault.create_with("c-key", KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() }).unwrap();
+    let aes = KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() };
+    let c1 = vault.create_with("c-key", aes).unwrap().version();
     vault.grant("billing", None, Operations::from(Operation::ALL)).unwrap();
 
     let expected = [
-        "identities.json",
-        "keys",
-        "keys/a-key",
-        "keys/a-key/1.pem",
-        "keys/a-key/1.pub.pem",
-        "keys/a-key/attributes.json",
-        "keys/b-key",
-        "keys/b-key/1.pem",
-        "keys/b-key/1.pub.pem",
-        "keys/b-key/2.pem",
-        "keys/b-key/2.pub.pem",
-        "keys/b-key/attributes.json",
-        "keys/c-key",
-        "keys/c-key/1.aes",
-        "keys/c-key/attributes.json",
-        "vault.json",
+        "identities.json".to_owned(),
+        "keys".to_owned(),
+        "keys/a-key".to_owned(),
+        format!("keys/a-key/{a1}.pem"),
+        format!("keys/a-key/{a1}.pub.pem"),
+        "keys/a-key/attributes.json".to_owned(),
+        "keys/b-key".to_owned(),
+        format!("keys/b-key/{b1}.pem"),
+        format!("keys/b-key/{b1}.pub.pem"),
+        format!("keys/b-key/{b2}.pem"),
+        format!("keys/b-key/{b2}.pub.pem"),
+        "keys/b-key/attributes.json".to_owned(),
+        "keys/c-key".to_owned(),
+        format!("keys/c-key/{c1}.aes"),
+        "keys/c-key/attributes.json".to_owned(),
+        "vault.json".to_owned(),
     ];
     let found = tree(vault.path());
     assert_eq!(found, expected.iter().map(PathBuf::from).collect());
@@ -168,7 +173,7 @@ fn the_directory_holds_what_is_documented_and_nothing_else() {
     let keys = vault.list().unwrap();
     let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
     assert_eq!(names, ["a-key", "b-key", "c-key"]);
-    assert_eq!(versions(&vault, "b-key"), [1, 2]);
+    assert_eq!(versions(&vault, "b-key"), [b1, b2]);
     for version in keys.iter().flat_map(|key| &key.versions) {
         let aes = version.id.name().as_str() == "c-key";
         assert_eq!(version.algorithm, if aes { Algorithm::A256Kw } else { Algorithm::RsaOaep256 });
@@ -182,7 +187,7 @@ fn many_threads_and_processes_rotate_one_key_and_lose_none() {
     const PROCESSES: usize = 4;
 
     let (_directory, vault) = new_vault();
-    vault.create("shared").unwrap();
+    let first = vault.create("shared").unwrap().version();
     let children: Vec<Child> =
         (0..PROCESSES).map(|_| child("as_another_process_rotate", vault.path())).collect();
     let mut ids = BTreeSet::new();
@@ -195,15 +200,17 @@ fn many_threads_and_processes_rotate_one_key_and_lose_none() {
         assert!(child.wait().unwrap().success());
     }
     assert_eq!(ids.len(), THREADS, "two threads were told the same version");
-    let last = u32::try_from(1 + THREADS + PROCESSES).unwrap();
-    assert_eq!(versions(&vault, "shared"), (1..=last).collect::<Vec<_>>());
+    let listed = versions(&vault, "shared");
+    assert_eq!((listed[0], listed.len()), (first, 1 + THREADS + PROCESSES));
+    assert!(ids.iter().all(|id| listed.contains(id)));
 
     // Each version is a whole key of its own.
-    let pems: BTreeSet<String> = (1..=last)
+    let pems: BTreeSet<String> = listed
+        .iter()
         .map(|version| vault.path().join(format!("keys/shared/{version}.pem")))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
-    assert_eq!(pems.len(), versions(&vault, "shared").len());
+    assert_eq!(pems.len(), listed.len());
     wrap(&vault, "shared", b"payload");
 }
 
@@ -237,13 +244,13 @@ fn of_many_who_create_a_vault_or_a_key_one_succeeds() {
     for error in made.into_iter().filter_map(Result::err) {
         assert!(matches!(error, LocalVaultError::KeyExists { .. }), "{error}");
     }
-    assert_eq!(versions(&vault, "one"), [1]);
+    assert_eq!(versions(&vault, "one").len(), 1);
 }
 
 #[test]
 fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     let (_directory, vault) = new_vault();
-    vault.create("kept").unwrap();
+    let first = vault.create("kept").unwrap().version();
     let key = vault.path().join("keys/kept");
     let temporary = || strongroom_keys::file_system::temporary_name("".as_ref()).unwrap();
     let leftover = key.join(temporary());
@@ -252,20 +259,23 @@ fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     fs::create_dir(vault.path().join("keys/half")).unwrap();
     fs::write(vault.path().join("keys/half").join(temporary()), b"").unwrap();
     // And files that are no keys.
-    for name in ["01.pem", "0.pem", "1.pem.bak", "x.pem"] {
+    for name in ["1.pem".to_owned(), format!("{first}.pem.bak"), format!("{first}0.pem")] {
         fs::write(key.join(name), b"").unwrap();
     }
 
-    assert_eq!(versions(&vault, "kept"), [1]);
+    assert_eq!(versions(&vault, "kept"), [first]);
     assert_eq!(vault.list().unwrap().len(), 1, "a directory without a version is no key");
-    vault.rotate("kept").unwrap();
+    let second = vault.rotate("kept").unwrap().version();
     assert!(!leftover.exists());
-    assert_eq!(versions(&vault, "kept"), [1, 2]);
+    assert_eq!(versions(&vault, "kept"), [first, second]);
 
-    vault.create("half").unwrap();
+    let half = vault.create("half").unwrap().version();
     assert_eq!(
-        tree(&vault.path().join("keys/half")).into_iter().collect::<Vec<_>>(),
-        ["1.pem", "1.pub.pem", "attributes.json"].map(PathBuf::from)
+        tree(&vault.path().join("keys/half")),
+        [format!("{half}.pem"), format!("{half}.pub.pem"), "attributes.json".to_owned()]
+            .iter()
+            .map(PathBuf::from)
+            .collect()
     );
 
     // A vault whose making was cut short is made now.
@@ -282,7 +292,7 @@ fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
     vault.create("one").unwrap();
     let (id, wrapped) = wrap(&vault, "one", b"payload");
 
-    let pem = vault.path().join("keys/one/1.pem");
+    let pem = vault.path().join(format!("keys/one/{}.pem", versions(&vault, "one")[0]));
     for exposed in [0o640, 0o604, 0o660, 0o620] {
         set_mode(&pem, exposed);
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
@@ -319,18 +329,27 @@ fn only_ids_of_this_vault_are_tried() {
     let text = error.to_string();
     assert!(text.contains(other.id().as_str()) && text.contains(vault.id().as_str()), "{text}");
 
-    let gone = KeyId::new(&format!("local/{}/one/9", vault.id())).unwrap();
+    let gone = KeyId::new(&format!("local/{}/one/{UNUSED}", vault.id())).unwrap();
     let error = vault.unwrap(&gone, oaep, &wrapped).unwrap_err();
     assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
 
     // A private key that lies where a path trick would find it must not be found.
-    let own = fs::read(vault.path().join("keys/one/1.pem")).unwrap();
-    fs::write(vault.path().join("1.pem"), own).unwrap();
-    set_mode(&vault.path().join("1.pem"), 0o600);
+    let version = versions(&vault, "one")[0];
+    let pem = format!("{version}.pem");
+    let own = fs::read(vault.path().join("keys/one").join(&pem)).unwrap();
+    fs::write(vault.path().join(&pem), own).unwrap();
+    set_mode(&vault.path().join(&pem), 0o600);
     for name in ["..", ".", "one/..", "one/../one", "%2e%2e", "one//", "a\\b"] {
-        let id = KeyId::new(&format!("local/{}/{name}/1", vault.id())).unwrap();
+        let id = KeyId::new(&format!("local/{}/{name}/{version}", vault.id())).unwrap();
         let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
         assert!(matches!(error, LocalVaultError::ForeignId { .. }), "{error}");
+    }
+    for version in
+        ["1", "..", "%2e", &version.to_string()[1..], &version.to_string().to_uppercase()]
+    {
+        let id = KeyId::new(&format!("local/{}/one/{version}", vault.id())).unwrap();
+        let error = vault.unwrap(&id, oaep, &wrapped).unwrap_err();
+        assert!(matches!(error, LocalVaultError::ForeignId { .. }), "{version}: {error}");
     }
     let id = KeyId::new("https://contoso.vault.azure.net/keys/one/1").unwrap();
     assert!(matches!(vault.unwrap(&id, oaep, &wrapped), Err(LocalVaultError::ForeignId { .. })));
@@ -382,12 +401,12 @@ fn damage_is_named_with_its_file() {
     let (_directory, vault) = new_vault();
     vault.create("one").unwrap();
     let (id, wrapped) = wrap(&vault, "one", b"payload");
-    let pem = vault.path().join("keys/one/1.pem");
+    let pem = vault.path().join(format!("keys/one/{}.pem", versions(&vault, "one")[0]));
     let long = vec![b'x'; 100_000];
     for contents in [&b""[..], b"-----BEGIN PRIVATE KEY-----\n", b"\xff\xfe", &long] {
         fs::write(&pem, contents).unwrap();
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
-        assert!(error.to_string().contains("keys/one/1.pem"), "{error}");
+        assert!(error.to_string().contains(pem.to_str().unwrap()), "{error}");
     }
     fs::remove_file(&pem).unwrap();
     fs::create_dir(&pem).unwrap();
@@ -398,17 +417,21 @@ fn damage_is_named_with_its_file() {
     ));
 
     let manifest = vault.path().join("vault.json");
-    for contents in ["", "{}", "{\"format\":1,\"id\":\"../../etc\"}", "[1]"] {
+    for contents in ["", "{}", "{\"format\":3,\"id\":\"../../etc\"}", "[]"] {
         fs::write(&manifest, contents).unwrap();
         let error = LocalVault::open(vault.path()).unwrap_err();
         assert!(matches!(error, LocalVaultError::Damaged { .. }), "{contents}: {error}");
         assert!(error.to_string().contains("vault.json"), "{error}");
     }
-    fs::write(&manifest, "{\"format\":3,\"id\":\"0123456789abcdef\"}").unwrap();
-    assert!(matches!(
-        LocalVault::open(vault.path()),
-        Err(LocalVaultError::Format { found: 3, .. })
-    ));
+    for format in [0, 1, 2, 4] {
+        let other = format!("{{\"format\":{format},\"id\":\"0123456789abcdef\"}}");
+        fs::write(&manifest, other).unwrap();
+        let error = LocalVault::open(vault.path()).unwrap_err();
+        assert!(
+            matches!(error, LocalVaultError::Format { found, .. } if found == format),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -419,6 +442,6 @@ fn a_vault_may_be_reached_through_a_link() {
     symlink(vault.path(), &link).unwrap();
     let linked = LocalVault::open(&link).unwrap();
     assert_eq!(linked.id(), vault.id());
-    linked.rotate("one").unwrap();
-    assert_eq!(versions(&vault, "one"), [1, 2]);
+    let rotated = linked.rotate("one").unwrap().version();
+    assert_eq!(versions(&vault, "one").last(), Some(&rotated));
 }

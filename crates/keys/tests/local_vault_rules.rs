@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,8 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::clock::Clock;
 use strongroom_keys::local_vault::{
-    InitOptions, KeyKind, KeyOptions, LocalVaultError, OpenOptions, PassphraseCost, Versions,
+    InitOptions, KeyKind, KeyOptions, KeyVersion, LocalKeyId, LocalVaultError, OpenOptions,
+    PassphraseCost, VersionId, Versions,
 };
 use strongroom_keys::vault::{DeniedReason, KeyName, Operation, Operations, Place, VersionedKeyId};
 use strongroom_keys::{LocalVault, Vault, VaultError};
@@ -81,8 +82,27 @@ fn reopen(path: &Path, passphrase: Option<&str>) -> Result<LocalVault, LocalVaul
     LocalVault::open_with(path, OpenOptions { passphrase, ..OpenOptions::default() })
 }
 
-fn id_of(vault: &LocalVault, name: &str, version: &str) -> VersionedKeyId {
-    VersionedKeyId::new(Vault::id(vault), KeyName::new(name).unwrap(), version).unwrap()
+/// The version `number` (from 1) of a key, deleted or not; one that nobody made where there is none.
+fn id_of(vault: &LocalVault, name: &str, number: usize) -> VersionedKeyId {
+    let deleted = vault.list_deleted().unwrap().into_iter().map(|deleted| deleted.key);
+    let key =
+        vault.list().unwrap().into_iter().chain(deleted).find(|key| key.name.as_str() == name);
+    if let Some(version) = key.as_ref().and_then(|key| key.versions.get(number - 1)) {
+        return VersionedKeyId::try_from(&version.id).unwrap();
+    }
+    let version = format!("{number:032x}");
+    VersionedKeyId::new(Vault::id(vault), KeyName::new(name).unwrap(), &version).unwrap()
+}
+
+/// That version and no other.
+fn only(id: &VersionedKeyId) -> Versions {
+    Versions::Only(VersionId::parse(id.version()).unwrap())
+}
+
+/// A file of that version.
+fn file_of(vault: &LocalVault, name: &str, number: usize, suffix: &str) -> PathBuf {
+    let version = id_of(vault, name, number).version().to_owned();
+    vault.path().join("keys").join(name).join(format!("{version}.{suffix}"))
 }
 
 fn denied(reason: DeniedReason, key: Option<&VersionedKeyId>) -> VaultError {
@@ -129,14 +149,14 @@ fn every_refusal_says_exactly_what_and_about_which_key() {
     let (_directory, vault, clock) = new_vault();
     vault.create_with("aes", aes()).unwrap();
     vault.rotate("aes").unwrap();
-    let (first, second) = (id_of(&vault, "aes", "1"), id_of(&vault, "aes", "2"));
+    let (first, second) = (id_of(&vault, "aes", 1), id_of(&vault, "aes", 2));
     let wrapped = block_on(Vault::wrap(&vault, &first, KW, &[1; 32])).unwrap();
     let wrap = |id: &VersionedKeyId| block_on(Vault::wrap(&vault, id, KW, &[1; 32]));
     let unwrap = |id: &VersionedKeyId| block_on(Vault::unwrap(&vault, id, KW, &wrapped));
     let describe = |id: &VersionedKeyId| block_on(Vault::describe(&vault, id));
 
     // Disabled: this version, and no other.
-    vault.set_enabled("aes", Versions::Only(1), false).unwrap();
+    vault.set_enabled("aes", only(&first), false).unwrap();
     let disabled = denied(DeniedReason::KeyDisabled, Some(&first));
     assert_eq!(wrap(&first).unwrap_err(), disabled);
     assert_eq!(unwrap(&first).unwrap_err(), disabled);
@@ -162,7 +182,7 @@ fn every_refusal_says_exactly_what_and_about_which_key() {
     vault.set_dates("aes", Versions::All, None, None).unwrap();
 
     // Unknown versions and names, and deleted keys.
-    for missing in [id_of(&vault, "aes", "3"), id_of(&vault, "other", "1")] {
+    for missing in [id_of(&vault, "aes", 3), id_of(&vault, "other", 1)] {
         let refusal = denied(DeniedReason::KeyMissing, Some(&missing));
         assert_eq!(wrap(&missing).unwrap_err(), refusal);
         assert_eq!(unwrap(&missing).unwrap_err(), refusal);
@@ -181,7 +201,10 @@ fn every_refusal_says_exactly_what_and_about_which_key() {
     unwrap(&first).unwrap();
 
     // Another vault's key, and what is no version: no word about any key.
-    for foreign in ["local/0123456789abcdef/aes/1", "https://contoso.vault.azure.net/keys/aes/1"] {
+    for foreign in [
+        "local/0123456789abcdef/aes/0123456789abcdef0123456789abcdef",
+        "https://contoso.vault.azure.net/keys/aes/1",
+    ] {
         let error = unwrap(&VersionedKeyId::parse(foreign).unwrap()).unwrap_err();
         assert!(matches!(error, VaultError::Invalid { .. }), "{error}");
     }
@@ -189,7 +212,7 @@ fn every_refusal_says_exactly_what_and_about_which_key() {
     // A key that is not meant for it.
     let operations = Operations::from([Operation::WrapKey]);
     vault.create_with("oneway", KeyOptions { operations, ..aes() }).unwrap();
-    let oneway = id_of(&vault, "oneway", "1");
+    let oneway = id_of(&vault, "oneway", 1);
     wrap(&oneway).unwrap();
     assert_eq!(unwrap(&oneway).unwrap_err(), denied(DeniedReason::Permission, Some(&oneway)));
 }
@@ -199,7 +222,7 @@ fn identities_may_do_what_they_were_granted() {
     let (_directory, vault, _clock) = new_vault();
     vault.create_with("one", aes()).unwrap();
     vault.create_with("two", aes()).unwrap();
-    let (one, two) = (id_of(&vault, "one", "1"), id_of(&vault, "two", "1"));
+    let (one, two) = (id_of(&vault, "one", 1), id_of(&vault, "two", 1));
     let wrapped = block_on(Vault::wrap(&vault, &one, KW, &[1; 32])).unwrap();
     let billing = vault.as_identity("billing");
     let allowed = |id: &VersionedKeyId| {
@@ -267,7 +290,7 @@ fn a_deleted_key_is_kept_recovered_and_purged_in_its_time() {
     });
     vault.create_with("one", aes()).unwrap();
     vault.rotate("one").unwrap();
-    let id = KeyId::new(&id_of(&vault, "one", "1").to_string()).unwrap();
+    let id = KeyId::new(&id_of(&vault, "one", 1).to_string()).unwrap();
     let wrapped = vault.wrap(&id, KW, &[1; 32]).unwrap();
 
     for error in [vault.recover("one").unwrap_err(), vault.purge("one").unwrap_err()] {
@@ -315,10 +338,10 @@ fn a_deleted_key_is_kept_recovered_and_purged_in_its_time() {
     let error = vault.unwrap(&id, KW, &wrapped).unwrap_err();
     assert!(matches!(error, LocalVaultError::KeyMissing { .. }), "{error}");
 
-    // The name is free, and the new key is another one.
+    // The name is free, and the new key has another id.
     vault.create_with("one", aes()).unwrap();
     let error = vault.unwrap(&id, KW, &wrapped).unwrap_err();
-    assert!(matches!(error, LocalVaultError::Key { .. }), "{error}");
+    assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
 
     for days in [0, 6, 91] {
         let options = InitOptions { retention_days: days, ..InitOptions::default() };
@@ -336,12 +359,14 @@ fn a_passphrase_seals_the_keys_and_authenticates_the_rest() {
     vault.create_with("aes", aes()).unwrap();
     vault.create_with("other", aes()).unwrap();
     vault.rotate("aes").unwrap();
-    let id = KeyId::new(&id_of(&vault, "aes", "1").to_string()).unwrap();
+    let id = KeyId::new(&id_of(&vault, "aes", 1).to_string()).unwrap();
     let wrapped = vault.wrap(&id, KW, &[1; 32]).unwrap();
     let rsa = vault.wrapping_key("rsa").unwrap();
     let by_rsa = rsa.wrap(b"rsa").unwrap();
-    for (name, is_there) in [("rsa/1.pem", false), ("rsa/1.sealed", true), ("aes/1.aes", false)] {
-        assert_eq!(path.join("keys").join(name).exists(), is_there, "{name}");
+    for (name, suffix, is_there) in
+        [("rsa", "pem", false), ("rsa", "sealed", true), ("aes", "aes", false)]
+    {
+        assert_eq!(file_of(&vault, name, 1, suffix).exists(), is_there, "{name} {suffix}");
     }
 
     assert!(matches!(reopen(path, None), Err(LocalVaultError::PassphraseNeeded { .. })));
@@ -371,7 +396,6 @@ fn a_passphrase_seals_the_keys_and_authenticates_the_rest() {
         ("argon2id-v19", "argon2d-v19"),
         ("\"purge_protection\":false", "\"purge_protection\":true"),
         ("\"retention_days\":90", "\"retention_days\":7"),
-        ("\"format\":2", "\"format\":1"),
         ("\"tenant\":null", "\"tenant\":\"contoso\""),
     ] {
         let error = tampered(from, to);
@@ -386,27 +410,28 @@ fn a_passphrase_seals_the_keys_and_authenticates_the_rest() {
         assert!(matches!(error, LocalVaultError::PassphraseWrong { .. }), "{from}: {error}");
     }
     // A vault in its place that has no passphrase at all.
-    fs::write(&manifest, format!("{{\"format\":1,\"id\":\"{}\"}}", vault.id())).unwrap();
+    let (_other, open, _clock) = new_vault();
+    let bare = fs::read_to_string(open.path().join("vault.json")).unwrap();
+    fs::write(&manifest, bare.replace(open.id().as_str(), vault.id().as_str())).unwrap();
     assert!(matches!(reopen(path, Some("right")), Err(LocalVaultError::NoPassphrase { .. })));
     fs::write(&manifest, &text).unwrap();
 
     // Sealed keys are bound to their ids, attributes and grants to their places.
     let keys = path.join("keys");
-    let swap = |one: &str, other: &str| {
-        let (one, other) = (keys.join(one), keys.join(other));
-        let (first, second) = (fs::read(&one).unwrap(), fs::read(&other).unwrap());
-        fs::write(&one, second).unwrap();
+    let swap = |one: &Path, other: &Path| {
+        let (first, second) = (fs::read(one).unwrap(), fs::read(other).unwrap());
+        fs::write(one, second).unwrap();
         let error = vault.unwrap(&id, KW, &wrapped).unwrap_err();
-        fs::write(&one, first).unwrap();
+        fs::write(one, first).unwrap();
         error
     };
     for (one, other) in [
-        ("aes/1.sealed", "aes/2.sealed"),
-        ("aes/1.sealed", "other/1.sealed"),
-        ("aes/attributes.json", "other/attributes.json"),
+        (file_of(&vault, "aes", 1, "sealed"), file_of(&vault, "aes", 2, "sealed")),
+        (file_of(&vault, "aes", 1, "sealed"), file_of(&vault, "other", 1, "sealed")),
+        (keys.join("aes/attributes.json"), keys.join("other/attributes.json")),
     ] {
-        let error = swap(one, other);
-        assert!(matches!(error, LocalVaultError::Damaged { .. }), "{one}: {error}");
+        let error = swap(&one, &other);
+        assert!(matches!(error, LocalVaultError::Damaged { .. }), "{}: {error}", one.display());
     }
     vault.set_enabled("aes", Versions::All, false).unwrap();
     let attributes = keys.join("aes/attributes.json");
@@ -439,8 +464,8 @@ fn another_public_key_never_wraps() {
         let (_directory, vault, _clock) =
             vault_with(InitOptions { passphrase, ..InitOptions::default() });
         vault.create("one").unwrap();
-        let id = id_of(&vault, "one", "1");
-        let public = vault.path().join("keys/one/1.pub.pem");
+        let id = id_of(&vault, "one", 1);
+        let public = file_of(&vault, "one", 1, "pub.pem");
         let own = fs::read(&public).unwrap();
         let foreign = PrivateKey::generate().unwrap().public_key().to_spki_pem().unwrap();
         for contents in [foreign.as_bytes(), b"", b"-----BEGIN PUBLIC KEY-----\n", b"\xff"] {
@@ -459,18 +484,11 @@ fn another_public_key_never_wraps() {
         // Wrapping does not read the private key; unwrapping with another one is damage, no refusal.
         let key = vault.wrapping_key("one").unwrap();
         let wrapped = key.wrap(b"payload").unwrap();
-        let private = if vault.settings().unwrap().has_passphrase { "sealed" } else { "pem" };
-        let private = vault.path().join(format!("keys/one/1.{private}"));
+        let suffix = if vault.settings().unwrap().has_passphrase { "sealed" } else { "pem" };
+        let private = file_of(&vault, "one", 1, suffix);
         let own = fs::read(&private).unwrap();
         vault.create("two").unwrap();
-        fs::write(
-            &private,
-            fs::read(
-                private.parent().unwrap().with_file_name("two").join(private.file_name().unwrap()),
-            )
-            .unwrap(),
-        )
-        .unwrap();
+        fs::write(&private, fs::read(file_of(&vault, "two", 1, suffix)).unwrap()).unwrap();
         vault.wrapping_key("one").unwrap();
         let error = block_on(Vault::unwrap(&vault, &id, OAEP, &wrapped)).unwrap_err();
         assert!(matches!(error, VaultError::Invalid { .. }), "{error}");
@@ -491,8 +509,9 @@ fn a_backup_restores_a_key_with_all_its_versions() {
         for (name, options) in [("rsa", KeyOptions::default()), ("aes", aes())] {
             vault.create_with(name, options).unwrap();
             vault.rotate(name).unwrap();
-            vault.set_enabled(name, Versions::Only(2), false).unwrap();
-            vault.set_dates(name, Versions::Only(1), Some(5), Some(START * 2)).unwrap();
+            vault.set_enabled(name, only(&id_of(&vault, name, 2)), false).unwrap();
+            let first = only(&id_of(&vault, name, 1));
+            vault.set_dates(name, first, Some(5), Some(START * 2)).unwrap();
             let entry = vault.show(name).unwrap();
             let id = KeyId::new(&entry.versions[0].id.to_string()).unwrap();
             let algorithm = entry.versions[0].algorithm;
@@ -548,7 +567,7 @@ fn a_backup_restores_a_key_with_all_its_versions() {
 fn what_is_not_there_or_damaged_is_never_a_refusal() {
     let (directory, vault, _clock) = new_vault();
     vault.create_with("one", aes()).unwrap();
-    let id = id_of(&vault, "one", "1");
+    let id = id_of(&vault, "one", 1);
     let wrapped = block_on(Vault::wrap(&vault, &id, KW, &[1; 32])).unwrap();
     let ask = || block_on(Vault::unwrap(&vault, &id, KW, &wrapped));
     let unavailable = |result: Result<SecretVec, VaultError>| {
@@ -571,7 +590,8 @@ fn what_is_not_there_or_damaged_is_never_a_refusal() {
         ask().unwrap();
     }
     let key = vault.path().join("keys/one");
-    for file in ["1.aes", "attributes.json"] {
+    let private = format!("{}.aes", id.version());
+    for file in [&private, "attributes.json"] {
         let path = key.join(file);
         let whole = fs::read(&path).unwrap();
         let long = vec![b'0'; 9 * 1024 * 1024];
@@ -611,12 +631,15 @@ fn what_is_not_there_or_damaged_is_never_a_refusal() {
     fs::remove_file(&key).unwrap();
     fs::rename(&moved, &key).unwrap();
     // A key file without an entry is not a version that was deleted.
-    fs::copy(key.join("1.aes"), key.join("2.aes")).unwrap();
-    let second = id_of(&vault, "one", "2");
+    let second = id_of(&vault, "one", 2);
+    let unlisted = key.join(format!("{}.aes", second.version()));
+    fs::copy(key.join(&private), &unlisted).unwrap();
     assert!(invalid(block_on(Vault::unwrap(&vault, &second, KW, &wrapped))));
-    // Its number is not used again.
-    assert_eq!(vault.rotate("one").unwrap().version(), 3);
-    assert!(key.join("2.aes").exists());
+    // It is not listed later, and stays.
+    vault.rotate("one").unwrap();
+    assert!(vault.show("one").unwrap().version(second.version()).is_err());
+    assert!(invalid(block_on(Vault::unwrap(&vault, &second, KW, &wrapped))));
+    assert!(unlisted.exists());
     ask().unwrap();
     let identities = vault.path().join("identities.json");
     fs::write(&identities, "{\"identities\":{}}").unwrap();
@@ -624,39 +647,73 @@ fn what_is_not_there_or_damaged_is_never_a_refusal() {
     assert!(invalid(block_on(vault.as_identity("billing").unwrap(&id, KW, &wrapped))));
 }
 
+/// What a number as a version could not promise: an id that was given out names that key for ever.
 #[test]
-fn a_vault_of_the_first_format_opens_and_is_raised_by_the_first_change() {
-    let (_directory, vault, _clock) = new_vault();
-    let path = vault.path().to_owned();
-    vault.create("one").unwrap();
-    vault.rotate("one").unwrap();
-    let key = vault.wrapping_key("one").unwrap();
-    let wrapped = key.wrap(b"payload").unwrap();
-    // As it was written then.
-    fs::write(path.join("vault.json"), format!("{{\"format\":1,\"id\":\"{}\"}}", vault.id()))
-        .unwrap();
-    for file in ["attributes.json", "1.pub.pem", "2.pub.pem"] {
-        fs::remove_file(path.join("keys/one").join(file)).unwrap();
+fn no_id_names_two_keys_after_a_purge_or_in_two_copies_of_a_vault() {
+    let (directory, vault, _clock) = new_vault();
+    for options in [aes(), KeyOptions::default()] {
+        let first = vault.create_with("documents", options.clone()).unwrap();
+        vault.delete("documents").unwrap();
+        vault.purge("documents").unwrap();
+        let again = vault.create_with("documents", options).unwrap();
+        assert_ne!(first, again, "a purge freed the id");
+        let asked = VersionedKeyId::try_from(&first).unwrap();
+        let gone = block_on(Vault::describe(&vault, &asked)).unwrap_err();
+        assert_eq!(gone, denied(DeniedReason::KeyMissing, Some(&asked)));
+        vault.delete("documents").unwrap();
+        vault.purge("documents").unwrap();
     }
 
-    let vault = LocalVault::open(&path).unwrap();
-    let versions = vault.show("one").unwrap().versions;
-    assert_eq!(versions.len(), 2);
-    assert!(versions.iter().all(|version| version.enabled && version.expires.is_none()));
-    assert_eq!(vault.wrapping_key("one").unwrap().id(), key.id());
-    assert_eq!(vault.unwrap(key.id(), OAEP, &wrapped).unwrap().expose(), b"payload");
-    assert_eq!(vault.settings().unwrap().retention_days, 90);
-    assert!(!path.join("keys/one/attributes.json").exists(), "reading changes nothing");
+    let kept = vault.create_with("documents", aes()).unwrap();
+    let copied = directory.path().join("copy");
+    let done = Command::new("cp").arg("-rp").arg(vault.path()).arg(&copied).status().unwrap();
+    assert!(done.success());
+    let copy = LocalVault::open(&copied).unwrap();
+    let (mine, theirs) = (vault.rotate("documents").unwrap(), copy.rotate("documents").unwrap());
+    assert_ne!(mine, theirs, "two copies made one id for two keys");
+    let wrapped = |vault: &LocalVault, id: &LocalKeyId| {
+        vault.wrap(&KeyId::new(&id.to_string()).unwrap(), KW, &[1; 32])
+    };
+    for (asked, id, listed) in [(&vault, &theirs, &mine), (&copy, &mine, &theirs)] {
+        let error = wrapped(asked, id).unwrap_err();
+        assert!(matches!(error, LocalVaultError::VersionMissing { .. }), "{error}");
+        let versions = asked.show("documents").unwrap().versions;
+        let order: Vec<&LocalKeyId> = versions.iter().map(|version| &version.id).collect();
+        assert_eq!(order, [&kept, listed]);
+    }
+}
 
-    vault.set_enabled("one", Versions::Only(2), false).unwrap();
-    assert!(fs::read_to_string(path.join("vault.json")).unwrap().contains("\"format\":2"));
-    let vault = LocalVault::open(&path).unwrap();
-    let error = vault.unwrap(key.id(), OAEP, &wrapped).unwrap_err();
-    assert!(matches!(error, LocalVaultError::KeyDisabled { .. }), "{error}");
-    vault.set_enabled("one", Versions::All, true).unwrap();
-    assert_eq!(vault.unwrap(key.id(), OAEP, &wrapped).unwrap().expose(), b"payload");
-    assert_eq!(vault.rotate("one").unwrap().version(), 3);
-    assert!(path.join("keys/one/3.pub.pem").exists());
+#[test]
+fn a_version_is_named_by_the_beginning_of_its_id_where_that_is_the_only_one() {
+    let (_directory, vault, _clock) = new_vault();
+    vault.create_with("one", aes()).unwrap();
+    let mut key = vault.show("one").unwrap();
+    let ids = ["0123", "0123", "4567"].map(|start| format!("{start}{}", "0".repeat(28)));
+    let ids = [&ids[0], &ids[1].replace("30", "31"), &ids[2]].map(String::from);
+    let made = key.versions.remove(0);
+    key.versions.extend(ids.iter().map(|id| {
+        let id = KeyId::new(&format!("local/{}/one/{id}", vault.id())).unwrap();
+        KeyVersion { id: LocalKeyId::parse(&id).unwrap(), ..made.clone() }
+    }));
+    let found = |typed: &str| Ok(key.version(typed)?.id.version().to_string());
+    let refused = |typed: &str| -> LocalVaultError { found(typed).unwrap_err() };
+    for id in &ids {
+        assert_eq!(found(id).unwrap(), *id);
+    }
+    assert_eq!(found("4567").unwrap(), ids[2]);
+    assert_eq!(found("01231").unwrap(), ids[1]);
+
+    let error = refused("0123");
+    assert!(matches!(error, LocalVaultError::VersionAmbiguous { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&ids[0]) && text.contains(&ids[1]) && !text.contains(&ids[2]), "{text}");
+    let error = refused("89ab");
+    assert!(matches!(error, LocalVaultError::VersionUnknown { .. }), "{error}");
+    assert!(ids.iter().all(|id| error.to_string().contains(id)), "{error}");
+    for no_beginning in ["", "456", "4567x", "ABCD", "../.", &format!("{}0", ids[2])] {
+        let error = refused(no_beginning);
+        assert!(matches!(error, LocalVaultError::Setting { .. }), "{no_beginning:?}: {error}");
+    }
 }
 
 #[test]
@@ -711,13 +768,15 @@ fn writers_that_are_killed_lose_no_version_and_leave_no_half() {
             let mut text = String::new();
             std::io::Read::read_to_string(&mut child.stdout.take().unwrap(), &mut text).unwrap();
             told.extend(
-                text.lines().filter_map(|line| line.strip_prefix("version ")?.parse::<u32>().ok()),
+                text.lines().filter_map(|line| VersionId::parse(line.strip_prefix("version ")?)),
             );
         }
         let vault = LocalVault::open(&path).unwrap();
         let versions = vault.show("kept").unwrap().versions;
-        let numbers: BTreeSet<u32> = versions.iter().map(|version| version.id.version()).collect();
-        assert!(numbers.is_superset(&told), "{told:?} were told, {numbers:?} are there");
+        let listed: BTreeSet<VersionId> =
+            versions.iter().map(|version| version.id.version()).collect();
+        assert_eq!(listed.len(), versions.len());
+        assert!(listed.is_superset(&told), "{told:?} were told, {listed:?} are there");
         acknowledged += told.len();
         changed += usize::from(!told.is_empty());
         reach = if told.is_empty() {
@@ -749,7 +808,7 @@ fn as_another_process_change_until_killed() {
     let Some(path) = std::env::var_os(CHILD_VAULT) else { return };
     let vault = LocalVault::open(Path::new(&path)).unwrap();
     loop {
-        // The number counts as told once it is on its way.
+        // The version counts as told once it is on its way.
         println!("version {}", vault.rotate("kept").unwrap().version());
         let name = format!("of-{}", std::process::id());
         vault.set_enabled("kept", Versions::Newest, false).unwrap();

@@ -237,9 +237,9 @@ pub(crate) struct EnableCmkArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) key: String,
 
-    /// Its version [default: the newest]
-    #[arg(long, value_name = "N")]
-    pub(crate) key_version: Option<u32>,
+    /// Its version: the id, or at least the first 4 digits of it [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) key_version: Option<String>,
 
     /// The identity for requests to the vault
     #[arg(long, value_name = "IDENTITY", default_value = "service")]
@@ -275,9 +275,9 @@ pub(crate) struct RotateCmkArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) key: Option<String>,
 
-    /// Its version [default: the newest]
-    #[arg(long, value_name = "N")]
-    pub(crate) key_version: Option<u32>,
+    /// Its version: the id, or at least the first 4 digits of it [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) key_version: Option<String>,
 }
 
 fn resource_id(text: &str) -> Result<ResourceId, String> {

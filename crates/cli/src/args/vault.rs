@@ -144,9 +144,9 @@ pub(crate) struct VersionsArgs {
     #[command(flatten)]
     pub(crate) key: KeyArgs,
 
-    /// One version only [default: all]
-    #[arg(long, value_name = "N")]
-    pub(crate) key_version: Option<u32>,
+    /// One version only: its id, or at least the first 4 digits of it [default: all]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) key_version: Option<String>,
 }
 
 /// Permission of an identity.

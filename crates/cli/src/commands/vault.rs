@@ -151,18 +151,32 @@ fn seals_from_now_on(vault: &LocalVault, id: &str) -> String {
 }
 
 fn set_enabled(args: VersionsArgs, enabled: bool) -> Result<(), Failure> {
-    let versions = args.key_version.map_or(Versions::All, Versions::Only);
     let operation = if enabled { "enabled" } else { "disabled" };
     change(args.key, operation, |vault, name| {
+        let versions = versions(vault, name, args.key_version.as_deref())?;
         vault.set_enabled(name, versions, enabled)?;
-        let text = match (args.key_version, enabled) {
-            (None, true) => "all its versions wrap and unwrap again".to_owned(),
-            (None, false) => "all its versions neither wrap nor unwrap".to_owned(),
-            (Some(version), true) => format!("its version {version} wraps and unwraps again"),
-            (Some(version), false) => format!("its version {version} neither wraps nor unwraps"),
+        let text = match (versions, enabled) {
+            (Versions::Only(version), true) => {
+                format!("its version {version} wraps and unwraps again")
+            }
+            (Versions::Only(version), false) => {
+                format!("its version {version} neither wraps nor unwraps")
+            }
+            (_, true) => "all its versions wrap and unwrap again".to_owned(),
+            (_, false) => "all its versions neither wrap nor unwrap".to_owned(),
         };
         Ok((text, name.to_owned()))
     })
+}
+
+/// The versions of the key `name` that a command is for: the one whose id begins with `prefix`, or all.
+fn versions(
+    vault: &LocalVault,
+    name: &str,
+    prefix: Option<&str>,
+) -> Result<Versions, LocalVaultError> {
+    let Some(prefix) = prefix else { return Ok(Versions::All) };
+    Ok(Versions::Only(vault.show(name)?.version(prefix)?.id.version()))
 }
 
 /// Does `work` to a key, which tells the sentence that follows and the id.

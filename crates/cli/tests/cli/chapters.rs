@@ -1,5 +1,6 @@
 //! Every command of `docs/keys.md` is run, in order, and prints what the document says.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -53,7 +54,7 @@ fn same_each_time(text: &str) -> String {
         let is_time = stem.len() == 20 && stem.ends_with('Z') && stem.contains('T');
         let is_figure = stem.contains('.') && stem.parse::<f64>().is_ok();
         let is_head = stem.len() > 65 && stem.contains(':') && !stem.contains('-');
-        if (is_hex && matches!(stem.len(), 16 | 64)) || is_time || is_figure || is_head {
+        if (is_hex && matches!(stem.len(), 16 | 32 | 64)) || is_time || is_figure || is_head {
             left.push_str(&word.replacen(stem, "#", 1));
         } else {
             left.push_str(word);
@@ -65,6 +66,41 @@ fn same_each_time(text: &str) -> String {
         left.replace_range(start..=end, "(#)");
     }
     left
+}
+
+/// The ids of versions of keys in `text`, in order.
+fn versions(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.filter(|word| word.len() == 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The id that each version in the document has in this run.
+#[derive(Default)]
+struct Versions(BTreeMap<String, String>);
+
+impl Versions {
+    /// Learns from an `output` of the document and what was printed. A version is the same one wherever the
+    /// document names it.
+    fn learn(&mut self, output: &str, printed: &str) {
+        for (documented, id) in versions(output).zip(versions(printed)) {
+            let known = self.0.entry(documented.to_owned()).or_insert_with(|| id.to_owned());
+            assert_eq!(known, id, "the version {documented} of the document");
+        }
+        let ids: BTreeSet<&String> = self.0.values().collect();
+        assert_eq!(ids.len(), self.0.len(), "two versions of the document are one here");
+    }
+
+    /// `line` with what a reader would write where it names a version by the beginning of its id.
+    fn typed(&self, line: &str) -> String {
+        let typed = line.split(' ').map(|word| {
+            let known = self.0.iter().find(|(documented, _)| documented.starts_with(word));
+            match known.filter(|_| word.len() >= 8) {
+                Some((_, id)) => &id[..word.len()],
+                None => word,
+            }
+        });
+        typed.collect::<Vec<_>>().join(" ")
+    }
 }
 
 #[test]
@@ -83,14 +119,17 @@ fn every_chapter_is_true() {
     }
     let home = Home::new();
     let at = home.work().parent().unwrap().canonicalize().unwrap();
+    let mut known = Versions::default();
     for Command { chapter, line, output } in commands {
-        let run = match line.strip_prefix("strongroom ") {
+        let typed = known.typed(&line);
+        let run = match typed.strip_prefix("strongroom ") {
             Some(args) => format!("\"$0\" {args} 2>&1"),
-            None => format!("{line} 2>&1"),
+            None => format!("{typed} 2>&1"),
         };
         let done = Done::of(&home.shell(&run).output().unwrap());
         let text = done.text().replace(at.to_str().unwrap(), READER);
         assert_eq!(same_each_time(&text), same_each_time(&output), "{chapter}: {line}");
+        known.learn(&output, &text);
         let failed = output.lines().any(|line| line.starts_with("error: "));
         assert_eq!(done.code, Some(i32::from(failed)), "{chapter}: {line}");
     }
@@ -102,6 +141,11 @@ fn what_differs_is_left_out_and_nothing_else() {
         "local/0123456789abcdef/k/1 since 2026-11-24T01:31:39Z: 6 bytes in 0.001 s (backend x, 2)";
     assert_eq!(same_each_time(text), "local/#/k/1 since #: 6 bytes in # s (#)");
     assert_ne!(same_each_time("key a/1"), same_each_time("key a/2"));
+    let (documented, here) = ("ab".repeat(16), "cd".repeat(16));
+    let mut known = Versions::default();
+    known.learn(&format!("k/{documented} seals"), &format!("k/{here} seals"));
+    assert_eq!(known.typed("x --key-version abababab y"), "x --key-version cdcdcdcd y");
+    assert_eq!(known.typed("x --key-version abab y"), "x --key-version abab y");
     let parsed = commands("## A\n```console\n$ one\nout\n$ two\n```\nno\n");
     assert_eq!(parsed.len(), 2);
     assert_eq!((&*parsed[0].line, &*parsed[0].output, &*parsed[1].chapter), ("one", "out\n", "A"));

@@ -72,7 +72,7 @@ fn a_rewrapped_header_opens_the_same_body() {
     home.run(["vault", "rotate", "default"]).succeeds();
     let value = home.run(["rewrap", "head", "--json"]).succeeds().json();
     assert_eq!(value["files"][0]["in_place"], true);
-    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    fs::remove_file(home.key_file("default", 1)).unwrap();
     home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
     assert_eq!(home.read("back"), home.read("plain"));
     assert_eq!(home.read("body"), body);
@@ -290,7 +290,7 @@ fn a_pair_of_which_one_half_has_its_name_opens() {
     // A rewrapped header is the right one as well.
     home.run(["vault", "rotate", "default"]).succeeds();
     home.run(["rewrap", "head"]).succeeds();
-    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    fs::remove_file(home.key_file("default", 1)).unwrap();
     home.run(["verify", "body", "--header", "head"]).succeeds();
     // Where there was no header before.
     fs::remove_file(home.path("head")).unwrap();

@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes, converted_as_text, wait_until_written};
+use crate::home::{Done, Home, PROGRAM, bytes, converted_as_text, key_file, wait_until_written};
 
 const OTHER_FILE: &str = "give a file that strongroom has sealed, in full";
 
@@ -238,7 +238,7 @@ fn a_vault_or_key_that_is_not_there() {
          vault that has this key with --vault"
     ));
 
-    let pem = home.in_vault("keys/default/1.pem");
+    let pem = home.key_file("default", 1);
     let shown = pem.display();
     #[cfg(unix)] // permission bits
     {
@@ -324,9 +324,10 @@ fn files_and_directories_without_permission() {
     let copied = Command::new("cp").arg("-rp").arg(home.default_vault()).arg(&vault).status();
     assert!(copied.unwrap().success());
     if rustix::process::geteuid().is_root() {
-        let owned = ["", "vault.json", "keys", "keys/default", "keys/default/1.pem"];
-        for part in owned {
-            chown(vault.join(part), Some(65534), Some(65534)).unwrap();
+        let pem = key_file(&vault, "default", 1);
+        let owned = ["", "vault.json", "keys", "keys/default"].map(|part| vault.join(part));
+        for path in owned.into_iter().chain([pem]) {
+            chown(path, Some(65534), Some(65534)).unwrap();
         }
     }
     let run = |input: &Path, output: &Path| {

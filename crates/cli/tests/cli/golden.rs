@@ -264,8 +264,8 @@ fn vault() {
         run(&home, "vault list"),
         "0\n\
          vault VAULT (id ID)\n\
-         invoices/1  RSA-OAEP-256  #\n\
-         invoices/2  RSA-OAEP-256  #\n"
+         invoices/1  RSA-OAEP-256  #  enabled\n\
+         invoices/2  RSA-OAEP-256  #  enabled\n"
     );
 }
 
@@ -287,7 +287,7 @@ fn vault_as_json() {
         |version: usize| listed.json()["keys"][0]["versions"][version]["created"].as_u64().unwrap();
     let version = |number: usize| {
         format!(
-            "{{\"version\":{number},\"id\":\"local/ID/k/{number}\",\"algorithm\":\"RSA-OAEP-256\",\
+            "{{\"version\":\"{number}\",\"id\":\"local/ID/k/{number}\",\"algorithm\":\"RSA-OAEP-256\",\
              \"created\":{},\"enabled\":true}}",
             created(number - 1)
         )

@@ -78,9 +78,9 @@ fn two_layers_and_their_recipients() {
         (recipient["layer"].clone(), recipient["key"].as_str().unwrap().to_owned())
     };
     assert_eq!(of(0).0, 1);
-    assert!(of(0).1.ends_with("/default/1"));
+    assert_eq!(of(0).1, home.key_id("default/1"));
     assert_eq!(of(1).0, 2);
-    assert!(of(1).1.ends_with("/outer/1"));
+    assert_eq!(of(1).1, home.key_id("outer/1"));
     assert_eq!(value["body"], json!({ "bytes": 4 + 2 * 16, "plaintext_bytes": 4 }));
     home.run(["verify", "two"]).succeeds();
 }

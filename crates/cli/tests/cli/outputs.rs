@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes, mode, set_mode};
+use crate::home::{Done, Home, PROGRAM, bytes, mode, set_mode, version_ids};
 
 #[test]
 fn an_existing_file_is_kept_unless_it_is_to_be_replaced() {
@@ -210,13 +210,14 @@ fn a_file_among_those_of_a_vault_or_a_home_is_no_output() {
         home.run(line.split(' ')).succeeds();
     }
     home.run(["seal", "plain", "--vault", "v", "--key", "k"]).succeeds();
-    let key = home.read("v/keys/k/1.pem");
+    let pem = format!("v/keys/k/{}.pem", version_ids(&home.path("v"), "k")[0]);
+    let key = home.read(&pem);
     for line in [
-        "seal plain -o v/keys/k/1.pem --force --vault v --key k",
+        &format!("seal plain -o {pem} --force --vault v --key k"),
         "seal plain -o v/vault.json --force --vault v --key k",
         "seal plain -o v/keys/k/new --vault v --key k",
-        "seal plain -o outside --detach-header v/keys/k/1.pem --force --vault v --key k",
-        "open plain.sealed -o v/keys/k/1.pem --force --vault v",
+        &format!("seal plain -o outside --detach-header {pem} --force --vault v --key k"),
+        &format!("open plain.sealed -o {pem} --force --vault v"),
         "seal plain -o h/audit.jsonl --force --vault v --key k",
         "seal plain -o h/vault/keys/service/new --vault v --key k",
     ] {
@@ -228,11 +229,11 @@ fn a_file_among_those_of_a_vault_or_a_home_is_no_output() {
     }
     #[cfg(unix)]
     {
-        symlink(home.path("v/keys/k/1.pem"), home.path("link")).unwrap();
+        symlink(home.path(&pem), home.path("link")).unwrap();
         let done =
             home.run(["seal", "plain", "-o", "link", "--force", "--vault", "v", "--key", "k"]);
         assert!(done.stderr.contains(" would be a file in "), "{}", done.stderr);
     }
-    assert_eq!(home.read("v/keys/k/1.pem"), key);
+    assert_eq!(home.read(&pem), key);
     home.run(["open", "plain.sealed", "-o", "-", "--vault", "v"]).succeeds();
 }

@@ -4,10 +4,11 @@ use std::fs::{self, File};
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use strongroom::document::{Header, SealOptions, SlotState, Slots, seal};
+use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
@@ -20,20 +21,15 @@ fn header(home: &Home, path: &str) -> Header {
     Header::parse(&home.read(path)).unwrap()
 }
 
-/// The names and versions of the keys that a file is wrapped with.
+/// The names of the keys that a file is wrapped with, and the numbers of their versions.
 fn keys(home: &Home, path: &str) -> Vec<String> {
     let header = header(home, path);
     let ids = header.recipients().iter().map(|recipient| recipient.key_id().as_str());
-    ids.map(|id| id.splitn(3, '/').nth(2).unwrap().to_owned()).collect()
+    ids.map(|id| home.numbered(id.splitn(3, '/').nth(2).unwrap())).collect()
 }
 
 fn vault(path: &Path) -> LocalVault {
     LocalVault::open(path).unwrap()
-}
-
-/// The id of a key in the default vault.
-fn id(home: &Home, key: &str) -> String {
-    format!("local/{}/{key}", vault(&home.default_vault()).id())
 }
 
 /// Seals with keys of several vaults, and as many slots as are asked for.
@@ -53,7 +49,7 @@ fn a_rotated_key_takes_over_in_place_and_the_body_stays() {
     let inode = fs::metadata(home.path("plain.sealed")).unwrap().ino();
 
     let done = home.run(["rewrap", "plain.sealed"]).succeeds();
-    let (old, new) = (id(&home, "default/1"), id(&home, "default/2"));
+    let (old, new) = (home.key_id("default/1"), home.key_id("default/2"));
     assert_eq!(done.text(), format!("rewrapped plain.sealed in place: from {old} to {new}\n"));
     assert_eq!(done.stderr, "");
     assert_eq!(keys(&home, "plain.sealed"), ["default/2"]);
@@ -67,10 +63,37 @@ fn a_rotated_key_takes_over_in_place_and_the_body_stays() {
     assert_eq!(header.generation(), 2);
 
     // The old version is needed no more.
-    fs::remove_file(home.default_vault().join("keys/default/1.pem")).unwrap();
+    fs::remove_file(home.key_file("default", 1)).unwrap();
     home.run(["open", "plain.sealed", "-o", "back"]).succeeds();
     assert_eq!(home.read("back"), home.read("plain"));
     home.run(["verify", "plain.sealed"]).succeeds();
+}
+
+/// A copy of the vault made it: it is not older than what this one has, and no key of this one is either.
+#[cfg(unix)] // cp
+#[test]
+fn a_version_that_the_vault_does_not_list_is_an_error_and_never_older() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    let mut copied = Command::new("cp");
+    copied.arg("-rp").arg(home.default_vault()).arg(home.path("copy"));
+    assert!(copied.status().unwrap().success());
+    home.run(["vault", "rotate", "default", "--vault", "copy"]).succeeds();
+    home.run(["seal", "plain", "--vault", "copy"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let before = home.read("plain.sealed");
+    let theirs = vault(&home.path("copy")).wrapping_key("default").unwrap().id().clone();
+    assert_ne!(theirs, *vault(&home.default_vault()).wrapping_key("default").unwrap().id());
+    for line in
+        ["rewrap plain.sealed", "rewrap plain.sealed --any-context", "open plain.sealed -o x"]
+    {
+        home.run(line.split(' ')).fails_with(&format!(
+            "the vault {} has no key {} (any more); restore it from a copy of the vault",
+            home.default_vault().display(),
+            theirs.as_str()
+        ));
+        assert_eq!(home.read("plain.sealed"), before);
+    }
 }
 
 #[test]
@@ -88,7 +111,7 @@ fn a_file_that_is_as_asked_is_left_alone() {
     let file = &value["files"][0];
     assert_eq!(file["outcome"], "unchanged");
     assert_eq!(file["from"], file["to"]);
-    assert_eq!(file["to"][0], id(&home, "default/1"));
+    assert_eq!(file["to"][0], home.key_id("default/1"));
     assert_eq!(file["bytes_written"], 0);
     assert!(file["bytes_read"].as_u64().unwrap() < 3000);
     assert_eq!(home.read("plain.sealed"), before);
@@ -109,8 +132,8 @@ fn another_key_of_the_vault_takes_over_by_name() {
     assert_eq!(file["path"], "plain.sealed");
     assert_eq!(file["outcome"], "rewrapped");
     assert_eq!(file["in_place"], true);
-    assert_eq!(file["from"], serde_json::json!([id(&home, "default/1")]));
-    assert_eq!(file["to"], serde_json::json!([id(&home, "archive/2")]));
+    assert_eq!(file["from"], serde_json::json!([home.key_id("default/1")]));
+    assert_eq!(file["to"], serde_json::json!([home.key_id("archive/2")]));
     assert_eq!(keys(&home, "plain.sealed"), ["archive/2"]);
     fs::remove_dir_all(home.default_vault().join("keys/default")).unwrap();
     assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
@@ -160,7 +183,7 @@ fn a_header_with_one_copy_comes_into_a_new_file() {
     let before = home.read("object");
     home.run(["vault", "rotate", "default"]).succeeds();
     let done = home.run(["rewrap", "object"]).succeeds();
-    let (from, to) = (id(&home, "default/1"), id(&home, "default/2"));
+    let (from, to) = (home.key_id("default/1"), home.key_id("default/2"));
     assert_eq!(done.text(), format!("rewrapped object in a new file: from {from} to {to}\n"));
     let length = header(&home, "object").len();
     assert_eq!(home.read("object")[length..], before[length..]);
@@ -184,7 +207,7 @@ fn a_new_file_keeps_the_owner_and_the_link_of_the_one_it_replaces() {
     home.run(["vault", "rotate", "default"]).succeeds();
 
     let done = home.run(["rewrap", "link"]).succeeds();
-    let (from, to) = (id(&home, "default/1"), id(&home, "default/2"));
+    let (from, to) = (home.key_id("default/1"), home.key_id("default/2"));
     assert_eq!(done.text(), format!("rewrapped link in a new file: from {from} to {to}\n"));
     assert!(fs::symlink_metadata(home.path("link")).unwrap().is_symlink());
     let new = fs::metadata(home.path("object")).unwrap();
@@ -288,11 +311,11 @@ fn many_files_of_which_some_are_bad() {
             .to_owned(),
         "error: cannot read missing: there is no such file or directory; check the path".to_owned(),
         format!(
-            "error: no key for foreign in the vault {} (id {}): it is sealed under local/{}/default/1; \
+            "error: no key for foreign in the vault {} (id {}): it is sealed under {}; \
              name the vault that has this key with --vault",
             shown.display(),
             own.id(),
-            other.id()
+            other.wrapping_key("default").unwrap().id().as_str()
         ),
         "error: forged: authentication failed: the key or the context is not the one it was sealed \
          with, or the bytes were changed; give the --context it was sealed with (or --any-context, to \
@@ -357,7 +380,7 @@ fn a_version_that_is_gone_is_named() {
     home.write("plain", b"text");
     home.run(["seal", "plain"]).succeeds();
     home.run(["vault", "rotate", "default"]).succeeds();
-    let key = home.in_vault("keys/default/1.pem");
+    let key = home.key_file("default", 1);
     fs::remove_file(&key).unwrap();
     let before = home.read("plain.sealed");
     home.run(["rewrap", "plain.sealed"]).fails_with(&format!(
@@ -484,38 +507,25 @@ fn the_work_goes_on_when_nobody_reads_the_lines() {
     assert_eq!(keys(&home, "b"), ["default/2"]);
 }
 
-/// Makes another key of the name `default` and with the id that the first one had.
-fn reuse_the_id_of_default(home: &Home) {
-    reuse_the_id_of_default_at(home, 1);
-}
-
-/// The same for a key that was rotated up to `version`.
-fn reuse_the_id_of_default_at(home: &Home, version: usize) {
-    let own = vault(&home.default_vault());
-    let id = own.wrapping_key("default").unwrap().id().clone();
-    own.delete("default").unwrap();
-    own.purge("default").unwrap();
-    own.create("default").unwrap();
-    for _ in 1..version {
-        own.rotate("default").unwrap();
-    }
-    assert_eq!(*own.wrapping_key("default").unwrap().id(), id, "the vault reuses its ids");
+/// A key that is not the vault's and has the id of its newest `default`: a header may say so.
+fn under_the_id_of_default(vault: &LocalVault) -> WrappingKey {
+    let id = vault.wrapping_key("default").unwrap().id().clone();
+    WrappingKey::rsa(id, PrivateKey::generate().unwrap().public_key())
 }
 
 fn opens(home: &Home, path: &str) {
     assert_eq!(home.run(["open", path, "-o", "-"]).succeeds().stdout, b"text");
 }
 
-/// The id of the key that is asked for stands in the header, and names another key by now.
+/// The id of the key that is asked for stands in the header, and another key wrapped there.
 #[test]
 fn an_id_that_names_another_key_is_wrapped_anew_before_the_key_that_opens_goes() {
     for slots in [Slots::One, Slots::Two] {
         let home = Home::with_vault();
         home.run(["vault", "create", "escrow"]).succeeds();
         let own = vault(&home.default_vault());
-        let keys_of = ["default", "escrow"].map(|name| own.wrapping_key(name).unwrap());
+        let keys_of = [under_the_id_of_default(&own), own.wrapping_key("escrow").unwrap()];
         seal_for(&home, "doc", &keys_of, slots);
-        reuse_the_id_of_default(&home);
         opens(&home, "doc");
 
         let done = home.run(["rewrap", "doc", "--key", "default"]).succeeds();
@@ -531,12 +541,11 @@ fn a_recipient_that_its_key_does_not_unwrap_is_wrapped_anew() {
     let home = Home::with_vault();
     home.run(["vault", "create", "escrow"]).succeeds();
     let own = vault(&home.default_vault());
-    let keys_of = ["default", "escrow"].map(|name| own.wrapping_key(name).unwrap());
+    let keys_of = [under_the_id_of_default(&own), own.wrapping_key("escrow").unwrap()];
     seal_for(&home, "doc", &keys_of, Slots::Two);
-    reuse_the_id_of_default(&home);
 
     let done = home.run(["rewrap", "doc"]).succeeds();
-    let (default, escrow) = (id(&home, "default/1"), id(&home, "escrow/1"));
+    let (default, escrow) = (home.key_id("default/1"), home.key_id("escrow/1"));
     let sentence = format!("rewrapped doc in place: wrapped anew for {default}, {escrow}\n");
     assert_eq!(done.text(), sentence);
     assert_eq!(keys(&home, "doc"), ["default/1", "escrow/1"]);
@@ -551,8 +560,7 @@ fn a_recipient_that_its_key_does_not_unwrap_is_wrapped_anew() {
 fn a_document_that_no_key_opens_is_not_called_wrapped_as_asked() {
     let home = Home::with_vault();
     let own = vault(&home.default_vault());
-    seal_for(&home, "doc", &[own.wrapping_key("default").unwrap()], Slots::Two);
-    reuse_the_id_of_default(&home);
+    seal_for(&home, "doc", &[under_the_id_of_default(&own)], Slots::Two);
     let before = home.read("doc");
     for key in [&[][..], &["--key", "default"]] {
         let done = home.run(["rewrap", "doc"].iter().chain(key));
@@ -635,7 +643,8 @@ fn any_context_wraps_anew_and_leaves_other_keys_alone() {
         let done = home.run(["rewrap", "doc", "--any-context"]).succeeds();
         assert!(done.text().contains("as asked already"), "{}", done.text());
 
-        reuse_the_id_of_default_at(&home, 3);
+        let keys_of = [under_the_id_of_default(&own), own.wrapping_key("escrow").unwrap()];
+        seal_for(&home, "doc", &keys_of, slots);
         opens(&home, "doc");
         home.run(["rewrap", "doc", "--any-context"]).succeeds();
         assert_eq!(keys(&home, "doc"), ["default/3", "escrow/1"]);

@@ -23,22 +23,28 @@ fn a_disabled_key_opens_nothing_until_it_is_enabled() {
         run(&home, "vault disable k"),
         "0\ndisabled the key \"k\": all its versions neither wrap nor unwrap\n"
     );
-    let id = home.run(["vault", "list", "--json"]).json()["id"].as_str().unwrap().to_owned();
+    let id = home.key_id("k/1");
     home.run(["open", "plain.sealed", "-o", "-"])
-        .fails_with(&format!("the key local/{id}/k/1 is disabled; enable it first"));
+        .fails_with(&format!("the key {id} is disabled; enable it first"));
     assert_eq!(
         run(&home, "vault list"),
         "0\nvault VAULT (id ID)\nk/1  RSA-OAEP-256  #  disabled\n"
     );
+    let version = id.rsplit('/').next().unwrap();
     assert_eq!(
-        run(&home, "vault enable k --key-version 1 --json"),
+        run(&home, &format!("vault enable k --key-version {} --json", &version[..4])),
         "0\n{\"operation\":\"enabled\",\"vault\":\"VAULT\",\"id\":\"k\"}\n"
     );
     assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
-    home.run(["vault", "enable", "k", "--key-version", "7"]).fails_with(&format!(
-        "the vault {} has no key local/{id}/k/7 (any more); restore it from a copy of the vault",
-        home.default_vault().display()
+    let other = if version.starts_with("7777") { "8888" } else { "7777" };
+    home.run(["vault", "enable", "k", "--key-version", other]).fails_with(&format!(
+        "the key \"k\" has no version whose id begins with \"{other}\"; it has, newest last: {version}"
     ));
+    for short in ["1", "abc", "ABCD", "12345678901234567890123456789012x", "../a"] {
+        home.run(["vault", "disable", "k", "--key-version", short]).fails_with(
+            "the version of the key: give its id, or at least the first 4 of its 32 hexadecimal digits",
+        );
+    }
 }
 
 #[test]
@@ -96,7 +102,7 @@ fn a_key_has_a_type_and_dates() {
         run(&home, "vault show a"),
         "0\nkey a of the vault VAULT\ntype        AES-256\noperations  wrapKey, unwrapKey\n\
          recovery    Recoverable+Purgeable, 90 days\n\
-         version     a/1  A256KW  #  wraps from #  wraps until #\n"
+         version     a/1  A256KW  #  enabled  wraps from #  wraps until #\n"
     );
     let shown = home.run(["vault", "show", "a", "--json"]).json();
     assert_eq!(shown["versions"][0]["not_before"], 1_893_456_000_u64);

@@ -117,17 +117,20 @@ fn a_vault_is_made_filled_listed_and_rotated() {
     let rotated = home.run(["vault", "rotate", "invoices", "--vault", "v", "--json"]).succeeds();
     let rotated: Value = serde_json::from_str(rotated.text()).unwrap();
     assert_eq!(rotated["operation"], "rotated");
-    assert!(rotated["id"].as_str().unwrap().ends_with("/invoices/2"));
+    let id = rotated["id"].as_str().unwrap();
+    assert!(home.numbered(id).ends_with("/invoices/2"), "{id}");
 
     let listed = home.run(["vault", "list", "--vault", "v"]).succeeds();
-    let lines: Vec<&str> = listed.text().lines().collect();
+    let text = home.numbered(listed.text());
+    let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 3);
     assert!(lines[1].starts_with("invoices/1  RSA-OAEP-256  20"), "{}", lines[1]);
     assert!(lines[2].starts_with("invoices/2  RSA-OAEP-256  20"), "{}", lines[2]);
     let listed = home.run(["vault", "list", "--vault", "v", "--json"]).succeeds();
     let listed: Value = serde_json::from_str(listed.text()).unwrap();
     assert_eq!(listed["keys"][0]["name"], "invoices");
-    assert_eq!(listed["keys"][0]["versions"][1]["version"], 2);
+    let version = listed["keys"][0]["versions"][1]["version"].as_str().unwrap();
+    assert!(id.ends_with(&format!("/invoices/{version}")) && version.len() == 32, "{version}");
     assert_eq!(listed["keys"][0]["versions"][1]["id"], rotated["id"]);
 
     home.write("plain", b"text");

@@ -45,6 +45,39 @@ impl Home {
         path.split('/').fold(self.default_vault(), |at, part| at.join(part))
     }
 
+    /// The private key of the version `number` (from 1) of the key `name` in that vault.
+    pub(crate) fn key_file(&self, name: &str, number: usize) -> PathBuf {
+        key_file(&self.default_vault(), name, number)
+    }
+
+    /// The id of the version that `key` calls by its number in that vault: `default/1`.
+    pub(crate) fn key_id(&self, key: &str) -> String {
+        let (name, number) = key.split_once('/').unwrap();
+        let vault = self.default_vault();
+        let version = &version_ids(&vault, name)[number.parse::<usize>().unwrap() - 1];
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&fs::read(vault.join("vault.json")).unwrap()).unwrap();
+        format!("local/{}/{name}/{version}", manifest["id"].as_str().unwrap())
+    }
+
+    /// `text` with its number, from 1, for each version of a key in that vault, in those in the working
+    /// directory and in those of services' homes there: ids are others in each run.
+    pub(crate) fn numbered(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let beside = fs::read_dir(self.work()).unwrap().map(|entry| entry.unwrap().path());
+        for vault in
+            beside.flat_map(|path| [path.join("vault"), path]).chain([self.default_vault()])
+        {
+            for key in fs::read_dir(vault.join("keys")).into_iter().flatten() {
+                let name = key.unwrap().file_name().into_string().unwrap();
+                for (at, id) in version_ids(&vault, &name).iter().enumerate() {
+                    text = text.replace(id, &(at + 1).to_string());
+                }
+            }
+        }
+        text
+    }
+
     /// `path` in the working directory.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.work().join(path)
@@ -179,6 +212,22 @@ pub(crate) fn names(directory: &Path) -> Vec<String> {
     names
 }
 
+/// The versions of the key `name` of a vault, oldest first.
+pub(crate) fn version_ids(vault: &Path, name: &str) -> Vec<String> {
+    let attributes = vault.join("keys").join(name).join("attributes.json");
+    // A directory without them is not a key.
+    let Ok(attributes) = fs::read(attributes) else { return Vec::new() };
+    let attributes: serde_json::Value = serde_json::from_slice(&attributes).unwrap();
+    let versions = attributes["versions"].as_array().unwrap().iter();
+    versions.map(|version| version["version"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The private key of the version `number` (from 1) of the RSA key `name` of a vault.
+pub(crate) fn key_file(vault: &Path, name: &str, number: usize) -> PathBuf {
+    let id = &version_ids(vault, name)[number - 1];
+    vault.join("keys").join(name).join(format!("{id}.pem"))
+}
+
 /// The permission bits of `path`.
 #[cfg(unix)]
 pub(crate) fn mode(path: &Path, _: u32) -> u32 {
@@ -304,7 +353,8 @@ impl Done {
     }
 
     /// The exit code, standard output and standard error as one text, with a `#` for each figure that is
-    /// another one in each run: times, speeds, salts and tags, and the vault's id and place.
+    /// another one in each run: times, speeds, salts and tags, and the vault's id and place. Versions of keys have
+    /// their numbers.
     pub(crate) fn golden(&self, home: &Home) -> String {
         let vault = home.default_vault();
         let mut text = format!("{:?}\n{}", self.code.unwrap(), self.text());
@@ -314,6 +364,7 @@ impl Done {
         }
         let vault = vault.to_str().unwrap();
         text = text.replace(vault, "VAULT").replace(&vault.replace('\\', "\\\\"), "VAULT");
+        text = home.numbered(&text);
         if let Ok(manifest) = fs::read_to_string(home.in_vault("vault.json")) {
             let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
             text = text.replace(manifest["id"].as_str().unwrap(), "ID");

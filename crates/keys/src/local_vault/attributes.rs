@@ -1,6 +1,7 @@
 //! `attributes.json` of a key: which versions it has, what each may be used for and when, and whether
 //! the key is deleted. It is replaced whole, so every change happens at once or not at all.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use strongroom::rsa::PublicKey;
 use strongroom::secret::Secret;
 
 use super::error::LocalVaultError;
-use super::id::VaultId;
+use super::id::{VaultId, VersionId};
 use super::json_file::{self, Document};
 use super::keyring::{self, Keyring};
 use super::options::{KeyKind, KeyOptions, Versions};
@@ -21,6 +22,9 @@ pub(super) const ATTRIBUTES: &str = "attributes.json";
 /// The most versions that a key can have: one an hour for more than a year.
 pub(super) const MOST_VERSIONS: usize = 10_000;
 
+/// The format of the file, and of a backup of the key.
+pub(super) const FORMAT: u32 = 2;
+
 /// Content of `attributes.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +32,8 @@ pub(super) struct Attributes {
     format: u32,
     vault: String,
     name: KeyName,
-    /// Oldest first, never empty.
+    /// In the order in which they were made, never empty: the last one is the newest. Their ids say nothing
+    /// about it.
     pub(super) versions: Vec<VersionAttributes>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) deleted: Option<Deletion>,
@@ -40,7 +45,7 @@ pub(super) struct Attributes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VersionAttributes {
-    pub(super) version: u32,
+    pub(super) version: VersionId,
     pub(super) kind: KeyKind,
     /// Seconds since 1970.
     pub(super) created: u64,
@@ -50,9 +55,8 @@ pub(super) struct VersionAttributes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<u64>,
     pub(super) operations: Operations,
-    /// [`of_public_key`] or [`of_aes_key`]; a key of format 1 has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) fingerprint: Option<String>,
+    /// [`of_public_key`] or [`of_aes_key`].
+    pub(super) fingerprint: String,
 }
 
 /// Time of a key's deletion, and of its earliest purge.
@@ -76,10 +80,10 @@ impl Document for Attributes {
 impl VersionAttributes {
     /// Of a version made at `created` (seconds since 1970) with `options`.
     pub(super) fn new(
-        version: u32,
+        version: VersionId,
         created: u64,
         options: &KeyOptions,
-        fingerprint: Option<String>,
+        fingerprint: String,
     ) -> Self {
         let KeyOptions { kind, enabled, not_before, expires, operations } = *options;
         Self { version, kind, created, enabled, not_before, expires, operations, fingerprint }
@@ -90,7 +94,7 @@ impl Attributes {
     /// Of a key with `versions`.
     pub(super) fn new(vault: &VaultId, name: &KeyName, versions: Vec<VersionAttributes>) -> Self {
         let (vault, name) = (vault.as_str().to_owned(), name.clone());
-        Self { format: 1, vault, name, versions, deleted: None, check: None }
+        Self { format: FORMAT, vault, name, versions, deleted: None, check: None }
     }
 
     /// The attributes in the directory of the key `name`; `None` where the file does not exist.
@@ -116,12 +120,13 @@ impl Attributes {
 
     /// True where these can be the attributes of the key `name`.
     pub(super) fn is_of(&self, vault: &VaultId, name: &KeyName) -> bool {
-        let numbers: Vec<u32> = self.versions.iter().map(|version| version.version).collect();
-        self.format == 1
+        let ids: BTreeSet<VersionId> =
+            self.versions.iter().map(|version| version.version).collect();
+        self.format == FORMAT
             && self.vault == vault.as_str()
             && self.name == *name
-            && numbers.first().is_some_and(|&first| first > 0)
-            && numbers.is_sorted_by(|one, next| one < next)
+            && !ids.is_empty()
+            && ids.len() == self.versions.len()
     }
 
     /// The key's name.
@@ -143,9 +148,9 @@ impl Attributes {
         json_file::encode(keyring, &label, self)
     }
 
-    /// The version with this number.
-    pub(super) fn version(&self, number: u32) -> Option<&VersionAttributes> {
-        self.versions.iter().find(|version| version.version == number)
+    /// The version with this id.
+    pub(super) fn version(&self, id: VersionId) -> Option<&VersionAttributes> {
+        self.versions.iter().find(|version| version.version == id)
     }
 
     /// Those of the versions that `which` names.
@@ -153,8 +158,8 @@ impl Attributes {
         let range = match which {
             Versions::All => 0..self.versions.len(),
             Versions::Newest => self.versions.len().saturating_sub(1)..self.versions.len(),
-            Versions::Only(number) => {
-                let at = self.versions.iter().position(|version| version.version == number);
+            Versions::Only(id) => {
+                let at = self.versions.iter().position(|version| version.version == id);
                 at.map_or(0..0, |at| at..at.saturating_add(1))
             }
         };

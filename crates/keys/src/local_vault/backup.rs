@@ -7,7 +7,7 @@ use strongroom::secret::SecretVec;
 use zeroize::Zeroizing;
 
 use super::LocalVault;
-use super::attributes::{self, Attributes};
+use super::attributes::{self, Attributes, FORMAT};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
 use super::id;
@@ -15,8 +15,6 @@ use super::json_file::{self, Document};
 use super::lifecycle::NewVersion;
 use super::store::{Material, Store};
 use crate::vault::KeyName;
-
-const FORMAT: u32 = 1;
 
 /// Content of a backup.
 #[derive(Serialize, Deserialize)]
@@ -125,7 +123,12 @@ impl LocalVault {
             refused("it is not the JSON of a backup; give the file that was made as one")
         })?;
         if backup.format != FORMAT {
-            return Err(refused("a newer version made it; use that one"));
+            return Err(refused(if backup.format > FORMAT {
+                "a newer version made it; use that one"
+            } else {
+                "it is of an earlier format, in which two keys could have one id; only the version that \
+                 made it restores it"
+            }));
         }
         if backup.vault != store.id.as_str() {
             return Err(refused("it is of another vault; restore it there"));
@@ -153,7 +156,7 @@ impl LocalVault {
                 Material::Rsa(key) => {
                     let key = key.public_key();
                     let unwritten = |source| LocalVaultError::Key { key: id.to_string(), source };
-                    attributes.fingerprint = Some(attributes::of_public_key(&key)?);
+                    attributes.fingerprint = attributes::of_public_key(&key)?;
                     Some(key.to_spki_pem().map_err(unwritten)?)
                 }
             };

@@ -4,9 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::time::Rfc3339;
-
+use super::id::VersionId;
+use super::manifest::FORMAT;
 use crate::file_system::Lacking;
+use crate::time::Rfc3339;
 
 /// Error of a local vault, with the next step.
 ///
@@ -65,8 +66,8 @@ pub enum LocalVaultError {
         /// The kind of damage.
         reason: &'static str,
     },
-    /// The vault was made by a version of this crate that is not known here.
-    #[error("the vault {} has format {found}, this version knows the formats 1 and 2; use a newer version", path.display())]
+    /// The vault was made by an earlier or a newer version of this crate, and is not read by this one.
+    #[error("the vault {} has format {found}, and this version knows format {FORMAT} alone; {}", path.display(), other_format(*found))]
     Format {
         /// The directory.
         path: PathBuf,
@@ -107,6 +108,32 @@ pub enum LocalVaultError {
         vault: PathBuf,
         /// The versioned id.
         id: String,
+    },
+    /// No version of the key has an id that begins so.
+    #[error(
+        "the key {name:?} has no version whose id begins with {prefix:?}; it has, newest last: {}",
+        some_of(existing)
+    )]
+    VersionUnknown {
+        /// The key's name.
+        name: String,
+        /// The beginning that was given.
+        prefix: String,
+        /// The ids of the key's versions, oldest first.
+        existing: Vec<VersionId>,
+    },
+    /// Several versions of the key have ids that begin so.
+    #[error(
+        "several versions of the key {name:?} have ids that begin with {prefix:?}; give more of it: {}",
+        some_of(candidates)
+    )]
+    VersionAmbiguous {
+        /// The key's name.
+        name: String,
+        /// The beginning that was given.
+        prefix: String,
+        /// The ids that begin so, oldest first.
+        candidates: Vec<VersionId>,
     },
     /// The id is not one that a local vault gives out.
     #[error("{id} is not the id of a key in a local vault (local/VAULT/NAME/VERSION)")]
@@ -267,14 +294,6 @@ pub enum LocalVaultError {
     /// There is not enough memory for the passphrase's cost.
     #[error("there is not enough memory to try the passphrase; free some and try again")]
     Memory,
-    /// Another process published the version that this one tried to publish, without the vault's lock.
-    #[error(
-        "another process adds versions to the key {name:?} without the vault's lock; keep the vault on a file system with locks, and try again"
-    )]
-    Contended {
-        /// The key's name.
-        name: String,
-    },
     /// A vault cannot be kept on the file system.
     #[error(
         "the file system at {} {lacking}; choose a directory on another one, such as ext4, XFS, Btrfs or NFS",
@@ -330,6 +349,25 @@ impl LocalVaultError {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
     }
+}
+
+/// Next step for a vault of the format `found`.
+fn other_format(found: u32) -> &'static str {
+    if found > FORMAT {
+        "use a newer version"
+    } else {
+        "in that one two keys could have one id, so it is not read: make a new vault in another directory, and \
+         seal into it what the version that made this one opens"
+    }
+}
+
+/// The newest of `ids`.
+fn some_of(ids: &[VersionId]) -> String {
+    const SHOWN: usize = 8;
+    let older = ids.len().saturating_sub(SHOWN);
+    let shown: Vec<String> = ids.iter().skip(older).map(VersionId::to_string).collect();
+    let before = if older > 0 { format!("{older} older ones, ") } else { String::new() };
+    format!("{before}{}", shown.join(", "))
 }
 
 /// The existing names, one of which a mistyped name might have meant.

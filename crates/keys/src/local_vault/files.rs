@@ -12,7 +12,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -185,13 +185,6 @@ pub(super) fn read_private(
     file.read_exact(&mut bytes).map_err(LocalVaultError::io("read", path))?;
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("it is not text"))?;
     Ok(Some(Zeroizing::new(text.to_owned())))
-}
-
-/// Modification time of the file `path`.
-pub(super) fn modified(path: &Path) -> Result<SystemTime, LocalVaultError> {
-    fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .map_err(LocalVaultError::io("read", path))
 }
 
 /// Outcome of giving a file its name.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use strongroom::wrap::KeyId;
 
 use super::error::LocalVaultError;
@@ -36,14 +37,14 @@ pub struct VaultId(String);
 impl VaultId {
     /// A fresh id.
     pub(crate) fn generate() -> Result<Self, LocalVaultError> {
-        random_hex().map(Self)
+        let number = getrandom::u64().map_err(|_| LocalVaultError::Random)?;
+        Ok(Self(format!("{number:016x}")))
     }
 
     /// The id in `text`, if it is one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (text.len() == 16 && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+        (text.len() == 16 && text.bytes().all(is_digit)).then(|| Self(text.to_owned()))
     }
 
     /// The first part of the ids of the vault's keys.
@@ -64,10 +65,80 @@ impl fmt::Display for VaultId {
     }
 }
 
-/// 16 random hexadecimal digits.
-pub(crate) fn random_hex() -> Result<String, LocalVaultError> {
-    let number = getrandom::u64().map_err(|_| LocalVaultError::Random)?;
-    Ok(format!("{number:016x}"))
+/// A lower-case hexadecimal digit: there is one spelling of an id.
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+}
+
+/// The id of one version of a key: 128 random bits, printed as 32 lower-case hexadecimal digits, as in
+/// Azure Key Vault.
+///
+/// It is drawn when the version is made and never again, so that no id names two keys: not after a purge,
+/// and not where two copies of a vault both rotate. It says nothing about the order of versions, which the
+/// vault keeps.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::local_vault::VersionId;
+///
+/// let id = VersionId::parse("0123456789abcdef0123456789abcdef").unwrap();
+/// assert_eq!(id.to_string(), "0123456789abcdef0123456789abcdef");
+/// assert!(VersionId::parse("1").is_none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionId([u8; 16]);
+
+impl VersionId {
+    /// A fresh id.
+    pub(super) fn generate() -> Result<Self, LocalVaultError> {
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(|_| LocalVaultError::Random)?;
+        Ok(Self(bits))
+    }
+
+    /// The id in `text`, if it is one in its only spelling.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if !text.bytes().all(is_digit) {
+            return None;
+        }
+        let mut bits = [0; 16];
+        let decoded = base16ct::lower::decode(text, &mut bits).ok()?.len();
+        (decoded == 16).then_some(Self(bits))
+    }
+
+    /// True of 4 to 32 lower-case hexadecimal digits.
+    pub(super) fn may_begin_with(prefix: &str) -> bool {
+        (4..=32).contains(&prefix.len()) && prefix.bytes().all(is_digit)
+    }
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VersionId({self})")
+    }
+}
+
+impl From<VersionId> for String {
+    fn from(id: VersionId) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for VersionId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("the id of a version is 32 lower-case hexadecimal digits")
+    }
 }
 
 /// A versioned key id of a local vault: `local/VAULT/NAME/VERSION`.
@@ -79,13 +150,15 @@ pub(crate) fn random_hex() -> Result<String, LocalVaultError> {
 /// use strongroom_keys::local_vault::LocalKeyId;
 /// use strongroom_keys::vault::VersionedKeyId;
 ///
-/// let id = KeyId::new("local/0123456789abcdef/invoices/3")?;
+/// let id = KeyId::new("local/0123456789abcdef/invoices/5b1e3c0d9f4a42c8a1d07e6b8c2f9d34")?;
 /// let id = LocalKeyId::parse(&id)?;
-/// assert_eq!((id.name().as_str(), id.version()), ("invoices", 3));
+/// assert_eq!(id.name().as_str(), "invoices");
+/// assert_eq!(id.version().to_string(), "5b1e3c0d9f4a42c8a1d07e6b8c2f9d34");
 ///
 /// // The same id, as every kind of vault has it.
 /// let general = VersionedKeyId::try_from(&id)?;
-/// assert_eq!((general.vault(), general.version()), ("local/0123456789abcdef", "3"));
+/// assert_eq!(general.vault(), "local/0123456789abcdef");
+/// assert_eq!(general.version(), "5b1e3c0d9f4a42c8a1d07e6b8c2f9d34");
 /// assert_eq!(LocalKeyId::try_from(&general)?, id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -93,11 +166,11 @@ pub(crate) fn random_hex() -> Result<String, LocalVaultError> {
 pub struct LocalKeyId {
     vault: VaultId,
     name: KeyName,
-    version: u32,
+    version: VersionId,
 }
 
 impl LocalKeyId {
-    pub(crate) fn new(vault: VaultId, name: KeyName, version: u32) -> Self {
+    pub(crate) fn new(vault: VaultId, name: KeyName, version: VersionId) -> Self {
         Self { vault, name, version }
     }
 
@@ -118,7 +191,7 @@ impl LocalKeyId {
         let mut parts = id.strip_prefix("local/")?.split('/');
         let vault = VaultId::parse(parts.next()?)?;
         let name = KeyName::new(parts.next()?).ok()?;
-        let version = parse_version(parts.next()?)?;
+        let version = VersionId::parse(parts.next()?)?;
         parts.next().is_none().then_some(Self { vault, name, version })
     }
 
@@ -134,9 +207,9 @@ impl LocalKeyId {
         &self.name
     }
 
-    /// The key's version, from 1.
+    /// The key's version.
     #[must_use]
-    pub fn version(&self) -> u32 {
+    pub fn version(&self) -> VersionId {
         self.version
     }
 }
@@ -164,19 +237,13 @@ impl TryFrom<&LocalKeyId> for VersionedKeyId {
     }
 }
 
-/// A version as it is printed: decimal, from 1, without sign or leading zeros.
-pub(crate) fn parse_version(text: &str) -> Option<u32> {
-    let version = text.parse().ok().filter(|&version: &u32| version > 0)?;
-    (version.to_string() == text).then_some(version)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_id_has_one_spelling() {
-        let text = "local/0123456789abcdef/a-key/12";
+        let text = "local/0123456789abcdef/a-key/0123456789abcdef0123456789abcdef";
         let id = LocalKeyId::parse(&KeyId::new(text).unwrap()).unwrap();
         assert_eq!(id.to_string(), text);
         assert_eq!(id.vault().as_str(), "0123456789abcdef");
@@ -184,23 +251,41 @@ mod tests {
         for text in [
             "local",
             "local/0123456789abcdef/a",
-            "local/0123456789abcdef/a/1/",
-            "local/0123456789abcdef/a/1/2",
-            "local/0123456789abcdef/a/0",
-            "local/0123456789abcdef/a/01",
-            "local/0123456789abcdef/a/+1",
-            "local/0123456789abcdef/a/4294967296",
-            "local/0123456789abcdef/../1",
-            "local/0123456789ABCDEF/a/1",
-            "local/0123456789abcde/a/1",
-            "Local/0123456789abcdef/a/1",
-            "https://example.vault.azure.net/keys/a/1",
+            "local/0123456789abcdef/a/1",
+            "local/0123456789abcdef/a/V/",
+            "local/0123456789abcdef/a/V/V",
+            "local/0123456789abcdef/a/V0",
+            "local/0123456789abcdef/a/0123456789abcdef0123456789abcde",
+            "local/0123456789abcdef/a/0123456789ABCDEF0123456789abcdef",
+            "local/0123456789abcdef/a/0123456789abcdef0123456789abcdeg",
+            "local/0123456789abcdef/a/+123456789abcdef0123456789abcdef",
+            "local/0123456789abcdef/a/0x23456789abcdef0123456789abcdef",
+            "local/0123456789abcdef/../V",
+            "local/0123456789ABCDEF/a/V",
+            "local/0123456789abcde/a/V",
+            "Local/0123456789abcdef/a/V",
+            "https://example.vault.azure.net/keys/a/V",
         ] {
-            let id = KeyId::new(text).unwrap();
+            let text = text.replace('V', "0123456789abcdef0123456789abcdef");
+            let id = KeyId::new(&text).unwrap();
             assert!(
                 matches!(LocalKeyId::parse(&id), Err(LocalVaultError::ForeignId { .. })),
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_version_is_printed_as_it_is_parsed_and_never_drawn_twice() {
+        for text in [
+            "00000000000000000000000000000000",
+            "0000000000000000000000000000000a",
+            "ffffffffffffffffffffffffffffffff",
+        ] {
+            assert_eq!(VersionId::parse(text).unwrap().to_string(), text);
+        }
+        let drawn: std::collections::BTreeSet<VersionId> =
+            (0..1000).map(|_| VersionId::generate().unwrap()).collect();
+        assert_eq!(drawn.len(), 1000);
     }
 }

@@ -11,11 +11,11 @@ use super::attributes::{self, ATTRIBUTES, Attributes, Deletion, MOST_VERSIONS, V
 use super::disk;
 use super::error::LocalVaultError;
 use super::files::{self, Published};
-use super::id::{self, LocalKeyId};
+use super::id::{self, LocalKeyId, VersionId};
 use super::listing::DeletedKey;
-use super::manifest::{FORMAT, MANIFEST, Manifest};
+use super::manifest::{MANIFEST, Manifest};
 use super::options::{KeyKind, KeyOptions, Versions};
-use super::store::{Material, Store, private_files, public_file};
+use super::store::{Material, Store, public_file};
 use crate::vault::KeyName;
 
 const SECONDS_A_DAY: u64 = 86_400;
@@ -35,7 +35,7 @@ pub(super) struct NewVersion {
 }
 
 impl LocalVault {
-    /// Creates the key `name` with a fresh RSA-2048 key as version 1, and returns its id.
+    /// Creates the key `name` with a fresh RSA-2048 key as its first version, and returns its id.
     ///
     /// # Errors
     ///
@@ -44,7 +44,7 @@ impl LocalVault {
         self.create_with(name, KeyOptions::default())
     }
 
-    /// Creates the key `name` with a fresh key as version 1, as `options` have it, and returns its id.
+    /// Creates the key `name` with a fresh key as its first version, as `options` have it, and returns its id.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl LocalVault {
         self.0.create(&name, &material, &options)
     }
 
-    /// Creates the key `name` with `key`, made elsewhere, as version 1, and returns its id. Reading a
+    /// Creates the key `name` with `key`, made elsewhere, as its first version, and returns its id. Reading a
     /// private key has checked it: two primes of 1024 bits that are not close, and all that follows.
     ///
     /// # Errors
@@ -95,37 +95,35 @@ impl LocalVault {
     /// # Errors
     ///
     /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
-    /// there is no such key; [`LocalVaultError::TooManyVersions`]; [`LocalVaultError::Contended`] when
-    /// another process writes without the lock; [`LocalVaultError::Random`], [`LocalVaultError::Key`] or
-    /// [`LocalVaultError::Io`] when the key cannot be made or kept.
+    /// there is no such key; [`LocalVaultError::TooManyVersions`]; [`LocalVaultError::Random`],
+    /// [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be made or kept.
     pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
         let name = id::key_name(name)?;
         let options = next_options(&self.0.live(&self.0.manifest()?, &name)?);
         // Outside of the lock: it may take a second.
         let material = generate(options.kind, &name)?;
-        let contended = || LocalVaultError::Contended { name: name.to_string() };
 
         let locked = self.0.lock()?;
         let directory = self.0.directory(&name);
         let mut attributes = self.0.live(&locked.manifest, &name)?;
-        // A key file that is not listed is what a crash left. Its number is not used again, and it is
-        // not removed before the key is purged: no key file ever is, whatever brought it there.
-        let taken = private_files(&directory)?.into_iter();
-        let listed = attributes.versions.iter().map(|version| version.version);
-        let number = taken.chain(listed).max().unwrap_or(0).checked_add(1);
-        let number = number.filter(|_| attributes.versions.len() < MOST_VERSIONS);
-        let number =
-            number.ok_or_else(|| LocalVaultError::TooManyVersions { name: name.to_string() })?;
-        let id = self.0.key_id(&name, number);
-        let version = self.0.new_version(&id, &material, &options)?;
-        if let Some(public) = &version.public {
-            // What a crash left of this number was never used.
-            files::replace(&directory, &public_file(number), public.as_bytes())?;
+        if attributes.versions.len() >= MOST_VERSIONS {
+            return Err(LocalVaultError::TooManyVersions { name: name.to_string() });
         }
+        // A key file that is not listed is what a crash left. It is never listed later, because ids are
+        // drawn anew, and not removed before the key is purged: no key file ever is, whatever brought it there.
+        let id = self.0.key_id(&name, VersionId::generate()?);
+        let version = self.0.new_version(&id, &material, &options)?;
         let private = self.0.private_file(&version.attributes);
-        match files::publish(&directory, &private, version.private.expose())? {
-            Published::Yes => {}
-            Published::NameTaken => return Err(contended()),
+        let mut written = vec![(private, version.private.expose())];
+        if let Some(public) = &version.public {
+            written.push((public_file(id.version()), public.as_bytes()));
+        }
+        for (file, contents) in written {
+            match files::publish(&directory, &file, contents)? {
+                Published::Yes => {}
+                // 128 bits that were drawn twice are not random.
+                Published::NameTaken => return Err(LocalVaultError::Random),
+            }
         }
         attributes.versions.push(version.attributes);
         locked.write(&name, &mut attributes)?;
@@ -221,7 +219,7 @@ impl LocalVault {
 }
 
 impl Store {
-    /// Waits for the vault's lock, clears what crashed writers left, and raises the format.
+    /// Waits for the vault's lock, and clears what crashed writers left.
     ///
     /// # Errors
     ///
@@ -244,17 +242,7 @@ impl Store {
                 files::sweep(&entry)?;
             }
         }
-        let mut locked = Locked { store: self, manifest, _lock: lock };
-        if locked.manifest.format < FORMAT {
-            for name in self.names()? {
-                if let Some(mut attributes) = self.attributes(&locked.manifest, &name)? {
-                    locked.write(&name, &mut attributes)?;
-                }
-            }
-            locked.manifest.format = FORMAT;
-            locked.write_manifest()?;
-        }
-        Ok(locked)
+        Ok(Locked { store: self, manifest, _lock: lock })
     }
 
     /// Refuses a name that a key has, or had and was not purged.
@@ -282,7 +270,7 @@ impl Store {
         material: &Material,
         options: &KeyOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
-        let id = self.key_id(name, 1);
+        let id = self.key_id(name, VersionId::generate()?);
         let version = self.new_version(&id, material, options)?;
         let locked = self.lock()?;
         // Others may have been here while the key was drawn.
@@ -305,7 +293,7 @@ impl Store {
             Material::Oct(key) => (None, attributes::of_aes_key(key)),
         };
         let created = self.clock.unix_time();
-        let attributes = VersionAttributes::new(id.version(), created, options, Some(fingerprint));
+        let attributes = VersionAttributes::new(id.version(), created, options, fingerprint);
         Ok(NewVersion { private: self.contents(id, material)?, public, attributes })
     }
 
@@ -319,8 +307,8 @@ impl Store {
         let locked = self.lock()?;
         let mut attributes = self.live(&locked.manifest, &name)?;
         let selected = attributes.select(which);
-        if let (Versions::Only(number), true) = (which, selected.is_empty()) {
-            let id = self.key_id(&name, number).to_string();
+        if let (Versions::Only(version), true) = (which, selected.is_empty()) {
+            let id = self.key_id(&name, version).to_string();
             return Err(LocalVaultError::VersionMissing { vault: self.path.clone(), id });
         }
         selected.iter_mut().for_each(change);

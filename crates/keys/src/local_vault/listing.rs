@@ -7,7 +7,7 @@ use strongroom::wrap::Algorithm;
 use super::LocalVault;
 use super::attributes::{Attributes, VersionAttributes};
 use super::error::LocalVaultError;
-use super::id::{self, LocalKeyId};
+use super::id::{self, LocalKeyId, VersionId};
 use super::options::KeyKind;
 use super::store::Store;
 use crate::vault::{KeyName, Operations};
@@ -31,8 +31,56 @@ use crate::vault::{KeyName, Operations};
 pub struct KeyEntry {
     /// The key's name.
     pub name: KeyName,
-    /// Its versions, oldest first; never empty.
+    /// Its versions, oldest first, as the vault keeps their order; never empty.
     pub versions: Vec<KeyVersion>,
+}
+
+impl KeyEntry {
+    /// The version whose id begins with `prefix`: at least four of its digits, as somebody types them.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Setting`] where that is not the beginning of an id; [`LocalVaultError::VersionUnknown`]
+    /// or [`LocalVaultError::VersionAmbiguous`] where it is that of none, or of several.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_keys::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// let id = vault.create("invoices")?;
+    /// let typed = &id.version().to_string()[..6];
+    /// assert_eq!(vault.show("invoices")?.version(typed)?.id, id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn version(&self, prefix: &str) -> Result<&KeyVersion, LocalVaultError> {
+        if !VersionId::may_begin_with(prefix) {
+            return Err(LocalVaultError::Setting {
+                what: "the version of the key",
+                reason: "give its id, or at least the first 4 of its 32 hexadecimal digits",
+            });
+        }
+        let begins_so =
+            |version: &&KeyVersion| version.id.version().to_string().starts_with(prefix);
+        let found: Vec<&KeyVersion> = self.versions.iter().filter(begins_so).collect();
+        let ids = |versions: &mut dyn Iterator<Item = &KeyVersion>| {
+            versions.map(|version| version.id.version()).collect()
+        };
+        let (name, prefix) = (self.name.to_string(), prefix.to_owned());
+        match found[..] {
+            [version] => Ok(version),
+            [] => {
+                let existing = ids(&mut self.versions.iter());
+                Err(LocalVaultError::VersionUnknown { name, prefix, existing })
+            }
+            _ => {
+                let candidates = ids(&mut found.iter().copied());
+                Err(LocalVaultError::VersionAmbiguous { name, prefix, candidates })
+            }
+        }
+    }
 }
 
 /// One version of a key.
@@ -47,7 +95,7 @@ pub struct KeyEntry {
 /// # let vault = LocalVault::init(&directory.path().join("vault"))?;
 /// vault.create("invoices")?;
 /// let version: KeyVersion = vault.show("invoices")?.versions.remove(0);
-/// assert_eq!((version.id.version(), version.kind), (1, KeyKind::Rsa));
+/// assert_eq!((version.enabled, version.kind), (true, KeyKind::Rsa));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

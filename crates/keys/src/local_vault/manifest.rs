@@ -15,29 +15,22 @@ use crate::vault::{Place, RecoveryLevel};
 /// The name of the file.
 pub(super) const MANIFEST: &str = "vault.json";
 
-/// The format that is written. Format 1 has key files alone; it is read, and raised by the first change,
-/// so that no earlier build overlooks that a key is disabled.
-pub(super) const FORMAT: u32 = 2;
+/// The only format that is read. In the formats 1 and 2 versions were numbers, so one id could name two keys.
+pub(super) const FORMAT: u32 = 3;
 
 /// Content of `vault.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Manifest {
-    pub(super) format: u32,
+    format: u32,
     pub(super) id: String,
-    #[serde(default = "default_retention")]
     pub(super) retention_days: u32,
-    #[serde(default)]
     pub(super) purge_protection: bool,
-    #[serde(default)]
     pub(super) place: Place,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) passphrase: Option<PassphraseLock>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     check: Option<String>,
-}
-
-fn default_retention() -> u32 {
-    90
 }
 
 impl Document for Manifest {
@@ -80,7 +73,7 @@ impl Manifest {
         let damaged = |reason| LocalVaultError::Damaged { path: file.clone(), reason };
         let not_json = |_| damaged("it is not the vault's JSON");
         let AnyFormat { format } = serde_json::from_str(&text).map_err(not_json)?;
-        if !(1..=FORMAT).contains(&format) {
+        if format != FORMAT {
             return Err(LocalVaultError::Format { path: path.to_owned(), found: format });
         }
         let manifest: Self = serde_json::from_str(&text).map_err(not_json)?;
@@ -129,9 +122,7 @@ impl Manifest {
         keyring: &Keyring,
     ) -> Result<(), LocalVaultError> {
         let expected = self.id == id.as_str() && self.passphrase.is_some() == keyring.is_sealed();
-        // The earlier format has no check and no passphrase.
-        let earlier = self.format == 1 && self.check.is_none() && !keyring.is_sealed();
-        if expected && (earlier || json_file::holds(keyring, &label(id), self)?) {
+        if expected && json_file::holds(keyring, &label(id), self)? {
             return Ok(());
         }
         Err(LocalVaultError::Damaged {

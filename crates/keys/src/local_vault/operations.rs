@@ -3,7 +3,7 @@
 use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
-use super::attributes::{Attributes, VersionAttributes};
+use super::attributes::VersionAttributes;
 use super::error::LocalVaultError;
 use super::id::LocalKeyId;
 use super::identities::Identities;
@@ -45,7 +45,7 @@ impl Store {
         name: &KeyName,
     ) -> Result<LocalKeyId, LocalVaultError> {
         self.permissions(caller, name)?;
-        self.read_consistent(name, |_, attributes| Ok(self.key_id(name, newest(attributes))))
+        self.read_consistent(name, |_, attributes| self.newest_id(name, attributes))
     }
 
     /// One version of a key, for `caller`: its operations are those of the key that the caller may do.
@@ -112,7 +112,7 @@ impl Store {
     /// [`LocalVaultError`].
     pub(super) fn wrapping_key(&self, name: &KeyName) -> Result<WrappingKey, LocalVaultError> {
         self.read_consistent(name, |_, attributes| {
-            let id = self.key_id(name, newest(attributes));
+            let id = self.newest_id(name, attributes)?;
             let version = self.version(&id, attributes)?;
             self.check_usable(&id, version, Operation::WrapKey)?;
             Ok(WrappingKey::rsa(engine_id(&id)?, self.public_key(&id, version)?))
@@ -229,11 +229,6 @@ impl Store {
         }
         Ok(())
     }
-}
-
-/// The number of the newest version.
-fn newest(attributes: &Attributes) -> u32 {
-    attributes.versions.last().map_or(0, |version| version.version)
 }
 
 fn check_algorithm(

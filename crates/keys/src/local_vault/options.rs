@@ -7,6 +7,7 @@ use std::time::Duration;
 use strongroom::secret::SecretVec;
 
 use super::error::LocalVaultError;
+use super::id::VersionId;
 use crate::clock::{Clock, SystemClock};
 use crate::vault::{Operation, Operations, Place};
 
@@ -243,9 +244,10 @@ impl Default for KeyOptions {
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let vault = LocalVault::init(&directory.path().join("vault"))?;
-/// vault.create_with("service", KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() })?;
+/// let aes = KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() };
+/// let first = vault.create_with("service", aes)?;
 /// vault.rotate("service")?;
-/// vault.set_enabled("service", Versions::Only(1), false)?;
+/// vault.set_enabled("service", Versions::Only(first.version()), false)?;
 /// let enabled: Vec<bool> = vault.show("service")?.versions.iter().map(|v| v.enabled).collect();
 /// assert_eq!(enabled, [false, true]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -256,6 +258,6 @@ pub enum Versions {
     All,
     /// The newest.
     Newest,
-    /// The one with this number.
-    Only(u32),
+    /// The one with this id.
+    Only(VersionId),
 }

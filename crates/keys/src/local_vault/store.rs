@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use strongroom::rsa::{PrivateKey, PublicKey};
 use strongroom::secret::{Secret, SecretVec};
@@ -12,10 +11,10 @@ use zeroize::Zeroizing;
 use super::attributes::{self, ATTRIBUTES, Attributes, VersionAttributes};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
-use super::id::{LocalKeyId, VaultId, parse_version};
+use super::id::{LocalKeyId, VaultId, VersionId};
 use super::keyring::Keyring;
 use super::manifest::Manifest;
-use super::options::{KeyKind, KeyOptions, LockWait};
+use super::options::{KeyKind, LockWait};
 use crate::clock::Clock;
 use crate::vault::{KeyName, Place};
 
@@ -69,11 +68,12 @@ impl Store {
     }
 
     /// The id of a version of this vault.
-    pub(super) fn key_id(&self, name: &KeyName, version: u32) -> LocalKeyId {
+    pub(super) fn key_id(&self, name: &KeyName, version: VersionId) -> LocalKeyId {
         LocalKeyId::new(self.id.clone(), name.clone(), version)
     }
 
-    /// The attributes of the key `name`, deleted or not; `None` where the key does not exist.
+    /// The attributes of the key `name`, deleted or not; `None` where the key does not exist. The manifest was read
+    /// before: a key is not missing where the vault is.
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl Store {
     /// the directory of all keys is gone, which says nothing about a single one.
     pub(super) fn attributes(
         &self,
-        manifest: &Manifest,
+        _: &Manifest,
         name: &KeyName,
     ) -> Result<Option<Attributes>, LocalVaultError> {
         let directory = self.directory(name);
@@ -95,26 +95,12 @@ impl Store {
         if let Some(found) = Attributes::read(&directory, &self.id, name, &self.keyring)? {
             return Ok(Some(found));
         }
-        let numbers = private_files(&directory)?;
-        if numbers.is_empty() {
+        // One without a key is what a crash left. One that is purged in this moment is gone, and else it is damaged.
+        if !has_private_files(&directory)? || !files::is_directory(&directory)? {
             return Ok(None);
         }
-        if manifest.format > 1 {
-            // Purged in this moment, or damaged.
-            if !files::is_directory(&directory)? {
-                return Ok(None);
-            }
-            let (path, reason) = (directory.join(ATTRIBUTES), "it is missing");
-            return Err(LocalVaultError::Damaged { path, reason });
-        }
-        let options = KeyOptions::default();
-        let versions = numbers.into_iter().map(|number| {
-            let written = files::modified(&directory.join(format!("{number}.pem")))?;
-            let created = written.duration_since(SystemTime::UNIX_EPOCH);
-            let created = created.map_or(0, |created| created.as_secs());
-            Ok(VersionAttributes::new(number, created, &options, None))
-        });
-        Ok(Some(Attributes::new(&self.id, name, versions.collect::<Result<_, LocalVaultError>>()?)))
+        let (path, reason) = (directory.join(ATTRIBUTES), "it is missing");
+        Err(LocalVaultError::Damaged { path, reason })
     }
 
     /// The attributes of a key that is not deleted.
@@ -174,8 +160,7 @@ impl Store {
         work(&manifest, &before)
     }
 
-    /// The names of all keys, deleted ones among them, sorted. A directory that holds no key is what
-    /// a crash left of an earlier build.
+    /// The names of all keys, deleted ones among them, sorted. A directory that holds no key is not one.
     ///
     /// # Errors
     ///
@@ -186,7 +171,7 @@ impl Store {
             let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
             if let Some(name) = name
                 && entry.is_dir()
-                && (entry.join(ATTRIBUTES).exists() || !private_files(&entry)?.is_empty())
+                && (entry.join(ATTRIBUTES).exists() || has_private_files(&entry)?)
             {
                 names.push(name);
             }
@@ -195,12 +180,29 @@ impl Store {
         Ok(names)
     }
 
+    /// The id of the newest version of the key `name`: the one that `attributes` list last.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`] where they list none.
+    pub(super) fn newest_id(
+        &self,
+        name: &KeyName,
+        attributes: &Attributes,
+    ) -> Result<LocalKeyId, LocalVaultError> {
+        let newest = attributes.versions.last().map(|newest| self.key_id(name, newest.version));
+        newest.ok_or_else(|| LocalVaultError::Damaged {
+            path: self.directory(name).join(ATTRIBUTES),
+            reason: "it lists no version",
+        })
+    }
+
     /// The version `id` among `attributes`.
     ///
     /// # Errors
     ///
-    /// [`LocalVaultError::VersionMissing`]; [`LocalVaultError::Damaged`] where a key file of this number
-    /// is there and not listed, which must not look like a deleted version.
+    /// [`LocalVaultError::VersionMissing`]; [`LocalVaultError::Damaged`] where a key file of this id is there
+    /// and not listed, which must not look like a version that is gone.
     pub(super) fn version<'a>(
         &self,
         id: &LocalKeyId,
@@ -210,7 +212,7 @@ impl Store {
             return Ok(version);
         }
         let directory = self.directory(id.name());
-        if private_files(&directory)?.contains(&id.version()) {
+        if private_files(&directory)?.any(|found| found == id.version()) {
             return Err(LocalVaultError::Damaged {
                 path: directory.join(ATTRIBUTES),
                 reason: "it does not list a version whose key is there",
@@ -237,7 +239,7 @@ impl Store {
         // Its primes were tested when it was made or restored, before this was recorded of it.
         let is_known = |key: &PublicKey| {
             let fingerprint = attributes::of_public_key(key).ok();
-            fingerprint.is_some() && fingerprint == version.fingerprint
+            fingerprint.as_ref() == Some(&version.fingerprint)
         };
         self.parse(id, version, &text, &path, is_known)
     }
@@ -289,10 +291,10 @@ impl Store {
                 (Material::Oct(key), fingerprint)
             }
         };
-        match &version.fingerprint {
-            Some(recorded) if *recorded != fingerprint => Err(damaged("it holds another key")),
-            _ => Ok(material),
+        if fingerprint != version.fingerprint {
+            return Err(damaged("it holds another key"));
         }
+        Ok(material)
     }
 
     /// `material` as the contents of a private file.
@@ -346,14 +348,11 @@ impl Store {
             return Err(LocalVaultError::NoPublicKey { id: id.to_string() });
         }
         let path = self.directory(id.name()).join(public_file(version.version));
-        // A key of format 1 has no public file.
-        if let Some(fingerprint) = &version.fingerprint
-            && let Some(text) = files::read_private(&path, LONGEST_KEY)?
-        {
+        if let Some(text) = files::read_private(&path, LONGEST_KEY)? {
             let damaged = |reason| LocalVaultError::Damaged { path: path.clone(), reason };
             let key = PublicKey::from_spki_pem(&text)
                 .map_err(|_| damaged("it is not a public key in PEM"))?;
-            if attributes::of_public_key(&key)? != *fingerprint {
+            if attributes::of_public_key(&key)? != version.fingerprint {
                 return Err(damaged("it is not the public half of the key beside it"));
             }
             return Ok(key);
@@ -376,20 +375,20 @@ impl Store {
 }
 
 /// The name of the file with the public key of `version`.
-pub(super) fn public_file(version: u32) -> String {
+pub(super) fn public_file(version: VersionId) -> String {
     format!("{version}.pub.pem")
 }
 
-/// The numbers of the versions whose key files are in `directory`, oldest first, listed or not.
-pub(super) fn private_files(directory: &Path) -> Result<Vec<u32>, LocalVaultError> {
-    let mut numbers: Vec<u32> = files::entries(directory)?
-        .iter()
-        .filter_map(|path| files::file_name(path)?.rsplit_once('.'))
-        .filter(|(_, suffix)| matches!(*suffix, "pem" | "aes" | "sealed"))
-        .filter_map(|(number, _)| parse_version(number))
-        .collect();
-    numbers.sort_unstable();
-    Ok(numbers)
+/// The versions whose key files are in `directory`, listed or not.
+fn private_files(directory: &Path) -> Result<impl Iterator<Item = VersionId>, LocalVaultError> {
+    Ok(files::entries(directory)?.into_iter().filter_map(|path| {
+        let (id, suffix) = files::file_name(&path)?.rsplit_once('.')?;
+        matches!(suffix, "pem" | "aes" | "sealed").then(|| VersionId::parse(id))?
+    }))
+}
+
+fn has_private_files(directory: &Path) -> Result<bool, LocalVaultError> {
+    Ok(private_files(directory)?.next().is_some())
 }
 
 /// Associated data of a sealed key.

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use futures_lite::future::block_on;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, OpenOptions, Versions};
+use strongroom_keys::local_vault::{
+    InitOptions, KeyKind, KeyOptions, OpenOptions, VersionId, Versions,
+};
 use strongroom_keys::testing::{ManualClock, MemoryVault};
 use strongroom_keys::vault::{
     KeyDescription, KeyName, Operation, Operations, Place, Vault, VersionedKeyId,
@@ -71,7 +73,7 @@ impl Owner {
             Self::Memory(vault) if enabled => vault.enable(key),
             Self::Memory(vault) => vault.disable(key),
             Self::Local(vault) => {
-                let version = Versions::Only(key.version().parse().unwrap());
+                let version = Versions::Only(VersionId::parse(key.version()).unwrap());
                 vault.set_enabled(key.name().as_str(), version, enabled).unwrap();
             }
         }
@@ -105,7 +107,7 @@ impl Owner {
                 (key.not_before, key.expires) = (not_before, expires);
             }),
             Self::Local(vault) => {
-                let version = Versions::Only(key.version().parse().unwrap());
+                let version = Versions::Only(VersionId::parse(key.version()).unwrap());
                 vault.set_dates(key.name().as_str(), version, not_before, expires).unwrap();
             }
         }
@@ -132,10 +134,10 @@ impl Vaults {
         let clock = Arc::new(ManualClock::default());
         let (customer, first) = put(CUSTOMER.get_or_init(|| made(make_customer)), &clock);
         let (service, second) = put(SERVICE.get_or_init(|| made(make_service)), &clock);
-        let id = |name: &str, version: &str| {
-            VersionedKeyId::new(Vault::id(&customer), KeyName::new(name).unwrap(), version).unwrap()
+        let id = |name: &str, at: usize| {
+            VersionedKeyId::try_from(&customer.show(name).unwrap().versions[at].id).unwrap()
         };
-        let cmk = [id("documents", "1"), id("documents", "2"), id("other", "1")];
+        let cmk = [id("documents", 0), id("documents", 1), id("other", 0)];
         let keys = Keys {
             clock,
             service: Arc::new(OnTheSpot(service)),

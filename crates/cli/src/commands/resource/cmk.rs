@@ -28,7 +28,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     block_on(service.resources()?.status(&name))?;
     let lock_timeout = args.vault.lock_timeout();
     let place = args.vault.directory.clone();
-    let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version)?;
+    let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version.as_deref())?;
     let with = EnableCmk {
         scope: match args.scope {
             ScopeOption::Models => Scope::Models,
@@ -78,7 +78,7 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     }
     let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
     let lock_timeout = vault.lock_timeout();
-    let (to, vaults) = named_key(&service, vault, key, args.key_version)?;
+    let (to, vaults) = named_key(&service, vault, key, args.key_version.as_deref())?;
     block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))?;
     vaults.record(lock_timeout)?;
     let text = format!(
@@ -108,7 +108,7 @@ fn named_key(
     service: &Service,
     option: VaultOption,
     key: &str,
-    version: Option<u32>,
+    version: Option<&str>,
 ) -> Result<(VersionedKeyId, CustomerVaults), Failure> {
     let (vault, customer) = CustomerVault::find(option)?;
     let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
@@ -120,13 +120,16 @@ fn named_key(
 fn versioned(
     vault: &LocalVault,
     key: &str,
-    version: Option<u32>,
+    version: Option<&str>,
 ) -> Result<LocalKeyId, LocalVaultError> {
     let entry = vault.show(key)?;
-    let wanted = |id: &u32| version.is_none_or(|version| version == *id);
-    let found = entry.versions.into_iter().rfind(|one| wanted(&one.id.version()));
-    found.map(|one| one.id).ok_or_else(|| LocalVaultError::VersionMissing {
+    let found = match version {
+        Some(prefix) => Some(entry.version(prefix)?),
+        None => entry.versions.last(),
+    };
+    found.map(|one| one.id.clone()).ok_or_else(|| LocalVaultError::KeyMissing {
         vault: vault.path().to_owned(),
-        id: format!("local/{}/{key}/{}", vault.id(), version.unwrap_or_default()),
+        name: key.to_owned(),
+        existing: Vec::new(),
     })
 }

@@ -1,13 +1,13 @@
 //! The keys that a document's recipients are to make way for: a decision on what its header says,
 //! before any key is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strongroom::document::Recipient;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalKeyId;
+use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError, VersionId};
 
 use super::super::unlock::own_id;
 use crate::failure::Failure;
@@ -32,7 +32,13 @@ pub(super) struct NewestKeys<'v> {
     vault: &'v LocalVault,
     /// The key that takes the place of all others of the vault.
     named: Option<Arc<WrappingKey>>,
-    by_name: BTreeMap<String, Arc<WrappingKey>>,
+    by_name: BTreeMap<String, Known>,
+}
+
+/// A key of the vault: its newest version, and the ids of all.
+struct Known {
+    newest: Arc<WrappingKey>,
+    versions: BTreeSet<VersionId>,
 }
 
 impl<'v> NewestKeys<'v> {
@@ -81,15 +87,33 @@ impl<'v> NewestKeys<'v> {
             return Ok(None); // a newer program's, which knows what to do with it
         }
         let name = id.name().as_str();
-        let newest = if let Some(newest) = self.by_name.get(name) {
-            Arc::clone(newest)
-        } else {
-            let newest = newest(self.vault, name)?;
-            self.by_name.insert(name.to_owned(), Arc::clone(&newest));
-            newest
-        };
-        let version = LocalKeyId::parse(newest.id())?.version();
-        Ok((id.version() <= version).then_some(newest))
+        if let Some(known) = self.by_name.get(name).filter(|known| known.has(id)) {
+            return Ok(Some(Arc::clone(&known.newest)));
+        }
+        // Read for the first time, or again: the key may have been rotated meanwhile.
+        let known = Known::read(self.vault, name)?;
+        let newest = Arc::clone(&known.newest);
+        let has_it = known.has(id);
+        self.by_name.insert(name.to_owned(), known);
+        if has_it {
+            return Ok(Some(newest));
+        }
+        // Not an older version, for all that this vault can say: another copy of it may have made it.
+        let vault = self.vault.path().to_owned();
+        Err(LocalVaultError::VersionMissing { vault, id: id.to_string() }.into())
+    }
+}
+
+impl Known {
+    fn read(vault: &LocalVault, name: &str) -> Result<Self, Failure> {
+        let newest = newest(vault, name)?;
+        let versions = vault.show(name)?.versions;
+        let versions = versions.iter().map(|version| version.id.version()).collect();
+        Ok(Self { newest, versions })
+    }
+
+    fn has(&self, id: &LocalKeyId) -> bool {
+        self.versions.contains(&id.version())
     }
 }
 

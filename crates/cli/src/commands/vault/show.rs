@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{KeyEntry, KeyKind, KeyVersion};
+use strongroom_keys::local_vault::{KeyEntry, KeyKind, KeyVersion, VersionId};
 use strongroom_keys::vault::{Operation, Operations};
 
 use crate::args::{JsonOption, KeyArgs};
@@ -32,7 +32,7 @@ struct Key<'a> {
 #[derive(Serialize)]
 struct Version {
     #[serde(rename = "version")]
-    number: u32,
+    of_key: VersionId,
     id: String,
     algorithm: &'static str,
     /// Seconds since the Unix epoch.
@@ -57,7 +57,7 @@ struct Deleted {
 impl From<&KeyVersion> for Version {
     fn from(version: &KeyVersion) -> Self {
         Self {
-            number: version.id.version(),
+            of_key: version.id.version(),
             id: version.id.to_string(),
             algorithm: version.algorithm.name(),
             created: since_epoch(version.created),
@@ -71,12 +71,10 @@ impl From<&KeyVersion> for Version {
 impl Version {
     /// The line of a listing.
     fn line(&self, name: &str) -> String {
-        let mut line =
-            format!("{name}/{}  {}  {}", self.number, self.algorithm, display_time(self.created));
+        let state = if self.enabled { "enabled" } else { "disabled" };
+        let created = display_time(self.created);
+        let mut line = format!("{name}/{}  {}  {created}  {state}", self.of_key, self.algorithm);
         // Writing to a string cannot fail.
-        if !self.enabled {
-            line.push_str("  disabled");
-        }
         if let Some(time) = self.not_before {
             let _ = write!(line, "  wraps from {}", display_time(time));
         }
