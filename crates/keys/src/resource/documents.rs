@@ -139,7 +139,8 @@ pub(crate) struct OpeningKeys {
     lease: Lease,
 }
 
-/// The keys of each layer that a header names.
+/// The keys of each layer that a header names. A layer is opened by its own alone: two layers under the
+/// service's key are no protection by the customer's.
 pub(crate) struct LayerKeys(pub(crate) [Vec<Arc<ResourceKey>>; 2]);
 
 impl LayerKeys {
@@ -337,13 +338,7 @@ impl Resources {
             keys = open.find(header);
         }
         let keys = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
-        let key_ids = |keys: &Vec<Arc<ResourceKey>>| {
-            keys.iter().map(|key| key.unwrapping.id().clone()).collect()
-        };
         let policy = OpenPolicy {
-            // Each layer has its own: two layers under the service's key are no protection by the
-            // customer's.
-            key_ids: Some(keys.each_ref().map(key_ids)),
             algorithms: vec![Algorithm::A256Kw],
             least_layers: self.least_layers(&open.current.resource),
             ..OpenPolicy::default()

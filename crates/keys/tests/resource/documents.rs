@@ -45,7 +45,7 @@ fn the_customers_layer_does_not_open_under_the_services_key() {
     let document = document(&with_a_decoy);
     let refused = world.run(world.resources.open(&world.id, &document, &OpenRequest::default()));
     assert!(matches!(refused, Err(DocumentError::Document(Error::Authentication))), "{refused:?}");
-    // It is the policy that keeps the service's key out of that layer.
+    // What keeps the service's key out of that layer is that each layer has its own keys.
     let (keys, _) = unwrapping(&Header::parse(&document).unwrap()).unwrap();
     let opened = document::open(&document, &keys, &OpenOptions::default());
     assert_eq!(opened.unwrap(), b"text");
