@@ -36,7 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("resource/host", &["error", "id", "vault"]),
     ("vault_client", &["audit", "clock", "error", "vault"]),
     ("cache/loading", &["error", "id", "key_ring"]),
-    ("resource/record", &["error", "hex", "id", "key_ring", "vault"]),
+    ("resource/record", &["audit", "error", "hex", "id", "key_ring", "vault"]),
     ("service_key", &["audit", "error", "hex", "key_ring", "state", "vault", "vault_client"]),
     ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "vault"]),
     ("resource/transition", &["error", "id", "key_ring", "resource/record", "vault"]),
@@ -213,7 +213,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
-    ("testing", &["audit", "clock", "error", "id", "resource", "state", "vault"]),
+    ("testing", &["audit", "clock", "error", "id", "key_ring", "resource", "state", "vault"]),
 ];
 
 /// The calls from the command's `open` to the vault: each function with its file and with how it calls the

@@ -94,7 +94,7 @@ fn id_of(vault: &LocalVault, name: &str, number: usize) -> VersionedKeyId {
     VersionedKeyId::new(Vault::id(vault), KeyName::new(name).unwrap(), &version).unwrap()
 }
 
-/// That version and no other.
+/// Selects one version and no other.
 fn only(id: &VersionedKeyId) -> Versions {
     Versions::Only(VersionId::parse(id.version()).unwrap())
 }
@@ -647,7 +647,7 @@ fn what_is_not_there_or_damaged_is_never_a_refusal() {
     assert!(invalid(block_on(vault.as_identity("billing").unwrap(&id, KW, &wrapped))));
 }
 
-/// What a number as a version could not promise: an id that was given out names that key for ever.
+/// An id that was given out names its key for ever, as a number for a version could not promise.
 #[test]
 fn no_id_names_two_keys_after_a_purge_or_in_two_copies_of_a_vault() {
     let (directory, vault, _clock) = new_vault();

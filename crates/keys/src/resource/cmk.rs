@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use strongroom::secret::SecretVec;
 
-use super::record::{Cmk, OnKeyLoss, Protection, Resource, Scope};
+use super::record::{Cmk, OnKeyLoss, Protection, Resource, Scope, require_plain};
 use super::repository::{Change, Current, Repository};
 use super::resources::Resources;
 use super::transition::{Event, wrong_state};
@@ -361,7 +361,7 @@ fn check_resource(resource: &Resource, with: &EnableCmk) -> Result<(), Error> {
     if with.identity.is_empty() {
         return refuse(Ineligible::Identity);
     }
-    Ok(())
+    require_plain("the identity", &with.identity)
 }
 
 /// The vault must be where the resource is; one that does not say where it is, is not.

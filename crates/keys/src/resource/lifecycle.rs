@@ -19,10 +19,7 @@ impl Resources {
     /// the service's vault.
     pub async fn create(&self, new: NewResource) -> Result<(), Error> {
         let id = &new.id;
-        if new.tenant.is_empty() || new.region.is_empty() {
-            let reason = format!("the resource {id} needs a tenant and a region; give both");
-            return Err(Error::Argument { reason });
-        }
+        new.check()?;
         if !self.repository.store().list(id.as_str()).await?.is_empty() {
             return Err(Error::AlreadyExists { resource: id.clone() });
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::audit::{is_unsafe, printable};
 use crate::error::{Cause, Error};
 use crate::hex;
 use crate::id::{KeyLabel, ResourceId};
@@ -37,6 +38,30 @@ pub struct NewResource {
     pub cmk_allowed: bool,
     /// The time at which the host made it, in seconds since 1970; now where it is not given.
     pub created_at: Option<u64>,
+}
+
+impl NewResource {
+    /// Refuses a tenant or a region that is empty or would command a terminal.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let id = &self.id;
+        if self.tenant.is_empty() || self.region.is_empty() {
+            let reason = format!("the resource {id} needs a tenant and a region; give both");
+            return Err(Error::Argument { reason });
+        }
+        require_plain("the tenant", &self.tenant)?;
+        require_plain("the region", &self.region)
+    }
+}
+
+/// Refuses `text`, the caller's word for `what`, where a character in it would command a terminal: it comes out
+/// in messages, states and the audit trail.
+pub(super) fn require_plain(what: &str, text: &str) -> Result<(), Error> {
+    if text.chars().any(is_unsafe) {
+        let text = printable(text);
+        let reason = format!("{what} \"{text}\" has control characters; give it without them");
+        return Err(Error::Argument { reason });
+    }
+    Ok(())
 }
 
 /// The documents of a resource that the customer's key covers.

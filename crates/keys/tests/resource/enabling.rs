@@ -31,6 +31,29 @@ fn a_new_resource_is_service_managed_and_needs_no_vault_of_a_customer() {
     assert!(matches!(again, Err(Error::AlreadyExists { .. })));
 }
 
+/// Text that would command the terminal of who reads a status or a trail does not come in.
+#[test]
+fn control_characters_in_tenant_region_and_identity_are_refused() {
+    let world = World::new();
+    for bad in ["a\nb", "\u{1b}[2J", "\u{9b}31m", "\u{202e}abc", "a\u{200b}b"] {
+        let id = ResourceId::new("another").unwrap();
+        let refused = |error: Error, what: &str| {
+            let message = error.to_string();
+            assert!(message.starts_with(what) && message.contains("control"), "{message}");
+            assert!(!message.contains(bad), "{message:?}");
+        };
+        let new = NewResource { tenant: bad.into(), ..new_resource(&id) };
+        refused(now(world.resources.create(new)).unwrap_err(), "the tenant");
+        let new = NewResource { region: bad.into(), ..new_resource(&id) };
+        refused(now(world.resources.create(new)).unwrap_err(), "the region");
+        let with = EnableCmk::new(world.cmk[0].clone(), bad);
+        let enabled = world.run(world.resources.enable_cmk(&world.id, &with));
+        refused(enabled.unwrap_err(), "the identity");
+        assert_eq!(now(world.resources.list()).unwrap(), [world.id.clone()]);
+    }
+    assert_eq!(world.state(), "service-managed");
+}
+
 /// Enabling, closing and enabling again: two layers, fresh keys, and all documents stay readable.
 #[test]
 fn epochs_never_share_a_key() {
