@@ -49,7 +49,7 @@ fn control_characters_in_tenant_region_and_identity_are_refused() {
         let with = EnableCmk::new(world.cmk[0].clone(), bad);
         let enabled = world.run(world.resources.enable_cmk(&world.id, &with));
         refused(enabled.unwrap_err(), "the identity");
-        assert_eq!(now(world.resources.list()).unwrap(), [world.id.clone()]);
+        assert_eq!(now(world.resources.list()).unwrap(), std::slice::from_ref(&world.id));
     }
     assert_eq!(world.state(), "service-managed");
 }
