@@ -298,8 +298,9 @@ fn what_others_can_read_is_refused_with_the_command_that_mends_it() {
         let error = vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap_err();
         assert!(matches!(error, LocalVaultError::Exposed { .. }), "{error}");
         assert!(error.to_string().contains(&format!("chmod 600 {}", pem.display())), "{error}");
-        // Wrapping does not touch the private key.
-        vault.wrapping_key("one").unwrap();
+        // What it wraps could not be unwrapped.
+        let refused = vault.wrapping_key("one").map(drop).unwrap_err();
+        assert!(matches!(refused, LocalVaultError::Exposed { .. }), "{refused}");
     }
     set_mode(&pem, 0o400);
     vault.unwrap(&id, Algorithm::RsaOaep256, &wrapped).unwrap();

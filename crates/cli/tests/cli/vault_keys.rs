@@ -187,3 +187,24 @@ fn a_vault_with_a_passphrase_opens_with_it_alone() {
         .fails_with("cannot read missing: there is no such file or directory; check the path");
     assert_eq!(with(&["open", "plain.sealed", "-o", "-"], "right").succeeds().stdout, b"text");
 }
+
+#[test]
+fn nothing_is_sealed_under_a_key_whose_private_half_is_lost() {
+    let home = with_key();
+    let private = home.in_vault("keys/k/1.pem");
+    let kept = std::fs::read(&private).unwrap();
+    let seal = ["seal", "plain", "-o", "new", "--key", "k"];
+    std::fs::remove_file(&private).unwrap();
+    home.run(seal).fails_with(&format!(
+        "{} is damaged: it is missing; restore it from a copy of the vault",
+        private.display()
+    ));
+    std::fs::write(&private, &kept[..kept.len() / 2]).unwrap();
+    crate::home::set_mode(&private, 0o600);
+    let damaged = home.run(seal);
+    assert_eq!(damaged.code, Some(1), "{}", damaged.stderr);
+    assert!(damaged.stderr.contains(private.to_str().unwrap()), "{}", damaged.stderr);
+    assert_eq!(home.names(), ["plain", "plain.sealed"]);
+    std::fs::write(&private, kept).unwrap();
+    home.run(seal).succeeds();
+}

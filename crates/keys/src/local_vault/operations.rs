@@ -105,7 +105,8 @@ impl Store {
         })
     }
 
-    /// The RSA key of the newest version of `name`, to wrap with outside of the vault.
+    /// The RSA key of the newest version of `name`, to wrap with outside of the vault, whose private half is
+    /// there to unwrap with.
     ///
     /// # Errors
     ///
@@ -115,7 +116,10 @@ impl Store {
             let id = self.newest_id(name, attributes)?;
             let version = self.version(&id, attributes)?;
             self.check_usable(&id, version, Operation::WrapKey)?;
-            Ok(WrappingKey::rsa(engine_id(&id)?, self.public_key(&id, version)?))
+            let public = self.public_key(&id, version)?;
+            // What it wraps outside of the vault, nobody has tried to unwrap: a lost private key shows here.
+            self.material(&id, version)?;
+            Ok(WrappingKey::rsa(engine_id(&id)?, public))
         })
     }
 
