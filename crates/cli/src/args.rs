@@ -15,6 +15,7 @@ use strongroom::backend::Backend;
 use strongroom::document::ChunkLen;
 
 use crate::failure::Failure;
+use crate::hint;
 use crate::output::Existing;
 use crate::place::Place;
 use crate::print::{self, ErrorFormat};
@@ -408,6 +409,7 @@ impl Cli {
         let command = without_empty_variables(Self::command());
         let parsed = command.try_get_matches().and_then(|matches| {
             let format = ErrorFormat::asked_for(wants_json(&matches));
+            hint::note_given(&matches);
             Ok((Self::from_arg_matches(&matches)?, format))
         });
         parsed.unwrap_or_else(|error| {

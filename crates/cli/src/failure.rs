@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::resource::{Cause, ResourceId};
 use strongroom_keys::vault::VersionedKeyId;
 
+use crate::hint;
 use crate::time::display_time;
 
 /// The reason why a command did not do its work.
@@ -52,12 +53,14 @@ pub(crate) enum Failure {
     SameFile { name: String, role: &'static str, option: &'static str },
     /// Header and document are new and whole, and the header has not got its name.
     #[error(
-        "cannot name the header {header}: {}; {document} is complete and its header is {next}: free some \
+        "cannot name the header {}: {}; {document} is complete and its header is {}: free some \
          space or mend what is said, then run: {}",
+        header.display(),
         Said(source),
+        next.display(),
         naming(next, header)
     )]
-    HeaderName { document: String, header: String, next: String, source: io::Error },
+    HeaderName { document: String, header: PathBuf, next: PathBuf, source: io::Error },
     /// Two would read one file, and of a pipe each would lack what the other took.
     #[error(
         "{name} is {} and {} at once; give each a file or a pipe of its own", roles[0], roles[1]
@@ -70,6 +73,27 @@ pub(crate) enum Failure {
         path.display(), store.display()
     )]
     InsideStore { path: PathBuf, store: PathBuf, option: &'static str },
+    /// The output would have a name of the command's own, which later runs remove or take for a header.
+    #[error(
+        "{} has a name that strongroom gives to files of its own while it works, and a later run could remove it; \
+         choose another name with {option}", path.display()
+    )]
+    Reserved { path: PathBuf, option: &'static str },
+    /// A file to be rewrapped has the name of a temporary file of the command's own.
+    #[error(
+        "{} has a name that strongroom gives to unfinished files, and a later run could remove it; give it another \
+         name with mv first", path.display()
+    )]
+    ReservedInput { path: PathBuf },
+    /// The lock of a file or of its directory cannot be had.
+    #[error("cannot lock {name}: {}; check the device it is on", Said(source))]
+    Lock { name: String, source: io::Error },
+    /// Another process holds a lock for longer than this one may wait.
+    #[error(
+        "another process has held the lock of {name} for {} s, and nothing was changed; wait for it, or end it, and \
+         run this again", waited.as_secs()
+    )]
+    Waited { name: String, waited: Duration },
     /// No file can be made in the output's directory.
     #[error(
         "cannot write into the directory {}: {}; choose another place with {option}",
@@ -85,6 +109,9 @@ pub(crate) enum Failure {
          nothing writes to it, or seal what it holds by then with --stream"
     )]
     Changed { name: String },
+    /// The input that is to be sealed is shorter or longer than when it was opened.
+    #[error("{}, or read it to its end with --stream", document_sentence(name, source))]
+    ChangedLength { name: String, source: Error },
     /// The output cannot be written.
     #[error("cannot write {name}: {}; {}", Said(source), write_advice(source))]
     Write { name: String, source: io::Error },
@@ -205,8 +232,8 @@ pub(crate) enum Failure {
     Passphrase(LocalVaultError),
     /// The vault does not let the service use a customer's key.
     #[error(
-        "{source}; or grant what is lacking with: strongroom vault grant {identity} --vault {}",
-        vault.display()
+        "{source}; or grant what is lacking with: {}",
+        hint::with_vault("vault grant", identity, vault)
     )]
     NotGranted { source: Box<strongroom_keys::Error>, identity: String, vault: PathBuf },
     /// A file of the vault cannot be read or written.
@@ -216,21 +243,25 @@ pub(crate) enum Failure {
     #[error("there is no vault at {path}; {next}", path = path.display())]
     NoVault { path: PathBuf, next: String },
     /// The vault has no key of the name.
-    #[error("{source}; create it with: strongroom vault create {name} --vault {}", vault.display())]
+    #[error("{source}; create it with: {}", hint::with_vault("vault create", name, vault))]
     NoSuchKey { name: String, vault: PathBuf, source: Box<LocalVaultError> },
     /// The home knows a vault of that id in another directory.
     #[error(
         "the vault {id} is at {known}, and {named} has the same id: a copy, or the vault moved; name {known}, or, if \
-         it was moved, say so with: strongroom service move-vault --vault {named} --home {home}",
+         it was moved, say so with: {}",
+        hint::strongroom("service move-vault", &[], &[("--vault", named.as_ref()), ("--home", home.as_ref())]),
         known = known.display(),
         named = named.display(),
-        home = home.display()
     )]
     VaultMoved { id: String, known: PathBuf, named: PathBuf, home: PathBuf },
     /// A vault that no resource has a key in.
     #[error(
-        "no resource of {home} is under a key of the vault {id} at {named}; put one under it with: strongroom resource \
-         enable-cmk",
+        "no resource of {home} is under a key of the vault {id} at {named}; put one under it with: {}",
+        hint::strongroom(
+            "resource enable-cmk NAME --key KEY",
+            &[],
+            &[("--vault", named.as_ref()), ("--home", home.as_ref())]
+        ),
         named = named.display(),
         home = home.display()
     )]
@@ -245,6 +276,12 @@ pub(crate) enum Failure {
     /// The default vault cannot be placed without a home directory.
     #[error("there is no home directory for a vault; name one with --vault")]
     NoHome,
+    /// The variable that names the user's directory is empty.
+    #[error(
+        "the variable HOME is empty, so there is no place for a vault or a service's home; set it, or name them with \
+         --vault and --home"
+    )]
+    EmptyHome,
     /// The directory is not a service's home where one was expected.
     #[error("there is no service's home at {}; {next}", path.display())]
     NoService { path: PathBuf, next: String },
@@ -257,7 +294,7 @@ pub(crate) enum Failure {
     /// Others can reach a home.
     #[error(
         "{} is open to other users (mode {mode:03o}); make it private with: chmod 700 {}",
-        path.display(), path.display()
+        path.display(), hint::quoted(path)
     )]
     HomeExposed { path: PathBuf, mode: u32 },
     /// A home cannot be kept on the file system.
@@ -328,6 +365,8 @@ impl Failure {
             Self::Exists { .. } | Self::HomeExists { .. } => "exists",
             Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
             Self::InsideStore { .. } => "inside-store",
+            Self::Reserved { .. } | Self::ReservedInput { .. } => "reserved-name",
+            Self::Lock { .. } | Self::Waited { .. } => "locked",
             Self::Directory { .. }
             | Self::Write { .. }
             | Self::HeaderName { .. }
@@ -336,7 +375,9 @@ impl Failure {
             Self::Changed { .. } => "input-changed",
             Self::StdinClosed => "input-closed",
             Self::StdoutClosed { .. } | Self::Print | Self::PrintAfter { .. } => "output-closed",
-            Self::Document { source, .. } => document_kind(source),
+            Self::Document { source, .. } | Self::ChangedLength { source, .. } => {
+                document_kind(source)
+            }
             Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
             Self::OtherHeader { .. }
             | Self::NotUnlocked { .. }
@@ -350,9 +391,11 @@ impl Failure {
             Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
             Self::Check { .. } => "check",
             Self::Passphrase(_) => "passphrase",
-            Self::Vault(_) | Self::VaultFile { .. } | Self::NoVault { .. } | Self::NoHome => {
-                "vault"
-            }
+            Self::Vault(_)
+            | Self::VaultFile { .. }
+            | Self::NoVault { .. }
+            | Self::NoHome
+            | Self::EmptyHome => "vault",
             Self::NotGranted { .. } => "not-granted",
             Self::VaultMoved { .. } | Self::VaultUnused { .. } | Self::VaultOlder { .. } => {
                 "vault-location"
@@ -476,7 +519,7 @@ fn document_sentence(name: &str, error: &Error) -> String {
             return format!(
                 "{name} is not the {expected} bytes that its length was given as: it was changed while \
                  it was read, or the file system tells lengths wrongly; try again when nothing writes \
-                 to it, or read it to its end with --stream"
+                 to it"
             );
         }
         Error::Expired { expires_at } => {
@@ -493,16 +536,16 @@ fn document_sentence(name: &str, error: &Error) -> String {
 fn resource_sentence(error: &strongroom_keys::Error) -> String {
     match error {
         strongroom_keys::Error::NotFound { resource } => format!(
-            "there is no resource {resource}; see which there are with: strongroom resource list, or \
-             create it with: strongroom resource create {resource}"
+            "there is no resource {resource}; see which there are with: {}, or create it with: {}",
+            hint::strongroom("resource list", &[], &[]),
+            hint::create_resource(resource.as_str())
         ),
         strongroom_keys::Error::Denied { resource, cause, since } => {
             let since = display_time(*since);
-            let command = if *cause == Cause::ResourceDeleted { "restore" } else { "refresh" };
-            format!(
-                "no access to the resource {resource} since {since}: {cause}, with: strongroom \
-                 resource {command} {resource}"
-            )
+            let deleted = *cause == Cause::ResourceDeleted;
+            let command = if deleted { "resource restore" } else { "resource refresh" };
+            let command = hint::strongroom(command, &[resource.as_str().as_ref()], &[]);
+            format!("no access to the resource {resource} since {since}: {cause}, with: {command}")
         }
         strongroom_keys::Error::Expired { expires_at } => {
             format!(
@@ -519,11 +562,12 @@ fn resource_sentence(error: &strongroom_keys::Error) -> String {
 }
 
 /// The command that gives the header `next` its name `header`, for a shell of this system.
-pub(crate) fn naming(next: impl fmt::Display, header: impl fmt::Display) -> String {
+pub(crate) fn naming(next: &Path, header: &Path) -> String {
+    let names = format!("{} {}", hint::quoted(next), hint::quoted(header));
     if cfg!(windows) {
         // Of cmd and PowerShell alike; a slash would begin an option.
-        format!("cmd /c move /y {}", format!("{next} {header}").replace('/', "\\"))
+        format!("cmd /c move /y {}", names.replace('/', "\\"))
     } else {
-        format!("mv -f -- {next} {header}")
+        format!("mv -f -- {names}")
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use strongroom::document::ReadAt as _;
@@ -17,6 +18,8 @@ use crate::platform;
 #[derive(Debug)]
 pub(crate) struct Input {
     name: String,
+    /// The path that it was opened by.
+    path: Option<PathBuf>,
     file: File,
     length: Option<u64>,
     /// Writes it.
@@ -42,7 +45,7 @@ impl Input {
             }
             pipe::enlarge(&file);
             let modified = modified(&file).map_err(failed)?;
-            return Ok(Self { name, file, length: None, modified, command: None });
+            return Ok(Self { name, path: None, file, length: None, modified, command: None });
         };
         let file = match File::open(path) {
             // Windows refuses to open a directory.
@@ -59,7 +62,8 @@ impl Input {
         let length = if metadata.is_file() { length(&file).map_err(failed)? } else { None };
         pipe::enlarge(&file);
         let modified = modified(&file).map_err(failed)?;
-        Ok(Self { name, file, length, modified, command: None })
+        let path = Some(path.to_owned());
+        Ok(Self { name, path, file, length, modified, command: None })
     }
 
     /// The output of a command for the shell, which is not yet started.
@@ -71,7 +75,8 @@ impl Input {
         let (command, file) = ShellCommand::new(line)?;
         pipe::enlarge(&file);
         let name = format!("the output of {line:?}");
-        Ok(Self { name, file, length: None, modified: None, command: Some(command) })
+        let (path, length, modified) = (None, None, None);
+        Ok(Self { name, path, file, length, modified, command: Some(command) })
     }
 
     /// The command that writes it, if one does.
@@ -95,6 +100,11 @@ impl Input {
     /// Its name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The path of a regular file that was given by one.
+    pub(crate) fn file_path(&self) -> Option<&Path> {
+        self.length.and(self.path.as_deref())
     }
 
     /// The file or stream itself.

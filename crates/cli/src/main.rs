@@ -5,6 +5,7 @@ mod commands;
 mod counted;
 mod exec;
 mod failure;
+mod hint;
 mod input;
 mod output;
 mod pipe;
@@ -23,6 +24,7 @@ mod tagged;
 mod targets;
 mod time;
 mod vaults;
+mod waiting;
 mod workers;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use strongroom_keys::LocalVault;
+use strongroom_keys::{LocalVault, file_system};
 
 use self::atomic::{AtomicFile, Way};
 use crate::failure::Failure;
@@ -83,6 +83,7 @@ impl Output {
             return Self::descriptor(number, place, &refuse_reader);
         }
         let failed = |source| Failure::write(place.output_name(), source);
+        refuse_reserved(path, option)?;
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 Err(Failure::OutputIsDirectory { path: path.clone(), option })
@@ -94,6 +95,7 @@ impl Output {
                 }
                 // What a link points to is replaced, not the link.
                 let target = fs::canonicalize(path).map_err(failed)?;
+                refuse_reserved(&target, option)?;
                 let mode =
                     if rules.is_mode_asked_for { rules.mode } else { platform::mode(&metadata) };
                 sweep(&target);
@@ -197,6 +199,19 @@ impl Output {
         pipe::enlarge(&file);
         Ok(Self::Stream { name, file })
     }
+}
+
+/// Refuses a name of the files that the command makes while it works.
+fn refuse_reserved(path: &Path, option: &'static str) -> Result<(), Failure> {
+    if is_temporary(path) || path.file_name().is_some_and(pair::is_next_name) {
+        return Err(Failure::Reserved { path: path.to_owned(), option });
+    }
+    Ok(())
+}
+
+/// True of the name of an unfinished file, which a later run removes.
+pub(crate) fn is_temporary(path: &Path) -> bool {
+    path.file_name().is_some_and(file_system::is_temporary_name)
 }
 
 /// Greatest depth of a file in a home: `vault/keys/NAME/FILE`.

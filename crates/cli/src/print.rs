@@ -19,14 +19,33 @@ pub(crate) enum Channel {
     Error,
 }
 
-/// Prints `text` and a line's end. Characters of file names and other texts that would command the terminal are
-/// printed as escapes.
+/// Prints `text` as one line. Characters of file names and other texts that would command the terminal, or begin
+/// another line, are printed as escapes.
 ///
 /// # Errors
 ///
 /// [`Failure::Print`] when nobody reads it any more.
 pub(crate) fn line(channel: Channel, text: &str) -> Result<(), Failure> {
-    print(channel, &escaped(text, |c| c == '\n', |c, out| write!(out, "{}", c.escape_unicode())))
+    print(channel, &escaped(text, |_| false, escape_unicode))
+}
+
+/// Prints a text of several lines, whose ends are the program's own: what comes from elsewhere goes through
+/// [`name`] before it is put in.
+///
+/// # Errors
+///
+/// As [`line()`].
+pub(crate) fn text(channel: Channel, text: &str) -> Result<(), Failure> {
+    print(channel, &escaped(text, |c| c == '\n', escape_unicode))
+}
+
+/// The name of a file or of something else as one word of a longer text, as [`line()`] would print it.
+pub(crate) fn name(name: &str) -> Cow<'_, str> {
+    escaped(name, |_| false, escape_unicode)
+}
+
+fn escape_unicode(c: char, out: &mut String) -> std::fmt::Result {
+    write!(out, "{}", c.escape_unicode())
 }
 
 fn print(channel: Channel, text: &str) -> Result<(), Failure> {

@@ -4,12 +4,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 
 use strongroom::secret::SecretVec;
-use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-
-/// The terminal of this process, whatever its standard input and output are.
-const TERMINAL: &str = if cfg!(windows) { "CONIN$" } else { "/dev/tty" };
+use crate::platform;
 
 /// Asks for a passphrase and does not show it; `None` where nobody sits at a terminal.
 ///
@@ -18,16 +15,15 @@ const TERMINAL: &str = if cfg!(windows) { "CONIN$" } else { "/dev/tty" };
 /// [`Failure::Read`] when the terminal cannot be read, [`Failure::Usage`] when nothing was typed.
 pub(crate) fn passphrase(question: &str) -> Result<Option<SecretVec>, Failure> {
     // Standard error says whether somebody is there to read the question.
-    if !io::stderr().is_terminal() || File::open(TERMINAL).is_err() {
+    if !io::stderr().is_terminal() || File::open(platform::TERMINAL).is_err() {
         return Ok(None);
     }
-    let typed = rpassword::prompt_password(format!("{question}: "))
+    let typed = platform::ask_unseen(&format!("{question}: "))
         .map_err(|source| Failure::read("the terminal", source))?;
-    let typed = Zeroizing::new(typed);
     if typed.is_empty() {
         return Err(Failure::Usage("no passphrase was typed; run the command again".to_owned()));
     }
-    Ok(Some(SecretVec::from(typed.as_bytes().to_vec())))
+    Ok(Some(SecretVec::from(typed.to_vec())))
 }
 
 /// Asks for a new passphrase, twice.

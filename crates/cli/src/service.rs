@@ -33,6 +33,7 @@ use strongroom_keys::{LocalVault, Resources};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 use crate::args::HomeOption;
 use crate::failure::Failure;
+use crate::hint;
 use crate::platform;
 use crate::vaults::in_data_directory;
 
@@ -137,8 +138,9 @@ impl HomeLocation {
         let path = self.path.join(HOME);
         let Some(Manifest { format }) = files::read_json(&path)? else {
             let next = if self.named {
-                let path = self.path.display();
-                format!("check the path, or make one with: strongroom service init --home {path}")
+                let home = ("--home", self.path.as_os_str());
+                let init = hint::strongroom("service init", &[], &[home]);
+                format!("check the path, or make one with: {init}")
             } else {
                 "name it with --home, or make one with: strongroom service init".to_owned()
             };

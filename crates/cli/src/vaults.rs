@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
 use crate::failure::Failure;
-use crate::{platform, print, prompt};
+use crate::{hint, platform, print, prompt};
 
 /// The key that is used where none is named.
 pub(crate) const DEFAULT_KEY: &str = "default";
@@ -91,10 +91,8 @@ impl Location {
     fn failure(&self, error: LocalVaultError) -> Failure {
         let LocalVaultError::Missing { path } = error else { return error.into() };
         let next = if self.named {
-            format!(
-                "check the path, or make a new vault with: strongroom vault init --vault {}",
-                path.display()
-            )
+            let init = hint::strongroom("vault init", &[], &[("--vault", path.as_ref())]);
+            format!("check the path, or make a new vault with: {init}")
         } else {
             "name the vault with --vault, or make a new one with: strongroom vault init".to_owned()
         };
@@ -144,8 +142,14 @@ fn say_waiting(vault: &Path) {
 ///
 /// # Errors
 ///
-/// [`Failure::NoHome`] when the user has no data directory.
+/// [`Failure::NoHome`] when the user has no data directory, [`Failure::EmptyHome`] when `HOME` names none.
 pub(crate) fn in_data_directory(name: &str) -> Result<PathBuf, Failure> {
+    // The system's list of users has another home: the keys would be where nobody expects them.
+    let has_no_text = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    if std::env::var_os("HOME").is_some_and(|home| home.is_empty()) && has_no_text("XDG_DATA_HOME")
+    {
+        return Err(Failure::EmptyHome);
+    }
     let base = etcetera::choose_base_strategy().map_err(|_| Failure::NoHome)?;
     Ok(base.data_dir().join("strongroom").join(name))
 }

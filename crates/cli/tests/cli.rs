@@ -23,6 +23,9 @@ mod exec;
 mod failures;
 #[path = "cli/golden.rs"]
 mod golden;
+#[cfg(unix)] // a shell runs what is printed
+#[path = "cli/hints.rs"]
+mod hints;
 #[path = "cli/inspect.rs"]
 mod inspect;
 #[path = "cli/lengths.rs"]

@@ -119,6 +119,12 @@ fn writer(name: &OsStr) -> Option<Writer> {
     Writer::parse(name.rsplit_once(MARK)?.1)
 }
 
+/// True where `name` is one of [`temporary_name`]'s: a file of that name is removed once its writer has ended.
+#[must_use]
+pub fn is_temporary_name(name: &OsStr) -> bool {
+    writer(name).is_some()
+}
+
 /// Removes from `directory` the temporary files of writers that have ended. Best effort: a directory that
 /// cannot be listed, or a file that cannot be removed, does not stop the work at hand.
 pub fn sweep(directory: &Path) {

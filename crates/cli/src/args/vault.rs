@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{JsonOption, parse_duration, parse_time, path};
+use super::{ForceOption, JsonOption, parse_duration, parse_time, path};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum VaultCommand {
@@ -204,6 +204,9 @@ pub(crate) struct BackupArgs {
     /// The file to write
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
     pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) force: ForceOption,
 }
 
 #[derive(Debug, Args)]

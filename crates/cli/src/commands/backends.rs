@@ -30,5 +30,5 @@ pub(super) fn run(args: &BackendsArgs) -> Result<(), Failure> {
         .iter()
         .map(|entry| format!("{}{}", entry.name, if entry.default { " (default)" } else { "" }))
         .collect();
-    print::line(Channel::Output, &lines.join("\n"))
+    print::text(Channel::Output, &lines.join("\n"))
 }

@@ -15,5 +15,5 @@ pub(super) fn run(args: &CompletionsArgs) -> Result<(), Failure> {
     // Into memory first: a closed standard output is ours to report.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "strongroom", &mut script);
-    print::line(Channel::Output, String::from_utf8_lossy(&script).trim_end())
+    print::text(Channel::Output, String::from_utf8_lossy(&script).trim_end())
 }

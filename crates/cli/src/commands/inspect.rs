@@ -82,7 +82,7 @@ pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     if args.json.enabled {
         print::json(Channel::Output, &shown)
     } else {
-        print::line(Channel::Output, &shown.text())
+        print::text(Channel::Output, &shown.text())
     }
 }
 
@@ -136,7 +136,7 @@ impl Shown {
         };
         let expires = self.expires_at_rfc3339.as_deref().unwrap_or("never");
         let apart = match &self.header {
-            Some(header) => format!(", in {header}"),
+            Some(header) => format!(", in {}", print::name(header)),
             None => String::new(),
         };
         let mut text = format!(
@@ -150,7 +150,7 @@ impl Shown {
              header      {} bytes, generation {}{apart}\n\
              slots       {} of {} bytes: {}\n\
              commitment  {}",
-            self.input,
+            print::name(&self.input),
             self.format,
             self.suite,
             self.layers,
@@ -164,7 +164,7 @@ impl Shown {
         );
         // Writing to a string cannot fail.
         for Recipient { layer, algorithm, key, .. } in &self.recipients {
-            let _ = write!(text, "\nsealed for  layer {layer}, {algorithm}, {key}");
+            let _ = write!(text, "\nsealed for  layer {layer}, {algorithm}, {}", print::name(key));
         }
         if let Some(body) = &self.body {
             let _ = write!(text, "\nbody        {}", body.text());

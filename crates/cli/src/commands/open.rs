@@ -175,6 +175,7 @@ impl Opening {
         if let Some(attributes) = attributes {
             attributes.set_times(&output)?;
         }
+        sealed.warn_of_damage();
         let report = Report {
             output: Some(place.output_name()),
             range,

@@ -11,6 +11,7 @@ use strongroom_keys::resource::{NewResource, ResourceId};
 
 use crate::args::{CreateResourceArgs, HomeOption, JsonOption, ResourceArgs, ResourceCommand};
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel};
 use crate::service::HomeLocation;
 use crate::time::since_epoch;
@@ -40,10 +41,8 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             |resources, id| block_on(resources.rotate_resource_key(id)),
         ),
         ResourceCommand::Revoke(args) => {
-            let next = format!(
-                "is revoked: nothing opens or is sealed until: strongroom resource refresh {}",
-                args.name
-            );
+            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().as_ref()], &[]);
+            let next = format!("is revoked: nothing opens or is sealed until: {refresh}");
             change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
         }
         ResourceCommand::Refresh(args) => {
@@ -52,10 +51,11 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             })
         }
         ResourceCommand::Delete(args) => {
+            let shred = hint::strongroom("resource shred", &[], &[]);
+            let restore = hint::strongroom("resource restore", &[args.name.as_str().as_ref()], &[]);
             let next = format!(
-                "is deleted: its keys are destroyed by strongroom resource shred from 24 hours on; \
-                 take it back before with: strongroom resource restore {}",
-                args.name
+                "is deleted: its keys are destroyed by {shred} from 24 hours on; take it back before with: \
+                 {restore}"
             );
             change(args, "deleted", &next, |resources, id| block_on(resources.resource_deleted(id)))
         }

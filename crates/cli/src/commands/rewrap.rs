@@ -21,7 +21,7 @@ mod write;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ use crate::args::RewrapArgs;
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::output::pair;
+use crate::output::{self, pair};
 use crate::place::Place;
 use crate::platform;
 use crate::readers::Readers;
@@ -70,10 +70,16 @@ fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<
     let started = Instant::now();
     let pool = workers::pool(&args.threads)?;
     let readers = Readers::new(args.vault.passphrase_file.as_deref());
-    args.files.iter().try_for_each(|file| readers.check_path("the document", file))?;
+    args.files.iter().try_for_each(|file| {
+        if output::is_temporary(file) {
+            return Err(Failure::ReservedInput { path: file.clone() });
+        }
+        readers.check_path("the document", file)
+    })?;
+    let lock_timeout = args.vault.lock_timeout();
     let vault = Location::find(args.vault)?.open()?;
     let newest = NewestKeys::new(&vault, args.key.as_deref())?;
-    let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options };
+    let mut rewrapper = Rewrapper { vault: &vault, pool, newest, options, lock_timeout };
     let files = with_next_headers(args.files);
     let mut summary = Summary::new(files.len(), args.print);
     let mut waiting: VecDeque<Job> = files.into_iter().map(Job::new).collect();
@@ -90,12 +96,12 @@ fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<
     summary.finish(started.elapsed())
 }
 
-/// `files`, each with the header that a stopped seal left for it: either may be the one that opens.
+/// `files`, each with the headers that stopped seals left for it: any may be the one that opens.
 fn with_next_headers(files: Vec<PathBuf>) -> Vec<PathBuf> {
     files
         .into_iter()
         .flat_map(|file| {
-            let next = pair::next_header(&file);
+            let next = pair::next_headers(&file);
             std::iter::once(file).chain(next)
         })
         .collect()
@@ -152,6 +158,8 @@ struct Rewrapper<'v, C> {
     pool: ThreadPool,
     newest: NewestKeys<'v>,
     options: RewrapOptions<C>,
+    /// The longest wait for another process that writes a file.
+    lock_timeout: Option<Duration>,
 }
 
 /// Outcome for a file; `None` where it is to be tried again.
@@ -268,7 +276,7 @@ impl<C: Exchange> Rewrapper<'_, C> {
             C::take_in(&mut rewrap, &old, &new, &unwrapped)
                 .map_err(|source| job.refused(source))?;
         }
-        let written = write::write(&job.path, &job.name, &rewrap, &job.counts)?;
+        let written = write::write(job, &rewrap, self.lock_timeout)?;
         let in_place = match written {
             Written::ChangedMeanwhile => return Ok(None),
             Written::InPlace => true,

@@ -1,9 +1,10 @@
 //! `strongroom seal`.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use strongroom::Error;
 use strongroom::document::{PlaintextLen, SealOptions, Sealer};
 
 use super::check::check;
@@ -69,6 +70,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         check: args.check,
         print: args.print,
         readers: Readers::new(args.vault.passphrase_file.as_deref()),
+        lock_timeout: args.vault.lock_timeout(),
         recipients: Recipients {
             vault: args.vault,
             names: args.keys,
@@ -125,6 +127,8 @@ struct Sealing {
     check: bool,
     print: PrintOptions,
     readers: Readers,
+    /// The longest wait for another process that names files.
+    lock_timeout: Option<Duration>,
     recipients: Recipients,
     /// Found for the first file, after a look at it and at its output.
     keys: Option<(Keys, SealWith)>,
@@ -157,7 +161,12 @@ impl Sealing {
 
         let failed = |error| {
             let of_command = input.command().and_then(ShellCommand::failure);
-            of_command.unwrap_or_else(|| tagged::failure(input.name(), error))
+            of_command.unwrap_or_else(|| match tagged::failure(input.name(), error) {
+                Failure::Document { name, source: source @ Error::InputChanged { .. } } => {
+                    Failure::ChangedLength { name, source }
+                }
+                failure => failure,
+            })
         };
         let length = match input.length() {
             Some(length) if !self.stream => PlaintextLen::Known(length),
@@ -211,7 +220,7 @@ impl Sealing {
         let report = Report {
             output: Some(place.output_name()),
             header: self.header.as_ref().map(Place::output_name),
-            sync_seconds: publish(output, header)?,
+            sync_seconds: publish(output, header, self.lock_timeout)?,
             keys: key_ids,
             customer_key: customer_key_id,
             check,
@@ -221,12 +230,17 @@ impl Sealing {
     }
 }
 
-/// Gives the files their names; tells how long that took.
-fn publish(output: Output, header: Option<Output>) -> Result<Option<f64>, Failure> {
+/// Gives the files their names, and waits at most as long as `most` says for another process that does so; tells
+/// how long it took.
+fn publish(
+    output: Output,
+    header: Option<Output>,
+    most: Option<Duration>,
+) -> Result<Option<f64>, Failure> {
     let started = Instant::now();
     let published = match (output, header) {
         (Output::File(document), Some(Output::File(header))) => {
-            pair::publish(document, header)?;
+            pair::publish(document, header, most)?;
             true
         }
         (output, header) => {
@@ -252,13 +266,10 @@ fn refuse_same(output: &Output, header: Option<&Output>) -> Result<(), Failure> 
 
 /// Refuses what the command line alone shows to be impossible or a mishap.
 fn refuse_streams(place: &Place, check: bool) -> Result<(), Failure> {
-    if *place != Place::Standard {
-        return Ok(());
-    }
-    if check {
+    if check && *place == Place::Standard {
         return Err(no_check(place));
     }
-    if io::stdout().is_terminal() {
+    if place.is_terminal() {
         return Err(Failure::Usage(
             "a sealed document is no text for a terminal; name a file with -o, or pipe it on"
                 .to_owned(),

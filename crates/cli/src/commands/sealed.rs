@@ -10,8 +10,10 @@ use strongroom_keys::resource::{DocumentError, LeasedOpener};
 use zeroize::Zeroizing;
 
 use super::keys::Keys;
+use super::unlock::mended;
 use crate::args::HeaderOption;
 use crate::failure::{Failure, naming};
+use crate::hint;
 use crate::input::Input;
 use crate::output::pair;
 use crate::place::Place;
@@ -143,6 +145,20 @@ impl Sealed {
         }
     }
 
+    /// Warns where one copy of the recipients made up for the other.
+    pub(super) fn warn_of_damage(&self) {
+        let Some(mended) = mended(&self.header) else { return };
+        let holder = self.header_input();
+        let next = match holder.file_path() {
+            Some(path) => {
+                let rewrap = hint::strongroom("rewrap", &[path.as_ref()], &[]);
+                format!("; write both anew with: {rewrap}")
+            }
+            None => String::new(),
+        };
+        print::notice("warning", &format!("{}: {mended}{next}", holder.name()));
+    }
+
     /// An opener of the body, with `keys`.
     ///
     /// # Errors
@@ -251,22 +267,23 @@ fn beginning(body: &Input) -> Result<Vec<u8>, Failure> {
     Ok(begins)
 }
 
-/// The header at `place`; where it does not belong to `body`, which has the bytes `begins` first, and the one
-/// that a killed run had for this name does, that one.
+/// The header at `place`; where it does not belong to `body`, which has the bytes `begins` first, and one that a
+/// killed run had for this name does, that one.
 fn open_header(place: &Place, body: &Input, begins: &[u8]) -> Result<Input, Failure> {
     let Some(path) = place.path() else { return Input::open(place) };
-    let Some(next) = pair::next_header(path) else { return Input::open(place) };
+    let next = pair::next_headers(path);
     let belongs = |path: &Path| pair::leading(path).is_some_and(|found| found[..] == *begins);
-    if belongs(path) || !belongs(&next) {
+    if next.is_empty() || belongs(path) {
         return Input::open(place);
     }
+    let Some(next) = next.into_iter().find(|next| belongs(next)) else { return Input::open(place) };
     print::notice(
         "warning",
         &format!(
             "the header of {} is {}: a seal was stopped before it became {place}; finish it with: {}",
             body.name(),
             next.display(),
-            naming(next.display(), place)
+            naming(&next, path)
         ),
     );
     Input::open(&Place::Path(next))

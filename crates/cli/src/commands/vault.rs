@@ -3,8 +3,8 @@
 mod permissions;
 mod show;
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,13 +13,15 @@ use strongroom_keys::local_vault::{
     InitOptions, KeyKind, KeyOptions, LocalVaultError, PassphraseCost, Versions,
 };
 use strongroom_keys::vault::Place as VaultPlace;
+use zeroize::Zeroizing;
 
 use crate::args::{
     BackupArgs, ChangePassphraseArgs, CreateKeyArgs, InitArgs, JsonOption, KeyArgs, KeyType,
     RestoreArgs, VaultCommand, VersionsArgs,
 };
 use crate::failure::Failure;
-use crate::output::{Existing, Output, Rules};
+use crate::hint;
+use crate::output::{Output, Rules};
 use crate::place::Place;
 use crate::platform::Patient;
 use crate::print::{self, Channel};
@@ -53,8 +55,8 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
             let protected = vault.settings()?.purge_protection;
             let kept = if protected { "it cannot be purged before" } else { "it is kept until" };
             let text = format!(
-                "nothing opens with it any more; {kept} {until}, bring it back with: strongroom \
-                 vault recover {name}"
+                "nothing opens with it any more; {kept} {until}, bring it back with: {}",
+                hint::strongroom("vault recover", &[name.as_ref()], &[])
             );
             Ok((text, name.to_owned()))
         }),
@@ -207,8 +209,12 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
     let KeyArgs { name, vault, json } = args.key;
     let vault = Location::find(vault)?.open()?;
     let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
-    let rules =
-        Rules { existing: Existing::Keep, mode: 0o600, is_mode_asked_for: false, option: "-o" };
+    let rules = Rules {
+        existing: args.force.existing(),
+        mode: 0o600,
+        is_mode_asked_for: false,
+        option: "-o",
+    };
     let output = Output::create(&Place::Path(args.output.clone()), &Readers::default(), rules)?;
     {
         let (file, shown) = output.parts();
@@ -218,9 +224,9 @@ fn backup(args: BackupArgs) -> Result<(), Failure> {
     output.publish()?;
     let text = format!(
         "backed up the key {name:?} with all its versions to {}: whoever has the file has the key; \
-         put it back with: strongroom vault restore {}",
+         put it back with: {}",
         args.output.display(),
-        args.output.display()
+        hint::strongroom("vault restore", &[args.output.as_ref()], &[])
     );
     tell(&vault, "backed-up", name, &text, json)
 }
@@ -229,13 +235,16 @@ fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let failed = |source| Failure::read(args.file.display().to_string(), source);
     let readers = Readers::new(args.vault.passphrase_file.as_deref());
     readers.check_path("the backup", &args.file)?;
-    let length = fs::metadata(&args.file).map_err(failed)?.len();
+    // Room for all of it, so that no smaller buffer is left behind with a part. A device tells no length.
+    let file = File::open(&args.file).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len().min(LONGEST_BACKUP) + 1;
+    let mut backup = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0)));
+    file.take(LONGEST_BACKUP + 1).read_to_end(&mut backup).map_err(failed)?;
     let vault = Location::find(args.vault)?.open()?;
-    if length > LONGEST_BACKUP {
+    if backup.len() as u64 > LONGEST_BACKUP {
         let reason = "it is longer than any backup; give the file that was made as one";
         return Err(LocalVaultError::Backup { vault: vault.path().to_owned(), reason }.into());
     }
-    let backup = zeroize::Zeroizing::new(fs::read(&args.file).map_err(failed)?);
     let name = vault.restore(&backup)?.to_string();
     let text = format!("restored the key {name:?} with all its versions");
     tell(&vault, "restored", name, &text, args.json)

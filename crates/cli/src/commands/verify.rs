@@ -7,7 +7,7 @@ use super::sealed::Sealed;
 use super::unlock::{known_len, mended};
 use crate::args::VerifyArgs;
 use crate::failure::Failure;
-use crate::print::{self, Channel};
+use crate::print::Channel;
 use crate::readers::Readers;
 use crate::report::Report;
 use crate::tagged::Source;
@@ -53,13 +53,6 @@ fn verify(
         })
         .map_err(|error| sealed.failure(error, keys, options))?;
     let mended = mended(sealed.header());
-    if let Some(mended) = &mended {
-        let holder = sealed.header_input();
-        let next = match holder.length() {
-            Some(_) => format!("; write both anew with: strongroom rewrap {}", holder.name()),
-            None => String::new(),
-        };
-        print::notice("warning", &format!("{}: {mended}{next}", holder.name()));
-    }
+    sealed.warn_of_damage();
     Ok(Report { mended, ..Report::new("verified", input, totals.plaintext_len, elapsed, workers) })
 }

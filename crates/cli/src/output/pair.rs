@@ -14,9 +14,13 @@
 //! ```
 //!
 //! Each line is durable before the next begins, and each is whole for every reader. Where only one of the
-//! two was there before, it is whatever it was until its own line. A run that was killed on the second
-//! line leaves a header that belongs to nothing, and the next one writes over it; killed on the third, the
-//! next run first finishes what it began: N then is the only header that opens D.
+//! two was there before, it is whatever it was until its own line.
+//!
+//! A run that was killed on the third line leaves the only header of its document, and other documents may
+//! have headers of the same name. So the next name tells which document was to be replaced (its path, and the
+//! bytes that it begins with): a later run writes over what was killed on the second line, since there is the
+//! same document still, and over nothing else. It removes the next header of the very document that it has
+//! replaced. All others stay, and the user is told of them.
 //!
 //! Where nothing is to be replaced the header gets its name first, then the document: what a killed run
 //! leaves is a header without a document, which loses nothing.
@@ -25,41 +29,85 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Existing, NewFile, parent};
-use crate::failure::Failure;
+use crate::failure::{Failure, naming};
 use crate::platform::{self, Directory, Identity};
+use crate::print;
+use crate::waiting;
 
 /// Follows the header's name in that of the next header.
-const MARK: &str = ".strongroom-next";
+const MARK: &str = ".strongroom-next-";
+
+/// As many hexadecimal digits end the name of a next header.
+const TAG_LEN: usize = 16;
 
 /// Bytes with which a detached header and the document that it belongs to begin, and no others.
 pub(crate) const LEADING: usize = 128;
 
 /// The longest name of a header, in bytes, so that the next one has a name as well: 255 are the most.
-const LONGEST_NAME: usize = 255 - MARK.len() - 1;
+const LONGEST_NAME: usize = 255 - MARK.len() - TAG_LEN - 1;
 
-/// `.NAME.strongroom-next`.
-fn next_name(header: &OsStr) -> OsString {
+/// `.NAME.strongroom-next-`.
+fn stem(header: &OsStr) -> OsString {
     let mut name = OsString::from(".");
     name.push(header);
     name.push(MARK);
     name
 }
 
-/// Path of a header that was to take the place of the one at `header` when a run was killed.
-pub(crate) fn next_header(header: &Path) -> Option<PathBuf> {
-    // What a link points to is replaced, not the link.
-    let target = match fs::symlink_metadata(header) {
-        Ok(found) if found.is_symlink() => fs::canonicalize(header).ok()?,
-        _ => header.to_owned(),
-    };
-    let next = target.with_file_name(next_name(target.file_name()?));
-    next.is_file().then_some(next)
+/// True of the name of a next header.
+pub(crate) fn is_next_name(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    let tag = name.strip_prefix('.').and_then(|name| name.rsplit_once(MARK)).map(|(_, tag)| tag);
+    tag.is_some_and(|tag| tag.len() == TAG_LEN && tag.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// The first bytes of a file, if it has as many.
+/// The end of the next header's name where the document at `path`, which begins with `old`, is replaced. One
+/// that is not there may have been made by a killed run and moved since: its name is drawn.
+fn tag(path: &Path, old: Option<&[u8; LEADING]>) -> io::Result<String> {
+    let Some(old) = old else {
+        let drawn = getrandom::u64();
+        return drawn
+            .map(|tag| format!("{tag:016x}"))
+            .map_err(|_| io::Error::other("there are no random bytes"));
+    };
+    let path = fs::canonicalize(path)?;
+    // FNV-1a: tells documents apart, whose first bytes are random, and hides nothing.
+    let bytes = path.as_os_str().as_encoded_bytes().iter().chain(old);
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+    Ok(format!("{:016x}", bytes.fold(0xCBF2_9CE4_8422_2325, step)))
+}
+
+/// Paths of headers, in the order of their names, that were to take the place of the one at `header` when runs
+/// were killed. Nothing but a file is one.
+pub(crate) fn next_headers(header: &Path) -> Vec<PathBuf> {
+    // What a link points to is replaced, not the link.
+    let target = match fs::symlink_metadata(header) {
+        Ok(found) if found.is_symlink() => fs::canonicalize(header).ok(),
+        _ => Some(header.to_owned()),
+    };
+    let Some(target) = target else { return Vec::new() };
+    let Some(stem) = target.file_name().map(stem) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(parent(&target)) else { return Vec::new() };
+    let is_next = |name: &OsString| {
+        let begins = name.as_encoded_bytes().starts_with(stem.as_encoded_bytes());
+        begins && name.len() == stem.len() + TAG_LEN && is_next_name(name)
+    };
+    let names = entries.flatten().map(|entry| entry.file_name()).filter(is_next);
+    let mut found: Vec<_> = names.map(|name| target.with_file_name(name)).collect();
+    found.retain(|path| fs::symlink_metadata(path).is_ok_and(|found| found.is_file()));
+    found.sort();
+    found
+}
+
+/// The first bytes of a file, if it is one and has as many.
 pub(crate) fn leading(path: &Path) -> Option<[u8; LEADING]> {
+    // Opening a pipe would wait for its writer, and reading it would take what it holds.
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return None;
+    }
     let mut bytes = [0; LEADING];
     File::open(path).ok()?.read_exact(&mut bytes).ok()?;
     Some(bytes)
@@ -82,16 +130,21 @@ pub(crate) fn check_name(header: &NewFile) -> Result<(), Failure> {
     )))
 }
 
-/// Gives both files their names, durably, as the module says.
+/// Gives both files their names, durably, as the module says. Where another process names files there, it waits
+/// for that, at most as long as `most` says.
 ///
 /// # Errors
 ///
 /// A [`Failure`] when a name is taken and its file is to be kept, or when the system refuses: then
 /// everything is as it was, or both are new and the failure says where the header is.
-pub(crate) fn publish(document: NewFile, header: NewFile) -> Result<(), Failure> {
+pub(crate) fn publish(
+    document: NewFile,
+    header: NewFile,
+    most: Option<Duration>,
+) -> Result<(), Failure> {
     match header.rules.existing {
         Existing::Keep => make(document, header),
-        Existing::Replace => replace(document, header),
+        Existing::Replace => replace(document, header, most),
     }
 }
 
@@ -107,29 +160,29 @@ fn make(document: NewFile, header: NewFile) -> Result<(), Failure> {
     published
 }
 
-fn replace(document: NewFile, mut header: NewFile) -> Result<(), Failure> {
+fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Result<(), Failure> {
     let (last, named_document) = (Named::of(&header, None)?, Named::of(&document, None)?);
-    let next = Named::of(&header, Some(&next_name(last.name())))?;
     // One run at a time, where directories have locks.
     #[cfg(unix)]
-    let lock = platform::open_directory_lock(parent(&last.path));
+    let lock = platform::open_directory_lock(parent(&last.path)).ok();
+    #[cfg(not(unix))]
+    let _ = most;
     #[cfg(unix)]
-    let _locked = lock.as_ref().map(File::lock);
-    let names = [
-        document.name(),
-        header.name(),
-        header.path().with_file_name(next.name()).display().to_string(),
-    ];
-    let unnamed = |source| {
-        let [document, header, next] = names;
-        Failure::HeaderName { document, header, next, source }
-    };
-
-    let begun = leading(&next.path);
-    if begun.is_some() && begun == leading(&named_document.path) && begun != leading(&last.path) {
-        next.rename(&last).map_err(|source| Failure::write(header.name(), source))?;
+    if let Some(lock) = &lock {
+        waiting::lock(lock, &header.name(), most)?;
     }
-    header.atomic.set_name(next.name().to_owned());
+    let is_there = |path| fs::symlink_metadata(path).is_ok();
+    if !is_there(&last.path) && !is_there(&named_document.path) {
+        return make(document, header);
+    }
+    let old = leading(&named_document.path);
+    let left = next_headers(&last.path);
+    let failed = |source| Failure::write(header.name(), source);
+    let mut name = stem(last.name());
+    name.push(tag(&named_document.path, old.as_ref()).map_err(failed)?);
+    let next = Named::of(&header, Some(&name))?;
+    let (whole, shown) = (document.name(), header.path().to_owned());
+    header.atomic.set_name(name);
     if let Err(failure) = header.publish() {
         next.remove();
         return Err(failure);
@@ -139,8 +192,39 @@ fn replace(document: NewFile, mut header: NewFile) -> Result<(), Failure> {
         next.remove();
         return published;
     }
-    next.rename(&last).map_err(unnamed)?;
+    next.rename(&last).map_err(|source| Failure::HeaderName {
+        document: whole,
+        next: shown.with_file_name(next.name()),
+        header: shown.clone(),
+        source,
+    })?;
+    for path in left.iter().filter(|path| **path != next.path) {
+        if old.is_some() && leading(path) == old {
+            // Of the document that was replaced. Best effort: what stays opens nothing and harms nothing.
+            let _ = fs::remove_file(path);
+        } else {
+            say_kept(path, &shown);
+        }
+    }
     published
+}
+
+/// Tells of the next header at `path`, which is not that of the document whose header is now at `shown`.
+fn say_kept(path: &Path, shown: &Path) {
+    let (Some(name), Some(of)) = (path.file_name(), shown.file_name()) else { return };
+    let path = shown.with_file_name(name);
+    let mut example = of.to_owned();
+    example.push(".other");
+    print::notice(
+        "note",
+        &format!(
+            "{} stays: a seal that was stopped left it, and it may be the only header of another document whose \
+             header was to be {}; try that document with it as --header, and give it a name of its own: {}",
+            path.display(),
+            shown.display(),
+            naming(&path, &shown.with_file_name(example))
+        ),
+    );
 }
 
 /// A name in an open directory, and the new file that is to have it.

@@ -3,6 +3,7 @@
 mod descriptor;
 mod owner;
 mod patient;
+mod terminal;
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, Metadata};
@@ -20,6 +21,7 @@ use strongroom_keys::file_system::is_not_there;
 pub(crate) use self::descriptor::{leads_nowhere, number_of_descriptor, share_descriptor};
 pub(crate) use self::owner::keep_what_is_allowed;
 pub(crate) use self::patient::Patient;
+pub(crate) use self::terminal::{TERMINAL, ask_unseen};
 use super::Identity;
 
 /// Permissions of a file until it is whole: private, whatever it becomes.

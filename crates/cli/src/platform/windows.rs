@@ -8,6 +8,7 @@ use std::os::windows::io::{AsHandle as _, AsRawHandle as _, OwnedHandle};
 use std::path::{Path, PathBuf};
 
 use winapi_util::file;
+use zeroize::Zeroizing;
 
 use super::Identity;
 
@@ -183,6 +184,14 @@ pub(crate) fn is_socket(_: &Metadata) -> bool {
 /// True where standard error is a terminal: this system lacks jobs in its background.
 pub(crate) fn is_in_foreground() -> bool {
     io::stderr().is_terminal()
+}
+
+/// The terminal of this process, whatever its standard input and output are.
+pub(crate) const TERMINAL: &str = "CONIN$";
+
+/// Asks `question` at the terminal and reads the answer, which is not shown.
+pub(crate) fn ask_unseen(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+    rpassword::prompt_password(question).map(|typed| Zeroizing::new(typed.into_bytes()))
 }
 
 /// Leaves `new` with the user who runs this.

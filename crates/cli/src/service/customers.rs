@@ -21,6 +21,7 @@ use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, 
 use super::files;
 use crate::args::VaultOption;
 use crate::failure::Failure;
+use crate::hint;
 use crate::vaults::{Location, open_vault};
 
 /// The vaults that the home knows, by their ids.
@@ -123,9 +124,10 @@ impl CustomerVault {
         match open_vault(&self.directory, self.passphrase_file.as_deref(), None)? {
             // No advice to make one: the customer's is away.
             Err(LocalVaultError::Missing { path }) => {
-                let next = "bring its directory back, or say where it was moved to with: strongroom service \
-                            move-vault --vault DIR"
-                    .to_owned();
+                let moved =
+                    hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())]);
+                let next =
+                    format!("bring its directory back, or say where it was moved to with: {moved}");
                 Err(Failure::NoVault { path, next })
             }
             opened => Ok(opened?),

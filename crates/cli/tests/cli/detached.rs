@@ -260,14 +260,16 @@ fn stopped() -> Home {
     home.write("other", &bytes(60_001));
     home.run(["seal", "other", "-o", "new", "--detach-header", "next"]).succeeds();
     fs::rename(home.path("new"), home.path("body")).unwrap();
-    fs::rename(home.path("next"), home.path(".head.strongroom-next")).unwrap();
+    fs::rename(home.path("next"), home.path(".head.strongroom-next-0123456789abcdef")).unwrap();
     home
 }
 
+const NEXT: &str = ".head.strongroom-next-0123456789abcdef";
+
 const FINISH: &str = if cfg!(windows) {
-    "cmd /c move /y .head.strongroom-next head"
+    "cmd /c move /y .head.strongroom-next-0123456789abcdef head"
 } else {
-    "mv -f -- .head.strongroom-next head"
+    "mv -f -- .head.strongroom-next-0123456789abcdef head"
 };
 
 #[test]
@@ -275,7 +277,7 @@ fn a_pair_of_which_one_half_has_its_name_opens() {
     let home = stopped();
     let (other, body) = (home.read("other"), home.read("body"));
     let warning = format!(
-        "warning: the header of body is .head.strongroom-next: a seal was stopped before it became head; \
+        "warning: the header of body is .head.strongroom-next-0123456789abcdef: a seal was stopped before it became head; \
          finish it with: {FINISH}\n"
     );
     let verified = home.run(["verify", "body", "--header", "head"]).succeeds();
@@ -305,7 +307,7 @@ fn a_header_that_no_document_got_is_not_taken() {
     let home = sealed(50_000);
     home.run(["seal", "plain", "-o", "new", "--detach-header", "next"]).succeeds();
     fs::remove_file(home.path("new")).unwrap();
-    fs::rename(home.path("next"), home.path(".head.strongroom-next")).unwrap();
+    fs::rename(home.path("next"), home.path(".head.strongroom-next-0123456789abcdef")).unwrap();
     let body = home.read("body");
     for length in [0, 127, body.len()] {
         home.write("cut", &body[..length]);
@@ -315,11 +317,101 @@ fn a_header_that_no_document_got_is_not_taken() {
         assert_eq!(file.code == Some(0), length == body.len(), "{}", file.stderr);
         assert!(!file.stderr.contains("strongroom-next"), "{}", file.stderr);
     }
-    // The next run writes over it.
+    // The next run cannot know whose it is: it stays, and is told of.
     let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--force"];
-    home.run(seal).succeeds();
+    let done = home.run(seal).succeeds();
+    assert!(done.stderr.contains(&format!("note: {NEXT} stays")), "{}", done.stderr);
     home.run(["verify", "body", "--header", "head"]).succeeds();
-    assert_eq!(home.names(), ["body", "cut", "head", "plain"]);
+    assert_eq!(home.names(), [NEXT, "body", "cut", "head", "plain"]);
+}
+
+/// Two documents may have headers of one name, and a stopped seal leaves the only header of its own.
+#[test]
+fn the_next_header_of_another_document_stays() {
+    let home = stopped();
+    home.write("third", &bytes(70_000));
+    let seal = ["seal", "third", "-o", "else", "--detach-header", "head", "--force"];
+    let done = home.run(seal).succeeds();
+    let command = done.stderr.trim_end().rsplit_once(": ").unwrap().1;
+    assert!(done.stderr.starts_with(&format!("note: {NEXT} stays: ")), "{}", done.stderr);
+    for (body, text) in [("else", "third"), ("body", "other")] {
+        let opened = home.run(["open", body, "--header", "head", "-o", "-"]).succeeds();
+        assert!(opened.stdout == home.read(text), "{body}");
+    }
+    // As it is printed.
+    assert!(home.shell(command).status().unwrap().success(), "{command}");
+    let opened = home.run(["open", "body", "--header", "head.other", "-o", "-"]).succeeds();
+    assert!(opened.stdout == home.read("other"));
+    assert_eq!(home.run(seal).succeeds().stderr, "");
+}
+
+#[cfg(unix)] // named pipes
+#[test]
+fn a_pipe_in_the_next_headers_place_is_not_waited_for() {
+    let home = sealed(100);
+    let made = std::process::Command::new("mkfifo").arg(home.path(NEXT)).status().unwrap();
+    assert!(made.success());
+    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
+    home.run(["rewrap", "head"]).succeeds();
+    home.run(["seal", "plain", "-o", "body", "--detach-header", "head", "--force"]).succeeds();
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+    assert_eq!(home.names(), [NEXT, "back", "body", "head", "plain"]);
+}
+
+/// A file of such a name is removed by a later run, or taken for a header.
+#[test]
+fn a_name_of_the_commands_own_files_is_no_output() {
+    let home = sealed(100);
+    home.run(["seal", "plain"]).succeeds();
+    let temporary = strongroom_keys::file_system::temporary_name("x".as_ref()).unwrap();
+    let temporary = temporary.to_str().unwrap();
+    let into = home.path("into");
+    fs::create_dir(&into).unwrap();
+    // It would be opened as that name, which ends in nothing of ours.
+    let derived = format!("{temporary}.sealed");
+    fs::copy(home.path("plain.sealed"), home.path(&derived)).unwrap();
+    for name in [temporary, NEXT] {
+        for line in [
+            &["seal", "plain", "-o", name][..],
+            &["seal", "plain", "-o", name, "--force"],
+            &["seal", "plain", "-o", "new", "--detach-header", name],
+            &["open", "plain.sealed", "-o", name],
+            &["vault", "backup", "default", "-o", name],
+        ] {
+            let option = if line.contains(&"--detach-header") { "--detach-header" } else { "-o" };
+            home.run(line).fails_with(&format!(
+                "{name} has a name that strongroom gives to files of its own while it works, and a later run \
+                 could remove it; choose another name with {option}"
+            ));
+        }
+    }
+    let done = home.run(["open", &derived, "-o", "into"]);
+    assert!(done.stderr.contains("has a name that strongroom gives"), "{}", done.stderr);
+    home.write(temporary, &home.read("plain.sealed"));
+    home.run(["rewrap", temporary]).fails_with(&format!(
+        "{temporary} has a name that strongroom gives to unfinished files, and a later run could remove it; give \
+         it another name with mv first"
+    ));
+    assert_eq!(crate::home::names(&into), [""; 0]);
+}
+
+/// Another process may hold the directory's lock for as long as it likes.
+#[cfg(unix)] // locks on directories
+#[test]
+fn who_names_a_pair_is_waited_for_as_long_as_the_user_allows() {
+    let home = sealed(100);
+    let held = fs::File::open(home.work()).unwrap();
+    held.lock().unwrap();
+    let seal = ["seal", "plain", "-o", "body", "--detach-header", "head", "--force"];
+    let before = (home.read("body"), home.read("head"));
+    let done = home.run(seal.into_iter().chain(["--lock-timeout", "1s"]));
+    assert_eq!(done.code, Some(1));
+    let words = "error: another process has held the lock of head for 1 s, and nothing was changed; wait for it, \
+                 or end it, and run this again\n";
+    assert!(done.stderr.ends_with(words), "{}", done.stderr);
+    assert_eq!((home.read("body"), home.read("head")), before);
+    drop(held);
+    home.run(seal).succeeds();
 }
 
 #[test]

@@ -429,3 +429,22 @@ fn an_input_that_changes_while_it_is_sealed() {
     (&file).write_all(b"x").unwrap();
     assert_eq!(home.names(), ["plain"]);
 }
+
+#[test]
+fn a_document_with_one_damaged_copy_of_its_recipients_opens_with_a_warning() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain", "-o", "a doc"]).succeeds();
+    let mut sealed = home.read("a doc");
+    sealed[512 + 512] ^= 0xff; // the middle of the first slot
+    home.write("a doc", &sealed);
+    let quoted = if cfg!(windows) { "\"a doc\"" } else { "'a doc'" };
+    let warning = format!(
+        "warning: a doc: the first copy of the recipients in its header is damaged, and the other one serves; \
+         write both anew with: strongroom rewrap {quoted}\n"
+    );
+    let opened = home.run(["open", "a doc", "-o", "-", "--quiet"]).succeeds();
+    assert_eq!((&opened.stdout[..], &*opened.stderr), (&b"text"[..], &*warning));
+    home.run(["rewrap", "a doc"]).succeeds();
+    assert_eq!(home.run(["open", "a doc", "-o", "back"]).succeeds().stderr, "");
+}

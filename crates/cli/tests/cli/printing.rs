@@ -100,18 +100,24 @@ fn a_signal_asks_how_far_the_work_is() {
 #[test]
 fn no_character_of_a_name_commands_the_terminal() {
     let home = Home::with_vault();
-    let name = "\u{1b}]0;x\u{7}\u{9b}2K\u{202e}\rname";
+    let name = "\u{1b}]0;x\u{7}\u{9b}2K\u{202e}\rname\nverified x";
     home.write(name, b"text");
     let sealed = format!("{name}.sealed");
     let done = home.run(["seal", name]).succeeds();
     let verified = home.run(["verify", &sealed]).succeeds();
     let json = home.run(["verify", "--json", &sealed]).succeeds();
     let missing = home.run(["open", &format!("no{name}\nverified it")]);
-    for text in [done.text(), verified.text(), json.text(), &missing.stderr] {
+    let rewrapped = home.run(["rewrap", &sealed]).succeeds();
+    let shown = home.run(["inspect", &sealed]).succeeds();
+    assert!(!shown.text().lines().any(|line| line.starts_with("verified")), "{}", shown.text());
+    for text in [done.text(), verified.text(), rewrapped.text(), json.text()] {
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+    for text in [done.text(), verified.text(), shown.text(), json.text(), &missing.stderr] {
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}', '\r']), "{text:?}");
     }
     assert!(
-        verified.text().contains("\\u{1b}]0;x\\u{7}\\u{9b}2K\\u{202e}\\u{d}name"),
+        verified.text().contains("\\u{1b}]0;x\\u{7}\\u{9b}2K\\u{202e}\\u{d}name\\u{a}verified x"),
         "{}",
         verified.text()
     );

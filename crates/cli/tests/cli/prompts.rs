@@ -143,3 +143,54 @@ fn a_passphrase_is_changed_by_prompt_and_by_file() {
     assert_eq!(none.code, Some(1));
     assert!(none.stderr.contains("has no passphrase"), "{}", none.stderr);
 }
+
+/// The shell that follows shows what is typed.
+#[test]
+fn an_interrupted_question_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    let controller =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&controller).unwrap();
+    unlockpt(&controller).unwrap();
+    let name = ptsname(&controller, Vec::new()).unwrap();
+    let terminal =
+        rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+            .unwrap();
+    let echoes = || {
+        let modes = rustix::termios::tcgetattr(&terminal).unwrap().local_modes;
+        modes.contains(rustix::termios::LocalModes::ECHO | rustix::termios::LocalModes::ISIG)
+    };
+    assert!(echoes());
+    let mut child = home
+        .in_session("exec \"$0\" vault create k --vault v")
+        .stdin(Stdio::from(terminal.try_clone().unwrap()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(terminal.try_clone().unwrap()))
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let mut shown = Vec::new();
+    let mut screen = File::from(controller);
+    while !String::from_utf8_lossy(&shown).contains("passphrase of the vault v: ") {
+        assert!(started.elapsed() < PATIENCE);
+        let mut buffer = [0; 4096];
+        let length = screen.read(&mut buffer).unwrap();
+        shown.extend_from_slice(&buffer[..length]);
+    }
+    assert!(!echoes());
+    screen.write_all(b"half a phra\x03").unwrap();
+    let status = child.wait().unwrap();
+    assert!(!status.success());
+    assert!(echoes(), "{status}");
+}
+
+#[test]
+fn a_sealed_document_does_not_go_to_a_terminal_by_any_name() {
+    let home = Home::with_vault();
+    for line in ["seal - -o /dev/tty --key default", "seal - -o /dev/tty --force --key default"] {
+        let done = at_terminal(&home, line, &[], b"text");
+        assert_eq!(done.code, Some(2), "{}", done.stderr);
+        assert!(done.stderr.contains("is no text for a terminal"), "{}", done.stderr);
+    }
+}

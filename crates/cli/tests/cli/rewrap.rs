@@ -1,6 +1,7 @@
 //! Other recipients for documents, without what they hold.
 
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 #[cfg(unix)]
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::Path;
@@ -399,9 +400,11 @@ fn who_holds_the_lock_is_waited_for() {
     let before = home.read("plain.sealed");
     let file = File::open(home.path("plain.sealed")).unwrap();
     file.lock().unwrap();
-    let mut child =
-        home.command(["rewrap", "plain.sealed"]).stdout(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mut command = home.command(["rewrap", "plain.sealed"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "note: waiting for another command that holds the lock of plain.sealed\n");
     assert!(child.try_wait().unwrap().is_none(), "it did not wait for the lock");
     #[cfg(unix)] // where a lock keeps nobody from reading
     assert_eq!(home.read("plain.sealed"), before);
@@ -413,6 +416,48 @@ fn who_holds_the_lock_is_waited_for() {
 
 /// Several at once on the same files, in place and into new files: each ends well, none undoes another's
 /// work, and the documents open.
+#[test]
+fn who_holds_the_lock_is_not_waited_for_longer_than_the_user_allows() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let held = File::options().read(true).write(true).open(home.path("plain.sealed")).unwrap();
+    held.lock().unwrap();
+    let done = home.run(["rewrap", "plain.sealed", "--lock-timeout", "2s"]);
+    assert_eq!(
+        done.stderr,
+        "note: waiting for another command that holds the lock of plain.sealed\n\
+         error: another process has held the lock of plain.sealed for 2 s, and nothing was changed; wait for it, \
+         or end it, and run this again\n"
+    );
+    assert_eq!(done.code, Some(1));
+    assert_eq!(keys(&home, "plain.sealed"), ["default/1"]);
+}
+
+/// A rewrap that writes a new file takes its time, and another document may have the name by the end.
+#[cfg(target_os = "linux")] // how much a process has written
+#[test]
+fn a_newer_document_that_took_the_name_meanwhile_stays() {
+    let home = Home::with_vault();
+    let own = vault(&home.default_vault());
+    let options = SealOptions { slots: Slots::One, ..SealOptions::default() };
+    let key = [own.wrapping_key("default").unwrap()];
+    home.write("doc", &seal(&bytes(64 << 20), &key, &options).unwrap());
+    home.write("newer", &seal(b"newer", &key, &options).unwrap());
+    home.run(["vault", "rotate", "default"]).succeeds();
+    let mut command = home.command(["rewrap", "doc"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    crate::home::wait_until_written(&mut child, 1 << 20);
+    fs::rename(home.path("newer"), home.path("doc")).unwrap();
+    assert!(child.try_wait().unwrap().is_none(), "the rewrap was over before");
+    let done = Done::of(&child.wait_with_output().unwrap()).succeeds();
+    assert!(done.text().starts_with("rewrapped doc in a new file"), "{}", done.text());
+    assert_eq!(home.run(["open", "doc", "-o", "-"]).succeeds().stdout, b"newer");
+    assert_eq!(keys(&home, "doc"), ["default/2"]);
+    assert_eq!(home.names(), ["doc"]);
+}
+
 #[test]
 fn several_runs_at_once_do_not_disturb_each_other() {
     let home = Home::with_vault();

@@ -191,7 +191,7 @@ fn a_vault_with_a_passphrase_opens_with_it_alone() {
 #[test]
 fn nothing_is_sealed_under_a_key_whose_private_half_is_lost() {
     let home = with_key();
-    let private = home.in_vault("keys/k/1.pem");
+    let private = home.key_file("k", 1);
     let kept = std::fs::read(&private).unwrap();
     let seal = ["seal", "plain", "-o", "new", "--key", "k"];
     std::fs::remove_file(&private).unwrap();

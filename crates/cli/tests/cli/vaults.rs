@@ -238,3 +238,32 @@ fn a_vault_and_a_passphrase_behind_links_as_kubernetes_makes_them() {
     let outside = home.run(open.iter().chain(&vault));
     assert!(outside.stderr.contains("a symbolic link that leads out"), "{}", outside.stderr);
 }
+
+/// The system's list of users has another home for the same user.
+#[cfg(unix)]
+#[test]
+fn an_empty_home_is_no_place_for_keys() {
+    let home = Home::new();
+    home.write("plain", b"text");
+    for line in ["seal plain", "vault list", "service init"] {
+        let mut command = home.command(line.split(' '));
+        let output = command.env("HOME", "").output().unwrap();
+        Done::of(&output).fails_with(
+            "the variable HOME is empty, so there is no place for a vault or a service's home; set it, or name \
+             them with --vault and --home",
+        );
+    }
+}
+
+#[cfg(unix)] // a device without an end
+#[test]
+fn a_backup_without_an_end_is_refused() {
+    let home = Home::with_vault();
+    let output =
+        home.shell("ulimit -v 1500000; exec \"$0\" vault restore /dev/zero").output().unwrap();
+    Done::of(&output).fails_with(&format!(
+        "this is no backup that the vault {} can restore: it is longer than any backup; give the file that was \
+         made as one",
+        home.default_vault().display()
+    ));
+}

@@ -36,7 +36,7 @@ pub(super) fn events(args: ResourceArgs) -> Result<(), Failure> {
         return print::json(Channel::Output, &Events { resource: &args.name, events });
     }
     let lines: Vec<String> = events.iter().map(line).collect();
-    print::line(Channel::Output, &lines.join("\n"))
+    print::text(Channel::Output, &lines.join("\n"))
 }
 
 fn line(event: &AuditEvent) -> String {

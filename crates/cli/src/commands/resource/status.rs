@@ -9,6 +9,7 @@ use strongroom_keys::resource::{Cmk, OnKeyLoss, Protection, ResourceId, Scope, S
 
 use crate::args::{HomeOption, JsonOption, ResourceArgs};
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel, ErrorFormat};
 use crate::service::HomeLocation;
 use crate::time::display_time;
@@ -64,7 +65,7 @@ pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
         };
         return print::json(Channel::Output, &shown);
     }
-    print::line(Channel::Output, &text(&status, vault.as_deref()))
+    print::text(Channel::Output, &text(&status, vault.as_deref()))
 }
 
 fn text(status: &Status, vault: Option<&Path>) -> String {
@@ -72,8 +73,8 @@ fn text(status: &Status, vault: Option<&Path>) -> String {
         "resource      {}\nstate         {}\ntenant        {}\nregion        {}\ncreated       {}",
         status.id,
         status.protection.name(),
-        status.tenant,
-        status.region,
+        print::name(&status.tenant),
+        print::name(&status.region),
         display_time(status.created_at)
     );
     // Writing to a string cannot fail.
@@ -113,11 +114,12 @@ fn cmk_text(cmk: &Cmk, status: &Status, vault: Option<&Path>) -> String {
         Some(count) => format!("{count} documents"),
     };
     let vault = vault.map_or_else(|| "not known".to_owned(), |path| path.display().to_string());
+    let vault = print::name(&vault);
     format!(
         "\ncustomer key  {}, asked as {}\nin the vault  {vault}\ncovers        {covers}, since {}\nif withdrawn  \
          {loss}\noutside it    {outside}, sealed before it was enabled",
         cmk.key,
-        cmk.identity,
+        print::name(&cmk.identity),
         display_time(cmk.enabled_at)
     )
 }
@@ -152,8 +154,11 @@ pub(super) fn list(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
         return failed;
     }
     if listed.is_empty() && failed.is_ok() {
-        let text = "no resources yet: create one with strongroom resource create NAME";
-        return print::line(Channel::Output, text);
+        let create = hint::create_resource("NAME");
+        return print::line(
+            Channel::Output,
+            &format!("no resources yet: create one with {create}"),
+        );
     }
     for one in listed {
         print::line(Channel::Output, &format!("{}  {}", one.resource, one.state))?;

@@ -1,18 +1,20 @@
 //! A new header for a file: in place, or in a new file that takes the old one's name.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use strongroom::Error;
 use strongroom::document::{ExpectedContext, Header, ReadAt as _, Rewrap};
-use strongroom_keys::file_system::gives_no_locks;
 
-use crate::counted::{Counted, Counts};
+use super::Job;
+use crate::counted::Counted;
 use crate::failure::Failure;
 use crate::output::{Existing, NewFile, Rules, sweep};
 use crate::platform;
 use crate::tagged;
+use crate::waiting;
 
 /// Result of writing a header to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +23,23 @@ pub(super) enum Written {
     InPlace,
     /// A new file has its name.
     NewFile,
-    /// Nothing: it has another header by now than the one that was read.
+    /// Nothing that its name shows: that has another file by now, or the file another header.
     ChangedMeanwhile,
 }
 
-/// Gives the file at `path` the header of `rewrap`, durably, with its lock held. Messages call it
-/// `name`.
+/// Gives the file of `job` the header of `rewrap`, durably, with its lock held, for which it waits at most as
+/// long as `most` says.
 ///
 /// # Errors
 ///
 /// [`Failure::Rewrap`] when it cannot be written; then the old or the new recipients open it.
+/// [`Failure::Waited`] when another process holds the lock for too long.
 pub(super) fn write<C: ExpectedContext>(
-    path: &Path,
-    name: &str,
+    job: &Job,
     rewrap: &Rewrap<C>,
-    counts: &Counts,
+    most: Option<Duration>,
 ) -> Result<Written, Failure> {
+    let Job { path, name, counts, .. } = job;
     let in_place = rewrap.header().slots().len() == 2 && rewrap.fits();
     let failed = |source| Failure::Rewrap { name: name.to_owned(), source };
     // For writing also where only the lock needs that, as over NFS.
@@ -46,7 +49,7 @@ pub(super) fn write<C: ExpectedContext>(
         opened => opened,
     };
     let file = file.map_err(failed)?;
-    lock(&file).map_err(failed)?;
+    waiting::lock(&file, name, most)?;
     // Whoever held the lock before may have given the name to a new file.
     if !is_at(&file, path) {
         return Ok(Written::ChangedMeanwhile);
@@ -60,23 +63,15 @@ pub(super) fn write<C: ExpectedContext>(
         return replace(path, &counted, rewrap);
     }
     match rewrap.write_in_place(&counted) {
-        Ok(()) => Ok(Written::InPlace),
+        // Another document may have taken the name while the old one was written to.
+        Ok(()) if is_at(&file, path) => Ok(Written::InPlace),
+        Ok(()) => Ok(Written::ChangedMeanwhile),
         Err(Error::Argument { .. })
             if Header::read_at(&counted).map_err(engine)? != *rewrap.header() =>
         {
             Ok(Written::ChangedMeanwhile)
         }
         Err(error) => Err(engine(error)),
-    }
-}
-
-/// Waits for the lock of `file`, which goes with it. A file system without locks gives none.
-fn lock(file: &File) -> io::Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => file.lock(),
-        Err(TryLockError::Error(error)) if gives_no_locks(&error) => Ok(()),
-        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

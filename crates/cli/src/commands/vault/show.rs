@@ -10,6 +10,7 @@ use strongroom_keys::vault::{Operation, Operations};
 
 use crate::args::{JsonOption, KeyArgs};
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel};
 use crate::time::{display_time, since_epoch};
 use crate::vaults::{Location, missing_key};
@@ -110,9 +111,11 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
     if json.enabled {
         return print::json(Channel::Output, &listing);
     }
-    let mut text = format!("vault {} (id {})", vault.path().display(), listing.id);
+    let mut text =
+        format!("vault {} (id {})", print::name(&vault.path().display().to_string()), listing.id);
     if listing.keys.is_empty() {
-        text.push_str("\nno keys yet: create one with strongroom vault create NAME");
+        let create = hint::strongroom("vault create NAME", &[], &[]);
+        let _ = write!(text, "\nno keys yet: create one with {create}");
     }
     for Key { name, versions } in &listing.keys {
         for version in versions {
@@ -123,7 +126,7 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
     for Deleted { name, since, .. } in &listing.deleted {
         let _ = write!(text, "\n{name}  deleted {}", display_time(*since));
     }
-    print::line(Channel::Output, &text)
+    print::text(Channel::Output, &text)
 }
 
 /// A key with all that the vault says of it.
@@ -169,7 +172,7 @@ pub(super) fn show(args: KeyArgs) -> Result<(), Failure> {
     let mut text = format!(
         "key {} of the vault {}\ntype        {kind}\noperations  {}\nrecovery    {}, {} days",
         shown.name,
-        shown.vault.display(),
+        print::name(&shown.vault.display().to_string()),
         shown.operations.join(", "),
         shown.recovery_level,
         shown.retention_days,
@@ -177,7 +180,7 @@ pub(super) fn show(args: KeyArgs) -> Result<(), Failure> {
     for version in &shown.versions {
         let _ = write!(text, "\nversion     {}", version.line(shown.name));
     }
-    print::line(Channel::Output, &text)
+    print::text(Channel::Output, &text)
 }
 
 /// The names of operations, in order.
