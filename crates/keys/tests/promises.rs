@@ -7,17 +7,17 @@
 #[path = "support/world.rs"]
 mod world;
 
-#[path = "rows/access.rs"]
+#[path = "promises/access.rs"]
 mod access;
-#[path = "rows/changes.rs"]
+#[path = "promises/changes.rs"]
 mod changes;
-#[path = "rows/eligible.rs"]
+#[path = "promises/eligible.rs"]
 mod eligible;
-#[path = "rows/expiry.rs"]
+#[path = "promises/expiry.rs"]
 mod expiry;
-#[path = "rows/rig.rs"]
+#[path = "promises/rig.rs"]
 mod rig;
-#[path = "rows/sweep.rs"]
+#[path = "promises/sweep.rs"]
 mod sweep;
-#[path = "rows/tenants.rs"]
+#[path = "promises/tenants.rs"]
 mod tenants;
