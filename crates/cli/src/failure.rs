@@ -132,6 +132,9 @@ pub(crate) enum Failure {
         "standard output was closed before everything was printed; run it again without the pipe"
     )]
     Print,
+    /// The report cannot be written to standard output.
+    #[error("cannot write standard output: {}; send it to another place with >", Said(.0))]
+    NotPrinted(io::Error),
     /// The work is done, and the report of it found standard output closed.
     #[error("{name} is complete, but standard output was closed before the figures were printed")]
     PrintAfter { name: String },
@@ -227,6 +230,13 @@ pub(crate) enum Failure {
     /// The vault refused.
     #[error(transparent)]
     Vault(LocalVaultError),
+    /// Others can reach a vault's directory or one of its key files.
+    #[error(
+        "{} is open to other users (mode {mode:03o}), so its keys may be known to them; make it private with: chmod \
+         {wanted:o} {}",
+        path.display(), hint::quoted(path)
+    )]
+    VaultExposed { path: PathBuf, mode: u32, wanted: u32 },
     /// The vault has a passphrase and none was given.
     #[error("{0} with --passphrase-file")]
     Passphrase(LocalVaultError),
@@ -370,6 +380,7 @@ impl Failure {
             Self::Directory { .. }
             | Self::Write { .. }
             | Self::HeaderName { .. }
+            | Self::NotPrinted(_)
             | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
             Self::Changed { .. } => "input-changed",
@@ -392,6 +403,7 @@ impl Failure {
             Self::Check { .. } => "check",
             Self::Passphrase(_) => "passphrase",
             Self::Vault(_)
+            | Self::VaultExposed { .. }
             | Self::VaultFile { .. }
             | Self::NoVault { .. }
             | Self::NoHome
@@ -429,6 +441,9 @@ impl From<LocalVaultError> for Failure {
     fn from(error: LocalVaultError) -> Self {
         match error {
             LocalVaultError::Io { doing, path, source } => Self::VaultFile { doing, path, source },
+            LocalVaultError::Exposed { path, mode, wanted } => {
+                Self::VaultExposed { path, mode, wanted }
+            }
             error @ LocalVaultError::PassphraseNeeded { .. } => Self::Passphrase(error),
             error => Self::Vault(error),
         }

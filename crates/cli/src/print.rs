@@ -58,7 +58,7 @@ fn print(channel: Channel, text: &str) -> Result<(), Failure> {
     };
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Print),
-        printed => printed.map_err(|source| Failure::write("standard output", source)),
+        printed => printed.map_err(Failure::NotPrinted),
     }
 }
 
@@ -68,8 +68,7 @@ fn print(channel: Channel, text: &str) -> Result<(), Failure> {
 ///
 /// As [`line()`].
 pub(crate) fn json(channel: Channel, value: &impl Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Failure::write("standard output", error.into()))?;
+    let text = serde_json::to_string(value).map_err(|error| Failure::NotPrinted(error.into()))?;
     // What is not safe stands in strings alone.
     let escape = |c: char, out: &mut String| {
         c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))

@@ -244,7 +244,7 @@ pub(crate) struct VaultOption {
     )]
     pub(crate) passphrase_file: Option<PathBuf>,
 
-    /// The longest wait for another command that is changing the vault, or the service's home: 30s, 5m
+    /// The longest wait for another command that is changing the vault, the service's home or a document: 30s, 5m
     /// [default: as long as it takes]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     pub(crate) lock_timeout: Option<u64>,

@@ -213,8 +213,14 @@ fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Re
 fn say_kept(path: &Path, shown: &Path) {
     let (Some(name), Some(of)) = (path.file_name(), shown.file_name()) else { return };
     let path = shown.with_file_name(name);
-    let mut example = of.to_owned();
-    example.push(".other");
+    let named = |number: u32| {
+        let mut name = of.to_owned();
+        name.push(format!(".other{number}"));
+        shown.with_file_name(name)
+    };
+    // One that replaces nothing.
+    let is_free = |path: &PathBuf| fs::symlink_metadata(path).is_err();
+    let Some(free) = (1..=u32::MAX).map(named).find(is_free) else { return };
     print::notice(
         "note",
         &format!(
@@ -222,7 +228,7 @@ fn say_kept(path: &Path, shown: &Path) {
              header was to be {}; try that document with it as --header, and give it a name of its own: {}",
             path.display(),
             shown.display(),
-            naming(&path, &shown.with_file_name(example))
+            naming(&path, &free)
         ),
     );
 }

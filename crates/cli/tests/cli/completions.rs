@@ -45,8 +45,7 @@ fn a_shell_that_is_not_known_and_an_output_that_is_full() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let done = home.command(["completions", "bash"]).stdout(full).output().unwrap();
         Done::of(&done).fails_with(
-            "cannot write standard output: no space is left on the device; free some space, or choose \
-             another place with -o",
+            "cannot write standard output: no space is left on the device; send it to another place with >",
         );
     }
 }

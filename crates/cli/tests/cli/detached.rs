@@ -330,6 +330,7 @@ fn a_header_that_no_document_got_is_not_taken() {
 fn the_next_header_of_another_document_stays() {
     let home = stopped();
     home.write("third", &bytes(70_000));
+    home.write("head.other1", b"of the user");
     let seal = ["seal", "third", "-o", "else", "--detach-header", "head", "--force"];
     let done = home.run(seal).succeeds();
     let command = done.stderr.trim_end().rsplit_once(": ").unwrap().1;
@@ -340,8 +341,9 @@ fn the_next_header_of_another_document_stays() {
     }
     // As it is printed.
     assert!(home.shell(command).status().unwrap().success(), "{command}");
-    let opened = home.run(["open", "body", "--header", "head.other", "-o", "-"]).succeeds();
+    let opened = home.run(["open", "body", "--header", "head.other2", "-o", "-"]).succeeds();
     assert!(opened.stdout == home.read("other"));
+    assert_eq!(home.read("head.other1"), b"of the user");
     assert_eq!(home.run(seal).succeeds().stderr, "");
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::home::{Done, Home};
+use crate::home::{Done, Home, key_file};
 
 /// The command at the end of `text`, from its first word on: a program's name after `: ` or `with `.
 #[track_caller]
@@ -141,4 +141,24 @@ fn what_is_said_of_permissions_sets_them() {
     assert_eq!(refused.code, Some(1));
     follow(&home, hint(&refused.stderr, "chmod"));
     home.run(["resource", "list", "--home", &place]).succeeds();
+}
+
+#[cfg(unix)] // permissions
+#[test]
+fn what_is_said_of_a_vaults_permissions_sets_them() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let home = Home::new();
+    let vault = nasty();
+    home.run(["vault", "init", "--vault", &vault]).succeeds();
+    home.run(["vault", "create", "k", "--vault", &vault]).succeeds();
+    home.write("plain", b"text");
+    for (path, mode) in [(home.path(NASTY), 0o755), (key_file(&home.path(NASTY), "k", 1), 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let seal = ["seal", "plain", "--force", "--key", "k", "--vault", &vault];
+        let refused = home.run(seal);
+        assert_eq!(refused.code, Some(1));
+        follow(&home, hint(&refused.stderr, "chmod"));
+        home.run(seal).succeeds();
+    }
 }
