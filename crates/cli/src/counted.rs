@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use strongroom::document::{Durable, ReadAt, WriteAt};
 
@@ -48,30 +49,56 @@ pub(crate) struct Counted<'a> {
     pub(crate) counts: &'a Counts,
 }
 
+impl<'a> Counted<'a> {
+    fn source(&self) -> Source<'a> {
+        Source { file: self.file, name: self.name }
+    }
+
+    fn sink(&self) -> Sink<'a> {
+        Sink { file: self.file, name: self.name }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
 impl ReadAt for Counted<'_> {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let Self { file, name, counts } = *self;
-        Source { file, name }.read_exact_at(buffer, offset)?;
-        counts.add_read(buffer.len() as u64);
+        self.source().read_exact_at(buffer, offset)?;
+        self.counts.add_read(buffer.len() as u64);
         Ok(())
     }
 
     fn byte_len(&self) -> io::Result<u64> {
-        Source { file: self.file, name: self.name }.byte_len()
+        self.source().byte_len()
+    }
+
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        self.source().modified()
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl WriteAt for Counted<'_> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let Self { file, name, counts } = *self;
-        Sink { file, name }.write_all_at(bytes, offset)?;
-        counts.add_written(bytes.len() as u64);
+        self.sink().write_all_at(bytes, offset)?;
+        self.counts.add_written(bytes.len() as u64);
         Ok(())
+    }
+
+    fn set_byte_len(&self, length: u64) -> io::Result<()> {
+        self.sink().set_byte_len(length)
+    }
+
+    fn check_offsets(&self) -> io::Result<()> {
+        self.sink().check_offsets()
+    }
+
+    fn check_byte_len(&self, length: u64) -> io::Result<()> {
+        self.sink().check_byte_len(length)
     }
 }
 
 impl Durable for Counted<'_> {
     fn sync(&self) -> io::Result<()> {
-        Sink { file: self.file, name: self.name }.sync()
+        self.sink().sync()
     }
 }

@@ -65,6 +65,7 @@ impl Read for Source<'_> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl ReadAt for Source<'_> {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset).map_err(tag(Side::Read, self.name))
@@ -79,6 +80,7 @@ impl ReadAt for Source<'_> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl WriteAt for Sink<'_> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset).map_err(tag(Side::Write, self.name))
@@ -87,6 +89,10 @@ impl WriteAt for Sink<'_> {
     /// For a new file, which holds nothing that would have to go.
     fn set_byte_len(&self, length: u64) -> io::Result<()> {
         room::take(self.file, length).map_err(tag(Side::Write, self.name))
+    }
+
+    fn check_offsets(&self) -> io::Result<()> {
+        self.file.check_offsets().map_err(tag(Side::Write, self.name))
     }
 
     fn check_byte_len(&self, length: u64) -> io::Result<()> {

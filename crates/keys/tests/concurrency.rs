@@ -55,6 +55,7 @@ impl Gated {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl StateStore for Gated {
     async fn names(&self) -> Result<Vec<String>, StateError> {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
 use strongroom::backend::Backend;
@@ -162,6 +163,7 @@ impl Counted {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl ReadAt for Counted {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.reads.fetch_add(1, Ordering::Relaxed);
@@ -171,6 +173,10 @@ impl ReadAt for Counted {
 
     fn byte_len(&self) -> io::Result<u64> {
         self.file.byte_len()
+    }
+
+    fn modified(&self) -> io::Result<Option<SystemTime>> {
+        self.file.modified()
     }
 }
 

@@ -60,6 +60,7 @@ impl IdentityVault {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Vault for IdentityVault {
     fn id(&self) -> &str {
@@ -135,6 +136,7 @@ impl LocalVault {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Vault for LocalVault {
     fn id(&self) -> &str {

@@ -187,6 +187,7 @@ impl<W: Write + ?Sized> Write for Checked<'_, &mut W> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl<W: WriteAt + ?Sized> WriteAt for Checked<'_, &W> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.check()?;

@@ -304,6 +304,7 @@ impl fmt::Debug for FaultyVault {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Vault for FaultyVault {
     fn id(&self) -> &str {
@@ -340,5 +341,17 @@ impl Vault for FaultyVault {
     ) -> Result<SecretVec, VaultError> {
         let request = self.inner.unwrap(id, algorithm, wrapped);
         self.call(Operation::UnwrapKey, Some(id), request).await
+    }
+    async fn unwrap_batch(
+        &self,
+        id: &VersionedKeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Vec<Result<SecretVec, VaultError>> {
+        let request = async { Ok(self.inner.unwrap_batch(id, algorithm, wrapped).await) };
+        match self.call(Operation::UnwrapKey, Some(id), request).await {
+            Ok(secrets) => secrets,
+            Err(error) => wrapped.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 }

@@ -221,6 +221,7 @@ impl StoreAsOf {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl StateStore for StoreAsOf {
     async fn names(&self) -> Result<Vec<String>, StateError> {

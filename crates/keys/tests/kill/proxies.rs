@@ -87,8 +87,18 @@ impl AnnouncedVault {
         self.announcer.phase(Phase::Between);
         answer
     }
+
+    /// The phases of an unwrap: it proves a key that was wrapped before it in the same operation.
+    fn unwrapping(&self) -> [Phase; 2] {
+        if self.announcer.wrapped(self.side).load(Ordering::SeqCst) {
+            [Phase::ServiceProve, Phase::CustomerProve]
+        } else {
+            [Phase::ServiceUnwrap, Phase::CustomerUnwrap]
+        }
+    }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl Vault for AnnouncedVault {
     fn id(&self) -> &str {
@@ -126,12 +136,16 @@ impl Vault for AnnouncedVault {
         algorithm: Algorithm,
         wrapped: &[u8],
     ) -> Result<SecretVec, VaultError> {
-        let phases = if self.announcer.wrapped(self.side).load(Ordering::SeqCst) {
-            [Phase::ServiceProve, Phase::CustomerProve]
-        } else {
-            [Phase::ServiceUnwrap, Phase::CustomerUnwrap]
-        };
-        self.during(phases, self.inner.unwrap(id, algorithm, wrapped)).await
+        self.during(self.unwrapping(), self.inner.unwrap(id, algorithm, wrapped)).await
+    }
+
+    async fn unwrap_batch(
+        &self,
+        id: &VersionedKeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Vec<Result<SecretVec, VaultError>> {
+        self.during(self.unwrapping(), self.inner.unwrap_batch(id, algorithm, wrapped)).await
     }
 }
 
@@ -161,6 +175,7 @@ impl AnnouncedStore {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl StateStore for AnnouncedStore {
     async fn names(&self) -> Result<Vec<String>, StateError> {
@@ -209,6 +224,7 @@ struct AnnouncedAudit {
     in_halves: Option<PathBuf>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl AuditSink for AnnouncedAudit {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
@@ -241,6 +257,7 @@ struct AnnouncedHead {
     announcer: Arc<Announcer>,
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl HeadStore for AnnouncedHead {
     fn load(&self) -> Result<Option<Head>, AuditError> {
         self.inner.load()

@@ -24,6 +24,7 @@ use crate::world::{IDENTITY, Keys, REGION, TENANT, World, now, rsa};
 #[derive(Debug)]
 struct OnTheSpot<V>(V);
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<V: Vault> Vault for OnTheSpot<V> {
     fn id(&self) -> &str {
@@ -58,6 +59,15 @@ impl<V: Vault> Vault for OnTheSpot<V> {
         wrapped: &[u8],
     ) -> Result<SecretVec, VaultError> {
         block_on(self.0.unwrap(id, algorithm, wrapped))
+    }
+
+    async fn unwrap_batch(
+        &self,
+        id: &VersionedKeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Vec<Result<SecretVec, VaultError>> {
+        block_on(self.0.unwrap_batch(id, algorithm, wrapped))
     }
 }
 
