@@ -19,7 +19,7 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::clock::Clock;
 use strongroom_keys::local_vault::{
-    InitOptions, KeyKind, KeyOptions, KeyVersion, LocalKeyId, LocalVaultError, OpenOptions,
+    Grants, InitOptions, KeyKind, KeyOptions, KeyVersion, LocalKeyId, LocalVaultError, OpenOptions,
     PassphraseCost, VersionId, Versions,
 };
 use strongroom_keys::vault::{DeniedReason, KeyName, Operation, Operations, Place, VersionedKeyId};
@@ -258,10 +258,11 @@ fn identities_may_do_what_they_were_granted() {
     vault.grant("billing", None, Operations::from([Operation::Get])).unwrap();
     assert_eq!(allowed(&one), [yes, no, yes]);
     assert_eq!(allowed(&two), [yes, no, no]);
-    // A description says what this identity may do with the key.
+    // A description says what the key is for, whoever asks; what the identity lacks shows when it tries.
     let described = block_on(billing.describe(&one)).unwrap();
-    assert_eq!(described.operations, Operations::from([Operation::UnwrapKey]));
-    let error = described.may_wrap(START).unwrap_err();
+    let both = Operations::from([Operation::WrapKey, Operation::UnwrapKey]);
+    assert_eq!(described.operations, both);
+    let error = block_on(billing.wrap(&one, KW, &[1; 32])).unwrap_err();
     assert_eq!(error, denied(DeniedReason::Permission, Some(&one)));
 
     vault.set_identity_enabled("billing", false).unwrap();
@@ -269,8 +270,12 @@ fn identities_may_do_what_they_were_granted() {
     vault.set_identity_enabled("billing", true).unwrap();
     vault.grant("billing", Some("one"), Operations::default()).unwrap();
     assert_eq!(allowed(&one), [yes, no, no]);
+    vault.grant("billing", Some("one"), Operations::from(Operation::ALL)).unwrap();
+    assert_eq!(vault.revoke("billing").unwrap(), Grants::default());
+    assert_eq!((allowed(&one), allowed(&two)), ([no; 3], [no; 3]));
     vault.remove_identity("billing").unwrap();
     assert_eq!(allowed(&one), [unknown; 3]);
+    assert!(matches!(vault.revoke("billing"), Err(LocalVaultError::Identity { .. })));
     let error = vault.remove_identity("billing").unwrap_err();
     assert!(matches!(error, LocalVaultError::Identity { .. }), "{error}");
     for identity in ["", "with space", "x\n", &"x".repeat(128)] {

@@ -46,7 +46,19 @@ pub(crate) enum VaultCommand {
     /// Copies of the vault from before still open with the old one.
     ChangePassphrase(ChangePassphraseArgs),
     /// Say what an identity may do with the keys
+    ///
+    /// What is granted on every key and what is granted on a single one add up: taking the one away leaves the other.
     Grant(GrantArgs),
+    /// Take away all that an identity was granted, on every key and on single ones
+    Revoke(IdentityArgs),
+    /// List the identities, and what each may do with which key
+    Grants {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
     /// Write a key with all its versions to a file
     ///
     /// The file holds the private keys. Where the vault has a passphrase they are sealed under it.
@@ -188,6 +200,19 @@ pub(crate) struct GrantArgs {
     /// Enable the identity again
     #[arg(long, conflicts_with_all = ["key", "permissions"])]
     pub(crate) enable: bool,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdentityArgs {
+    /// The identity
+    #[arg(value_name = "IDENTITY")]
+    pub(crate) identity: String,
 
     #[command(flatten)]
     pub(crate) vault: VaultOption,

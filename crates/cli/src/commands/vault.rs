@@ -70,6 +70,8 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
         }),
         VaultCommand::ChangePassphrase(args) => change_passphrase(args),
         VaultCommand::Grant(args) => permissions::grant(args),
+        VaultCommand::Revoke(args) => permissions::revoke(args),
+        VaultCommand::Grants { vault, json } => permissions::list(vault, json),
         VaultCommand::Backup(args) => backup(args),
         VaultCommand::Restore(args) => restore(args),
     }

@@ -1,6 +1,6 @@
 //! The life of keys in a vault: enabled, dated, deleted, granted, backed up, behind a passphrase.
 
-use crate::home::Home;
+use crate::home::{Done, Home};
 
 fn run(home: &Home, line: &str) -> String {
     home.run(line.split(' ')).golden(home)
@@ -124,16 +124,20 @@ fn identities_are_granted_what_they_may_do() {
     );
     assert_eq!(
         run(&home, "vault grant auditor --json"),
-        "0\n{\"operation\":\"granted\",\"vault\":\"VAULT\",\"identity\":\"auditor\",\
-         \"permissions\":[\"get\",\"wrapKey\",\"unwrapKey\"]}\n"
+        "0\n{\"operation\":\"granted\",\"vault\":\"VAULT\",\"identity\":\"auditor\",\"enabled\":true,\
+         \"every_key\":[\"get\",\"wrapKey\",\"unwrapKey\"],\"keys\":[{\"name\":\"k\",\"granted\":[\"get\"],\
+         \"effective\":[\"get\",\"wrapKey\",\"unwrapKey\"]}]}\n"
     );
-    assert_eq!(
-        run(&home, "vault grant auditor --permissions none"),
-        "0\ngranted \"auditor\" on every key of the vault VAULT: nothing\n"
-    );
+    home.run(["vault", "revoke", "auditor"]).succeeds();
     assert_eq!(
         run(&home, "vault grant auditor --disable"),
         "0\ndisabled the identity \"auditor\" in the vault VAULT\n"
+    );
+    assert_eq!(
+        run(&home, "vault grant auditor"),
+        "0\ngranted \"auditor\" on every key of the vault VAULT: get, wrapKey, unwrapKey\n\
+         --\nwarning: \"auditor\" is disabled and may do nothing until: strongroom vault grant --enable \
+         auditor\n"
     );
     home.run(["vault", "grant", "auditor", "--permissions", "none,get"])
         .is_refused_with("--permissions none stands alone");
@@ -142,6 +146,96 @@ fn identities_are_granted_what_they_may_do() {
          something, or enable it",
         home.default_vault().display()
     ));
+}
+
+/// The command that a warning ends with, run as it stands there.
+fn follow(home: &Home, said: &str) -> Done {
+    let command = said.trim_end().rsplit_once("with: strongroom ").unwrap().1;
+    Done::of(&home.shell(&format!("\"$0\" {command}")).output().unwrap())
+}
+
+/// A key's own grant and the one on every key add up: the one that was taken away looked like the end of both.
+#[cfg(unix)] // a shell that takes the hints
+#[test]
+fn taking_one_grant_away_tells_what_the_other_leaves() {
+    let home = Home::new();
+    for line in
+        ["vault init --vault", "vault create documents --vault", "vault grant service --vault"]
+    {
+        home.run(line.split(' ').chain(["a vault's place"])).succeeds();
+    }
+    let run = |line: &str| home.run(line.split(' ').chain(["--vault", "a vault's place"]));
+    let effective = || {
+        let listed = run("vault grants --json").succeeds().json();
+        let one = listed["identities"][0].clone();
+        assert_eq!(one["identity"], "service");
+        let of_key = one["keys"].as_array().unwrap().iter().find(|key| key["name"] == "documents");
+        of_key.map_or(one["every_key"].clone(), |key| key["effective"].clone())
+    };
+    let all = serde_json::json!(["get", "wrapKey", "unwrapKey"]);
+    assert_eq!(effective(), all);
+
+    let done = run("vault grant service --key documents --permissions none").succeeds();
+    assert_eq!(effective(), all);
+    assert_eq!(
+        done.stderr,
+        "warning: in effect \"service\" may get, wrapKey, unwrapKey with the key \"documents\": what is \
+         granted on every key adds to it, and is taken away with: strongroom vault grant service \
+         --permissions none --vault 'a vault'\\''s place'\n"
+    );
+    follow(&home, &done.stderr).succeeds();
+    assert_eq!(effective(), serde_json::json!([]));
+
+    run("vault grant service --key documents --permissions get,unwrap").succeeds();
+    let done = run("vault grant service --permissions none").succeeds();
+    assert_eq!(effective(), serde_json::json!(["get", "unwrapKey"]));
+    assert!(
+        done.stderr.starts_with(
+            "warning: in effect \"service\" may get, unwrapKey with \"documents\": what is granted on a \
+             single key adds to it, and is taken away with: strongroom vault grant service --key documents"
+        ),
+        "{}",
+        done.stderr
+    );
+    follow(&home, &done.stderr).succeeds();
+    assert_eq!(effective(), serde_json::json!([]));
+
+    for key in ["documents", "others"] {
+        run(&format!("vault grant service --key {key} --permissions get")).succeeds();
+    }
+    let done = run("vault grant service --permissions none").succeeds();
+    follow(&home, &done.stderr).succeeds();
+    assert_eq!(effective(), serde_json::json!([]));
+    let done = run("vault grant service --permissions none").succeeds();
+    assert_eq!(done.stderr, "");
+}
+
+#[test]
+fn grants_list_what_each_identity_may_do() {
+    let home = with_key();
+    assert_eq!(
+        run(&home, "vault grants"),
+        "0\nvault VAULT (id ID)\nnobody is granted anything; grant something with: strongroom vault grant \
+         IDENTITY\n"
+    );
+    for line in ["auditor --permissions get", "auditor --key k --permissions unwrap", "billing"] {
+        home.run(format!("vault grant {line}").split(' ')).succeeds();
+    }
+    home.run(["vault", "grant", "billing", "--disable"]).succeeds();
+    assert_eq!(
+        run(&home, "vault grants"),
+        "0\nvault VAULT (id ID)\nauditor\n  the key \"k\": get, unwrapKey\n  every other key: get\n\
+         billing  disabled: may do nothing\n  every key: get, wrapKey, unwrapKey\n"
+    );
+    assert_eq!(
+        run(&home, "vault revoke auditor"),
+        "0\nrevoked all that \"auditor\" was granted in the vault VAULT\n"
+    );
+    let listed = home.run(["vault", "grants", "--json"]).json();
+    assert_eq!(
+        listed["identities"][0],
+        serde_json::json!({"identity": "auditor", "enabled": true, "every_key": [], "keys": []})
+    );
 }
 
 #[test]

@@ -21,7 +21,8 @@ use crate::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedK
 /// ```
 /// use strongroom_keys::local_vault::IdentityVault;
 /// use strongroom_keys::vault::{Operation, Operations, VersionedKeyId};
-/// use strongroom_keys::{LocalVault, Vault};
+/// use strongroom::wrap::Algorithm;
+/// use strongroom_keys::{LocalVault, Vault, VaultError};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let vault = LocalVault::init(&directory.path().join("vault"))?;
@@ -29,8 +30,9 @@ use crate::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedK
 /// vault.grant("auditor", Some("invoices"), Operations::from([Operation::Get]))?;
 ///
 /// let auditor: IdentityVault = vault.as_identity("auditor");
-/// let description = futures_lite::future::block_on(auditor.describe(&id))?;
-/// assert!(description.wrapping_key(1_800_000_000).is_err()); // it may look, and not wrap
+/// assert!(futures_lite::future::block_on(auditor.describe(&id)).is_ok());
+/// let wrapped = futures_lite::future::block_on(auditor.wrap(&id, Algorithm::RsaOaep256, &[7; 32]));
+/// assert!(matches!(wrapped, Err(VaultError::Denied { .. }))); // it may look, and not wrap
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

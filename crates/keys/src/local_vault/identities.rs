@@ -60,7 +60,8 @@ impl Default for Grants {
 }
 
 impl Grants {
-    /// All that the identity may do with the key `name`.
+    /// All that the identity may do with the key `name` while it is enabled: what is granted on every key, and
+    /// what is granted on this one.
     #[must_use]
     pub fn of_key(&self, name: &str) -> Operations {
         let single = self.keys.iter().find(|(key, _)| key.as_str() == name);

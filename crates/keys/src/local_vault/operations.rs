@@ -48,7 +48,8 @@ impl Store {
         self.read_consistent(name, |_, attributes| self.newest_id(name, attributes))
     }
 
-    /// One version of a key, for `caller`: its operations are those of the key that the caller may do.
+    /// One version of a key, for `caller`. Its operations are what the key is for, whoever asks: what the caller
+    /// may not do is a missing permission, and shows when it is tried.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Store {
         caller: &Caller,
         id: &LocalKeyId,
     ) -> Result<KeyDescription, LocalVaultError> {
-        let permissions = self.require(caller, id, Operation::Get)?;
+        self.require(caller, id, Operation::Get)?;
         self.with_version(id, |manifest, version| {
             let (key_type, bits) = match version.kind {
                 KeyKind::Rsa => (KeyType::Rsa { public: self.public_key(id, version)? }, 2048),
@@ -69,7 +70,7 @@ impl Store {
                     .map_err(|_| LocalVaultError::ForeignId { id: id.to_string() })?,
                 key_type,
                 bits,
-                operations: version.operations.intersection(permissions),
+                operations: version.operations,
                 enabled: version.enabled,
                 not_before: version.not_before,
                 expires: version.expires,
@@ -177,13 +178,13 @@ impl Store {
         }
     }
 
-    /// The permissions of `caller`, if `operation` is among them and the key is one of this vault.
+    /// Refuses a `caller` that lacks the permission for `operation`, and a key that is not one of this vault.
     fn require(
         &self,
         caller: &Caller,
         id: &LocalKeyId,
         operation: Operation,
-    ) -> Result<Operations, LocalVaultError> {
+    ) -> Result<(), LocalVaultError> {
         if *id.vault() != self.id {
             return Err(LocalVaultError::OtherVault {
                 vault: self.path.clone(),
@@ -201,7 +202,7 @@ impl Store {
                     operation: operation.name(),
                 })
             }
-            _ => Ok(permissions),
+            _ => Ok(()),
         }
     }
 

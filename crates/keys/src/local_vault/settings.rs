@@ -99,7 +99,12 @@ impl LocalVault {
     }
 
     /// Lets `identity` do just `operations`, with the key `key` or with every key: it replaces what was
-    /// granted there before, and no operations take it away. The identity is known from now on.
+    /// granted there before, and no operations take it away. The identity is known from now on. Returns all that
+    /// it is granted then.
+    ///
+    /// What is granted on every key and what is granted on a single one add up, as the roles of Azure do: taking
+    /// the one away leaves the other. [`Grants::of_key`] says what comes of both, and
+    /// [`LocalVault::revoke`] takes everything away.
     ///
     /// # Errors
     ///
@@ -111,7 +116,7 @@ impl LocalVault {
         identity: &str,
         key: Option<&str>,
         operations: Operations,
-    ) -> Result<(), LocalVaultError> {
+    ) -> Result<Grants, LocalVaultError> {
         let key = key.map(id::key_name).transpose()?;
         let visible = identity.bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || !(1..=127).contains(&identity.len()) {
@@ -125,11 +130,11 @@ impl LocalVault {
                 Some(key) if operations == Operations::default() => drop(grants.keys.remove(&key)),
                 Some(key) => drop(grants.keys.insert(key, operations)),
             }
-            Ok(())
+            Ok(grants.clone())
         })
     }
 
-    /// Enables or disables `identity`: a disabled one is as unknown, and keeps its grants.
+    /// Enables or disables `identity`: a disabled one is as unknown, and keeps its grants, which are returned.
     ///
     /// # Errors
     ///
@@ -139,11 +144,27 @@ impl LocalVault {
         &self,
         identity: &str,
         enabled: bool,
-    ) -> Result<(), LocalVaultError> {
+    ) -> Result<Grants, LocalVaultError> {
         self.change_identities(|identities| {
             let grants = identities.get_mut(identity).ok_or_else(|| self.unknown(identity))?;
             grants.enabled = enabled;
-            Ok(())
+            Ok(grants.clone())
+        })
+    }
+
+    /// Takes away all that `identity` was granted, on every key and on single ones. It stays known: what it asks
+    /// for is refused for a missing permission, which ends its access at once, where a vault that does not know
+    /// who asks may be somebody's mistake.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Identity`] where it is not known, and those of
+    /// [`LocalVault::protect_from_purge`].
+    pub fn revoke(&self, identity: &str) -> Result<Grants, LocalVaultError> {
+        self.change_identities(|identities| {
+            let grants = identities.get_mut(identity).ok_or_else(|| self.unknown(identity))?;
+            (grants.every_key, grants.keys) = (Operations::default(), BTreeMap::new());
+            Ok(grants.clone())
         })
     }
 
@@ -169,15 +190,16 @@ impl LocalVault {
         Ok(Identities::read(&self.0.path, &self.0.id, &self.0.keyring)?.identities)
     }
 
-    fn change_identities(
+    fn change_identities<T>(
         &self,
-        change: impl FnOnce(&mut BTreeMap<String, Grants>) -> Result<(), LocalVaultError>,
-    ) -> Result<(), LocalVaultError> {
+        change: impl FnOnce(&mut BTreeMap<String, Grants>) -> Result<T, LocalVaultError>,
+    ) -> Result<T, LocalVaultError> {
         let Locked { store, .. } = &self.0.lock()?;
         let mut identities = Identities::read(&store.path, &store.id, &store.keyring)?;
-        change(&mut identities.identities)?;
+        let changed = change(&mut identities.identities)?;
         let contents = identities.encode(&store.id, &store.keyring)?;
-        files::replace(&store.path, IDENTITIES, &contents)
+        files::replace(&store.path, IDENTITIES, &contents)?;
+        Ok(changed)
     }
 
     fn unknown(&self, identity: &str) -> LocalVaultError {

@@ -174,12 +174,6 @@ impl Operations {
         Self(self.0 | other.0)
     }
 
-    /// The intersection of both sets.
-    #[must_use]
-    pub fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
     fn bit(operation: Operation) -> u8 {
         1 << operation as u8
     }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{Cause, EnableCmk, HostEvent, LeasedOpener, OnKeyLoss};
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{DeniedReason, Operations};
+use strongroom_keys::{Error, VaultError};
 
 use crate::changes::{ENABLE, REFRESH};
 use crate::rig::{Owner, Rig, rigs};
-use crate::world::{IDENTITY, now};
+use crate::world::{IDENTITY, now, poll};
 
 const MAX_AGE: Duration = Duration::from_secs(300);
 const REFRESHED: Duration = Duration::from_secs(61);
@@ -23,12 +23,23 @@ fn row_10_the_identity_needs_all_permissions_before_anything_changes() {
             let others: [Operation; 2] = others.collect::<Vec<_>>().try_into().unwrap();
             rig.owner().permit(&rig.cmk[0], Operations::from(others));
             let changes = rig.store.changes();
+            let started = rig.clock.elapsed();
             let error = rig.run(rig.resources.enable_cmk(&rig.id, &rig.enable())).unwrap_err();
-            let refused = matches!(error, Error::Vault(_) | Error::UnsuitableKey { .. });
-            assert!(refused, "{missing:?}: {error}");
+            let reason = match &error {
+                Error::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
+                _ => None,
+            };
+            assert_eq!(reason, Some(DeniedReason::Permission), "{missing:?}: {error}");
             assert_eq!((rig.state(), rig.store.changes()), ("service-managed", changes));
+            let waited = rig.clock.elapsed().saturating_sub(started);
+            assert!(waited > Duration::from_secs(60), "{missing:?}: given up after {waited:?}");
+            assert!(waited < Duration::from_secs(3600), "{missing:?}: waited for {waited:?}");
+            // One that comes while it is waited for.
+            let with = rig.enable();
+            let mut enabling = Box::pin(rig.resources.enable_cmk(&rig.id, &with));
+            assert!(poll(enabling.as_mut()).is_pending(), "{missing:?}");
             rig.owner().permit(&rig.cmk[0], Operations::from(Operation::ALL));
-            rig.run(rig.resources.enable_cmk(&rig.id, &rig.enable())).unwrap();
+            rig.run(enabling).unwrap();
             rig.open_in(&rig.restart(), &rig.seal().unwrap()).unwrap();
         }
     }
@@ -37,7 +48,7 @@ fn row_10_the_identity_needs_all_permissions_before_anything_changes() {
 
 fn disable_identity(rig: &Rig, disabled: bool) {
     match rig.owner() {
-        Owner::Local(vault) => vault.set_identity_enabled(IDENTITY, !disabled).unwrap(),
+        Owner::Local(vault) => drop(vault.set_identity_enabled(IDENTITY, !disabled).unwrap()),
         Owner::Memory(_) if disabled => {
             rig.customer.always(Fault::Refuse(DeniedReason::Identity));
         }

@@ -107,7 +107,7 @@ impl Owner {
     pub fn permit(&self, key: &VersionedKeyId, operations: Operations) {
         match self {
             Self::Memory(vault) => vault.grant(key, operations),
-            Self::Local(vault) => vault.grant(IDENTITY, None, operations).unwrap(),
+            Self::Local(vault) => drop(vault.grant(IDENTITY, None, operations).unwrap()),
         }
     }
 

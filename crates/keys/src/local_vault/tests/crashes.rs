@@ -29,7 +29,7 @@ const CHANGES: [Change; 13] = [
     ("recover", |vault| vault.recover("gone")),
     ("purge", |vault| vault.purge("gone")),
     ("protect", LocalVault::protect_from_purge),
-    ("grant", |vault| vault.grant("new", None, Operations::from([Operation::Get]))),
+    ("grant", |vault| vault.grant("new", None, Operations::from([Operation::Get])).map(drop)),
     ("passphrase", |vault| vault.change_passphrase(&passphrase("another"), COST)),
     ("restore", |vault| vault.restore(&fs::read(backup_of(vault)).unwrap()).map(drop)),
 ];
