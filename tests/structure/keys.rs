@@ -164,6 +164,17 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "resource/coverage",
+        &[
+            "error",
+            "id",
+            "key_ring",
+            "resource/documents",
+            "resource/resources",
+            "resource/transition",
+        ],
+    ),
+    (
         "resource/lifecycle",
         &[
             "error",

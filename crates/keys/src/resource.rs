@@ -22,6 +22,7 @@
 
 mod cmk;
 mod config;
+mod coverage;
 mod documents;
 mod host;
 mod leased;

@@ -458,14 +458,14 @@ fn hour_key(expires_at: u64) -> KeyLabel {
 }
 
 /// The key of the resource that wrapped a recipient; `None` where it is another's, or of the other layer.
-fn label_of(id: &ResourceId, recipient: &Recipient) -> Option<KeyLabel> {
+pub(super) fn label_of(id: &ResourceId, recipient: &Recipient) -> Option<KeyLabel> {
     let label = KeyLabel::parse(id, recipient.key_id())?;
     let layer = if label.kind == KeyKind::Customer { 2 } else { 1 };
     (recipient.algorithm() == Some(Algorithm::A256Kw) && recipient.layer() == layer)
         .then_some(label)
 }
 
-fn not_found(resource: &Resource, header: &Header) -> Error {
+pub(super) fn not_found(resource: &Resource, header: &Header) -> Error {
     let ids: Vec<&str> = header.recipients().iter().map(|one| one.key_id().as_str()).collect();
     Error::ForeignDocument { resource: resource.id.clone(), wrapped_by: ids.join(", ") }
 }

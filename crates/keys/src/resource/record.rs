@@ -265,7 +265,9 @@ pub(crate) struct Resource {
     /// The highest version that a customer key ever had, so that none is used twice.
     pub(crate) customer_version: u64,
     pub(crate) protection: Protection,
-    /// Documents that lie outside the CMK's protection, as the host has counted them.
+    /// Documents that were sealed before the CMK was enabled, as the host has counted them.
+    pub(crate) documents_before: Option<u64>,
+    /// Those of them that lie outside its protection still.
     pub(crate) outside_cmk: Option<u64>,
     /// Hours before this one are over: their keys are destroyed and not made again.
     pub(crate) hours_from: u64,
@@ -289,6 +291,7 @@ impl Resource {
             epoch: 0,
             customer_version: 0,
             protection: Protection::ServiceManaged,
+            documents_before: Some(0),
             outside_cmk: Some(0),
             hours_from: 0,
             keys: vec![root],

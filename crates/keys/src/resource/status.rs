@@ -69,9 +69,11 @@ pub struct Status {
     pub cmk: Option<Cmk>,
     /// The number of times that a customer's key was enabled.
     pub epoch: u64,
-    /// Documents that lie outside the key's protection, as the host has counted them: they were sealed
-    /// before it was enabled, and only the state keeps them closed after a revocation. `None` where that
+    /// Documents that were sealed before the key was enabled, as the host has counted them. `None` where that
     /// is not known.
+    pub documents_before: Option<u64>,
+    /// Those of them that have not been moved under it: they lie outside its protection, and only the state
+    /// keeps them closed after a revocation. `None` where that is not known.
     pub outside_cmk: Option<u64>,
     /// Hours that have a key, as the number of the hour since 1970 at whose beginning it is destroyed.
     pub hours: Vec<u64>,
@@ -103,6 +105,7 @@ impl Resources {
             cmk: resource.protection.cmk().cloned(),
             protection: resource.protection.clone(),
             epoch: resource.epoch,
+            documents_before: resource.documents_before,
             outside_cmk: resource.outside_cmk,
             hours: resource.keys.iter().filter_map(hour).collect(),
             number: current.number,

@@ -192,6 +192,7 @@ fn enable(
     after.epoch = root.epoch;
     after.customer_version = root.label.version;
     after.keys.push(root.clone());
+    after.documents_before = outside;
     after.outside_cmk = outside;
     after.protection = Protection::CmkActive { cmk: cmk.clone() };
     Ok(())
@@ -207,6 +208,7 @@ fn disable(after: &mut Resource, rewrapped: &[KeyRecord]) -> Result<(), Error> {
     if after.root_of(Layer::Customer).is_some() {
         return Err(Error::Contended { resource: after.id.clone() });
     }
+    after.documents_before = Some(0);
     after.outside_cmk = Some(0);
     after.protection = Protection::ServiceManaged;
     Ok(())

@@ -1,9 +1,10 @@
 //! Turning a customer's key on: who may, with which key, and what it covers from then on.
 
+use strongroom::document::Header;
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
-    EnableCmk, Ineligible, NewResource, OpenRequest, ResourceId, Scope,
+    EnableCmk, Ineligible, NewResource, OpenRequest, ResourceId, Scope, SealRequest,
 };
 use strongroom_keys::testing::{Fault, Operation};
 use strongroom_keys::vault::{
@@ -63,7 +64,7 @@ fn epochs_never_share_a_key() {
     for epoch in 1..=3 {
         now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
         let sealed = world.seal().unwrap();
-        let header = strongroom::document::Header::parse(&sealed).unwrap();
+        let header = Header::parse(&sealed).unwrap();
         assert_eq!(header.layers(), 2);
         ids.push(header.recipients()[1].key_id().clone());
         documents.push(sealed);
@@ -79,7 +80,7 @@ fn epochs_never_share_a_key() {
         }
     }
     let sealed = world.seal().unwrap();
-    assert_eq!(strongroom::document::Header::parse(&sealed).unwrap().layers(), 1);
+    assert_eq!(Header::parse(&sealed).unwrap().layers(), 1);
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3);
@@ -187,7 +188,7 @@ fn permissions_may_come_late() {
 #[test]
 fn scope_decides_about_layers_from_then_on() {
     let world = World::new();
-    let layers = |sealed: &[u8]| strongroom::document::Header::parse(sealed).unwrap().layers();
+    let layers = |sealed: &[u8]| Header::parse(sealed).unwrap().layers();
     let models = EnableCmk { scope: Scope::Models, ..world.enable() };
     now(world.resources.enable_cmk(&world.id, &models)).unwrap();
     let model = world.seal().unwrap();
@@ -253,4 +254,51 @@ fn foreign_documents_ask_no_vault() {
     now(world.resources.create(new_resource(&id))).unwrap();
     let error = now(world.resources.open(&id, &own, &OpenRequest::default())).unwrap_err();
     assert!(matches!(refusal(error), Error::ForeignDocument { .. }));
+}
+
+/// Only the key of this epoch counts: one of an earlier epoch is wrapped by the service's since it was disabled.
+#[test]
+fn a_document_is_under_the_customers_key_where_its_outer_layer_is_of_this_epoch() {
+    let world = World::new();
+    let before = world.seal().unwrap();
+    let under = |sealed: &[u8]| {
+        let header = Header::parse(sealed).unwrap();
+        world.run(world.resources.is_under_cmk(&world.id, &header))
+    };
+    let error = under(&before).unwrap_err();
+    assert!(matches!(error, Error::WrongState { state: "service-managed", .. }), "{error}");
+    now(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
+    let first = world.seal().unwrap();
+    assert_eq!([&before, &first].map(|sealed| under(sealed).unwrap()), [false, true]);
+    // Newer keys of one epoch are no reason to seal anew: the customer's key wraps them all.
+    world.run(world.resources.rotate_resource_key(&world.id)).unwrap();
+    let rotated = world.seal().unwrap();
+    assert_eq!([&first, &rotated].map(|sealed| under(sealed).unwrap()), [true, true]);
+    world.run(world.resources.disable_cmk(&world.id)).unwrap();
+    world.run(world.resources.enable_cmk(&world.id, &world.enable())).unwrap();
+    let second = world.seal().unwrap();
+    let all = [&before, &first, &rotated, &second];
+    assert_eq!(all.map(|sealed| under(sealed).unwrap()), [false, false, false, true]);
+    // Of another resource, whatever it is called.
+    let id = ResourceId::new("contoso-8").unwrap();
+    now(world.resources.create(new_resource(&id))).unwrap();
+    let foreign = world.run(world.resources.seal(&id, b"", &SealRequest::default())).unwrap();
+    assert!(matches!(under(&foreign), Err(Error::ForeignDocument { .. })));
+    world.run(world.resources.revoke_now(&world.id)).unwrap();
+    assert!(matches!(under(&before), Err(Error::Denied { .. })));
+}
+
+#[test]
+fn how_many_documents_there_were_before_is_kept_beside_how_many_are_outside_still() {
+    let world = World::new();
+    let counts = || {
+        let status = now(world.resources.status(&world.id)).unwrap();
+        (status.documents_before, status.outside_cmk)
+    };
+    let with = EnableCmk { documents_before: Some(5), ..world.enable() };
+    now(world.resources.enable_cmk(&world.id, &with)).unwrap();
+    now(world.resources.documents_moved(&world.id, 2)).unwrap();
+    assert_eq!(counts(), (Some(5), Some(3)));
+    world.run(world.resources.disable_cmk(&world.id)).unwrap();
+    assert_eq!(counts(), (Some(0), Some(0)));
 }
