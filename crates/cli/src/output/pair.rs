@@ -171,8 +171,9 @@ fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Re
     if let Some(lock) = &lock {
         waiting::lock(lock, &header.name(), most)?;
     }
-    let is_there = |path| fs::symlink_metadata(path).is_ok();
-    if !is_there(&last.path) && !is_there(&named_document.path) {
+    // One that the system does not tell of may be there.
+    let is_free = |path| matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    if is_free(&last.path) && is_free(&named_document.path) {
         return make(document, header);
     }
     let old = leading(&named_document.path);
