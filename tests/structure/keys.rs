@@ -15,6 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("cache/settings", &[]),
     ("hex", &[]),
     ("key_id", &[]),
+    ("lock", &[]),
     ("offload", &[]),
     ("platform", &[]),
     ("state/error", &[]),
@@ -28,20 +29,23 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("vault/description", &["key_id", "vault/error"]),
     ("state", &["state/error", "state/file", "state/signed", "state/store"]),
     ("vault", &["key_id", "vault/description", "vault/error"]),
-    ("audit", &["clock", "offload", "platform", "vault"]),
+    ("audit", &["clock", "lock", "offload", "platform", "vault"]),
     ("id", &["state"]),
     ("local_vault", &["clock", "file_system", "offload", "platform", "time", "vault"]),
     ("error", &["audit", "id", "state", "time", "vault"]),
     ("key_ring", &["error", "hex", "id", "vault"]),
     ("resource/host", &["error", "id", "vault"]),
-    ("vault_client", &["audit", "clock", "error", "vault"]),
+    ("vault_client", &["audit", "clock", "error", "lock", "vault"]),
     ("cache/loading", &["error", "id", "key_ring"]),
     ("resource/record", &["audit", "error", "hex", "id", "key_ring", "vault"]),
-    ("service_key", &["audit", "error", "hex", "key_ring", "state", "vault", "vault_client"]),
-    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "vault"]),
+    (
+        "service_key",
+        &["audit", "error", "hex", "key_ring", "lock", "state", "vault", "vault_client"],
+    ),
+    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "lock", "vault"]),
     ("resource/transition", &["error", "id", "key_ring", "resource/record", "vault"]),
     ("cache/lease", &["cache/entry", "cache/loading", "clock", "error"]),
-    ("resource/pending", &["id", "resource/transition"]),
+    ("resource/pending", &["id", "lock", "resource/transition"]),
     (
         "cache",
         &[
@@ -53,6 +57,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error",
             "id",
             "key_ring",
+            "lock",
         ],
     ),
     (
@@ -63,6 +68,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "error",
             "id",
             "key_ring",
+            "lock",
             "resource/host",
             "resource/pending",
             "resource/record",
@@ -224,7 +230,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
-    ("testing", &["audit", "clock", "error", "id", "key_ring", "resource", "state", "vault"]),
+    (
+        "testing",
+        &["audit", "clock", "error", "id", "key_ring", "lock", "resource", "state", "vault"],
+    ),
 ];
 
 /// The calls from the command's `open` to the vault: each function with its file and with how it calls the

@@ -28,7 +28,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use self::entry::{Entry, Next};
@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::key_ring::{KeyRing, Layer};
+use crate::lock::lock;
 
 /// The cache. Clones share it.
 #[derive(Clone)]
@@ -236,7 +237,7 @@ impl KeyCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CacheKey, Arc<Entry>>> {
-        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.entries)
     }
 
     fn entry(&self, key: &CacheKey) -> Arc<Entry> {

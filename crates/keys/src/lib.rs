@@ -37,6 +37,7 @@ mod id;
 mod key_id;
 mod key_ring;
 pub mod local_vault;
+mod lock;
 mod offload;
 mod platform;
 pub mod resource;

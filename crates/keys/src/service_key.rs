@@ -10,7 +10,7 @@
 //! in its vault once a rotation reports that nothing depends on it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ use crate::audit::Caller;
 use crate::error::Error;
 use crate::hex;
 use crate::key_ring::{from_payload, payload};
+use crate::lock::lock;
 use crate::state::{
     Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
 };
@@ -77,7 +78,7 @@ impl ServiceKey {
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.held)
     }
 
     fn origin(caller: &Caller) -> Origin<'_> {

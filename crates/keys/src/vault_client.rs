@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_lock::Semaphore;
@@ -15,6 +15,7 @@ use strongroom::wrap::Algorithm;
 use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
 
 /// The identity for requests to the service's own vault, in the audit trail.
@@ -136,7 +137,7 @@ impl VaultClient {
     }
 
     fn permits_of(&self, vault: &str) -> Arc<Semaphore> {
-        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut permits = lock(&self.permits);
         let new = || Arc::new(Semaphore::new(self.limits.requests_per_vault.max(1)));
         Arc::clone(permits.entry(vault.to_owned()).or_insert_with(new))
     }

@@ -1,11 +1,12 @@
 //! A sink for hosts that look at events themselves.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use async_trait::async_trait;
 
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditSink};
+use crate::lock::lock;
 
 /// Keeps events in memory, without a limit.
 ///
@@ -27,14 +28,14 @@ impl MemorySink {
     /// Recorded events, from the oldest.
     #[must_use]
     pub fn events(&self) -> Vec<AuditEvent> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 }
 
 #[async_trait]
 impl AuditSink for MemorySink {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+        lock(&self.0).push(event.clone());
         Ok(())
     }
 }

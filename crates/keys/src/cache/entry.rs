@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -14,6 +14,7 @@ use super::loading::{CacheKey, Loaded, Unavailable};
 use super::settings::CacheSettings;
 use crate::error::Error;
 use crate::key_ring::KeyRing;
+use crate::lock::lock;
 use crate::vault::VaultError;
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
@@ -92,7 +93,7 @@ impl Entry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     /// Changes the entry, and publishes what [`Entry::serves`] reads.

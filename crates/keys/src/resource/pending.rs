@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::mem::discriminant;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::transition::Event;
 use crate::id::ResourceId;
+use crate::lock::lock;
 
 /// Events to persist, those of a resource in their order.
 #[derive(Debug, Default)]
@@ -68,7 +69,7 @@ impl Pending {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

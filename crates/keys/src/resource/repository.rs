@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::host::{HostEvent, HostEvents, Pins};
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::{Cause, Error};
 use crate::id::ResourceId;
 use crate::key_ring::WrappedKeys;
+use crate::lock::lock;
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
 use crate::vault_client::{Origin, SERVICE, VaultClient};
@@ -68,10 +69,6 @@ impl fmt::Debug for Repository {
         let mut f = f.debug_struct("Repository");
         f.field("store", &self.shared.store).field("caller", &self.caller).finish_non_exhaustive()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Repository {

@@ -1,12 +1,13 @@
 //! A clock that a test moves.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::clock::Clock;
+use crate::lock::lock;
 
 /// Stands still until it is [advanced](ManualClock::advance), which wakes who sleeps.
 ///
@@ -50,7 +51,7 @@ impl ManualClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Goes on by `duration` and wakes who has slept long enough.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyName, Operation, Place, Vault, VaultError, VersionedKeyId,
 };
@@ -152,7 +153,7 @@ impl FaultyVault {
     }
 
     fn lock(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.script)
     }
 
     /// Decides about every request from now on.

@@ -1,10 +1,11 @@
 //! States in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
+use crate::lock::lock;
 use crate::state::{Created, StateError, StateStore, check_name};
 
 type Objects = BTreeMap<String, BTreeMap<u64, Vec<u8>>>;
@@ -36,11 +37,11 @@ struct Faults {
 
 impl MemoryStore {
     fn objects(&self) -> MutexGuard<'_, Objects> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.objects)
     }
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.faults)
     }
 
     /// Has every call fail from now on, or none.

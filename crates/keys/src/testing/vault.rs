@@ -1,13 +1,14 @@
 //! A vault in memory.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
+use crate::lock::lock;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyName, KeyType, Operation, Operations, Place, RecoveryLevel,
     Vault, VaultError, VersionedKeyId,
@@ -70,7 +71,7 @@ impl MemoryVault {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<VersionedKeyId, Key>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.keys)
     }
 
     /// A new RSA-2048 key, or a new version of it.
