@@ -1,5 +1,6 @@
 //! The command line.
 
+mod documents;
 mod service;
 mod vault;
 
@@ -23,6 +24,7 @@ use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
 use crate::time::{parse_duration, parse_lifetime, parse_time};
 
+pub(crate) use self::documents::MoveDocumentsArgs;
 pub(crate) use self::service::{
     AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeOption, KindOption, OnKeyLossOption,
     ResourceArgs, ResourceCommand, ResourceOption, RotateCmkArgs, ScopeOption, ServiceCommand,

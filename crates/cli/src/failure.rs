@@ -2,7 +2,8 @@
 //!
 //! One failure is one sentence: what, where, and what to do next.
 
-use std::fmt;
+mod words;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,11 +13,14 @@ use strongroom::Error;
 use strongroom_keys::audit::AuditError;
 use strongroom_keys::file_system::Lacking;
 use strongroom_keys::local_vault::LocalVaultError;
-use strongroom_keys::resource::{Cause, ResourceId};
+use strongroom_keys::resource::ResourceId;
 use strongroom_keys::vault::VersionedKeyId;
 
+use self::words::{
+    Said, document_sentence, read_advice, resource_sentence, rewrap_advice, vault_advice,
+    write_advice,
+};
 use crate::hint;
-use crate::time::display_time;
 
 /// The reason why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -148,11 +152,8 @@ pub(crate) enum Failure {
     )]
     HeaderApart { name: String, next: &'static str },
     /// A header, and no body behind it.
-    #[error(
-        "{name} holds a header and no document: give the document that belongs to it, and this file \
-         with --header"
-    )]
-    HeaderAlone { name: String },
+    #[error("{name} holds a header and no document: {next}")]
+    HeaderAlone { name: String, next: &'static str },
     /// The header and the body are not of one document.
     #[error(
         "{name} does not belong to the header in {header}: that is another document's; name the \
@@ -186,6 +187,34 @@ pub(crate) enum Failure {
          now; the file is as it was: run strongroom rewrap again"
     )]
     Unproved { name: String, key: String },
+    /// A document could not be sealed again under the customer's key.
+    #[error(
+        "cannot move {name}: {}; it is as it was: {}, and run the same command again",
+        Said(source),
+        rewrap_advice(source)
+    )]
+    Move { name: String, source: io::Error },
+    /// A document that was sealed again does not open to the same text.
+    #[error(
+        "{name} is as it was: sealed again, it did not open to the same text with backend {backend}; test this machine's \
+         memory, and run the same command again"
+    )]
+    MovedOther { name: String, backend: &'static str },
+    /// A document of another resource, or of none.
+    #[error(
+        "{name} is no document of the resource {resource}: it is sealed under {wrapped_by}; name the resource that it is \
+         of, or leave it out"
+    )]
+    Foreign { name: String, resource: ResourceId, wrapped_by: String },
+    /// Documents were moved, and that could not be recorded.
+    #[error(
+        "{moved} documents were moved under the key, and the resource's state does not count them: {}",
+        resource_sentence(source)
+    )]
+    NotCounted { moved: u64, source: Box<strongroom_keys::Error> },
+    /// The name of a document was another file's at each attempt.
+    #[error("{name}: other processes keep replacing it; run the same command again")]
+    Replaced { name: String },
     /// A file's header was another one at each attempt.
     #[error("{name}: other processes keep changing its header; run strongroom rewrap again")]
     Contended { name: String },
@@ -366,6 +395,16 @@ impl Failure {
         }
     }
 
+    /// Converts an error of writing to a failure to move `name`.
+    pub(crate) fn into_move(self, name: &str) -> Self {
+        match self {
+            Self::Directory { source, .. } | Self::Write { source, .. } => {
+                Self::Move { name: name.to_owned(), source }
+            }
+            other => other,
+        }
+    }
+
     /// The name of the kind of failure, for programs: it stays when the sentence changes.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -381,6 +420,7 @@ impl Failure {
             | Self::Write { .. }
             | Self::HeaderName { .. }
             | Self::NotPrinted(_)
+            | Self::Move { .. }
             | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
             Self::Changed { .. } => "input-changed",
@@ -397,10 +437,12 @@ impl Failure {
             Self::Unproved { .. } => "unproved",
             Self::UnknownAlgorithm { .. } => "unknown-algorithm",
             Self::BeyondEnd { .. } => "range",
-            Self::Contended { .. } => "contended",
+            Self::Contended { .. } | Self::Replaced { .. } => "contended",
+            Self::NotCounted { .. } => "not-counted",
+            Self::Foreign { .. } => "foreign",
             Self::SomeNotDone { .. } | Self::SomeNotShredded { .. } => "some-failed",
             Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
-            Self::Check { .. } => "check",
+            Self::Check { .. } | Self::MovedOther { .. } => "check",
             Self::Passphrase(_) => "passphrase",
             Self::Vault(_)
             | Self::VaultExposed { .. }
@@ -456,63 +498,6 @@ impl From<strongroom_keys::Error> for Failure {
     }
 }
 
-/// The system's error, in words and without its number.
-struct Said<'a>(&'a io::Error);
-
-impl fmt::Display for Said<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
-            io::ErrorKind::NotFound => f.write_str("there is no such file or directory"),
-            io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
-            io::ErrorKind::StorageFull => f.write_str("no space is left on the device"),
-            io::ErrorKind::BrokenPipe => f.write_str("the reader has closed it"),
-            io::ErrorKind::InvalidFilename => f.write_str("the name is too long or not allowed"),
-            io::ErrorKind::ReadOnlyFilesystem => f.write_str("the file system is read-only"),
-            io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system"),
-            io::ErrorKind::QuotaExceeded => f.write_str("the quota is used up"),
-            _ => fmt::Display::fmt(self.0, f),
-        }
-    }
-}
-
-fn read_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "check the path",
-        io::ErrorKind::PermissionDenied => "check who may read it with ls -l",
-        _ => "check the device it is on",
-    }
-}
-
-fn write_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => "what it got is incomplete and must be discarded",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or choose another place with -o"
-        }
-        _ => "choose another place with -o",
-    }
-}
-
-fn rewrap_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
-        io::ErrorKind::PermissionDenied => "check who may write it and its directory with ls -l",
-        _ => "check the device it is on",
-    }
-}
-
-fn vault_advice(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some space, or name another vault with --vault"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "check whose it is with ls -l, or name another vault with --vault"
-        }
-        _ => "name another vault with --vault",
-    }
-}
-
 fn document_kind(error: &Error) -> &'static str {
     match error {
         Error::Authentication => "authentication",
@@ -521,58 +506,6 @@ fn document_kind(error: &Error) -> &'static str {
         Error::NoKey { .. } => "no-key",
         Error::Io { .. } => "io",
         _ => "document",
-    }
-}
-
-fn document_sentence(name: &str, error: &Error) -> String {
-    let next = match error {
-        Error::Format { .. } => "give a file that strongroom has sealed, in full",
-        Error::Authentication => {
-            "give the --context it was sealed with, or restore the file from a copy"
-        }
-        Error::InputChanged { expected } => {
-            return format!(
-                "{name} is not the {expected} bytes that its length was given as: it was changed while \
-                 it was read, or the file system tells lengths wrongly; try again when nothing writes \
-                 to it"
-            );
-        }
-        Error::Expired { expires_at } => {
-            return format!(
-                "{name}: the document expired at {} and is not opened any more",
-                display_time(*expires_at)
-            );
-        }
-        _ => return format!("{name}: {error}"),
-    };
-    format!("{name}: {error}; {next}")
-}
-
-fn resource_sentence(error: &strongroom_keys::Error) -> String {
-    match error {
-        strongroom_keys::Error::NotFound { resource } => format!(
-            "there is no resource {resource}; see which there are with: {}, or create it with: {}",
-            hint::strongroom("resource list", &[], &[]),
-            hint::create_resource(resource.as_str())
-        ),
-        strongroom_keys::Error::Denied { resource, cause, since } => {
-            let since = display_time(*since);
-            let deleted = *cause == Cause::ResourceDeleted;
-            let command = if deleted { "resource restore" } else { "resource refresh" };
-            let command = hint::strongroom(command, &[resource.as_str().as_ref()], &[]);
-            format!("no access to the resource {resource} since {since}: {cause}, with: {command}")
-        }
-        strongroom_keys::Error::Expired { expires_at } => {
-            format!(
-                "the document expired at {} and is not opened any more",
-                display_time(*expires_at)
-            )
-        }
-        strongroom_keys::Error::NoVault { key, .. } => format!(
-            "the service's home does not know the vault of {key}; name it with: strongroom resource \
-             enable-cmk or rotate-cmk, and --vault"
-        ),
-        error => error.to_string(),
     }
 }
 

@@ -54,6 +54,17 @@ impl Input {
             }
             opened => opened.map_err(failed)?,
         };
+        Self::of_file(path, file)
+    }
+
+    /// The open file or stream at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Input::open`].
+    pub(crate) fn of_file(path: &Path, file: File) -> Result<Self, Failure> {
+        let name = path.display().to_string();
+        let failed = |source| Failure::read(path.display().to_string(), source);
         sweep(path);
         let metadata = file.metadata().map_err(failed)?;
         if metadata.is_dir() {

@@ -5,6 +5,7 @@ mod commands;
 mod counted;
 mod exec;
 mod failure;
+mod found;
 mod hint;
 mod input;
 mod output;

@@ -4,6 +4,7 @@ mod atomic;
 pub(crate) mod pair;
 pub(crate) mod room;
 pub(crate) mod sparse;
+pub(crate) mod successor;
 mod sweep;
 
 use std::ffi::OsStr;

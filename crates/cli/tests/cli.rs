@@ -33,6 +33,8 @@ mod lengths;
 #[cfg(unix)] // /proc tells the greatest resident size
 #[path = "cli/memory.rs"]
 mod memory;
+#[path = "cli/moving.rs"]
+mod moving;
 #[path = "cli/options.rs"]
 mod options;
 #[path = "cli/outputs.rs"]

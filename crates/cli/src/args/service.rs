@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use strongroom_keys::audit::Head;
 use strongroom_keys::resource::ResourceId;
 
-use super::{JsonOption, VaultOption, parse_duration, parse_time};
+use super::{JsonOption, MoveDocumentsArgs, VaultOption, parse_duration, parse_time};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HomeOption {
@@ -125,6 +125,14 @@ pub(crate) enum ResourceCommand {
     /// The vault must grant the identity get, wrap and unwrap, have purge protection, and be of the
     /// resource's tenant and region. Documents that were sealed before stay under the service's keys.
     EnableCmk(EnableCmkArgs),
+    /// Seal documents again that were sealed before the customer's key was enabled: under it, in their place
+    ///
+    /// Documents that are under the key already are told by their headers and left alone, so where it is
+    /// interrupted, run it again. Each is opened and sealed again in memory, with the same context, expiry and
+    /// length of chunks; the new file is read back and compared before it takes the name. Where a header is kept
+    /// in a file of its own, name both, or the directory that has both. Copies elsewhere stay as they are. Where
+    /// the key covers models only, name models only: a document does not say which it is.
+    MoveDocuments(MoveDocumentsArgs),
     /// Go back to the service's keys alone
     DisableCmk(ResourceArgs),
     /// Go over to another version of the customer's key, or to another key
@@ -280,6 +288,6 @@ pub(crate) struct RotateCmkArgs {
     pub(crate) key_version: Option<String>,
 }
 
-fn resource_id(text: &str) -> Result<ResourceId, String> {
+pub(super) fn resource_id(text: &str) -> Result<ResourceId, String> {
     ResourceId::new(text).map_err(|error| error.to_string())
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use strongroom::Error;
-use strongroom::document::{Context, Header, OpenOptions, ReadAt as _, Totals, WriteAt};
+use strongroom::document::{Context, Header, OpenOptions, ReadAt, Totals, WriteAt};
 use strongroom_keys::resource::DocumentError;
 use zeroize::Zeroizing;
 
@@ -72,8 +72,8 @@ pub(super) fn check(
 }
 
 /// Takes opened bytes and holds them against those of a file at the same offset.
-struct Compare<'a> {
-    input: Source<'a>,
+pub(super) struct Compare<I> {
+    pub(super) input: I,
 }
 
 /// Bytes of the input in memory at once, in each thread.
@@ -84,11 +84,12 @@ const COMPARED_AT_ONCE: usize = 64 * 1024;
 #[error("the bytes differ")]
 struct Differs;
 
-fn is_difference(error: &io::Error) -> bool {
+/// True where `error` says that the bytes are others.
+pub(super) fn is_difference(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Differs>)
 }
 
-impl WriteAt for Compare<'_> {
+impl<I: ReadAt> WriteAt for Compare<I> {
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut at = offset;
         for part in bytes.chunks(COMPARED_AT_ONCE) {

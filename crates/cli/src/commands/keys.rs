@@ -106,6 +106,11 @@ impl KeyFinder {
 }
 
 impl Keys {
+    /// The keys of the resource `id`.
+    pub(super) fn of_resource(resources: Resources, id: ResourceId) -> Self {
+        Self::Resource(Box::new(ResourceKeys { resources, id }))
+    }
+
     /// An opener for the document `name`. A resource's holds the lease of its keys; a vault's needs none.
     ///
     /// # Errors

@@ -2,7 +2,9 @@
 
 mod cmk;
 mod events;
+mod moving;
 mod status;
+mod stored;
 
 use serde::Serialize;
 use strongroom_keys::Resources;
@@ -28,6 +30,7 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
         ResourceCommand::List { home, json } => status::list(home, json),
         ResourceCommand::EnableCmk(args) => cmk::enable(args),
         ResourceCommand::RotateCmk(args) => cmk::rotate(args),
+        ResourceCommand::MoveDocuments(args) => moving::run(args),
         ResourceCommand::DisableCmk(args) => change(
             args,
             "cmk-disabled",

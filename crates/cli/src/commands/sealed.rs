@@ -80,6 +80,20 @@ impl Sealed {
         if let Some(detached) = &detached {
             readers.add("the header", detached)?;
         }
+        Self::read(input, detached, begins)
+    }
+
+    /// The document of which `input` is the body, and `detached` the header where that is apart: two files.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sealed::open`].
+    pub(super) fn of_files(input: Input, detached: Option<Input>) -> Result<Self, Failure> {
+        let begins = if detached.is_some() { beginning(&input)? } else { Vec::new() };
+        Self::read(input, detached, begins)
+    }
+
+    fn read(input: Input, detached: Option<Input>, begins: Vec<u8>) -> Result<Self, Failure> {
         let (from, next) = match &detached {
             None => (&input, "name that file with --header"),
             Some(detached) => {
@@ -170,7 +184,8 @@ impl Sealed {
         options: &OpenOptions,
     ) -> Result<LeasedOpener, Failure> {
         if self.is_header_alone() {
-            return Err(Failure::HeaderAlone { name: self.input.name().to_owned() });
+            let next = "give the document that belongs to it, and this file with --header";
+            return Err(Failure::HeaderAlone { name: self.input.name().to_owned(), next });
         }
         let opener =
             keys.unlock(&self.header, self.input.name(), options).map_err(

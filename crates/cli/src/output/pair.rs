@@ -144,8 +144,75 @@ pub(crate) fn publish(
 ) -> Result<(), Failure> {
     match header.rules.existing {
         Existing::Keep => make(document, header),
-        Existing::Replace => replace(document, header, most),
+        Existing::Replace => replace(document, header, most, &|| Ok(true)).map(drop),
     }
+}
+
+/// As [`publish`] where both names are to be replaced, and `may_be` still says so once no other process names files
+/// there; false where it does not.
+///
+/// # Errors
+///
+/// Those of [`publish`] and of `may_be`.
+pub(crate) fn publish_if(
+    document: NewFile,
+    header: NewFile,
+    most: Option<Duration>,
+    may_be: &dyn Fn() -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
+    replace(document, header, most, may_be)
+}
+
+/// Finishes what a stopped run left: where the document at `document` was replaced, and its new header only waits for
+/// the name of the old one, `header`, it gets that, durably. True where it did so.
+///
+/// # Errors
+///
+/// [`Failure::HeaderName`] when the system refuses; [`Failure::Waited`].
+pub(crate) fn finish(
+    document: &Path,
+    header: &Path,
+    most: Option<Duration>,
+) -> Result<bool, Failure> {
+    let refused = |next: PathBuf, source| Failure::HeaderName {
+        document: document.display().to_string(),
+        next,
+        header: header.to_owned(),
+        source,
+    };
+    // Another document's header of the same name is not the one that was to be replaced: the tag tells.
+    let waits = || {
+        let (new, old, last) =
+            (leading(document)?, leading(header)?, fs::canonicalize(header).ok()?);
+        let mut name = stem(last.file_name()?);
+        name.push(tag(document, Some(&old)).ok()?);
+        let next = last.with_file_name(name);
+        (new != old && leading(&next) == Some(new)).then_some((next, last))
+    };
+    let Some((_, last)) = waits() else { return Ok(false) };
+    // Whoever holds it may be about to do the same.
+    let _lock = lock(parent(&last), &header.display().to_string(), most)?;
+    let Some((next, last)) = waits() else { return Ok(false) };
+    let renamed = Directory::open(parent(&last)).and_then(|directory| {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+        directory.rename(&name(&next), &name(&last))?;
+        directory.sync()
+    });
+    renamed.map_err(|source| refused(next, source))?;
+    Ok(true)
+}
+
+/// The lock of `directory`, in which messages call a file `name`, where directories have locks: one run names files
+/// there at a time.
+fn lock(directory: &Path, name: &str, most: Option<Duration>) -> Result<Option<File>, Failure> {
+    #[cfg(unix)]
+    if let Ok(lock) = platform::open_directory_lock(directory) {
+        waiting::lock(&lock, name, most)?;
+        return Ok(Some(lock));
+    }
+    #[cfg(not(unix))]
+    let _ = (directory, name, most);
+    Ok(None)
 }
 
 fn make(document: NewFile, header: NewFile) -> Result<(), Failure> {
@@ -160,21 +227,21 @@ fn make(document: NewFile, header: NewFile) -> Result<(), Failure> {
     published
 }
 
-fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Result<(), Failure> {
+fn replace(
+    document: NewFile,
+    mut header: NewFile,
+    most: Option<Duration>,
+    may_be: &dyn Fn() -> Result<bool, Failure>,
+) -> Result<bool, Failure> {
     let (last, named_document) = (Named::of(&header, None)?, Named::of(&document, None)?);
-    // One run at a time, where directories have locks.
-    #[cfg(unix)]
-    let lock = platform::open_directory_lock(parent(&last.path)).ok();
-    #[cfg(not(unix))]
-    let _ = most;
-    #[cfg(unix)]
-    if let Some(lock) = &lock {
-        waiting::lock(lock, &header.name(), most)?;
+    let _lock = lock(parent(&last.path), &header.name(), most)?;
+    if !may_be()? {
+        return Ok(false);
     }
     // One that the system does not tell of may be there.
     let is_free = |path| matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound);
     if is_free(&last.path) && is_free(&named_document.path) {
-        return make(document, header);
+        return make(document, header).map(|()| true);
     }
     let old = leading(&named_document.path);
     let left = next_headers(&last.path);
@@ -191,7 +258,7 @@ fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Re
     let published = document.publish();
     if published.is_err() && !named_document.is_taken() {
         next.remove();
-        return published;
+        return published.map(|()| true);
     }
     next.rename(&last).map_err(|source| Failure::HeaderName {
         document: whole,
@@ -207,7 +274,7 @@ fn replace(document: NewFile, mut header: NewFile, most: Option<Duration>) -> Re
             say_kept(path, &shown);
         }
     }
-    published
+    published.map(|()| true)
 }
 
 /// Tells of the next header at `path`, which is not that of the document whose header is now at `shown`.

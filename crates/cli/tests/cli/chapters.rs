@@ -109,6 +109,7 @@ fn every_chapter_is_true() {
     let commands = commands(&fs::read_to_string(path).unwrap());
     for chapter in [
         "You turn on your own key",
+        "You move old documents under your key",
         "You rotate it",
         "You revoke it",
         "Your vault is down",

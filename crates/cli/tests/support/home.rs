@@ -395,6 +395,14 @@ impl Done {
         assert!(self.stdout.is_empty());
     }
 
+    /// Asserts that it failed with one sentence that has these words.
+    #[track_caller]
+    pub(crate) fn fails_words(&self, words: &str) {
+        assert_eq!(self.code, Some(1), "{}", self.stderr);
+        assert!(self.stderr.contains(words), "{words}\n{}", self.stderr);
+        assert_eq!(self.stderr.matches("error: ").count(), 1, "{}", self.stderr);
+    }
+
     /// Asserts that it failed with one sentence, `error: SENTENCE`, and printed nothing else.
     #[track_caller]
     pub(crate) fn fails_with(&self, sentence: &str) {

@@ -29,6 +29,8 @@ struct Shown<'a> {
     /// The directory of the customer's vault; `null` where it is not known, or there is none.
     vault: Option<&'a Path>,
     /// `null` where it is not known.
+    documents_before: Option<u64>,
+    /// Those of them that are not under the key yet; `null` where it is not known.
     outside_cmk: Option<u64>,
     hour_keys: usize,
     state_number: u64,
@@ -58,6 +60,7 @@ pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
             epoch: status.epoch,
             protection: &status.protection,
             vault: vault.as_deref(),
+            documents_before: status.documents_before,
             outside_cmk: status.outside_cmk,
             hour_keys: status.hours.len(),
             state_number: status.number,
@@ -109,9 +112,9 @@ fn cmk_text(cmk: &Cmk, status: &Status, vault: Option<&Path>) -> String {
         OnKeyLoss::Block => "blocked until the key is back".to_owned(),
         OnKeyLoss::CryptoShred { grace } => format!("destroyed by shred after {grace} seconds"),
     };
-    let outside = match status.outside_cmk {
-        None => "not known".to_owned(),
-        Some(count) => format!("{count} documents"),
+    let outside = match (status.outside_cmk, status.documents_before) {
+        (Some(outside), Some(before)) => format!("{outside} of {before} documents"),
+        _ => "not known".to_owned(),
     };
     let vault = vault.map_or_else(|| "not known".to_owned(), |path| path.display().to_string());
     let vault = print::name(&vault);

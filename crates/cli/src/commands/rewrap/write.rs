@@ -1,6 +1,6 @@
 //! A new header for a file: in place, or in a new file that takes the old one's name.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::Duration;
@@ -11,10 +11,9 @@ use strongroom::document::{ExpectedContext, Header, ReadAt as _, Rewrap};
 use super::Job;
 use crate::counted::Counted;
 use crate::failure::Failure;
-use crate::output::{Existing, NewFile, Rules, sweep};
-use crate::platform;
+use crate::output::NewFile;
+use crate::output::successor::{self, Predecessor, is_at};
 use crate::tagged;
-use crate::waiting;
 
 /// Result of writing a header to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +40,10 @@ pub(super) fn write<C: ExpectedContext>(
 ) -> Result<Written, Failure> {
     let Job { path, name, counts, .. } = job;
     let in_place = rewrap.header().slots().len() == 2 && rewrap.fits();
-    let failed = |source| Failure::Rewrap { name: name.to_owned(), source };
-    // For writing also where only the lock needs that, as over NFS.
-    let open = |write| File::options().read(true).write(write).open(path);
-    let file = match open(true) {
-        Err(_) if !in_place => open(false),
-        opened => opened,
-    };
-    let file = file.map_err(failed)?;
-    waiting::lock(&file, name, most)?;
-    // Whoever held the lock before may have given the name to a new file.
-    if !is_at(&file, path) {
+    let locked = successor::open_locked(path, name, in_place, most);
+    let Some(file) = locked.map_err(|failure| failure.into_rewrap(name))? else {
         return Ok(Written::ChangedMeanwhile);
-    }
+    };
     let counted = Counted { file: &file, name, counts };
     let engine = |error| tagged::failure(name, error).into_rewrap(name);
     if !in_place {
@@ -75,14 +65,6 @@ pub(super) fn write<C: ExpectedContext>(
     }
 }
 
-/// True where `path` still names `file`.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (platform::identity(file), platform::identity_at(path)) {
-        (Ok(open), Ok(named)) => open == named,
-        _ => false,
-    }
-}
-
 /// Writes header and body to a new file and reads them back; then it takes the name, owner and
 /// permissions of the old one, unless another file has the name by then, or the old one was written to.
 fn replace<C: ExpectedContext>(
@@ -91,32 +73,21 @@ fn replace<C: ExpectedContext>(
     rewrap: &Rewrap<C>,
 ) -> Result<Written, Failure> {
     let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
-    // What a link points to is replaced, not the link.
-    let target = fs::canonicalize(path).map_err(failed)?;
-    let metadata = old.file.metadata().map_err(failed)?;
-    sweep(&target);
-    let mode = platform::mode(&metadata);
-    let rules = Rules { existing: Existing::Replace, mode, is_mode_asked_for: false, option: "" };
-    let new = NewFile::create(&target, path, rules).map_err(|made| made.into_rewrap(old.name))?;
+    let predecessor = Predecessor::new(old.file, path).map_err(failed)?;
+    let new = predecessor.successor().map_err(|made| made.into_rewrap(old.name))?;
     let header = rewrap
         .to_header()
         .map_err(|error| tagged::failure(old.name, error).into_rewrap(old.name))?;
 
     let start = rewrap.header().len() as u64;
     let copied = copy(&header, start, old, &new).map_err(failed)?;
-    if copied != metadata.len().saturating_sub(start) {
+    if copied != predecessor.byte_len().saturating_sub(start) {
         let changed = io::Error::other("its length changed while it was copied");
         return Err(failed(changed));
     }
     read_back(&header, start, old, new.file()).map_err(failed)?;
-    // A file that changed hands would be closed to its owner.
-    platform::keep_owner(&metadata, new.file()).map_err(failed)?;
-    // Before the last look, so that nothing long is between that and the name.
-    new.file().sync_all().map_err(failed)?;
-    let now = old.file.metadata().map_err(failed)?;
-    let same = now.len() == metadata.len()
-        && now.modified().map_err(failed)? == metadata.modified().map_err(failed)?;
-    if !same || !is_at(old.file, path) {
+    predecessor.hand_over(&new).map_err(failed)?;
+    if !predecessor.is_as_it_was().map_err(failed)? {
         return Ok(Written::ChangedMeanwhile);
     }
     new.publish().map_err(|published| published.into_rewrap(old.name))?;

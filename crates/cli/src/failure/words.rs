@@ -1,0 +1,126 @@
+//! The words that sentences of failures have in common: errors of the system, of the engine and of resources, and what
+//! to do next.
+
+use std::fmt;
+use std::io;
+
+use strongroom::Error;
+use strongroom_keys::resource::Cause;
+
+use crate::hint;
+use crate::time::display_time;
+
+/// The system's error, in words and without its number.
+pub(super) struct Said<'a>(pub(super) &'a io::Error);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            io::ErrorKind::NotFound => f.write_str("there is no such file or directory"),
+            io::ErrorKind::PermissionDenied => f.write_str("permission denied"),
+            io::ErrorKind::StorageFull => f.write_str("no space is left on the device"),
+            io::ErrorKind::BrokenPipe => f.write_str("the reader has closed it"),
+            io::ErrorKind::InvalidFilename => f.write_str("the name is too long or not allowed"),
+            io::ErrorKind::ReadOnlyFilesystem => f.write_str("the file system is read-only"),
+            io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system"),
+            io::ErrorKind::QuotaExceeded => f.write_str("the quota is used up"),
+            _ => fmt::Display::fmt(self.0, f),
+        }
+    }
+}
+
+/// The next step after `error` of reading.
+pub(super) fn read_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "check who may read it with ls -l",
+        _ => "check the device it is on",
+    }
+}
+
+/// The next step after `error` of writing an output.
+pub(super) fn write_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "what it got is incomplete and must be discarded",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or choose another place with -o"
+        }
+        _ => "choose another place with -o",
+    }
+}
+
+/// The next step after `error` of replacing a document.
+pub(super) fn rewrap_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        io::ErrorKind::PermissionDenied => "check who may write it and its directory with ls -l",
+        _ => "check the device it is on",
+    }
+}
+
+/// The next step after `error` with a file of a vault.
+pub(super) fn vault_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or name another vault with --vault"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "check whose it is with ls -l, or name another vault with --vault"
+        }
+        _ => "name another vault with --vault",
+    }
+}
+
+/// The engine's `error` about the document `name`, and the next step.
+pub(super) fn document_sentence(name: &str, error: &Error) -> String {
+    let next = match error {
+        Error::Format { .. } => "give a file that strongroom has sealed, in full",
+        Error::Authentication => {
+            "give the --context it was sealed with, or restore the file from a copy"
+        }
+        Error::InputChanged { expected } => {
+            return format!(
+                "{name} is not the {expected} bytes that its length was given as: it was changed while \
+                 it was read, or the file system tells lengths wrongly; try again when nothing writes \
+                 to it"
+            );
+        }
+        Error::Expired { expires_at } => {
+            return format!(
+                "{name}: the document expired at {} and is not opened any more",
+                display_time(*expires_at)
+            );
+        }
+        _ => return format!("{name}: {error}"),
+    };
+    format!("{name}: {error}; {next}")
+}
+
+/// A resource's `error`, with commands that work as they are printed.
+pub(super) fn resource_sentence(error: &strongroom_keys::Error) -> String {
+    match error {
+        strongroom_keys::Error::NotFound { resource } => format!(
+            "there is no resource {resource}; see which there are with: {}, or create it with: {}",
+            hint::strongroom("resource list", &[], &[]),
+            hint::create_resource(resource.as_str())
+        ),
+        strongroom_keys::Error::Denied { resource, cause, since } => {
+            let since = display_time(*since);
+            let deleted = *cause == Cause::ResourceDeleted;
+            let command = if deleted { "resource restore" } else { "resource refresh" };
+            let command = hint::strongroom(command, &[resource.as_str().as_ref()], &[]);
+            format!("no access to the resource {resource} since {since}: {cause}, with: {command}")
+        }
+        strongroom_keys::Error::Expired { expires_at } => {
+            format!(
+                "the document expired at {} and is not opened any more",
+                display_time(*expires_at)
+            )
+        }
+        strongroom_keys::Error::NoVault { key, .. } => format!(
+            "the service's home does not know the vault of {key}; name it with: strongroom resource \
+             enable-cmk or rotate-cmk, and --vault"
+        ),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,362 @@
+//! `resource move-documents`: documents of before a customer's key was enabled, under it.
+
+use std::fs;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use crate::home::{Done, Home, bytes};
+
+const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
+const MOVE: &str = "resource move-documents r docs --home h";
+
+/// `line`, cut at spaces.
+fn run(home: &Home, line: &str) -> Done {
+    home.run(line.split(' '))
+}
+
+fn lines(home: &Home, all: &[&str]) {
+    for line in all {
+        run(home, line).succeeds();
+    }
+}
+
+/// The resource `r` in the home `h`, a customer's vault `c` with the key `k`, and a directory `docs`.
+fn service() -> Home {
+    let home = Home::new();
+    home.write("plain", &bytes(10_000));
+    fs::create_dir(home.path("docs")).unwrap();
+    lines(
+        &home,
+        &[
+            "service init --home h",
+            "resource create r --tenant t --region e --home h",
+            "vault init --vault c --purge-protection --tenant t --region e",
+            "vault create k --vault c",
+            "vault grant service --vault c",
+        ],
+    );
+    home
+}
+
+fn inspected(home: &Home, path: &str) -> serde_json::Value {
+    home.run(["inspect", path, "--json"]).json()
+}
+
+fn layers(home: &Home, path: &str) -> u64 {
+    inspected(home, path)["layers"].as_u64().unwrap()
+}
+
+fn opens(home: &Home, path: &str, more: &str) {
+    let opened = run(home, &format!("open {path} -o - --home h{more}")).succeeds();
+    assert!(opened.stdout == home.read("plain"), "{path}");
+}
+
+/// The count in the status of `r`, as documents of before and those outside still.
+fn counts(home: &Home) -> (Option<u64>, Option<u64>) {
+    let status = run(home, "resource status r --home h --json").json();
+    (status["documents_before"].as_u64(), status["outside_cmk"].as_u64())
+}
+
+#[test]
+fn documents_sealed_before_a_key_was_enabled_are_moved_under_it_by_one_command() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            "seal plain -o docs/a.sealed --resource r --home h",
+            "seal plain -o docs/b.sealed --resource r --home h --stream --chunk-size 4KiB",
+            "seal plain -o docs/c.sealed --resource r --home h --expires-in 7d",
+        ],
+    );
+    run(&home, MOVE).fails_with(
+        "cannot move documents under the customer's key: the resource r is service-managed; enable one first, with \
+         strongroom resource enable-cmk",
+    );
+    lines(&home, &[&format!("{ENABLE} --documents-before 4")]);
+    let names = ["docs/a.sealed", "docs/b.sealed", "docs/c.sealed"];
+    let before = names.map(|name| inspected(&home, name));
+    let done = run(&home, MOVE).succeeds();
+    assert_eq!(
+        done.text(),
+        "moved docs/a.sealed under the customer's key: 10000 bytes, sealed again\n\
+         moved docs/b.sealed under the customer's key: 10000 bytes, sealed again\n\
+         moved docs/c.sealed under the customer's key: 10000 bytes, sealed again\n\
+         r: 3 moved, 0 there already, 0 failed; 3 of 4 documents sealed before the key was enabled have been moved\n"
+    );
+    assert_eq!(counts(&home), (Some(4), Some(1)));
+    for (name, before) in names.iter().zip(before) {
+        let after = inspected(&home, name);
+        for kept in ["chunk_bytes", "plaintext_bytes", "expires_at"] {
+            assert_eq!(after[kept], before[kept], "{name}: {kept}");
+        }
+        assert_eq!((before["layers"].as_u64(), after["layers"].as_u64()), (Some(1), Some(2)));
+        assert_ne!(after["salt"], before["salt"], "{name}: new data keys");
+        opens(&home, name, "");
+    }
+    // What is moved is skipped by its header alone.
+    let held = names.map(|name| home.read(name));
+    let again = run(&home, &format!("{MOVE} --json")).json();
+    assert_eq!(
+        (&again["moved"], &again["unchanged"], &again["failed"]),
+        (&0.into(), &3.into(), &0.into())
+    );
+    assert!(names.map(|name| home.read(name)) == held);
+    assert_eq!(counts(&home), (Some(4), Some(1)));
+    // The customer's key is needed now.
+    lines(&home, &["vault disable k --vault c"]);
+    assert_eq!(run(&home, "open docs/a.sealed -o - --home h").code, Some(1));
+}
+
+#[test]
+fn documents_of_an_earlier_epoch_are_moved_as_those_of_one_layer_are() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            ENABLE,
+            "seal plain -o docs/a --resource r --home h",
+            "resource disable-cmk r --home h",
+            &format!("{ENABLE} --documents-before 1"),
+        ],
+    );
+    let outer = |name: &str| inspected(&home, name)["recipients"][1]["key"].clone();
+    let first = outer("docs/a");
+    run(&home, MOVE).succeeds();
+    assert_ne!(outer("docs/a"), first);
+    opens(&home, "docs/a", "");
+    assert_eq!(counts(&home), (Some(1), Some(0)));
+}
+
+#[test]
+fn documents_that_cannot_be_moved_are_named_and_the_others_are_moved() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            "resource create other --tenant t --region e --home h",
+            "seal plain -o docs/foreign.sealed --resource other --home h",
+            "seal plain -o docs/expired.sealed --resource r --home h --expires-in 1s",
+            "seal plain -o docs/damaged.sealed --resource r --home h",
+            "seal plain -o docs/cut.sealed --resource r --home h",
+            "seal plain -o docs/bound.sealed --resource r --home h --context a=b",
+            "seal plain -o docs/whole.sealed --resource r --home h",
+        ],
+    );
+    home.write("docs/notes.txt", b"no document");
+    home.write("docs/text.sealed", b"no document, and called one");
+    let mut damaged = home.read("docs/damaged.sealed");
+    damaged[5000] ^= 1;
+    home.write("docs/damaged.sealed", &damaged);
+    home.write("docs/cut.sealed", &home.read("docs/cut.sealed")[..9000]);
+    lines(&home, &[&format!("{ENABLE} --documents-before 5")]);
+    thread::sleep(Duration::from_millis(1100));
+    let kept: Vec<_> = ["foreign", "expired", "damaged", "cut", "bound"]
+        .map(|name| format!("docs/{name}.sealed"))
+        .into();
+    let held: Vec<_> = kept.iter().map(|name| home.read(name)).collect();
+    let done = run(&home, MOVE);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    for said in [
+        "note: docs/notes.txt is not a sealed document; left as it is\n",
+        "error: docs/foreign.sealed is no document of the resource r: it is sealed under resource/other/service/",
+        "error: docs/expired.sealed: the document expired at ",
+        "error: docs/damaged.sealed: its header is authentic, and its chunk 1 (bytes 2560 to ",
+        "error: docs/cut.sealed: ",
+        "error: docs/bound.sealed: authentication of its header failed: the key or the context is not the one",
+        "error: docs/text.sealed: ",
+        "error: 6 of 7 files could not be moved, each named above;",
+    ] {
+        assert!(done.stderr.contains(said), "{said}\n{}", done.stderr);
+    }
+    assert!(
+        done.text().contains("r: 1 moved, 0 there already, 6 failed; 1 of 5 documents"),
+        "{}",
+        done.text()
+    );
+    assert_eq!(layers(&home, "docs/whole.sealed"), 2);
+    assert!(kept.iter().map(|name| home.read(name)).eq(held), "left as they were");
+    // With its context it is moved, and has it still.
+    run(&home, "resource move-documents r docs/bound.sealed --context a=b --home h").succeeds();
+    assert_eq!(layers(&home, "docs/bound.sealed"), 2);
+    opens(&home, "docs/bound.sealed", " --context a=b");
+    assert_eq!(run(&home, "open docs/bound.sealed -o - --home h").code, Some(1));
+}
+
+#[test]
+fn a_document_whose_header_is_kept_apart_is_moved_with_it() {
+    let home = service();
+    home.write("nothing", b"");
+    lines(
+        &home,
+        &[
+            "seal plain -o docs/a --detach-header docs/a.hdr --resource r --home h",
+            "seal nothing -o docs/empty --detach-header docs/empty.hdr --resource r --home h",
+            "seal plain -o body --detach-header header --resource r --home h",
+            ENABLE,
+        ],
+    );
+    let done = run(&home, MOVE).succeeds();
+    assert!(done.text().contains("r: 2 moved, 0 there already, 0 failed"), "{}", done.text());
+    assert!(done.text().ends_with("is not known\n"), "{}", done.text());
+    for name in ["docs/a", "docs/empty"] {
+        assert_eq!(layers(&home, &format!("{name}.hdr")), 2);
+    }
+    opens(&home, "docs/a", " --header docs/a.hdr");
+    let opened = run(&home, "open docs/empty --header docs/empty.hdr -o - --home h").succeeds();
+    assert_eq!(opened.stdout, b"");
+    assert!(run(&home, MOVE).succeeds().text().contains("r: 0 moved, 2 there already, 0 failed"));
+    assert_eq!(fs::read_dir(home.path("docs")).unwrap().count(), 4);
+    // One half is no document.
+    run(&home, "resource move-documents r body --home h").fails_words("name that file as well");
+    run(&home, "resource move-documents r header --home h").fails_words(
+        "header holds a header and no document: name the document that belongs to it as well",
+    );
+    run(&home, "resource move-documents r header body --home h").succeeds();
+    opens(&home, "body", " --header header");
+}
+
+#[test]
+fn a_stopped_move_of_a_document_and_its_header_is_finished_by_the_next_one() {
+    let home = service();
+    lines(
+        &home,
+        &["seal plain -o docs/a --detach-header docs/a.hdr --resource r --home h", ENABLE],
+    );
+    let old = home.read("docs/a.hdr");
+    // Where a run was killed between the two names, the new header waits beside the old one.
+    fs::create_dir(home.path("own")).unwrap();
+    let of_kill = |name: &str| {
+        fs::copy(home.path(&format!("docs/{name}")), home.path(&format!("own/{name}")))
+    };
+    of_kill("a").unwrap();
+    of_kill("a.hdr").unwrap();
+    let mut child = home.command("resource move-documents r own/a own/a.hdr --home h".split(' '));
+    child.stdout(Stdio::null());
+    assert!(child.status().unwrap().success());
+    let (document, header) = (home.read("own/a"), home.read("own/a.hdr"));
+    let tag = tag(&home.path("docs/a"), &old[..128]);
+    home.write("docs/a", &document);
+    home.write(&format!("docs/.a.hdr.strongroom-next-{tag}"), &header);
+    let done = run(&home, MOVE).succeeds();
+    assert!(done.text().contains("r: 0 moved, 1 there already, 0 failed"), "{}", done.text());
+    assert_eq!(home.read("docs/a.hdr"), header);
+    assert_eq!(fs::read_dir(home.path("docs")).unwrap().count(), 2);
+    opens(&home, "docs/a", " --header docs/a.hdr");
+    // A header that waits for another document is not taken for it.
+    home.write("docs/a.hdr", &old);
+    home.write("docs/.a.hdr.strongroom-next-0123456789abcdef", &header);
+    let done = run(&home, MOVE);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert_eq!(home.read("docs/a.hdr"), old);
+}
+
+/// The end of the name of a header that waits, as the command makes it: FNV-1a over the document's path and the first
+/// bytes of the one that it replaces.
+fn tag(document: &std::path::Path, old: &[u8]) -> String {
+    let path = document.canonicalize().unwrap();
+    let bytes = path.as_os_str().as_encoded_bytes().iter().chain(old);
+    let hash = bytes.fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3)
+    });
+    format!("{hash:016x}")
+}
+
+#[cfg(unix)] // elsewhere an open file keeps its name
+#[test]
+fn a_newer_document_that_took_the_name_meanwhile_is_kept_and_told_of() {
+    let home = service();
+    lines(&home, &["seal plain -o docs/a --resource r --home h", ENABLE]);
+    lines(&home, &["seal plain -o newer --resource r --home h"]);
+    let newer = home.read("newer");
+    let locked = fs::File::open(home.path("docs/a")).unwrap();
+    locked.lock().unwrap();
+    run(&home, &format!("{MOVE} --lock-timeout 1s")).fails_words(
+        "another process has held the lock of docs/a for 1 s, and nothing was changed",
+    );
+    let mut command = home.command(MOVE.split(' '));
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(1500));
+    fs::rename(home.path("newer"), home.path("docs/a")).unwrap();
+    drop(locked);
+    let done = Done::of(&child.wait_with_output().unwrap()).succeeds();
+    assert!(
+        done.stderr.contains("note: docs/a was replaced meanwhile; the newer file is kept"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.text().contains("docs/a is under the customer's key already"), "{}", done.text());
+    assert!(home.read("docs/a") == newer);
+}
+
+#[cfg(unix)]
+#[test]
+fn other_names_of_a_moved_file_are_told_of_and_links_are_followed_where_they_are_named() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let home = service();
+    lines(&home, &["seal plain -o docs/a --resource r --home h", ENABLE]);
+    fs::set_permissions(home.path("docs/a"), fs::Permissions::from_mode(0o640)).unwrap();
+    fs::hard_link(home.path("docs/a"), home.path("other")).unwrap();
+    symlink("docs/a", home.path("link")).unwrap();
+    let done = run(&home, "resource move-documents r link --home h").succeeds();
+    assert!(
+        done.stderr.contains("note: link has other names (hard links), and they keep"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!((layers(&home, "docs/a"), layers(&home, "other")), (2, 1));
+    assert!(fs::symlink_metadata(home.path("link")).unwrap().is_symlink());
+    assert_eq!(fs::metadata(home.path("docs/a")).unwrap().permissions().mode() & 0o777, 0o640);
+}
+
+#[test]
+fn a_resource_whose_key_is_withdrawn_ends_the_run_with_one_sentence() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            "seal plain -o docs/a --resource r --home h",
+            "seal plain -o docs/b --resource r --home h",
+            ENABLE,
+            "vault disable k --vault c",
+        ],
+    );
+    let held = home.read("docs/a");
+    let done = run(&home, MOVE);
+    assert_eq!(done.code, Some(1));
+    assert_eq!(done.stderr.matches("error:").count(), 1, "{}", done.stderr);
+    assert!(done.stderr.contains("no access to the resource r since"), "{}", done.stderr);
+    assert!(home.read("docs/a") == held);
+}
+
+#[test]
+fn what_was_moved_is_told_as_json_or_not_at_all() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            "seal plain -o docs/a --resource r --home h",
+            "seal plain -o docs/b --resource r --home h",
+            &format!("{ENABLE} --documents-before 2"),
+        ],
+    );
+    home.write("docs/z", b"no document");
+    let quiet =
+        run(&home, "resource move-documents r docs/a --home h --quiet --threads 1").succeeds();
+    assert_eq!((quiet.text(), &*quiet.stderr), ("", ""));
+    let mut told = run(&home, &format!("{MOVE} --json")).succeeds().json();
+    assert!(told["seconds"].take().as_f64().unwrap() >= 0.0);
+    assert_eq!(
+        told,
+        serde_json::json!({
+            "operation": "documents-moved", "resource": "r",
+            "moved": 1, "unchanged": 1, "failed": 0, "not_documents": 1,
+            "bytes": 10_000, "seconds": null, "documents_before": 2, "outside_cmk": 0,
+            "files": [
+                {"path": "docs/z", "outcome": "not-a-document"},
+                {"path": "docs/a", "outcome": "unchanged"},
+                {"path": "docs/b", "outcome": "moved", "bytes": 10_000},
+            ]
+        })
+    );
+}
