@@ -9,6 +9,8 @@
 mod first_lines;
 #[path = "structure/keys.rs"]
 mod keys;
+#[path = "structure/short_files.rs"]
+mod short_files;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
