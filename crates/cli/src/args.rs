@@ -31,8 +31,9 @@ pub(crate) use self::service::{
     ServiceKeyCommand,
 };
 pub(crate) use self::vault::{
-    BackupArgs, ChangePassphraseArgs, CreateKeyArgs, GrantArgs, IdentityArgs, InitArgs, KeyArgs,
-    KeyType, PermissionOption, RestoreArgs, VaultCommand, VaultOption, VersionsArgs,
+    BackupArgs, ChangePassphraseArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs,
+    KeyArgs, KeyType, PermissionOption, RestoreArgs, RotateKeyArgs, SetDatesArgs, SettingsArgs,
+    VaultCommand, VaultOption, VersionsArgs,
 };
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.

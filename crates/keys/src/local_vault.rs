@@ -7,7 +7,7 @@
 //!                               whether it is deleted
 //! keys/NAME/VERSION.pem         an RSA key, PKCS#8 in PEM;    VERSION.aes: an AES key in hexadecimal;
 //!                               VERSION.sealed: either, in a vault with a passphrase
-//! keys/NAME/VERSION.pub.pem     its public half, by which wrapping never reads the private one
+//! keys/NAME/VERSION.pub.pem     its public half, which is all that describing it reads
 //! ```
 //!
 //! A version's id is 128 random bits, drawn when it is made and never reused: a key id names one key for
@@ -47,6 +47,7 @@ mod error;
 mod files;
 mod id;
 mod identities;
+mod import;
 mod json_file;
 mod keyring;
 mod lifecycle;
@@ -71,12 +72,14 @@ pub use self::error::LocalVaultError;
 use self::files::Published;
 pub use self::id::{LocalKeyId, VaultId, VersionId};
 pub use self::identities::Grants;
+pub use self::import::read_rsa_key;
 use self::keyring::{Keyring, PassphraseLock};
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
 use self::manifest::{MANIFEST, Manifest};
 use self::operations::Caller;
 pub use self::options::{
-    InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost, Versions,
+    DateChange, InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost,
+    RotateOptions, Versions,
 };
 pub use self::settings::VaultSettings;
 use self::store::Store;

@@ -19,8 +19,8 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::clock::Clock;
 use strongroom_keys::local_vault::{
-    Grants, InitOptions, KeyKind, KeyOptions, KeyVersion, LocalKeyId, LocalVaultError, OpenOptions,
-    PassphraseCost, VersionId, Versions,
+    DateChange, Grants, InitOptions, KeyKind, KeyOptions, KeyVersion, LocalKeyId, LocalVaultError,
+    OpenOptions, PassphraseCost, RotateOptions, VersionId, Versions,
 };
 use strongroom_keys::vault::{DeniedReason, KeyName, Operation, Operations, Place, VersionedKeyId};
 use strongroom_keys::{LocalVault, Vault, VaultError};
@@ -486,7 +486,8 @@ fn another_public_key_never_wraps() {
         fs::write(&public, own).unwrap();
         fs::set_permissions(&public, fs::Permissions::from_mode(0o600)).unwrap();
 
-        // Wrapping does not read the private key; unwrapping with another one is damage, no refusal.
+        // Describing does not read the private key; unwrapping with another one is damage, no refusal. Nothing
+        // is wrapped outside of the vault for a private key that is not there.
         let key = vault.wrapping_key("one").unwrap();
         let wrapped = key.wrap(b"payload").unwrap();
         let suffix = if vault.settings().unwrap().has_passphrase { "sealed" } else { "pem" };
@@ -494,7 +495,9 @@ fn another_public_key_never_wraps() {
         let own = fs::read(&private).unwrap();
         vault.create("two").unwrap();
         fs::write(&private, fs::read(file_of(&vault, "two", 1, suffix)).unwrap()).unwrap();
-        vault.wrapping_key("one").unwrap();
+        block_on(Vault::describe(&vault, &id)).unwrap();
+        let error = vault.wrapping_key("one").unwrap_err();
+        assert!(matches!(error, LocalVaultError::Damaged { .. }), "{error}");
         let error = block_on(Vault::unwrap(&vault, &id, OAEP, &wrapped)).unwrap_err();
         assert!(matches!(error, VaultError::Invalid { .. }), "{error}");
         fs::remove_file(&private).unwrap();
@@ -718,6 +721,85 @@ fn a_version_is_named_by_the_beginning_of_its_id_where_that_is_the_only_one() {
     for no_beginning in ["", "456", "4567x", "ABCD", "../.", &format!("{}0", ids[2])] {
         let error = refused(no_beginning);
         assert!(matches!(error, LocalVaultError::Setting { .. }), "{no_beginning:?}: {error}");
+    }
+}
+
+#[test]
+fn a_rotation_keeps_the_time_for_which_a_version_was_meant_to_wrap() {
+    let (_directory, vault, clock) = new_vault();
+    let newest = |name: &str| {
+        let version = vault.show(name).unwrap().versions.pop().unwrap();
+        (version.not_before, version.expires)
+    };
+    // Ninety days from its making, and from its beginning.
+    let expires = Some(START + 90 * DAY);
+    vault.create_with("made", KeyOptions { expires, ..aes() }).unwrap();
+    let (not_before, expires) = (Some(START + 10 * DAY), Some(START + 100 * DAY));
+    vault.create_with("begun", KeyOptions { not_before, expires, ..aes() }).unwrap();
+    vault.create_with("lasting", aes()).unwrap();
+    clock.set(START + 80 * DAY);
+    for name in ["made", "begun", "lasting"] {
+        vault.rotate(name).unwrap();
+        let expires = (name != "lasting").then_some(START + 170 * DAY);
+        assert_eq!(newest(name), (None, expires), "{name}");
+    }
+    // The other versions keep theirs.
+    assert_eq!(vault.show("begun").unwrap().versions[0].not_before, Some(START + 10 * DAY));
+    // Again, the same time from the new one's own beginning.
+    clock.set(START + 100 * DAY);
+    let not_before = Some(START + 120 * DAY);
+    let with = |expires| RotateOptions { not_before, expires };
+    vault.rotate_with("made", with(DateChange::Keep)).unwrap();
+    assert_eq!(newest("made"), (not_before, Some(START + 210 * DAY)));
+    vault.rotate_with("made", with(DateChange::Remove)).unwrap();
+    assert_eq!(newest("made"), (not_before, None));
+    vault.rotate_with("made", with(DateChange::Set(START + 121 * DAY))).unwrap();
+    assert_eq!(newest("made"), (not_before, Some(START + 121 * DAY)));
+    let before = vault.show("made").unwrap();
+    let error = vault.rotate_with("made", with(DateChange::Set(START))).unwrap_err();
+    assert!(matches!(error, LocalVaultError::Setting { .. }), "{error}");
+    assert_eq!(vault.show("made").unwrap(), before);
+    // One that was ended by its date has no time to keep.
+    vault.set_dates("lasting", Versions::Newest, DateChange::Keep, Some(START)).unwrap();
+    vault.rotate("lasting").unwrap();
+    assert_eq!(newest("lasting"), (None, None));
+}
+
+#[test]
+fn one_date_is_changed_and_the_other_stays() {
+    let (_directory, vault, _clock) = new_vault();
+    vault.create_with("one", aes()).unwrap();
+    let dates = || {
+        let versions = vault.show("one").unwrap().versions;
+        versions.iter().map(|version| (version.not_before, version.expires)).collect::<Vec<_>>()
+    };
+    let set = |versions, not_before, expires| vault.set_dates("one", versions, not_before, expires);
+    set(Versions::Newest, DateChange::Set(5), DateChange::Keep).unwrap();
+    set(Versions::Newest, DateChange::Keep, DateChange::Set(9)).unwrap();
+    assert_eq!(dates(), [(Some(5), Some(9))]);
+    vault.rotate("one").unwrap();
+    let kept = dates();
+    // In one version it cannot be: then nothing has changed in any.
+    let error = set(Versions::All, DateChange::Set(9), DateChange::Keep).unwrap_err();
+    assert!(matches!(error, LocalVaultError::Setting { .. }), "{error}");
+    assert_eq!(dates(), kept);
+    set(Versions::All, DateChange::Remove, DateChange::Keep).unwrap();
+    assert_eq!(dates(), [(None, kept[0].1), (None, kept[1].1)]);
+    set(Versions::All, DateChange::Keep, DateChange::Remove).unwrap();
+    assert_eq!(dates(), [(None, None); 2]);
+}
+
+#[test]
+fn a_vault_says_its_new_place_to_who_opens_it_from_then_on() {
+    for passphrase in [None, Some("open")] {
+        let (_directory, vault, _clock) = vault_with(InitOptions {
+            passphrase: passphrase.map(secret),
+            ..InitOptions::default()
+        });
+        let place = Place { tenant: Some("contoso".to_owned()), region: None };
+        vault.set_place(place.clone()).unwrap();
+        assert_eq!(vault.settings().unwrap().place, place);
+        assert_eq!(reopen(vault.path(), passphrase).unwrap().place(), place);
     }
 }
 

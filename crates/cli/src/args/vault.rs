@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use strongroom_keys::local_vault::DateChange;
 
 use super::{ForceOption, JsonOption, parse_duration, parse_time, path};
 
@@ -26,8 +27,13 @@ pub(crate) enum VaultCommand {
     /// Add a new version to a key; from then on documents are sealed under it
     ///
     /// Older versions stay in the vault, and documents that were sealed under them open as before;
-    /// `strongroom rewrap` brings them to the new version.
-    Rotate(KeyArgs),
+    /// `strongroom rewrap` brings them to the new version. The new version is meant to wrap for as long as the one
+    /// before it, unless --expires says something else.
+    Rotate(RotateKeyArgs),
+    /// Create a key from an RSA-2048 key that you bring: PKCS#8 or PKCS#1, in PEM or DER
+    Import(ImportArgs),
+    /// Change from when and until when a key wraps; it unwraps at any time
+    SetDates(SetDatesArgs),
     /// Enable a key that was disabled
     Enable(VersionsArgs),
     /// Disable a key: it neither wraps nor unwraps until it is enabled again
@@ -45,6 +51,8 @@ pub(crate) enum VaultCommand {
     ///
     /// Copies of the vault from before still open with the old one.
     ChangePassphrase(ChangePassphraseArgs),
+    /// Show what holds for the whole vault, or change it
+    Settings(SettingsArgs),
     /// Say what an identity may do with the keys
     ///
     /// What is granted on every key and what is granted on a single one add up: taking the one away leaves the other.
@@ -149,6 +157,89 @@ pub(crate) struct CreateKeyArgs {
     /// From then on the key does not wrap; it unwraps as before
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) expires: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateKeyArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// Earlier the new version does not wrap, and nothing seals under the key [default: it wraps at once]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) not_before: Option<u64>,
+
+    /// From then on the new version does not wrap; `none` for never [default: after as long as was set for the
+    /// version before it]
+    #[arg(long, value_name = "TIME", value_parser = parse_date)]
+    pub(crate) expires: Option<DateChange>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// The file with the private key
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) file: PathBuf,
+
+    /// A file whose first line is the passphrase that the key in FILE is encrypted with [default: asked for at the
+    /// terminal]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) key_passphrase_file: Option<PathBuf>,
+
+    /// Earlier the key does not wrap
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) not_before: Option<u64>,
+
+    /// From then on the key does not wrap; it unwraps as before
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) expires: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("dates").required(true).multiple(true))]
+pub(crate) struct SetDatesArgs {
+    #[command(flatten)]
+    pub(crate) key: KeyArgs,
+
+    /// The version: its id, or at least the first 4 digits of it [default: the newest]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) key_version: Option<String>,
+
+    /// Earlier it does not wrap; `none` for no such time [default: left as it is]
+    #[arg(long, value_name = "TIME", value_parser = parse_date, group = "dates")]
+    pub(crate) not_before: Option<DateChange>,
+
+    /// From then on it does not wrap; `none` for never [default: left as it is]
+    #[arg(long, value_name = "TIME", value_parser = parse_date, group = "dates")]
+    pub(crate) expires: Option<DateChange>,
+}
+
+/// The change of a date that `text` asks for.
+fn parse_date(text: &str) -> Result<DateChange, String> {
+    if text == "none" { Ok(DateChange::Remove) } else { parse_time(text).map(DateChange::Set) }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SettingsArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// Let nobody purge a deleted key before the retention time is over, from now on and for ever
+    #[arg(long)]
+    pub(crate) purge_protection: bool,
+
+    /// The tenant that the vault belongs to; resources that are under its keys stay so
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+
+    /// The region that the vault is in; resources that are under its keys stay so
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,9 @@
 //! The life of keys in a vault: enabled, dated, deleted, granted, backed up, behind a passphrase.
 
+use std::path::Path;
+
+use serde_json::Value;
+
 use crate::home::{Done, Home};
 
 fn run(home: &Home, line: &str) -> String {
@@ -236,6 +240,156 @@ fn grants_list_what_each_identity_may_do() {
         listed["identities"][0],
         serde_json::json!({"identity": "auditor", "enabled": true, "every_key": [], "keys": []})
     );
+}
+
+#[test]
+fn dates_are_set_kept_by_a_rotation_and_told() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["vault", "set-dates", "default"]).is_refused_with("--not-before");
+    assert_eq!(
+        run(&home, "vault set-dates default --expires 2020-01-01"),
+        "0\nset the dates of the key \"default\": local/ID/default/1 wraps until #; it unwraps at any time\n"
+    );
+    let refused = home.run(["seal", "plain"]);
+    assert!(refused.stderr.contains(" expired at 2020-01-01T00:00:00Z"), "{}", refused.stderr);
+    home.run(["vault", "set-dates", "default", "--expires", "none"]).succeeds();
+    home.run(["seal", "plain"]).succeeds();
+
+    home.run(["vault", "set-dates", "default", "--expires", "2100-01-01"]).succeeds();
+    let rotated = run(&home, "vault rotate default");
+    assert_eq!(
+        rotated,
+        "0\nrotated the key \"default\": from now on local/ID/default/2 seals, until #; copy the vault VAULT to a \
+         safe place again\n"
+    );
+    let version = |number: usize| {
+        home.run(["vault", "show", "default", "--json"]).json()["versions"][number - 1].clone()
+    };
+    let lasts = |version: &Value| {
+        version["expires"].as_u64().unwrap() - version["created"].as_u64().unwrap()
+    };
+    assert_eq!(lasts(&version(1)), lasts(&version(2)));
+    assert_eq!(
+        run(&home, "vault rotate default --not-before 2099-01-01 --expires none"),
+        "0\nrotated the key \"default\": from # on local/ID/default/3 seals, and until then nothing does; copy the \
+         vault VAULT to a safe place again\n"
+    );
+    assert!(version(3)["expires"].is_null() && version(3)["not_before"].is_u64());
+    // An older version by the beginning of its id.
+    let second = version(2)["version"].as_str().unwrap()[..8].to_owned();
+    let set = ["vault", "set-dates", "default", "--expires", "none", "--key-version", &second];
+    home.run(set).succeeds();
+    assert!(version(2)["expires"].is_null() && version(1)["expires"].is_u64());
+}
+
+#[test]
+fn settings_are_shown_and_changed_where_that_is_safe() {
+    let home = Home::with_vault();
+    let shown = |protection: &str, tenant: &str, region: &str| {
+        let level = if protection == "yes" { "Recoverable" } else { "Recoverable+Purgeable" };
+        format!(
+            "0\nvault VAULT (id ID)\npurge protection  {protection}\nretention         90 days\n\
+             recovery          {level}\npassphrase        no\ntenant            {tenant}\n\
+             region            {region}\n"
+        )
+    };
+    assert_eq!(run(&home, "vault settings"), shown("no", "none", "none"));
+    assert_eq!(
+        run(&home, "vault settings --purge-protection"),
+        shown("yes", "none", "none")
+            + "--\nnote: purge protection is on from now on, and nobody can switch it off\n"
+    );
+    let moved = run(&home, "vault settings --tenant contoso --region westeurope");
+    assert!(moved.starts_with(&shown("yes", "contoso", "westeurope")), "{moved}");
+    assert!(
+        moved.contains("note: resources that are under a key of this vault stay so"),
+        "{moved}"
+    );
+    let moved = run(&home, "vault settings --region northeurope");
+    assert!(moved.starts_with(&shown("yes", "contoso", "northeurope")), "{moved}");
+    assert_eq!(run(&home, "vault settings"), shown("yes", "contoso", "northeurope"));
+    home.run(["vault", "delete", "default"]).succeeds();
+    let refused = home.run(["vault", "purge", "default"]);
+    assert!(refused.stderr.contains("purge protection keeps"), "{}", refused.stderr);
+    let settings = home.run(["vault", "settings", "--json"]).json();
+    assert_eq!(
+        (&settings["purge_protection"], &settings["tenant"]),
+        (&true.into(), &"contoso".into())
+    );
+}
+
+/// A file that OpenSSL wrote, by the OpenSSL of this machine where it has one.
+fn key_of_openssl(home: &Home, name: &str, args: &str) {
+    let mut openssl = std::process::Command::new("openssl");
+    openssl.args(args.split(' ')).current_dir(home.work()).stderr(std::process::Stdio::null());
+    if openssl.status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys/tests/imported").join(name);
+    std::fs::copy(kept, home.path(name)).unwrap();
+}
+
+#[test]
+fn a_key_that_the_user_brings_seals_and_opens() {
+    let home = Home::with_vault();
+    key_of_openssl(
+        &home,
+        "pkcs8.pem",
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out pkcs8.pem",
+    );
+    let args = "pkcs8 -topk8 -in pkcs8.pem -out encrypted.pem -passout pass:open";
+    key_of_openssl(&home, "encrypted.pem", args);
+    key_of_openssl(
+        &home,
+        "rsa3072.pem",
+        "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072 -out rsa3072.pem",
+    );
+    home.write("plain", b"text");
+    home.write("passphrase", b"open\n");
+    home.write("wrong", b"other\n");
+    assert_eq!(
+        run(&home, "vault import mine pkcs8.pem --expires 2100-01-01"),
+        "0\nimported the key \"mine\": from now on local/ID/mine/1 seals, until #; copy the vault VAULT to a safe \
+         place again; pkcs8.pem still holds the key, so keep it as safe as the vault, or destroy it\n"
+    );
+    home.run(["seal", "plain", "--key", "mine"]).succeeds();
+    std::fs::remove_file(home.path("pkcs8.pem")).unwrap();
+    assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+
+    let import = ["vault", "import", "locked", "encrypted.pem"];
+    home.run(import)
+        .is_refused_with("name a file that holds its passphrase with --key-passphrase-file");
+    home.run(import.iter().chain(&["--key-passphrase-file", "wrong"])).fails_with(
+        "the passphrase does not open the key in the file; give the one it was encrypted with",
+    );
+    home.run(import.iter().chain(&["--key-passphrase-file", "passphrase"])).succeeds();
+    home.run(["seal", "plain", "-o", "x", "--key", "locked"]).succeeds();
+    assert_eq!(home.run(["open", "x", "-o", "-"]).succeeds().stdout, b"text");
+
+    for (file, words) in
+        [("rsa3072.pem", "2048"), ("plain", "RSA"), ("missing", "cannot read missing")]
+    {
+        let refused = home.run(["vault", "import", "other", file]);
+        assert_eq!(refused.code, Some(1), "{file}");
+        assert!(refused.stderr.contains(words), "{file}: {}", refused.stderr);
+    }
+    let again = home.run([
+        "vault",
+        "import",
+        "mine",
+        "encrypted.pem",
+        "--key-passphrase-file",
+        "passphrase",
+    ]);
+    assert!(again.stderr.contains("has a key \"mine\" already"), "{}", again.stderr);
+    let names: Vec<Value> = home.run(["vault", "list", "--json"]).json()["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["name"].clone())
+        .collect();
+    assert_eq!(names, ["default", "locked", "mine"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::files::{self, Published};
 use super::id::{self, LocalKeyId, VersionId};
 use super::listing::DeletedKey;
 use super::manifest::{MANIFEST, Manifest};
-use super::options::{KeyKind, KeyOptions, Versions};
+use super::options::{DateChange, KeyKind, KeyOptions, RotateOptions, Versions};
 use super::store::{Material, Store, public_file};
 use crate::vault::KeyName;
 
@@ -88,31 +88,49 @@ impl LocalVault {
         self.0.create(&name, &Material::Rsa(Box::new(key)), &options)
     }
 
+    /// Adds the next version to the key `name`, as [`RotateOptions::default`] has it, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::rotate_with`].
+    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
+        self.rotate_with(name, RotateOptions::default())
+    }
+
     /// Adds the next version, a fresh key of the newest one's kind and operations, to the key `name`,
-    /// and returns its id. It is enabled and has no dates. Older versions stay: documents that they
-    /// wrapped still need them.
+    /// and returns its id. It is enabled, with dates as `options` have them. Older versions stay: documents that
+    /// they wrapped still need them.
     ///
     /// # Errors
     ///
     /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
-    /// there is no such key; [`LocalVaultError::TooManyVersions`]; [`LocalVaultError::Random`],
+    /// there is no such key; [`LocalVaultError::TooManyVersions`]; [`LocalVaultError::Setting`] where the dates
+    /// cannot be; [`LocalVaultError::Random`],
     /// [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when the key cannot be made or kept.
-    pub fn rotate(&self, name: &str) -> Result<LocalKeyId, LocalVaultError> {
+    pub fn rotate_with(
+        &self,
+        name: &str,
+        options: RotateOptions,
+    ) -> Result<LocalKeyId, LocalVaultError> {
         let name = id::key_name(name)?;
-        let options = next_options(&self.0.live(&self.0.manifest()?, &name)?);
+        let now = self.0.clock.unix_time();
+        let next = next_options(&self.0.live(&self.0.manifest()?, &name)?, options, now)?;
         // Outside of the lock: it may take a second.
-        let material = generate(options.kind, &name)?;
+        let material = generate(next.kind, &name)?;
 
         let locked = self.0.lock()?;
         let directory = self.0.directory(&name);
         let mut attributes = self.0.live(&locked.manifest, &name)?;
+        // Others may have been here while the key was drawn. Its kind is the name's for ever.
+        let now = self.0.clock.unix_time();
+        let options = KeyOptions { kind: next.kind, ..next_options(&attributes, options, now)? };
         if attributes.versions.len() >= MOST_VERSIONS {
             return Err(LocalVaultError::TooManyVersions { name: name.to_string() });
         }
         // A key file that is not listed is what a crash left. It is never listed later, because ids are
         // drawn anew, and not removed before the key is purged: no key file ever is, whatever brought it there.
         let id = self.0.key_id(&name, VersionId::generate()?);
-        let version = self.0.new_version(&id, &material, &options)?;
+        let version = self.0.new_version(&id, &material, &options, now)?;
         let private = self.0.private_file(&version.attributes);
         let mut written = vec![(private, version.private.expose())];
         if let Some(public) = &version.public {
@@ -143,26 +161,31 @@ impl LocalVault {
         versions: Versions,
         enabled: bool,
     ) -> Result<(), LocalVaultError> {
-        self.0.change(name, versions, |version| version.enabled = enabled)
+        self.0.change(name, versions, |version| {
+            version.enabled = enabled;
+            Ok(())
+        })
     }
 
-    /// Sets from when (`not_before`) and until when (`expires`) versions of the key `name` wrap, in
-    /// seconds since 1970; `None` for no such limit. They unwrap at any time.
+    /// Changes from when (`not_before`) and until when (`expires`) versions of the key `name` wrap. An `Option` sets
+    /// a date, in seconds since 1970, or takes it away. They unwrap at any time.
     ///
     /// # Errors
     ///
-    /// [`LocalVaultError::Setting`] where the one is not before the other, and those of
-    /// [`LocalVault::set_enabled`].
+    /// [`LocalVaultError::Setting`] where the one is not before the other in some version, and those of
+    /// [`LocalVault::set_enabled`]. Nothing has changed then.
     pub fn set_dates(
         &self,
         name: &str,
         versions: Versions,
-        not_before: Option<u64>,
-        expires: Option<u64>,
+        not_before: impl Into<DateChange>,
+        expires: impl Into<DateChange>,
     ) -> Result<(), LocalVaultError> {
-        check_dates(not_before, expires)?;
+        let (not_before, expires) = (not_before.into(), expires.into());
         self.0.change(name, versions, |version| {
-            (version.not_before, version.expires) = (not_before, expires);
+            version.not_before = not_before.of(version.not_before);
+            version.expires = expires.of(version.expires);
+            check_dates(version.not_before, version.expires)
         })
     }
 
@@ -271,7 +294,7 @@ impl Store {
         options: &KeyOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
         let id = self.key_id(name, VersionId::generate()?);
-        let version = self.new_version(&id, material, options)?;
+        let version = self.new_version(&id, material, options, self.clock.unix_time())?;
         let locked = self.lock()?;
         // Others may have been here while the key was drawn.
         locked.install(name, &[version])?;
@@ -283,6 +306,7 @@ impl Store {
         id: &LocalKeyId,
         material: &Material,
         options: &KeyOptions,
+        created: u64,
     ) -> Result<NewVersion, LocalVaultError> {
         let (public, fingerprint) = match material {
             Material::Rsa(key) => {
@@ -292,7 +316,6 @@ impl Store {
             }
             Material::Oct(key) => (None, attributes::of_aes_key(key)),
         };
-        let created = self.clock.unix_time();
         let attributes = VersionAttributes::new(id.version(), created, options, fingerprint);
         Ok(NewVersion { private: self.contents(id, material)?, public, attributes })
     }
@@ -301,7 +324,7 @@ impl Store {
         &self,
         name: &str,
         which: Versions,
-        change: impl Fn(&mut VersionAttributes),
+        change: impl Fn(&mut VersionAttributes) -> Result<(), LocalVaultError>,
     ) -> Result<(), LocalVaultError> {
         let name = id::key_name(name)?;
         let locked = self.lock()?;
@@ -311,7 +334,7 @@ impl Store {
             let id = self.key_id(&name, version).to_string();
             return Err(LocalVaultError::VersionMissing { vault: self.path.clone(), id });
         }
-        selected.iter_mut().for_each(change);
+        selected.iter_mut().try_for_each(change)?;
         locked.write(&name, &mut attributes)
     }
 
@@ -374,14 +397,23 @@ impl Locked<'_> {
     }
 }
 
-/// Options of the next version.
-fn next_options(attributes: &Attributes) -> KeyOptions {
-    let usual = KeyOptions::default();
-    attributes.versions.last().map_or_else(KeyOptions::default, |newest| KeyOptions {
-        kind: newest.kind,
-        operations: newest.operations,
-        ..usual
-    })
+/// Options of the version that follows the newest one at `now`.
+fn next_options(
+    attributes: &Attributes,
+    options: RotateOptions,
+    now: u64,
+) -> Result<KeyOptions, LocalVaultError> {
+    let Some(newest) = attributes.versions.last() else { return Ok(KeyOptions::default()) };
+    let not_before = options.not_before;
+    // One whose expiry was set to before its beginning was meant to end, and not to last for a time.
+    let began = newest.not_before.unwrap_or(newest.created);
+    let lasts =
+        newest.expires.and_then(|expires| expires.checked_sub(began)).filter(|&time| time > 0);
+    let expires = lasts.map(|time| not_before.unwrap_or(now).saturating_add(time));
+    let expires = options.expires.of(expires);
+    check_dates(not_before, expires)?;
+    let (kind, operations) = (newest.kind, newest.operations);
+    Ok(KeyOptions { kind, not_before, expires, operations, ..KeyOptions::default() })
 }
 
 fn check_dates(not_before: Option<u64>, expires: Option<u64>) -> Result<(), LocalVaultError> {

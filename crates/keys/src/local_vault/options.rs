@@ -234,6 +234,75 @@ impl Default for KeyOptions {
     }
 }
 
+/// Change of one of a key's dates.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{DateChange, Versions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// vault.create("invoices")?;
+/// vault.set_dates("invoices", Versions::Newest, DateChange::Keep, Some(1_900_000_000))?;
+/// assert_eq!(vault.show("invoices")?.versions[0].expires, Some(1_900_000_000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DateChange {
+    /// Leaves it.
+    #[default]
+    Keep,
+    /// Takes it away.
+    Remove,
+    /// Sets it, in seconds since 1970.
+    Set(u64),
+}
+
+impl DateChange {
+    /// The date that becomes of `date`.
+    pub(super) fn of(self, date: Option<u64>) -> Option<u64> {
+        match self {
+            Self::Keep => date,
+            Self::Remove => None,
+            Self::Set(date) => Some(date),
+        }
+    }
+}
+
+impl From<Option<u64>> for DateChange {
+    /// Sets the date, or takes it away where there is none.
+    fn from(date: Option<u64>) -> Self {
+        date.map_or(Self::Remove, Self::Set)
+    }
+}
+
+/// Dates of the version that a rotation adds.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::local_vault::{DateChange, RotateOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let vault = LocalVault::init(&directory.path().join("vault"))?;
+/// vault.create("invoices")?;
+/// let expires = DateChange::Set(4_000_000_000);
+/// vault.rotate_with("invoices", RotateOptions { expires, ..RotateOptions::default() })?;
+/// assert_eq!(vault.show("invoices")?.versions[1].expires, Some(4_000_000_000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RotateOptions {
+    /// Seconds since 1970: earlier, the new version does not wrap, and no older one does in its place.
+    pub not_before: Option<u64>,
+    /// The time from which it does not wrap. What is kept is the time for which the version before it was meant to
+    /// wrap, as a rotation policy of Azure Key Vault has it: one of 90 days is followed by one of 90 days.
+    pub expires: DateChange,
+}
+
 /// Versions of a key that a change is for.
 ///
 /// # Example

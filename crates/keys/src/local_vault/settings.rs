@@ -73,6 +73,19 @@ impl LocalVault {
         locked.write_manifest()
     }
 
+    /// Changes the tenant and region that the vault stands for. A resource is compared with them when it comes under a
+    /// key of the vault, or goes over to another: those that are under one stay so. Handles that are open keep the
+    /// place that they were opened with.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalVault::protect_from_purge`].
+    pub fn set_place(&self, place: Place) -> Result<(), LocalVaultError> {
+        let mut locked = self.0.lock()?;
+        locked.manifest.place = place;
+        locked.write_manifest()
+    }
+
     /// Gives a vault that has a passphrase another one. Handles that are open stay so. Backups of the
     /// file `vault.json` from before still open with the old one.
     ///

@@ -11,14 +11,14 @@ use strongroom::wrap::{Algorithm, KeyId};
 use super::super::disk::Step;
 use super::super::*;
 use super::probe::{Plan, Probe, Tree, lay_out, record, tree};
-use crate::vault::{Operation, Operations};
+use crate::vault::{Operation, Operations, Place};
 
 const COST: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1, lanes: 1 };
 
 /// A change, the name for messages first.
 type Change = (&'static str, fn(&LocalVault) -> Result<(), LocalVaultError>);
 
-const CHANGES: [Change; 13] = [
+const CHANGES: [Change; 15] = [
     ("create", |vault| vault.create_with("new", aes()).map(drop)),
     ("create RSA", |vault| vault.create("new").map(drop)),
     ("rotate", |vault| vault.rotate("kept").map(drop)),
@@ -29,6 +29,8 @@ const CHANGES: [Change; 13] = [
     ("recover", |vault| vault.recover("gone")),
     ("purge", |vault| vault.purge("gone")),
     ("protect", LocalVault::protect_from_purge),
+    ("place", |vault| vault.set_place(Place { tenant: Some("t".to_owned()), region: None })),
+    ("revoke", |vault| vault.revoke("billing").map(drop)),
     ("grant", |vault| vault.grant("new", None, Operations::from([Operation::Get])).map(drop)),
     ("passphrase", |vault| vault.change_passphrase(&passphrase("another"), COST)),
     ("restore", |vault| vault.restore(&fs::read(backup_of(vault)).unwrap()).map(drop)),
