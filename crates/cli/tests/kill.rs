@@ -231,6 +231,79 @@ fn opening_killed_at_any_moment_leaves_all_or_nothing() {
     kill_many(&home, &["open", "plain.sealed"], "plain", || same(&home.path("plain"), &plain));
 }
 
+const MOVE: [&str; 6] = ["resource", "move-documents", "r", "doc", "--home", "../h"];
+
+/// A document of a resource, outside its customer's key, in a directory of its own, and a copy of it.
+fn with_a_document_outside(home: &Home) -> std::path::PathBuf {
+    let old = home.work().with_file_name("old");
+    for line in [
+        "service init --home ../h",
+        "resource create r --tenant t --region e --home ../h",
+        "seal plain -o ../old --resource r --home ../h",
+        "vault init --vault ../c --purge-protection --tenant t --region e",
+        "vault create k --vault ../c",
+        "vault grant service --vault ../c",
+        "resource enable-cmk r --vault ../c --key k --home ../h --documents-before 1",
+    ] {
+        home.run(line.split(' ')).succeeds();
+    }
+    fs::copy(&old, home.path("doc")).unwrap();
+    old
+}
+
+/// The number of layers of `doc`, which opens to what it was made of.
+fn whole_layers(home: &Home) -> u64 {
+    let back = home.work().with_file_name("back");
+    let to = back.to_str().unwrap();
+    home.run(["open", "doc", "-o", to, "--force", "--home", "../h"]).succeeds();
+    assert!(same(&home.path("plain"), &back));
+    home.run(["inspect", "doc", "--json"]).json()["layers"].as_u64().unwrap()
+}
+
+#[test]
+fn moving_killed_at_any_moment_leaves_one_whole_document_and_never_counts_too_many() {
+    let (_turn, home) = prepare();
+    let old = with_a_document_outside(&home);
+    let course = observe(&home, &MOVE);
+    assert_eq!(whole_layers(&home), 2);
+    home.run(["resource", "disable-cmk", "r", "--home", "../h"]).succeeds();
+    let (mut hits, mut moved, mut attempts) = ([0; PHASES.len()], 0, 0);
+    while hits.iter().any(|count| *count < LEAST_IN_A_PHASE) {
+        let enable = "resource enable-cmk r --vault ../c --key k --home ../h --documents-before 1";
+        home.run(enable.split(' ')).succeeds();
+        fs::copy(&old, home.path("doc")).unwrap();
+        let aim = PHASES[attempts % PHASES.len()];
+        attempts += 1;
+        assert!(attempts <= 10 * KILLS, "the phases are not hit: {hits:?} of {PHASES:?}");
+        let hit = kill_one(&home, &MOVE, &course, aim);
+        if let Some(phase) = hit {
+            hits[PHASES.iter().position(|other| *other == phase).unwrap()] += 1;
+        }
+        let layers = whole_layers(&home);
+        moved += u32::from(layers == 2);
+        assert_eq!(home.names(), ["doc", "plain"], "killed in {hit:?}");
+        let status = home.run(["resource", "status", "r", "--home", "../h", "--json"]).json();
+        assert!(layers == 2 || status["outside_cmk"] == 1, "killed in {hit:?}: counted, not moved");
+        home.run(MOVE).succeeds();
+        assert_eq!(whole_layers(&home), 2, "the next run after a kill in {hit:?}");
+        home.run(["resource", "disable-cmk", "r", "--home", "../h"]).succeeds();
+    }
+    println!("{hits:?} of {PHASES:?} in {attempts} runs; {moved} times it was moved already");
+}
+
+#[test]
+fn an_interrupted_move_leaves_the_document_as_it_was() {
+    let (_turn, home) = prepare();
+    let old = with_a_document_outside(&home);
+    let mut command = home.shell(&format!(r#"exec env --default-signal "$0" {}"#, MOVE.join(" ")));
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    while written(child.id()) < 1 << 20 && !has_ended(&child) {}
+    rustix::process::kill_process(pid(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::INT.as_raw()));
+    assert_eq!(home.names(), ["doc", "plain"]);
+    assert!(same(&home.path("doc"), &old));
+}
+
 #[test]
 fn an_interrupted_or_terminated_run_leaves_nothing() {
     let (_turn, home) = prepare();
