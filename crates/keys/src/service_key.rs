@@ -9,7 +9,7 @@
 //! must still open. They are unwrapped only when such a state turns up, so that a version can be disabled
 //! in its vault once a rotation reports that nothing depends on it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::de::DeserializeOwned;
@@ -64,7 +64,7 @@ pub(crate) struct ServiceKey {
 struct Held {
     number: u64,
     generations: Vec<Generation>,
-    keys: HashMap<String, Arc<StateKey>>,
+    keys: BTreeMap<String, Arc<StateKey>>,
 }
 
 impl ServiceKey {

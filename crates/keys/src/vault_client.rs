@@ -1,6 +1,6 @@
 //! The only caller of a vault. It bounds the requests to each vault, times them out and audits them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,7 +86,7 @@ pub(crate) struct VaultClient {
     auditor: Auditor,
     limits: VaultLimits,
     pub(crate) counters: Counters,
-    permits: Mutex<HashMap<String, Arc<Semaphore>>>,
+    permits: Mutex<BTreeMap<String, Arc<Semaphore>>>,
 }
 
 /// The client of one vault, for one origin.

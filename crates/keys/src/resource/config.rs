@@ -1,6 +1,6 @@
 //! The configuration of a service's resources.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ impl ResourcesConfig {
         service_key: KeyName,
         audit: Arc<dyn AuditSink>,
     ) -> Self {
-        let no_vaults: HashMap<String, Arc<dyn Vault>> = HashMap::new();
+        let no_vaults: BTreeMap<String, Arc<dyn Vault>> = BTreeMap::new();
         Self {
             store,
             service_vault,

@@ -1,6 +1,6 @@
 //! The interfaces that a host implements: finding vaults and taking events; and its pins.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -32,6 +32,12 @@ pub trait VaultDirectory: Send + Sync + fmt::Debug {
 }
 
 impl<S: BuildHasher + Send + Sync> VaultDirectory for HashMap<String, Arc<dyn Vault>, S> {
+    fn vault(&self, key: &VersionedKeyId, _identity: &str) -> Option<Arc<dyn Vault>> {
+        self.get(key.vault()).map(Arc::clone)
+    }
+}
+
+impl VaultDirectory for BTreeMap<String, Arc<dyn Vault>> {
     fn vault(&self, key: &VersionedKeyId, _identity: &str) -> Option<Arc<dyn Vault>> {
         self.get(key.vault()).map(Arc::clone)
     }

@@ -1,6 +1,6 @@
 //! Withdrawals that are not persisted yet. This process acts as if they were.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::{Mutex, MutexGuard};
 
@@ -14,7 +14,7 @@ pub(crate) struct Pending(Mutex<Queues>);
 
 #[derive(Debug, Default)]
 struct Queues {
-    of: HashMap<ResourceId, Vec<(PendingId, Event)>>,
+    of: BTreeMap<ResourceId, Vec<(PendingId, Event)>>,
     next: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The states of resources: reading the newest, changing it by an event, and persisting pending ones.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -59,8 +59,8 @@ struct Shared {
     client: Arc<VaultClient>,
     clock: Arc<dyn Clock>,
     host: Arc<dyn HostEvents>,
-    states: Mutex<HashMap<ResourceId, Current>>,
-    pins: Mutex<HashMap<ResourceId, Pins>>,
+    states: Mutex<BTreeMap<ResourceId, Current>>,
+    pins: Mutex<BTreeMap<ResourceId, Pins>>,
     pending: Pending,
 }
 
