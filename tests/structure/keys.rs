@@ -31,7 +31,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("vault", &["key_id", "vault/description", "vault/error"]),
     ("audit", &["clock", "lock", "offload", "platform", "vault"]),
     ("id", &["state"]),
-    ("local_vault", &["clock", "file_system", "offload", "platform", "time", "vault"]),
+    ("local_vault", &["audit", "clock", "file_system", "offload", "platform", "time", "vault"]),
     ("error", &["audit", "id", "state", "time", "vault"]),
     ("key_ring", &["error", "hex", "id", "vault"]),
     ("resource/host", &["error", "id", "vault"]),
@@ -262,7 +262,8 @@ const CALLS: &[(&str, &str, &str)] = &[
         "Vault for IdentityVault::unwrap_batch",
         "store.unwrap(",
     ),
-    ("crates/keys/src/local_vault/operations.rs", "Store::unwrap", "key.unwrap_batch("),
+    ("crates/keys/src/local_vault/operations.rs", "Store::unwrap", "self.unwrap_now("),
+    ("crates/keys/src/local_vault/operations.rs", "Store::unwrap_now", "key.unwrap_batch("),
 ];
 
 /// Most calls from `open` to the vault.

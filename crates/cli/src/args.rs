@@ -33,7 +33,7 @@ pub(crate) use self::service::{
 pub(crate) use self::vault::{
     BackupArgs, ChangePassphraseArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs,
     KeyArgs, KeyType, PermissionOption, RestoreArgs, RotateKeyArgs, SetDatesArgs, SettingsArgs,
-    VaultCommand, VaultOption, VersionsArgs,
+    VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
 };
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.

@@ -13,7 +13,7 @@ mod customers;
 mod files;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -302,13 +302,15 @@ const CORRELATION: &str = "STRONGROOM_CORRELATION_ID";
 
 /// The user who runs this, for the audit trail, and what the events of this command have in common: the value of
 /// [`CORRELATION`], else 16 random hexadecimal digits.
-fn caller() -> Result<Caller, Failure> {
+pub(crate) fn caller() -> Result<Caller, Failure> {
+    /// The same in the service's trail and in those of vaults.
+    static DRAWN: OnceLock<String> = OnceLock::new();
     let named = std::env::var(CORRELATION).ok().filter(|id| !id.is_empty());
     let id = if let Some(id) = named {
         id
     } else {
         let random = Secret::<8>::generate().map_err(|_| LocalVaultError::Random)?;
-        format!("{:016x}", u64::from_be_bytes(*random.expose()))
+        DRAWN.get_or_init(|| format!("{:016x}", u64::from_be_bytes(*random.expose()))).clone()
     };
     Ok(Caller::new(&platform::user()).correlated(&id))
 }

@@ -9,11 +9,14 @@ use etcetera::BaseStrategy as _;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, KeyEntry, LocalVaultError, LockWait, OpenOptions};
+use strongroom_keys::local_vault::{
+    InitOptions, KeyEntry, LocalVaultError, LockWait, OpenOptions, TrailOptions,
+};
 use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
 use crate::failure::Failure;
+use crate::service::caller;
 use crate::{hint, platform, print, prompt};
 
 /// The key that is used where none is named.
@@ -52,6 +55,7 @@ impl Location {
             options.passphrase = Some(passphrase(file)?);
         }
         options.lock_wait = lock_wait(self.lock_timeout);
+        options.trail = trail()?;
         let vault = LocalVault::init_with(&self.path, options)?;
         if let Some(note) = platform::NO_PERMISSIONS {
             print::notice("note", note);
@@ -111,9 +115,10 @@ pub(crate) fn open_vault(
     passphrase_file: Option<&Path>,
     lock_timeout: Option<Duration>,
 ) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
+    let trail = trail()?;
     let open = |passphrase| {
-        let lock_wait = lock_wait(lock_timeout);
-        let options = OpenOptions { passphrase, lock_wait, ..OpenOptions::default() };
+        let (lock_wait, trail) = (lock_wait(lock_timeout), trail.clone());
+        let options = OpenOptions { passphrase, lock_wait, trail, ..OpenOptions::default() };
         LocalVault::open_with(path, options)
     };
     let opened = open(passphrase_file.map(passphrase).transpose()?);
@@ -124,6 +129,15 @@ pub(crate) fn open_vault(
         return Ok(open(Some(typed)));
     }
     Ok(opened)
+}
+
+/// The user who runs this, for the vault's audit trail.
+fn trail() -> Result<TrailOptions, Failure> {
+    Ok(TrailOptions { caller: caller()?, notice: Some(say_unrecorded) })
+}
+
+fn say_unrecorded(what: &str) {
+    print::notice("warning", what);
 }
 
 fn lock_wait(most: Option<Duration>) -> LockWait {

@@ -3,6 +3,7 @@
 //! ```text
 //! vault.json                    its id, purge protection, retention, place, the passphrase's lock
 //! identities.json               who may do what, once somebody was granted something
+//! audit.jsonl                   what was done with the keys, and by whom; full files have a number at the end
 //! keys/NAME/attributes.json     the versions of a key in their order: kind, enabled, dates, operations;
 //!                               whether it is deleted
 //! keys/NAME/VERSION.pem         an RSA key, PKCS#8 in PEM;    VERSION.aes: an AES key in hexadecimal;
@@ -59,6 +60,7 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::fs;
 use std::path::Path;
@@ -66,6 +68,7 @@ use std::sync::Arc;
 
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{Algorithm, KeyId, WrappingKey};
+use zeroize::Zeroizing;
 
 pub use self::async_vault::IdentityVault;
 pub use self::error::LocalVaultError;
@@ -79,10 +82,11 @@ use self::manifest::{MANIFEST, Manifest};
 use self::operations::Caller;
 pub use self::options::{
     DateChange, InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost,
-    RotateOptions, Versions,
+    RotateOptions, TrailOptions, Versions,
 };
 pub use self::settings::VaultSettings;
 use self::store::Store;
+use self::trail::{Act, TrailKey};
 use crate::platform::DIRECTORY_MODE;
 pub use crate::vault::KeyName;
 
@@ -142,6 +146,7 @@ impl LocalVault {
             cost,
             clock,
             lock_wait,
+            trail,
         } = options;
         if !(7..=90).contains(&retention_days) {
             let (what, reason) = ("the retention time", "give 7 to 90 days");
@@ -174,7 +179,10 @@ impl LocalVault {
         let id = VaultId::generate()?;
         let mut manifest = Manifest::new(&id, retention_days, purge_protection, place.clone());
         let keyring = match passphrase {
-            None => Keyring::open(),
+            None => {
+                manifest.trail_key = Some(TrailKey::generate()?);
+                Keyring::open()
+            }
             Some(passphrase) => {
                 let vault_key = Secret::generate().map_err(|_| LocalVaultError::Random)?;
                 let lock = PassphraseLock::new(&id, &vault_key, &passphrase, cost)?;
@@ -182,7 +190,8 @@ impl LocalVault {
                 Keyring::sealed(vault_key)
             }
         };
-        let contents = manifest.encode(&id, &keyring)?;
+        let trail = manifest.trail(path, &keyring, trail)?;
+        let contents = Zeroizing::new(manifest.encode(&id, &keyring)?);
         match files::publish(path, MANIFEST, &contents)? {
             Published::Yes => {}
             Published::NameTaken => {
@@ -192,7 +201,9 @@ impl LocalVault {
         disk::sync_directory(files::parent(path))?;
         let prefix = id.key_prefix();
         let path = path.to_owned();
-        Ok(Self(Arc::new(Store { path, id, prefix, place, keyring, clock, lock_wait })))
+        let store = Store { path, id, prefix, place, keyring, trail, clock, lock_wait };
+        store.record_reading(&Act::new("init", None))?;
+        Ok(Self(Arc::new(store)))
     }
 
     /// Opens the vault in the directory `path`, which has no passphrase.
@@ -227,12 +238,14 @@ impl LocalVault {
         files::require_private(path, &metadata, DIRECTORY_MODE)?;
         let (mut manifest, id) = Manifest::read(path)?.ok_or_else(missing)?;
         let keyring = manifest.unlock(path, &id, options.passphrase.as_ref())?;
+        let trail = manifest.trail(path, &keyring, options.trail)?;
         Ok(Self(Arc::new(Store {
             path: path.to_owned(),
             prefix: id.key_prefix(),
             id,
             place: manifest.place,
             keyring,
+            trail,
             clock: options.clock,
             lock_wait: options.lock_wait,
         })))

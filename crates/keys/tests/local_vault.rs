@@ -145,6 +145,7 @@ fn the_directory_holds_what_is_documented_and_nothing_else() {
     vault.grant("billing", None, Operations::from(Operation::ALL)).unwrap();
 
     let expected = [
+        "audit.jsonl".to_owned(),
         "identities.json".to_owned(),
         "keys".to_owned(),
         "keys/a-key".to_owned(),
@@ -283,7 +284,10 @@ fn what_a_crash_leaves_is_ignored_and_swept_by_the_next_writer() {
     fs::create_dir_all(path.join("keys")).unwrap();
     fs::write(path.join(temporary()), b"{").unwrap();
     LocalVault::init(&path).unwrap();
-    assert_eq!(tree(&path), ["vault.json", "keys"].iter().map(PathBuf::from).collect());
+    assert_eq!(
+        tree(&path),
+        ["audit.jsonl", "vault.json", "keys"].iter().map(PathBuf::from).collect()
+    );
 }
 
 #[test]

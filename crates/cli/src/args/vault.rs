@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use strongroom_keys::audit::Head;
 use strongroom_keys::local_vault::DateChange;
 
 use super::{ForceOption, JsonOption, parse_duration, parse_time, path};
@@ -67,6 +68,11 @@ pub(crate) enum VaultCommand {
         #[command(flatten)]
         json: JsonOption,
     },
+    /// Show the vault's audit trail, once the whole of it is known to hold
+    ///
+    /// It has an event for each change of keys, grants and settings, and for each wrap and unwrap that an identity asked
+    /// for. Keep the number and code that stand at the end where nobody can change them: --anchor then finds a cut end.
+    Audit(VaultAuditArgs),
     /// Write a key with all its versions to a file
     ///
     /// The file holds the private keys. Where the vault has a passphrase they are sealed under it.
@@ -307,6 +313,23 @@ pub(crate) struct IdentityArgs {
 
     #[command(flatten)]
     pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VaultAuditArgs {
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    /// A line that must be in it, as an earlier `vault audit` printed it at the end
+    #[arg(long, value_name = "HEAD")]
+    pub(crate) anchor: Option<Head>,
+
+    /// Only say whether it holds
+    #[arg(long)]
+    pub(crate) verify: bool,
 
     #[command(flatten)]
     pub(crate) json: JsonOption,

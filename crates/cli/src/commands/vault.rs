@@ -4,6 +4,7 @@ mod backups;
 mod permissions;
 mod settings;
 mod show;
+mod trail;
 mod versions;
 
 use std::path::Path;
@@ -58,6 +59,7 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
         VaultCommand::Grant(args) => permissions::grant(args),
         VaultCommand::Revoke(args) => permissions::revoke(args),
         VaultCommand::Grants { vault, json } => permissions::list(vault, json),
+        VaultCommand::Audit(args) => trail::audit(args),
         VaultCommand::Backup(args) => backups::backup(args),
         VaultCommand::Restore(args) => backups::restore(args),
     }

@@ -393,6 +393,85 @@ fn a_key_that_the_user_brings_seals_and_opens() {
 }
 
 #[test]
+fn the_vaults_own_trail_tells_what_was_done_by_whom_and_holds() {
+    let home = Home::with_vault();
+    let by = |line: &str| {
+        let mut command = home.command(line.split(' '));
+        let done = command.env("STRONGROOM_CORRELATION_ID", "request-7").output().unwrap();
+        assert!(done.status.success(), "{line}");
+    };
+    by("vault rotate default");
+    by("vault grant service --key default --permissions get,unwrap");
+    by("vault disable default");
+    let refused = home.run(["vault", "purge", "default"]);
+    assert_eq!(refused.code, Some(1));
+    let shown = home.run(["vault", "audit", "--json"]).succeeds().json();
+    let told: Vec<(String, Value)> = shown["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (event["operation"].as_str().unwrap().to_owned(), event["key"].clone()))
+        .collect();
+    let key = |number: usize| Value::from(home.key_id(&format!("default/{number}")));
+    let expected = [
+        ("init", Value::Null),
+        ("create", key(1)),
+        ("rotate", key(2)),
+        ("grant get,unwrapKey", Value::Null),
+        ("disable-all-versions", key(2)),
+        ("purge", Value::Null),
+    ];
+    assert_eq!(told, expected.map(|(operation, key)| (operation.to_owned(), key)));
+    let event = &shown["events"][3];
+    assert_eq!((&event["identity"], &event["resource"]), (&"service".into(), &"default".into()));
+    assert_eq!(event["correlation_id"], "request-7");
+    assert!(event["caller"].as_str().is_some_and(|user| !user.is_empty()), "{event}");
+    assert!(shown["events"][5]["result"]["failed"].as_str().unwrap().contains("is not deleted"));
+
+    let text = home.run(["vault", "audit"]).succeeds().text().to_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 7);
+    assert!(
+        lines[3].contains("  grant get,unwrapKey  \"default\"  identity service  by "),
+        "{}",
+        lines[3]
+    );
+    assert!(lines[6].contains(" holds: 6 lines, up to 6:"), "{}", lines[6]);
+    let head = lines[6].rsplit_once(' ').unwrap().1;
+    home.run(["vault", "enable", "default"]).succeeds();
+    home.run(["vault", "audit", "--verify", "--anchor", head]).succeeds();
+    // Somebody cuts the end, and somebody changes a line.
+    let trail = home.in_vault("audit.jsonl");
+    let whole = std::fs::read_to_string(&trail).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    std::fs::write(&trail, lines[..4].concat()).unwrap();
+    let cut = home.run(["vault", "audit", "--anchor", head]);
+    assert_eq!(cut.code, Some(1));
+    assert!(cut.stderr.contains("its end was cut off"), "{}", cut.stderr);
+    std::fs::write(&trail, whole.replacen("rotate", "rotatf", 1)).unwrap();
+    let changed = home.run(["vault", "audit"]);
+    assert!(changed.stderr.contains("the trail does not hold from there on"), "{}", changed.stderr);
+    assert_eq!(changed.text(), "");
+    std::fs::write(&trail, &whole).unwrap();
+
+    // What takes access away is done all the same, and all else is not.
+    std::fs::remove_file(&trail).unwrap();
+    std::fs::create_dir(&trail).unwrap();
+    home.run(["vault", "rotate", "default"]).code.filter(|code| *code == 1).unwrap();
+    let done = home.run(["vault", "disable", "default"]).succeeds();
+    assert!(
+        done.stderr.starts_with(
+            "warning: disable-all-versions is done, and not recorded: the vault's audit"
+        ),
+        "{}",
+        done.stderr
+    );
+    let versions = home.run(["vault", "show", "default", "--json"]).json()["versions"].clone();
+    assert_eq!(versions.as_array().unwrap().len(), 2);
+    assert!(versions.as_array().unwrap().iter().all(|version| version["enabled"] == false));
+}
+
+#[test]
 fn a_backup_brings_a_purged_key_back() {
     let home = Home::with_vault();
     home.write("plain", b"text");

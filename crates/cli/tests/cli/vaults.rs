@@ -26,7 +26,7 @@ fn the_first_seal_makes_a_vault_and_says_what_that_means() {
             vault.display()
         )
     );
-    assert_eq!(names(&vault), ["keys", "vault.json"]);
+    assert_eq!(names(&vault), ["audit.jsonl", "keys", "vault.json"]);
     assert_eq!(mode(&vault, 0o700), 0o700);
 
     let second = home.run(["seal", "plain", "--force"]).succeeds();
@@ -57,7 +57,7 @@ fn the_data_directory_of_the_user_counts() {
     let variable = if cfg!(windows) { "APPDATA" } else { "XDG_DATA_HOME" };
     let sealed = home.command(["seal", "plain"]).env(variable, &data).output().unwrap();
     assert!(sealed.status.success());
-    assert_eq!(names(&data.join("strongroom/vault")), ["keys", "vault.json"]);
+    assert_eq!(names(&data.join("strongroom/vault")), ["audit.jsonl", "keys", "vault.json"]);
     assert!(!home.default_vault().exists());
 }
 

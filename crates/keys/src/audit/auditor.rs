@@ -37,6 +37,12 @@ impl Caller {
         self.correlation_id = Some(correlation_id.to_owned());
         self
     }
+
+    /// `event` as one of this caller.
+    pub(crate) fn sign(&self, event: AuditEvent) -> AuditEvent {
+        let Self { name: caller, correlation_id } = self.clone();
+        AuditEvent { caller, correlation_id, ..event }
+    }
 }
 
 /// Makes an event of each operation, shows it to `tracing` (target `strongroom::audit`) and hands it
@@ -99,12 +105,7 @@ impl Auditor {
     ///
     /// The sink's, where the trail is required: the operation is then to be refused.
     pub async fn record(&self, event: AuditEvent, caller: &Caller) -> Result<(), AuditError> {
-        let event = AuditEvent {
-            time: self.clock.unix_time(),
-            caller: caller.name.clone(),
-            correlation_id: caller.correlation_id.clone(),
-            ..event
-        };
+        let event = AuditEvent { time: self.clock.unix_time(), ..caller.sign(event) };
         trace(&event);
         let Err(error) = self.sink.record(&event).await else { return Ok(()) };
         self.failures.fetch_add(1, Ordering::Relaxed);

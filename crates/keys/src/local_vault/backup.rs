@@ -14,6 +14,7 @@ use super::id;
 use super::json_file::{self, Document};
 use super::lifecycle::NewVersion;
 use super::store::{Material, Store};
+use super::trail::Act;
 use crate::vault::KeyName;
 
 /// Content of a backup.
@@ -96,6 +97,9 @@ impl LocalVault {
             })
         })?;
         let label = label(store, &name);
+        let mut act = Act::new("backup", Some(&name));
+        act.of_key(&store.newest_id(&name, &backup.attributes)?);
+        store.record_reading(&act)?;
         Ok(SecretVec::from(json_file::encode(&store.keyring, &label, &mut backup)?))
     }
 
@@ -163,7 +167,11 @@ impl LocalVault {
             let private = SecretVec::from(text.as_bytes().to_vec());
             versions.push(NewVersion { private, public, attributes });
         }
-        store.lock()?.install(&name, &versions)?;
+        let mut act = Act::new("restore", Some(&name));
+        if let Some(newest) = versions.last() {
+            act.of_key(&store.key_id(&name, newest.attributes.version));
+        }
+        store.administer(act, |locked, act| locked.install(&name, &versions, act))?;
         Ok(name)
     }
 }

@@ -329,6 +329,12 @@ pub enum LocalVaultError {
         /// Time that this process waited.
         waited: Duration,
     },
+    /// The vault's audit trail cannot be written, or does not hold.
+    #[error("the vault's audit trail: {source}")]
+    Trail {
+        /// The trail's own error.
+        source: crate::audit::AuditError,
+    },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,

@@ -4,6 +4,7 @@
 //! passphrase, salt --Argon2id--> 256 bits, which seal the vault key (AES-256-GCM) in vault.json
 //! vault key --HMAC-SHA-256 "strongroom/1 vault seal"--> seals private keys (AES-256-GCM)
 //! vault key --HMAC-SHA-256 "strongroom/1 vault check"--> authenticates attributes, grants, settings
+//! vault key --HMAC-SHA-256 "strongroom/1 vault trail"--> chains the audit trail
 //! ```
 //!
 //! The vault key stays the same for the vault's life, so that a new passphrase rewrites one file.
@@ -157,6 +158,11 @@ impl Keyring {
         let cipher = Aes256Gcm::new(hmac(&vault_key, &[b"strongroom/1 vault seal"]).expose());
         let check = hmac(&vault_key, &[b"strongroom/1 vault check"]);
         Self { sealed: Some(Sealed { vault_key, cipher }), check }
+    }
+
+    /// The key of the audit trail, where the vault has a passphrase.
+    pub(super) fn trail_key(&self) -> Option<Secret<32>> {
+        Some(hmac(self.vault_key()?, &[b"strongroom/1 vault trail"]))
     }
 
     /// The vault key, where the vault has a passphrase: a new passphrase locks it again.

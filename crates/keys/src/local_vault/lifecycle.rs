@@ -5,6 +5,7 @@ use std::fs::File;
 
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::{Secret, SecretVec};
+use zeroize::Zeroizing;
 
 use super::LocalVault;
 use super::attributes::{self, ATTRIBUTES, Attributes, Deletion, MOST_VERSIONS, VersionAttributes};
@@ -16,6 +17,7 @@ use super::listing::DeletedKey;
 use super::manifest::{MANIFEST, Manifest};
 use super::options::{DateChange, KeyKind, KeyOptions, RotateOptions, Versions};
 use super::store::{Material, Store, public_file};
+use super::trail::Act;
 use crate::vault::KeyName;
 
 const SECONDS_A_DAY: u64 = 86_400;
@@ -62,7 +64,7 @@ impl LocalVault {
         self.0.require_free(&self.0.manifest()?, &name)?;
         check_dates(options.not_before, options.expires)?;
         let material = generate(options.kind, &name)?;
-        self.0.create(&name, &material, &options)
+        self.0.create("create", &name, &material, &options)
     }
 
     /// Creates the key `name` with `key`, made elsewhere, as its first version, and returns its id. Reading a
@@ -85,7 +87,7 @@ impl LocalVault {
             let (what, reason) = ("the kind of an imported key", "it is RSA; import it as that");
             return Err(LocalVaultError::Setting { what, reason });
         }
-        self.0.create(&name, &Material::Rsa(Box::new(key)), &options)
+        self.0.create("import", &name, &Material::Rsa(Box::new(key)), &options)
     }
 
     /// Adds the next version to the key `name`, as [`RotateOptions::default`] has it, and returns its id.
@@ -118,34 +120,38 @@ impl LocalVault {
         // Outside of the lock: it may take a second.
         let material = generate(next.kind, &name)?;
 
-        let locked = self.0.lock()?;
-        let directory = self.0.directory(&name);
-        let mut attributes = self.0.live(&locked.manifest, &name)?;
-        // Others may have been here while the key was drawn. Its kind is the name's for ever.
-        let now = self.0.clock.unix_time();
-        let options = KeyOptions { kind: next.kind, ..next_options(&attributes, options, now)? };
-        if attributes.versions.len() >= MOST_VERSIONS {
-            return Err(LocalVaultError::TooManyVersions { name: name.to_string() });
-        }
-        // A key file that is not listed is what a crash left. It is never listed later, because ids are
-        // drawn anew, and not removed before the key is purged: no key file ever is, whatever brought it there.
-        let id = self.0.key_id(&name, VersionId::generate()?);
-        let version = self.0.new_version(&id, &material, &options, now)?;
-        let private = self.0.private_file(&version.attributes);
-        let mut written = vec![(private, version.private.expose())];
-        if let Some(public) = &version.public {
-            written.push((public_file(id.version()), public.as_bytes()));
-        }
-        for (file, contents) in written {
-            match files::publish(&directory, &file, contents)? {
-                Published::Yes => {}
-                // 128 bits that were drawn twice are not random.
-                Published::NameTaken => return Err(LocalVaultError::Random),
+        self.0.administer(Act::new("rotate", Some(&name)), |locked, act| {
+            let directory = self.0.directory(&name);
+            let mut attributes = self.0.live(&locked.manifest, &name)?;
+            // Others may have been here while the key was drawn. Its kind is the name's for ever.
+            let now = self.0.clock.unix_time();
+            let options =
+                KeyOptions { kind: next.kind, ..next_options(&attributes, options, now)? };
+            if attributes.versions.len() >= MOST_VERSIONS {
+                return Err(LocalVaultError::TooManyVersions { name: name.to_string() });
             }
-        }
-        attributes.versions.push(version.attributes);
-        locked.write(&name, &mut attributes)?;
-        Ok(id)
+            // A key file that is not listed is what a crash left. It is never listed later, because ids are
+            // drawn anew, and not removed before the key is purged: no key file ever is, whatever brought it there.
+            let id = self.0.key_id(&name, VersionId::generate()?);
+            act.of_key(&id);
+            let version = self.0.new_version(&id, &material, &options, now)?;
+            let private = self.0.private_file(&version.attributes);
+            let mut written = vec![(private, version.private.expose())];
+            if let Some(public) = &version.public {
+                written.push((public_file(id.version()), public.as_bytes()));
+            }
+            for (file, contents) in written {
+                match files::publish(&directory, &file, contents)? {
+                    Published::Yes => {}
+                    // 128 bits that were drawn twice are not random.
+                    Published::NameTaken => return Err(LocalVaultError::Random),
+                }
+            }
+            attributes.versions.push(version.attributes);
+            locked.before_the_last_step(act)?;
+            locked.write(&name, &mut attributes)?;
+            Ok(id)
+        })
     }
 
     /// Enables or disables versions of the key `name`. A disabled version neither wraps nor unwraps.
@@ -161,7 +167,8 @@ impl LocalVault {
         versions: Versions,
         enabled: bool,
     ) -> Result<(), LocalVaultError> {
-        self.0.change(name, versions, |version| {
+        let operation = if enabled { "enable" } else { "disable" };
+        self.0.change(name, versions, (operation, !enabled), |version| {
             version.enabled = enabled;
             Ok(())
         })
@@ -182,7 +189,7 @@ impl LocalVault {
         expires: impl Into<DateChange>,
     ) -> Result<(), LocalVaultError> {
         let (not_before, expires) = (not_before.into(), expires.into());
-        self.0.change(name, versions, |version| {
+        self.0.change(name, versions, ("set-dates", false), |version| {
             version.not_before = not_before.of(version.not_before);
             version.expires = expires.of(version.expires);
             check_dates(version.not_before, version.expires)
@@ -199,14 +206,16 @@ impl LocalVault {
     /// changed.
     pub fn delete(&self, name: &str) -> Result<DeletedKey, LocalVaultError> {
         let name = id::key_name(name)?;
-        let locked = self.0.lock()?;
-        let mut attributes = self.0.live(&locked.manifest, &name)?;
-        let at = self.0.clock.unix_time();
-        let retention = u64::from(locked.manifest.retention_days).saturating_mul(SECONDS_A_DAY);
-        let purge_from = at.saturating_add(retention);
-        attributes.deleted = Some(Deletion { at, purge_from });
-        locked.write(&name, &mut attributes)?;
-        Ok(DeletedKey { key: self.0.entry(&name, &attributes), deleted_at: at, purge_from })
+        self.0.administer(Act::new("delete", Some(&name)).taking_away(), |locked, act| {
+            let mut attributes = self.0.live(&locked.manifest, &name)?;
+            act.of_key(&self.0.newest_id(&name, &attributes)?);
+            let at = self.0.clock.unix_time();
+            let retention = u64::from(locked.manifest.retention_days).saturating_mul(SECONDS_A_DAY);
+            let purge_from = at.saturating_add(retention);
+            attributes.deleted = Some(Deletion { at, purge_from });
+            locked.write(&name, &mut attributes)?;
+            Ok(DeletedKey { key: self.0.entry(&name, &attributes), deleted_at: at, purge_from })
+        })
     }
 
     /// Brings the deleted key `name` back, as it was.
@@ -216,10 +225,13 @@ impl LocalVault {
     /// [`LocalVaultError::NotDeleted`] when it is not deleted, and those of [`LocalVault::delete`].
     pub fn recover(&self, name: &str) -> Result<(), LocalVaultError> {
         let name = id::key_name(name)?;
-        let locked = self.0.lock()?;
-        let mut attributes = self.0.deleted(&locked.manifest, &name)?.1;
-        attributes.deleted = None;
-        locked.write(&name, &mut attributes)
+        self.0.administer(Act::new("recover", Some(&name)), |locked, act| {
+            let mut attributes = self.0.deleted(&locked.manifest, &name)?.1;
+            act.of_key(&self.0.newest_id(&name, &attributes)?);
+            attributes.deleted = None;
+            locked.before_the_last_step(act)?;
+            locked.write(&name, &mut attributes)
+        })
     }
 
     /// Destroys the deleted key `name`: what its versions wrapped can never be opened again, but for
@@ -231,13 +243,16 @@ impl LocalVault {
     /// its time in a vault with purge protection; and those of [`LocalVault::delete`].
     pub fn purge(&self, name: &str) -> Result<(), LocalVaultError> {
         let name = id::key_name(name)?;
-        let locked = self.0.lock()?;
-        let (deletion, _) = self.0.deleted(&locked.manifest, &name)?;
-        let purge_from = deletion.purge_from;
-        if locked.manifest.purge_protection && self.0.clock.unix_time() < purge_from {
-            return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
-        }
-        files::uninstall(&self.0.keys(), name.as_str())
+        self.0.administer(Act::new("purge", Some(&name)), |locked, act| {
+            let (deletion, attributes) = self.0.deleted(&locked.manifest, &name)?;
+            act.of_key(&self.0.newest_id(&name, &attributes)?);
+            let purge_from = deletion.purge_from;
+            if locked.manifest.purge_protection && self.0.clock.unix_time() < purge_from {
+                return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
+            }
+            locked.before_the_last_step(act)?;
+            files::uninstall(&self.0.keys(), name.as_str())
+        })
     }
 }
 
@@ -289,15 +304,17 @@ impl Store {
 
     fn create(
         &self,
+        operation: &str,
         name: &KeyName,
         material: &Material,
         options: &KeyOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
         let id = self.key_id(name, VersionId::generate()?);
         let version = self.new_version(&id, material, options, self.clock.unix_time())?;
-        let locked = self.lock()?;
+        let mut act = Act::new(operation, Some(name));
+        act.of_key(&id);
         // Others may have been here while the key was drawn.
-        locked.install(name, &[version])?;
+        self.administer(act, |locked, act| locked.install(name, &[version], act))?;
         Ok(id)
     }
 
@@ -324,18 +341,29 @@ impl Store {
         &self,
         name: &str,
         which: Versions,
+        (operation, takes_away): (&str, bool),
         change: impl Fn(&mut VersionAttributes) -> Result<(), LocalVaultError>,
     ) -> Result<(), LocalVaultError> {
         let name = id::key_name(name)?;
-        let locked = self.lock()?;
-        let mut attributes = self.live(&locked.manifest, &name)?;
-        let selected = attributes.select(which);
-        if let (Versions::Only(version), true) = (which, selected.is_empty()) {
-            let id = self.key_id(&name, version).to_string();
-            return Err(LocalVaultError::VersionMissing { vault: self.path.clone(), id });
-        }
-        selected.iter_mut().try_for_each(change)?;
-        locked.write(&name, &mut attributes)
+        let act = Act::new(operation, Some(&name)).taking_away_if(takes_away);
+        self.administer(act, |locked, act| {
+            let mut attributes = self.live(&locked.manifest, &name)?;
+            let selected = attributes.select(which);
+            let last = selected.last().map(|version| version.version);
+            if let (Versions::Only(version), None) = (which, last) {
+                let id = self.key_id(&name, version).to_string();
+                return Err(LocalVaultError::VersionMissing { vault: self.path.clone(), id });
+            }
+            if let Some(last) = last {
+                act.of_key(&self.key_id(&name, last));
+            }
+            if selected.len() > 1 {
+                act.is(&format!("{operation}-all-versions"));
+            }
+            selected.iter_mut().try_for_each(change)?;
+            locked.before_the_last_step(act)?;
+            locked.write(&name, &mut attributes)
+        })
     }
 
     /// The attributes of a deleted key.
@@ -368,17 +396,19 @@ impl Locked<'_> {
         files::replace(&self.store.directory(name), ATTRIBUTES, &contents)
     }
 
-    /// Keeps the manifest.
-    pub(super) fn write_manifest(&mut self) -> Result<(), LocalVaultError> {
-        let contents = self.manifest.encode(&self.store.id, &self.store.keyring)?;
+    /// Keeps the manifest, once `act` is recorded.
+    pub(super) fn write_manifest(&mut self, act: &mut Act) -> Result<(), LocalVaultError> {
+        let contents = Zeroizing::new(self.manifest.encode(&self.store.id, &self.store.keyring)?);
+        self.before_the_last_step(act)?;
         files::replace(&self.store.path, MANIFEST, &contents)
     }
 
-    /// Makes the key `name` with `versions`, at once.
+    /// Makes the key `name` with `versions`, at once, once `act` is recorded.
     pub(super) fn install(
         &self,
         name: &KeyName,
         versions: &[NewVersion],
+        act: &mut Act,
     ) -> Result<(), LocalVaultError> {
         let store = self.store;
         store.require_free(&self.manifest, name)?;
@@ -393,6 +423,7 @@ impl Locked<'_> {
                 files.push((public_file(version.attributes.version), public.as_bytes()));
             }
         }
+        self.before_the_last_step(act)?;
         files::install(&store.keys(), name.as_str(), &files)
     }
 }

@@ -10,6 +10,8 @@ use super::files;
 use super::id::VaultId;
 use super::json_file::{self, Document};
 use super::keyring::{Keyring, PassphraseLock};
+use super::options::TrailOptions;
+use super::trail::{TrailKey, VaultTrail};
 use crate::vault::{Place, RecoveryLevel};
 
 /// The name of the file.
@@ -29,6 +31,9 @@ pub(super) struct Manifest {
     pub(super) place: Place,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) passphrase: Option<PassphraseLock>,
+    /// Of a vault without a passphrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trail_key: Option<TrailKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     check: Option<String>,
 }
@@ -50,8 +55,17 @@ impl Manifest {
         place: Place,
     ) -> Self {
         let id = id.as_str().to_owned();
-        let (passphrase, check) = (None, None);
-        Self { format: FORMAT, id, retention_days, purge_protection, place, passphrase, check }
+        let (passphrase, trail_key, check) = (None, None, None);
+        Self {
+            format: FORMAT,
+            id,
+            retention_days,
+            purge_protection,
+            place,
+            passphrase,
+            trail_key,
+            check,
+        }
     }
 
     /// The manifest in `path` as it stands, not authenticated, and the vault's id; `None` where there
@@ -108,6 +122,22 @@ impl Manifest {
         };
         self.authenticate(path, id, &keyring)?;
         Ok(keyring)
+    }
+
+    /// The vault's audit trail.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Damaged`] where its key is missing.
+    pub(super) fn trail(
+        &self,
+        path: &Path,
+        keyring: &Keyring,
+        options: TrailOptions,
+    ) -> Result<VaultTrail, LocalVaultError> {
+        let trail = VaultTrail::new(path, keyring, self.trail_key.as_ref(), options);
+        let reason = "it lacks the key of the audit trail";
+        trail.ok_or_else(|| LocalVaultError::Damaged { path: path.join(MANIFEST), reason })
     }
 
     /// Refuses a manifest that something other than the vault wrote.

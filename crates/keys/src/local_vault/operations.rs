@@ -10,6 +10,7 @@ use super::identities::Identities;
 use super::manifest::Manifest;
 use super::options::KeyKind;
 use super::store::{Material, Store};
+use crate::audit::AuditResult;
 use crate::vault::{
     KeyDescription, KeyName, KeyType, Operation, Operations, VaultError, VersionedKeyId,
 };
@@ -91,6 +92,18 @@ impl Store {
         algorithm: Algorithm,
         payload: &[u8],
     ) -> Result<Vec<u8>, LocalVaultError> {
+        let started = self.clock.elapsed();
+        let wrapped = self.wrap_now(caller, id, algorithm, payload);
+        self.recorded(caller, "wrap", id, started, wrapped, AuditResult::of)
+    }
+
+    fn wrap_now(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+        algorithm: Algorithm,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, LocalVaultError> {
         self.require(caller, id, Operation::WrapKey)?;
         self.with_version(id, |_, version| {
             self.check_usable(id, version, Operation::WrapKey)?;
@@ -131,6 +144,24 @@ impl Store {
     /// [`LocalVaultError`]; each result has [`LocalVaultError::Key`] where its wrapped key is not this
     /// key's.
     pub(super) fn unwrap(
+        &self,
+        caller: &Caller,
+        id: &LocalKeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
+        let started = self.clock.elapsed();
+        let unwrapped = self.unwrap_now(caller, id, algorithm, wrapped);
+        self.recorded(caller, "unwrap", id, started, unwrapped, |outcome| match outcome {
+            Err(error) => AuditResult::Failed(error.to_string()),
+            // One event for one request: it tells the first that does not belong to the key.
+            Ok(each) => {
+                each.iter().find(|one| one.is_err()).map_or(AuditResult::Done, AuditResult::of)
+            }
+        })
+    }
+
+    fn unwrap_now(
         &self,
         caller: &Caller,
         id: &LocalKeyId,
@@ -275,6 +306,7 @@ impl LocalVaultError {
             Self::Io { .. }
             | Self::Missing { .. }
             | Self::Exposed { .. }
+            | Self::Trail { .. }
             | Self::Random
             | Self::Memory
             | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. } => {

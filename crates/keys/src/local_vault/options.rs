@@ -8,6 +8,7 @@ use strongroom::secret::SecretVec;
 
 use super::error::LocalVaultError;
 use super::id::VersionId;
+use crate::audit::Caller;
 use crate::clock::{Clock, SystemClock};
 use crate::vault::{Operation, Operations, Place};
 
@@ -52,6 +53,8 @@ pub struct InitOptions {
     pub clock: Arc<dyn Clock>,
     /// Wait of making the vault, and of each change of it, for another process that changes it.
     pub lock_wait: LockWait,
+    /// Name of the caller, and more, for the events of the vault's audit trail.
+    pub trail: TrailOptions,
 }
 
 impl Default for InitOptions {
@@ -66,6 +69,7 @@ impl Default for InitOptions {
             cost: PassphraseCost::default(),
             clock: Arc::new(SystemClock),
             lock_wait: LockWait::default(),
+            trail: TrailOptions::default(),
         }
     }
 }
@@ -93,12 +97,19 @@ pub struct OpenOptions {
     pub clock: Arc<dyn Clock>,
     /// Wait of a change for another process that changes the vault.
     pub lock_wait: LockWait,
+    /// Name of the caller, and more, for the events of the vault's audit trail.
+    pub trail: TrailOptions,
 }
 
 impl Default for OpenOptions {
     /// No passphrase, the system's clock, and a silent wait for others.
     fn default() -> Self {
-        Self { passphrase: None, clock: Arc::new(SystemClock), lock_wait: LockWait::default() }
+        Self {
+            passphrase: None,
+            clock: Arc::new(SystemClock),
+            lock_wait: LockWait::default(),
+            trail: TrailOptions::default(),
+        }
     }
 }
 
@@ -131,6 +142,34 @@ pub struct LockWait {
     pub most: Option<Duration>,
     /// Called once with the vault's directory when a wait has taken a second.
     pub notice: Option<fn(&Path)>,
+}
+
+/// Use of the vault's audit trail by one handle.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::LocalVault;
+/// use strongroom_keys::audit::Caller;
+/// use strongroom_keys::local_vault::{OpenOptions, TrailOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("vault");
+/// # LocalVault::init(&path)?;
+/// let trail = TrailOptions { caller: Caller::new("ops").correlated("7f3a"), ..TrailOptions::default() };
+/// let vault = LocalVault::open_with(&path, OpenOptions { trail, ..OpenOptions::default() })?;
+/// vault.create("invoices")?;
+/// let mut callers = Vec::new();
+/// vault.audit(None, &mut |line| callers.push(line.event.caller.clone()))?;
+/// assert_eq!(callers.pop().flatten().as_deref(), Some("ops"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TrailOptions {
+    /// The caller that events name, and the id that ties them to the records of the host.
+    pub caller: Caller,
+    /// Called with a sentence where something that only takes access away was done, and could not be recorded.
+    pub notice: Option<fn(&str)>,
 }
 
 /// Cost of trying one passphrase: the parameters of Argon2id (RFC 9106).

@@ -10,9 +10,9 @@ use super::files;
 use super::id;
 use super::identities::{Grants, IDENTITIES, Identities};
 use super::keyring::PassphraseLock;
-use super::lifecycle::Locked;
 use super::options::PassphraseCost;
-use crate::vault::{Operations, Place, RecoveryLevel};
+use super::trail::Act;
+use crate::vault::{Operation, Operations, Place, RecoveryLevel};
 
 /// Settings of the whole vault.
 ///
@@ -68,9 +68,10 @@ impl LocalVault {
     /// [`LocalVaultError::Missing`], [`LocalVaultError::Damaged`] or [`LocalVaultError::Io`] when the vault
     /// cannot be changed.
     pub fn protect_from_purge(&self) -> Result<(), LocalVaultError> {
-        let mut locked = self.0.lock()?;
-        locked.manifest.purge_protection = true;
-        locked.write_manifest()
+        self.0.administer(Act::new("protect-from-purge", None), |locked, act| {
+            locked.manifest.purge_protection = true;
+            locked.write_manifest(act)
+        })
     }
 
     /// Changes the tenant and region that the vault stands for. A resource is compared with them when it comes under a
@@ -81,9 +82,10 @@ impl LocalVault {
     ///
     /// As [`LocalVault::protect_from_purge`].
     pub fn set_place(&self, place: Place) -> Result<(), LocalVaultError> {
-        let mut locked = self.0.lock()?;
-        locked.manifest.place = place;
-        locked.write_manifest()
+        self.0.administer(Act::new("set-place", None), |locked, act| {
+            locked.manifest.place = place;
+            locked.write_manifest(act)
+        })
     }
 
     /// Gives a vault that has a passphrase another one. Handles that are open stay so. Backups of the
@@ -106,9 +108,10 @@ impl LocalVault {
         if lock.unlock(&self.0.id, passphrase, &self.0.path)? != *vault_key {
             return Err(LocalVaultError::PassphraseWrong { path: self.0.path.clone() });
         }
-        let mut locked = self.0.lock()?;
-        locked.manifest.passphrase = Some(lock);
-        locked.write_manifest()
+        self.0.administer(Act::new("change-passphrase", None), |locked, act| {
+            locked.manifest.passphrase = Some(lock);
+            locked.write_manifest(act)
+        })
     }
 
     /// Lets `identity` do just `operations`, with the key `key` or with every key: it replaces what was
@@ -136,8 +139,17 @@ impl LocalVault {
             let (what, reason) = ("the identity", "give 1 to 127 visible ASCII characters");
             return Err(LocalVaultError::Setting { what, reason });
         }
-        self.change_identities(|identities| {
+        let names = Vec::from(operations).into_iter().map(Operation::name).collect::<Vec<_>>();
+        let what = if names.is_empty() { "none".to_owned() } else { names.join(",") };
+        let operation = format!("grant {what}");
+        let act = Act::new(&operation, key.as_ref()).of_identity(identity);
+        self.change_identities(act, |identities, act| {
             let grants = identities.entry(identity.to_owned()).or_default();
+            let before = match &key {
+                None => grants.every_key,
+                Some(key) => grants.keys.get(key).copied().unwrap_or_default(),
+            };
+            act.takes_away(before.union(operations) == before);
             match key {
                 None => grants.every_key = operations,
                 Some(key) if operations == Operations::default() => drop(grants.keys.remove(&key)),
@@ -158,7 +170,9 @@ impl LocalVault {
         identity: &str,
         enabled: bool,
     ) -> Result<Grants, LocalVaultError> {
-        self.change_identities(|identities| {
+        let operation = if enabled { "enable-identity" } else { "disable-identity" };
+        let act = Act::new(operation, None).of_identity(identity).taking_away_if(!enabled);
+        self.change_identities(act, |identities, _| {
             let grants = identities.get_mut(identity).ok_or_else(|| self.unknown(identity))?;
             grants.enabled = enabled;
             Ok(grants.clone())
@@ -174,7 +188,8 @@ impl LocalVault {
     /// [`LocalVaultError::Identity`] where it is not known, and those of
     /// [`LocalVault::protect_from_purge`].
     pub fn revoke(&self, identity: &str) -> Result<Grants, LocalVaultError> {
-        self.change_identities(|identities| {
+        let act = Act::new("revoke", None).of_identity(identity).taking_away();
+        self.change_identities(act, |identities, _| {
             let grants = identities.get_mut(identity).ok_or_else(|| self.unknown(identity))?;
             (grants.every_key, grants.keys) = (Operations::default(), BTreeMap::new());
             Ok(grants.clone())
@@ -188,7 +203,8 @@ impl LocalVault {
     /// [`LocalVaultError::Identity`] where it is not known, and those of
     /// [`LocalVault::protect_from_purge`].
     pub fn remove_identity(&self, identity: &str) -> Result<(), LocalVaultError> {
-        self.change_identities(|identities| {
+        let act = Act::new("remove-identity", None).of_identity(identity).taking_away();
+        self.change_identities(act, |identities, _| {
             identities.remove(identity).map(drop).ok_or_else(|| self.unknown(identity))
         })
     }
@@ -205,14 +221,18 @@ impl LocalVault {
 
     fn change_identities<T>(
         &self,
-        change: impl FnOnce(&mut BTreeMap<String, Grants>) -> Result<T, LocalVaultError>,
+        act: Act,
+        change: impl FnOnce(&mut BTreeMap<String, Grants>, &mut Act) -> Result<T, LocalVaultError>,
     ) -> Result<T, LocalVaultError> {
-        let Locked { store, .. } = &self.0.lock()?;
-        let mut identities = Identities::read(&store.path, &store.id, &store.keyring)?;
-        let changed = change(&mut identities.identities)?;
-        let contents = identities.encode(&store.id, &store.keyring)?;
-        files::replace(&store.path, IDENTITIES, &contents)?;
-        Ok(changed)
+        self.0.administer(act, |locked, act| {
+            let store = locked.store;
+            let mut identities = Identities::read(&store.path, &store.id, &store.keyring)?;
+            let changed = change(&mut identities.identities, act)?;
+            let contents = identities.encode(&store.id, &store.keyring)?;
+            locked.before_the_last_step(act)?;
+            files::replace(&store.path, IDENTITIES, &contents)?;
+            Ok(changed)
+        })
     }
 
     fn unknown(&self, identity: &str) -> LocalVaultError {

@@ -15,6 +15,7 @@ use super::id::{LocalKeyId, VaultId, VersionId};
 use super::keyring::Keyring;
 use super::manifest::Manifest;
 use super::options::{KeyKind, LockWait};
+use super::trail::VaultTrail;
 use crate::clock::Clock;
 use crate::vault::{KeyName, Place};
 
@@ -31,6 +32,7 @@ pub(super) struct Store {
     pub(super) prefix: String,
     pub(super) place: Place,
     pub(super) keyring: Keyring,
+    pub(super) trail: VaultTrail,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lock_wait: LockWait,
 }
