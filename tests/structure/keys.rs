@@ -181,6 +181,10 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "resource/expired",
+        &["error", "id", "resource/documents", "resource/record", "resource/resources"],
+    ),
+    (
         "resource/lifecycle",
         &[
             "error",
@@ -221,6 +225,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/cmk",
             "resource/config",
             "resource/documents",
+            "resource/expired",
             "resource/host",
             "resource/opened",
             "resource/record",
@@ -245,7 +250,8 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("crates/cli/src/commands/sealed.rs", "Sealed::unlock", "keys.unlock("),
     ("crates/cli/src/commands/keys.rs", "Keys::unlock", "resources.opener("),
     ("crates/keys/src/resource/documents.rs", "Resources::opener", "self.opening_keys("),
-    ("crates/keys/src/resource/documents.rs", "Resources::opening_keys", "self.open_keys("),
+    ("crates/keys/src/resource/documents.rs", "Resources::opening_keys", "self.keys_for("),
+    ("crates/keys/src/resource/documents.rs", "Resources::keys_for", "self.open_keys("),
     ("crates/keys/src/resource/documents.rs", "Resources::open_keys", "self.refresher.lease("),
     ("crates/keys/src/resource/refresh.rs", "Refresher::lease", ".load(ticket)"),
     ("crates/keys/src/resource/refresh.rs", "Refresher::load", "load(repository, "),

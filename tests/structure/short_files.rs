@@ -7,8 +7,7 @@ use super::{Sources, is_test, one, sources};
 const SHORT: usize = 40;
 
 /// Short files and what they name that has no other place.
-const REASONS: [(&str, &str); 25] = [
-    ("crates/cli/src/args/documents.rs", "options of one group of commands"),
+const REASONS: [(&str, &str); 24] = [
     ("crates/cli/src/commands/backends.rs", "one command a file"),
     ("crates/cli/src/commands/completions.rs", "one command a file"),
     (

@@ -24,7 +24,7 @@ use crate::range::ByteRange;
 use crate::size::parse_chunk_len;
 use crate::time::{parse_duration, parse_lifetime, parse_time};
 
-pub(crate) use self::documents::MoveDocumentsArgs;
+pub(crate) use self::documents::{DeleteDocumentsArgs, MoveDocumentsArgs, SweepArgs};
 pub(crate) use self::service::{
     AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeOption, KindOption, OnKeyLossOption,
     ResourceArgs, ResourceCommand, ResourceOption, RotateCmkArgs, ScopeOption, ServiceCommand,
@@ -137,9 +137,13 @@ pub(crate) struct SealArgs {
     pub(crate) kind: KindOption,
 
     /// Never open the document after that time: 90s, 30m, 24h or 7d from now on. Of a resource, the key
-    /// that it needs is destroyed then
+    /// that it needs is destroyed then [default: never, and 24h for a result]
     #[arg(long, value_name = "DURATION", value_parser = parse_lifetime)]
     pub(crate) expires_in: Option<u64>,
+
+    /// The same as a date, or in seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "expires_in")]
+    pub(crate) expires_at: Option<u64>,
 
     #[command(flatten)]
     pub(crate) context: ContextOption,

@@ -200,6 +200,9 @@ pub(crate) enum Failure {
          memory, and run the same command again"
     )]
     MovedOther { name: String, backend: &'static str },
+    /// A document could not be removed.
+    #[error("cannot remove {}: {}; {}", path.display(), Said(source), rewrap_advice(source))]
+    Remove { path: PathBuf, source: io::Error },
     /// A document of another resource, or of none.
     #[error(
         "{name} is no document of the resource {resource}: it is sealed under {wrapped_by}; name the resource that it is \
@@ -421,6 +424,7 @@ impl Failure {
             | Self::HeaderName { .. }
             | Self::NotPrinted(_)
             | Self::Move { .. }
+            | Self::Remove { .. }
             | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
             Self::Changed { .. } => "input-changed",

@@ -9,6 +9,7 @@ use crate::args::{JsonOption, PrintOptions};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::print::{self, Channel};
+use crate::time::display_time;
 use crate::workers::Workers;
 
 /// Operation, input, output and speed of one run.
@@ -46,6 +47,9 @@ pub(crate) struct Report {
     /// The id of the customer's key that its outer layer is sealed under.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) customer_key: Option<String>,
+    /// The time from which it is not opened any more, in seconds since 1970, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expires_at: Option<u64>,
     /// Check of the result, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<Check>,
@@ -91,6 +95,7 @@ impl Report {
             threads: workers.threads(),
             keys: Vec::new(),
             customer_key: None,
+            expires_at: None,
             check: None,
             mended: None,
         }
@@ -140,9 +145,12 @@ impl Report {
         let sync = self
             .sync_seconds
             .map_or_else(String::new, |seconds| format!("; safe on the disk {seconds:.3} s later"));
+        let expiry = self
+            .expires_at
+            .map_or_else(String::new, |time| format!("; it expires at {}", display_time(time)));
         format!(
             "{operation} {input}{output}{header}: {bytes} bytes{range} in {seconds:.3} s, {gb_per_second:.3} GB/s \
-             (backend {backend}, {threads} thread{plural}){check}{sync}"
+             (backend {backend}, {threads} thread{plural}){check}{sync}{expiry}"
         )
     }
 }

@@ -19,6 +19,8 @@ mod descriptors;
 mod detached;
 #[path = "cli/exec.rs"]
 mod exec;
+#[path = "cli/expiring.rs"]
+mod expiring;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/golden.rs"]

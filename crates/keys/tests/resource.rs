@@ -12,6 +12,8 @@ mod destroying;
 mod documents;
 #[path = "resource/enabling.rs"]
 mod enabling;
+#[path = "resource/expiring.rs"]
+mod expiring;
 #[path = "resource/recorded.rs"]
 mod recorded;
 #[path = "resource/rotating.rs"]

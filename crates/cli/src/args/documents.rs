@@ -6,7 +6,9 @@ use clap::{Args, ValueHint};
 use strongroom_keys::resource::ResourceId;
 
 use super::service::resource_id;
-use super::{ContextOption, HomeOption, PrintOptions, RunOptions, parse_duration, path};
+use super::{
+    ContextOption, HomeOption, JsonOption, PrintOptions, RunOptions, parse_duration, path,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct MoveDocumentsArgs {
@@ -34,4 +36,35 @@ pub(crate) struct MoveDocumentsArgs {
 
     #[command(flatten)]
     pub(crate) print: PrintOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SweepArgs {
+    /// The resource whose expired documents to remove
+    #[arg(value_name = "NAME", value_parser = resource_id, requires = "paths")]
+    pub(crate) name: Option<ResourceId>,
+
+    /// Documents, and directories of documents
+    #[arg(value_name = "FILE|DIR", value_hint = ValueHint::AnyPath, value_parser = path())]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) home: HomeOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteDocumentsArgs {
+    /// The resource that the documents are of
+    #[arg(value_name = "NAME", value_parser = resource_id)]
+    pub(crate) name: ResourceId,
+
+    /// Documents; a header that is kept in a file of its own beside its document
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
+    pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
 }

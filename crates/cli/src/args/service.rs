@@ -6,7 +6,10 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use strongroom_keys::audit::Head;
 use strongroom_keys::resource::ResourceId;
 
-use super::{JsonOption, MoveDocumentsArgs, VaultOption, parse_duration, parse_time};
+use super::{
+    DeleteDocumentsArgs, JsonOption, MoveDocumentsArgs, SweepArgs, VaultOption, parse_duration,
+    parse_time,
+};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HomeOption {
@@ -160,13 +163,16 @@ pub(crate) enum ResourceCommand {
         json: JsonOption,
     },
     /// Destroy the keys of hours that are over, and with them all copies of what expired then
-    Sweep {
-        #[command(flatten)]
-        home: HomeOption,
-
-        #[command(flatten)]
-        json: JsonOption,
-    },
+    ///
+    /// With a resource and files or directories, expired documents of it that are there are removed as well: where
+    /// their headers are authentic and say so, or name nothing but the key of their hour, which is destroyed. What
+    /// says that it has expired and cannot be proved to is named and left.
+    Sweep(SweepArgs),
+    /// Delete documents of a resource before they expire; deleting again does no harm
+    ///
+    /// Files that name the resource are removed, whatever its state is, and others are refused. Copies elsewhere
+    /// stay readable until they expire.
+    DeleteDocuments(DeleteDocumentsArgs),
     /// Show what the audit trail says of a resource
     Events(ResourceArgs),
 }

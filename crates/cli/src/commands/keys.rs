@@ -1,6 +1,6 @@
 //! Sources of a document's keys: a vault, or a resource of a service.
 
-use strongroom::document::{Header, Layers, OpenOptions};
+use strongroom::document::{Header, Layers, OpenOptions, SealOptions};
 use strongroom::wrap::WrappingKey;
 use strongroom_keys::block_on;
 use strongroom_keys::cache::Lease;
@@ -199,6 +199,14 @@ impl SealWith {
             Layers::Two { service, customer } => {
                 (service.iter().map(id).collect(), customer.first().map(id))
             }
+        }
+    }
+
+    /// The expiry of what is sealed with `options`: of a resource's documents each kind has its own.
+    pub(super) fn expires_at(&self, options: &SealOptions) -> Option<u64> {
+        match self {
+            Self::Vault(_) => options.expires_at,
+            Self::Resource(keys, _) => keys.expires_at(),
         }
     }
 

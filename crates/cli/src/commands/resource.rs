@@ -3,6 +3,7 @@
 mod cmk;
 mod events;
 mod moving;
+mod removing;
 mod status;
 mod stored;
 
@@ -68,7 +69,8 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             })
         }
         ResourceCommand::Shred { home, json } => shred(home, json),
-        ResourceCommand::Sweep { home, json } => sweep(home, json),
+        ResourceCommand::Sweep(args) => removing::sweep(args),
+        ResourceCommand::DeleteDocuments(args) => removing::delete(args),
         ResourceCommand::Events(args) => events::events(args),
     }
 }
@@ -170,20 +172,4 @@ fn shred(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
         }
     }
     if failed == 0 { Ok(()) } else { Err(Failure::SomeNotShredded { failed }) }
-}
-
-#[derive(Serialize)]
-struct Swept {
-    operation: &'static str,
-    resources: usize,
-}
-
-fn sweep(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
-    let resources = HomeLocation::find(home)?.open()?.resources()?;
-    let swept = block_on(resources.sweep(now()))?;
-    if json.enabled {
-        return print::json(Channel::Output, &Swept { operation: "swept", resources: swept });
-    }
-    let text = format!("destroyed the keys of past hours in {swept} resources");
-    print::line(Channel::Output, &text)
 }

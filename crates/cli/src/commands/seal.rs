@@ -46,8 +46,15 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         ));
     }
     let workers = Workers::new(&args.run, args.print)?;
-    let expires_at =
-        args.expires_in.map(|seconds| since_epoch(SystemTime::now()).saturating_add(seconds));
+    let now = since_epoch(SystemTime::now());
+    let expires_in = args.expires_in.map(|seconds| now.saturating_add(seconds));
+    let expires_at = args.expires_at.or(expires_in);
+    if expires_at.is_some_and(|expires_at| expires_at <= now) {
+        return Err(Failure::Usage(
+            "--expires-at is over already, and nothing would open the document; give a later time"
+                .to_owned(),
+        ));
+    }
     let options = SealOptions {
         expires_at,
         chunk_len: args.chunk_size.unwrap_or_default(),
@@ -156,7 +163,8 @@ impl Sealing {
             Some(keys) => keys,
             none => none.insert(self.recipients.keys(self.options.expires_at)?),
         };
-        let (options, workers) = (&self.options, &self.workers);
+        let (expires_at, workers) = (seal_with.expires_at(&self.options), &self.workers);
+        let options = &SealOptions { expires_at, ..self.options.clone() };
         let (key_ids, customer_key_id) = seal_with.ids();
 
         let failed = |error| {
@@ -223,6 +231,7 @@ impl Sealing {
             sync_seconds: publish(output, header, self.lock_timeout)?,
             keys: key_ids,
             customer_key: customer_key_id,
+            expires_at,
             check,
             ..Report::new("sealed", input, totals.plaintext_len, elapsed, workers)
         };

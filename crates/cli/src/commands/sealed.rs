@@ -17,7 +17,7 @@ use crate::hint;
 use crate::input::Input;
 use crate::output::pair;
 use crate::place::Place;
-use crate::platform::Patient;
+use crate::platform::{self, Patient};
 use crate::print;
 use crate::readers::Readers;
 use crate::tagged::{self, Source};
@@ -171,6 +171,18 @@ impl Sealed {
             None => String::new(),
         };
         print::notice("warning", &format!("{}: {mended}{next}", holder.name()));
+    }
+
+    /// Tells that the file has other names, which keep the document when this one goes.
+    pub(super) fn say_other_names(&self) {
+        let names = platform::names(self.input.file());
+        if names.is_ok_and(|names| names > 1) {
+            let text = format!(
+                "{} has other names (hard links), and they keep the document as it was: give them, too, or remove them",
+                self.input.name()
+            );
+            print::notice("note", &text);
+        }
     }
 
     /// An opener of the body, with `keys`.

@@ -37,7 +37,8 @@ const ATTEMPTS: usize = 4;
 pub struct SealRequest {
     /// A model, or a result: the customer's key may cover the first only.
     pub kind: DocumentKind,
-    /// The document's options. One that expires gets the key of its last hour.
+    /// The document's options. One that expires gets the key of its last hour. Where they name no expiry a result
+    /// has the [lifetime](DocumentKind::lifetime) of results, from now on.
     pub options: SealOptions,
 }
 
@@ -48,7 +49,8 @@ impl SealRequest {
         Self { kind, options: SealOptions::default() }
     }
 
-    /// A document that is not to be opened from this time on, in seconds since 1970.
+    /// A document that is not to be opened from this time on, in seconds since 1970. `None` stands for the
+    /// lifetime of its kind.
     #[must_use]
     pub fn expiring_at(mut self, expires_at: Option<u64>) -> Self {
         self.options.expires_at = expires_at;
@@ -100,7 +102,8 @@ impl Default for OpenRequest {
 ///
 /// let id = ResourceId::new("contoso")?;
 /// let keys = resources.sealing_keys(&id, &SealRequest::default()).await?;
-/// let sealed = document::seal(b"text", keys.layers(), &SealOptions::default())?;
+/// let options = SealOptions { expires_at: keys.expires_at(), ..SealOptions::default() };
+/// let sealed = document::seal(b"text", keys.layers(), &options)?;
 /// keys.lease().check()?; // before it is published
 /// # Ok(())
 /// # }
@@ -110,9 +113,17 @@ pub struct SealingKeys {
     service: Arc<ResourceKey>,
     customer: Option<Arc<ResourceKey>>,
     lease: Lease,
+    expires_at: Option<u64>,
 }
 
 impl SealingKeys {
+    /// The expiry of the document, in seconds since 1970: to be sealed into its header. The service's key here is
+    /// that of its last hour, and destroyed then, whatever the header says.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<u64> {
+        self.expires_at
+    }
+
     /// The keys of each layer, for the engine.
     #[must_use]
     pub fn layers(&self) -> Layers<'_> {
@@ -129,6 +140,15 @@ impl SealingKeys {
     #[must_use]
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    fn sealer(
+        &self,
+        length: PlaintextLen,
+        options: &SealOptions,
+    ) -> Result<Sealer, strongroom::Error> {
+        let options = SealOptions { expires_at: self.expires_at, ..options.clone() };
+        Sealer::new(length, self.layers(), &options)
     }
 }
 
@@ -178,7 +198,7 @@ impl Resources {
     ) -> Result<Vec<u8>, DocumentError> {
         let length = PlaintextLen::Known(plaintext.len() as u64);
         let keys = self.sealing_keys(id, request).await?;
-        let sealer = Sealer::new(length, keys.layers(), &request.options)?;
+        let sealer = keys.sealer(length, &request.options)?;
         let sealed = sealer.seal_slice(plaintext)?;
         keys.lease().check()?;
         Ok(sealed)
@@ -210,7 +230,7 @@ impl Resources {
         request: &SealRequest,
     ) -> Result<Sealer, DocumentError> {
         let keys = self.sealing_keys(id, request).await?;
-        Ok(Sealer::new(length, keys.layers(), &request.options)?)
+        Ok(keys.sealer(length, &request.options)?)
     }
 
     /// Opens `sealed`, a whole document in memory.
@@ -266,10 +286,10 @@ impl Resources {
         id: &ResourceId,
         request: &SealRequest,
     ) -> Result<SealingKeys, Error> {
-        let expires_at = request.options.expires_at;
-        if let Some(expires_at) = expires_at
-            && expires_at <= self.repository.clock().unix_time()
-        {
+        let now = self.repository.clock().unix_time();
+        let kept = request.kind.lifetime().map(|lifetime| now.saturating_add(lifetime));
+        let expires_at = request.options.expires_at.or(kept);
+        if let Some(expires_at) = expires_at.filter(|expires_at| *expires_at <= now) {
             return Err(Error::Expired { expires_at });
         }
         let hour = expires_at.map(hour_key);
@@ -294,7 +314,7 @@ impl Resources {
                 _ => None,
             };
             open.lease.check()?;
-            return Ok(SealingKeys { service, customer, lease: open.lease });
+            return Ok(SealingKeys { service, customer, lease: open.lease, expires_at });
         }
         Err(Error::Contended { resource: id.clone() })
     }
@@ -328,6 +348,23 @@ impl Resources {
         {
             return Err(Error::Expired { expires_at });
         }
+        let (keys, resource, lease) = self.keys_for(id, header).await?;
+        let policy = OpenPolicy {
+            algorithms: vec![Algorithm::A256Kw],
+            least_layers: self.least_layers(&resource),
+            ..OpenPolicy::default()
+        };
+        let lease = lease.until(expires_at);
+        lease.check()?;
+        Ok(OpeningKeys { keys, policy, lease })
+    }
+
+    /// The resource, and the keys of it that `header` names, for each of its layers, whatever its expiry says.
+    pub(super) async fn keys_for(
+        &self,
+        id: &ResourceId,
+        header: &Header,
+    ) -> Result<(LayerKeys, Arc<Resource>, Lease), Error> {
         let mut open = self.open_keys(id).await?;
         let mut keys = open.find(header);
         let own = |recipient: &Recipient| label_of(id, recipient).is_some();
@@ -338,14 +375,7 @@ impl Resources {
             keys = open.find(header);
         }
         let keys = keys.ok_or_else(|| not_found(&open.current.resource, header))?;
-        let policy = OpenPolicy {
-            algorithms: vec![Algorithm::A256Kw],
-            least_layers: self.least_layers(&open.current.resource),
-            ..OpenPolicy::default()
-        };
-        let lease = open.lease.until(expires_at);
-        lease.check()?;
-        Ok(OpeningKeys { keys: LayerKeys(keys), policy, lease })
+        Ok((LayerKeys(keys), open.current.resource, open.lease))
     }
 
     /// Two where the host has pinned that there is a customer's key which covers everything.
@@ -453,7 +483,7 @@ fn root(id: &ResourceId, layer: Layer) -> CacheKey {
 }
 
 /// The key of the hour in which a document expires: it is destroyed at the end of it.
-fn hour_key(expires_at: u64) -> KeyLabel {
+pub(super) fn hour_key(expires_at: u64) -> KeyLabel {
     KeyLabel { kind: KeyKind::Hour, version: expires_at.div_ceil(3600) }
 }
 

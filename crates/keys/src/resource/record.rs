@@ -108,6 +108,18 @@ pub enum DocumentKind {
     Result,
 }
 
+impl DocumentKind {
+    /// The time in seconds for which a document of this kind is kept where its request names no expiry: results for
+    /// 24 hours from their completion, models for ever.
+    #[must_use]
+    pub fn lifetime(self) -> Option<u64> {
+        match self {
+            Self::Model => None,
+            Self::Result => Some(24 * 3600),
+        }
+    }
+}
+
 /// The fate of the data when the vault withdraws the customer's key.
 ///
 /// # Example

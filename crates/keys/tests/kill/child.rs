@@ -290,7 +290,8 @@ impl Worker<'_> {
         let name = format!("{}-{}-{length}", self.orders.life, self.sealed);
         let text = text_of(&name);
         self.announcer.phase(Phase::Seal);
-        let sealed = document::seal(&text, keys.layers(), &request.options);
+        let options = document::SealOptions { expires_at: keys.expires_at(), ..request.options };
+        let sealed = document::seal(&text, keys.layers(), &options);
         let sealed = sealed.map_err(|error| Trouble::Failed(error.to_string()))?;
         keys.lease().check()?;
         self.announcer.phase(Phase::Publish);

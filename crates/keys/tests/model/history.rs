@@ -286,6 +286,7 @@ impl<'t> History<'t> {
                 let expires_at = hours.map(|hours| unix + 3600 * u64::from(hours));
                 let kind = if *is_result { result() } else { SealRequest::default() };
                 let request = kind.expiring_at(expires_at);
+                let expires_at = expires_at.or(is_result.then_some(unix + 24 * 3600));
                 match self.run(resources.seal(&id, b"text", &request)) {
                     Some(Ok(sealed)) => {
                         self.documents.push(Document { sealed, expires_at });

@@ -1,7 +1,7 @@
 //! The sealed documents among files: whole ones, and bodies with the headers that are kept apart from them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::found::Found;
 use crate::input::Input;
 use crate::output::pair;
 use crate::output::successor::open_locked;
+use crate::place::Place;
 use crate::tagged::Source;
 
 /// A document in one file or in two.
@@ -95,7 +96,7 @@ fn is_called_sealed(path: &Path) -> bool {
 
 fn content(path: &Path) -> Content {
     // Opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
+    if !fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return Content::Document;
     }
     let Ok(file) = File::open(path) else { return Content::Document };
@@ -129,6 +130,24 @@ impl Stored {
         self.path.display().to_string()
     }
 
+    /// The document, of which the header is read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sealed::of_files`].
+    pub(super) fn open(&self) -> Result<Sealed, Failure> {
+        let open = |path: &PathBuf| Input::open(&Place::Path(path.clone()));
+        let refuse_stream = |path: &PathBuf| match fs::metadata(path) {
+            Ok(found) if !found.is_file() && !found.is_dir() => {
+                Err(Failure::NotAFile { path: path.clone() })
+            }
+            _ => Ok(()),
+        };
+        refuse_stream(&self.path)?;
+        let header = self.header.as_ref().map(open).transpose()?;
+        Sealed::of_files(open(&self.path)?, header)
+    }
+
     /// The document, with the lock of the file that has its header, for which it waits at most as long as `most`
     /// says; `None` where another file has the name by then.
     ///
@@ -138,10 +157,9 @@ impl Stored {
     pub(super) fn open_locked(&self, most: Option<Duration>) -> Result<Option<Sealed>, Failure> {
         let holder = self.header.as_deref().unwrap_or(&self.path);
         let name = holder.display().to_string();
-        // A file that is not there, or a directory, is said as elsewhere.
-        if !std::fs::metadata(holder).is_ok_and(|found| found.is_file()) {
-            let place = crate::place::Place::Path(holder.to_owned());
-            Input::open(&place)?;
+        // A file that is not there is said as elsewhere.
+        if !fs::metadata(holder).is_ok_and(|found| found.is_file()) {
+            self.open()?;
             return Err(Failure::NotAFile { path: holder.to_owned() });
         }
         let Some(file) = open_locked(holder, &name, false, most)? else { return Ok(None) };
@@ -149,8 +167,19 @@ impl Stored {
         if self.header.is_none() {
             return Sealed::of_files(locked, None).map(Some);
         }
-        let place = crate::place::Place::Path(self.path.clone());
-        let sealed = Sealed::of_files(Input::open(&place)?, Some(locked))?;
-        Ok(Some(sealed))
+        let body = Input::open(&Place::Path(self.path.clone()))?;
+        Sealed::of_files(body, Some(locked)).map(Some)
+    }
+}
+
+/// A failure of the resource's with the document `name`, where it is that document's alone.
+pub(super) fn of_document(name: &str, failure: Failure) -> Failure {
+    use strongroom_keys::Error::{Expired, ForeignDocument};
+    let Failure::Resource(error) = failure else { return failure };
+    let name = name.to_owned();
+    match *error {
+        Expired { expires_at } => Failure::Document { name, source: Error::Expired { expires_at } },
+        ForeignDocument { resource, wrapped_by } => Failure::Foreign { name, resource, wrapped_by },
+        error => error.into(),
     }
 }

@@ -16,14 +16,12 @@ use super::super::super::check::{Compare, is_difference};
 use super::super::super::keys::Keys;
 use super::super::super::sealed::Sealed;
 use super::super::super::unlock::known_len;
-use super::super::stored::Stored;
+use super::super::stored::{Stored, of_document};
 use crate::failure::Failure;
-use crate::input::Input;
 use crate::output::NewFile;
 use crate::output::pair;
 use crate::output::successor::Predecessor;
-use crate::platform::{self, Patient};
-use crate::print;
+use crate::platform::Patient;
 use crate::tagged::{self, Sink, Source};
 use crate::workers::{Grant, Workers};
 
@@ -102,7 +100,7 @@ impl<'m> Mover<'m> {
         self.compare(&sealed, &new, &totals).map_err(of_document)?;
         // What is sealed under keys that were withdrawn meanwhile gets no name.
         grant.renew()?;
-        say_other_names(sealed.input());
+        sealed.say_other_names();
 
         let as_it_was = || match &of_header {
             Some(header) => Ok(body.is_as_it_was()? && header.is_as_it_was()?),
@@ -254,28 +252,5 @@ fn cause(error: Error) -> DocumentError {
             Ok(refused) => refused.into(),
             Err(source) => Error::Io { doing, source }.into(),
         },
-    }
-}
-
-/// A failure of the resource's with the document `name`, where it is that document's alone.
-fn of_document(name: &str, failure: Failure) -> Failure {
-    use strongroom_keys::Error::{Expired, ForeignDocument};
-    let Failure::Resource(error) = failure else { return failure };
-    let name = name.to_owned();
-    match *error {
-        Expired { expires_at } => Failure::Document { name, source: Error::Expired { expires_at } },
-        ForeignDocument { resource, wrapped_by } => Failure::Foreign { name, resource, wrapped_by },
-        error => error.into(),
-    }
-}
-
-/// Tells that a file has other names, which keep the document as it was.
-fn say_other_names(input: &Input) {
-    if platform::names(input.file()).is_ok_and(|names| names > 1) {
-        let text = format!(
-            "{} has other names (hard links), and they keep the document as it was: move them, too, or remove them",
-            input.name()
-        );
-        print::notice("note", &text);
     }
 }
