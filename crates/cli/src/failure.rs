@@ -72,7 +72,7 @@ pub(crate) enum Failure {
     TwoReaders { name: String, roles: [&'static str; 2] },
     /// The output would be a file among those of a vault or a service's home.
     #[error(
-        "{} would be a file in {}, which keeps keys: documents do not belong there, and a replaced file of it loses \
+        "{} would be a file in {}, which keeps keys: nothing else belongs there, and a replaced file of it loses \
          keys; choose another place with {option}",
         path.display(), store.display()
     )]

@@ -63,13 +63,31 @@ pub(crate) enum Output {
 
 impl Output {
     /// Opens `place` for what is made of what `readers` read, after a look at everything that could
-    /// refuse it in the end.
+    /// refuse it in the end. No file of a vault or of a service's home is one.
     ///
     /// # Errors
     ///
-    /// A [`Failure`] when something has the name and is to be kept, is read itself or is a
+    /// A [`Failure`] when something has the name and is to be kept, is read itself, keeps keys or is a
     /// directory, or when the directory cannot be written.
     pub(crate) fn create(place: &Place, readers: &Readers, rules: Rules) -> Result<Self, Failure> {
+        if let Place::Path(path) = place {
+            // What a link points to is replaced, not the link.
+            let target = fs::canonicalize(path);
+            refuse_store(path, target.as_deref().unwrap_or(path), rules.option)?;
+        }
+        Self::open(place, readers, rules)
+    }
+
+    /// The file at `path` of the home that the command is about.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Output::create`], but for the home itself.
+    pub(crate) fn of_home(path: &Path, rules: Rules) -> Result<Self, Failure> {
+        Self::open(&Place::Path(path.to_owned()), &Readers::none(), rules)
+    }
+
+    fn open(place: &Place, readers: &Readers, rules: Rules) -> Result<Self, Failure> {
         let Rules { existing, option, .. } = rules;
         let refuse_reader =
             |identity, metadata: &fs::Metadata| match readers.role_of(identity, metadata) {
@@ -119,24 +137,6 @@ impl Output {
             }
             Err(error) => Err(failed(error)),
         }
-    }
-
-    /// The same for a document, which is kept out of vaults and of services' homes.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::InsideStore`]; those of [`Output::create`].
-    pub(crate) fn of_document(
-        place: &Place,
-        readers: &Readers,
-        rules: Rules,
-    ) -> Result<Self, Failure> {
-        if let Place::Path(path) = place {
-            // What a link points to is replaced, not the link.
-            let target = fs::canonicalize(path);
-            refuse_store(path, target.as_deref().unwrap_or(path), rules.option)?;
-        }
-        Self::create(place, readers, rules)
     }
 
     /// The file to write to, and its name in messages.

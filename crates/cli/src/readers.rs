@@ -8,8 +8,10 @@ use std::fs::{self, File, Metadata};
 use std::io::IsTerminal as _;
 use std::path::Path;
 
+use crate::args::VaultOption;
 use crate::failure::Failure;
 use crate::input::Input;
+use crate::place::Place;
 use crate::platform::{self, Identity};
 
 /// Identity of the reader `file`; `None` of a device such as `/dev/null`, which any number of readers may
@@ -44,18 +46,23 @@ struct Reader {
 }
 
 /// The readers of a command.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Readers(Vec<Reader>);
 
 impl Readers {
-    /// Those of a command whose passphrase is in the file at `passphrase`, where one is named. That it
+    /// Those of a command on the vault of `option`: the file with its passphrase, where one is named. That it
     /// cannot be read shows when it is.
-    pub(crate) fn new(passphrase: Option<&Path>) -> Self {
-        let reader = passphrase.and_then(|path| {
+    pub(crate) fn new(option: &VaultOption) -> Self {
+        let reader = option.passphrase_file.as_deref().and_then(|path| {
             let identity = identity_at(path)?;
             Some(Reader { role: "the passphrase file", identity, lasts: true })
         });
         Self(reader.into_iter().collect())
+    }
+
+    /// Those of a command without a vault, before it reads anything.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// Refuses the file at `path`, which is `role`, where another argument is the same one. That it is not
@@ -84,6 +91,14 @@ impl Readers {
         let is_file = input.file().metadata().is_ok_and(|metadata| metadata.is_file());
         self.0.push(Reader { role, identity, lasts: !is_file });
         Ok(())
+    }
+
+    /// Takes note of the file at `place`, which was named as `role` and in whose stead another may be read.
+    pub(crate) fn add_named(&mut self, role: &'static str, place: &Place) {
+        let Some(identity) = place.path().and_then(identity_at) else { return };
+        if self.find(identity).is_none() {
+            self.0.push(Reader { role, identity, lasts: false });
+        }
     }
 
     /// Forgets the files of a document that is done, which another document may name again.

@@ -1,11 +1,14 @@
 //! The files that a command works on, one after the other, and the names of their outputs.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use crate::args::PrintOptions;
 use crate::failure::Failure;
+use crate::output::parent;
 use crate::place::Place;
+use crate::platform;
 use crate::print::{self, ErrorFormat};
 
 /// An input and its output.
@@ -49,13 +52,53 @@ pub(crate) fn targets(
         };
         targets.push(Target { input, output });
     }
-    let mut seen = BTreeSet::new();
-    match targets.iter().find(|target| !seen.insert(target.output.to_string())) {
-        Some(Target { output, .. }) if several => Err(Failure::Usage(format!(
-            "two of the files would both become {output}; give them commands of their own"
-        ))),
-        _ => Ok(targets),
+    refuse_overlap(&targets)?;
+    Ok(targets)
+}
+
+/// Refuses targets of which one would overwrite what another reads or has made, by whatever names.
+fn refuse_overlap(targets: &[Target]) -> Result<(), Failure> {
+    if targets.len() < 2 {
+        return Ok(());
     }
+    let mut outputs = BTreeMap::new();
+    for (at, Target { output, .. }) in targets.iter().enumerate() {
+        if outputs.insert(destination(output), at).is_some() {
+            return Err(Failure::Usage(format!(
+                "two of the files would both become {output}; give them commands of their own"
+            )));
+        }
+    }
+    // A file has several names where links name its inode.
+    let identity = |place: &Place| platform::identity_at(place.path()?).ok();
+    let outputs_there: BTreeMap<_, _> = targets
+        .iter()
+        .enumerate()
+        .filter_map(|(at, target)| Some((identity(&target.output)?, at)))
+        .collect();
+    for (at, Target { input, .. }) in targets.iter().enumerate() {
+        let there = identity(input).and_then(|identity| outputs_there.get(&identity));
+        let Some(made) = there.or_else(|| outputs.get(&destination(input))) else { continue };
+        // One that is its own output is told of when it is its turn.
+        if let Some(other) = targets.get(*made).filter(|_| *made != at) {
+            return Err(Failure::Usage(format!(
+                "{input} is to be read, and {} is to become {} at the same place; give them commands of their own",
+                other.input, other.output
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The path at which a file at `place` is or would be, whatever names lead there.
+fn destination(place: &Place) -> PathBuf {
+    let Place::Path(path) = place else { return PathBuf::from("-") };
+    // A link to nothing is replaced itself.
+    let found = fs::canonicalize(path).or_else(|_| {
+        let directory = fs::canonicalize(parent(path))?;
+        Ok::<_, io::Error>(path.file_name().map_or(directory.clone(), |name| directory.join(name)))
+    });
+    found.unwrap_or_else(|_| path.clone())
 }
 
 fn into_directory(directory: &Path, name: &Place) -> Place {

@@ -67,7 +67,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
         preserve: args.preserve.enabled,
         sparse: args.sparse,
         print: args.print,
-        readers: Readers::new(args.vault.passphrase_file.as_deref()),
+        readers: Readers::new(&args.vault),
         keys: KeyFinder::new(args.vault, args.resource),
     };
     each(targets, args.print, "opened", |target| opening.open(&target))
@@ -101,7 +101,7 @@ impl Opening {
         }
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::of_document(place, &self.readers, rules)?;
+        let output = Output::create(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         if self.sparse && matches!(output, Output::Stream { .. }) {
             return Err(Failure::Usage(format!(

@@ -69,7 +69,7 @@ pub(super) fn run(args: RewrapArgs) -> Result<(), Failure> {
 fn run_with<C: Exchange>(args: RewrapArgs, options: RewrapOptions<C>) -> Result<(), Failure> {
     let started = Instant::now();
     let pool = workers::pool(&args.threads)?;
-    let readers = Readers::new(args.vault.passphrase_file.as_deref());
+    let readers = Readers::new(&args.vault);
     args.files.iter().try_for_each(|file| {
         if output::is_temporary(file) {
             return Err(Failure::ReservedInput { path: file.clone() });

@@ -76,7 +76,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         preserve: args.preserve.enabled,
         check: args.check,
         print: args.print,
-        readers: Readers::new(args.vault.passphrase_file.as_deref()),
+        readers: Readers::new(&args.vault),
         lock_timeout: args.vault.lock_timeout(),
         recipients: Recipients {
             vault: args.vault,
@@ -147,10 +147,10 @@ impl Sealing {
         self.readers.add("the input", input)?;
         let attributes = self.preserve.then(|| Attributes::of(input)).transpose()?;
         let rules = attributes.map_or(self.rules, |kept| kept.permissions(self.rules));
-        let output = Output::of_document(place, &self.readers, rules)?;
+        let output = Output::create(place, &self.readers, rules)?;
         let attributes = attributes.map(|kept| kept.check(&output)).transpose()?;
         let header_rules = Rules { option: "--detach-header", ..rules };
-        let create = |place| Output::of_document(place, &self.readers, header_rules);
+        let create = |place| Output::create(place, &self.readers, header_rules);
         let header = self.header.as_ref().map(create).transpose()?;
         refuse_same(&output, header.as_ref())?;
         if let Some(Output::File(header)) = &header {

@@ -79,6 +79,7 @@ impl Sealed {
         };
         if let Some(detached) = &detached {
             readers.add("the header", detached)?;
+            header.place.iter().for_each(|named| readers.add_named("the header", named));
         }
         Self::read(input, detached, begins)
     }

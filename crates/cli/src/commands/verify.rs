@@ -26,7 +26,7 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     }
     let workers = Workers::new(&args.run, args.print)?;
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
-    let mut readers = Readers::new(args.vault.passphrase_file.as_deref());
+    let mut readers = Readers::new(&args.vault);
     let mut keys = KeyFinder::new(args.vault, args.resource);
     each(args.inputs, args.print, "verified", |place| {
         let sealed = Sealed::open(&place, &args.header, &mut readers)?;

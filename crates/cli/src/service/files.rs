@@ -12,8 +12,6 @@ use strongroom_keys::file_system::try_for_keys;
 
 use crate::failure::Failure;
 use crate::output::{Existing, Output, Rules};
-use crate::place::Place;
-use crate::readers::Readers;
 use crate::{platform, print};
 
 /// Interval between attempts at a lock that another process holds.
@@ -116,7 +114,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fail
         is_mode_asked_for: false,
         option: "--home",
     };
-    let output = Output::create(&Place::Path(path.to_owned()), &Readers::default(), rules)?;
+    let output = Output::of_home(path, rules)?;
     {
         let text = serde_json::to_vec(value)
             .map_err(|error| Failure::write(path.display().to_string(), error.into()))?;

@@ -286,6 +286,13 @@ fn a_pair_of_which_one_half_has_its_name_opens() {
     assert!(home.run(["open", "body", "--header", "head", "-o", "-"]).succeeds().stdout == other);
     home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
     assert!(home.read("back") == other);
+    // Nor does it replace the header that was named, where another one is read in its stead.
+    let head = home.read("head");
+    for named in ["head", NEXT] {
+        let done = home.run(["open", "body", "--header", "head", "-o", named, "--force"]);
+        assert_eq!(done.code, Some(1), "{named}: {}", done.stderr);
+    }
+    assert!(home.read("head") == head);
     let piped = home.pipe(["open", "-", "--header", "head"], &body).succeeds();
     assert!(piped.stdout == other);
     home.pipe(["verify", "-", "--header", "head"], &body).succeeds();

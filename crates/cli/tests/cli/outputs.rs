@@ -220,10 +220,14 @@ fn a_file_among_those_of_a_vault_or_a_home_is_no_output() {
         &format!("open plain.sealed -o {pem} --force --vault v"),
         "seal plain -o h/audit.jsonl --force --vault v --key k",
         "seal plain -o h/vault/keys/service/new --vault v --key k",
+        &format!("vault backup k -o {pem} --force --vault v"),
+        "vault backup k -o v/keys/k/attributes.json --force --vault v",
+        "vault backup k -o v/vault.json --force --vault v",
+        "vault backup k -o h/audit.jsonl --force --vault v",
     ] {
         let done = home.run(line.split(' '));
         assert_eq!(done.code, Some(1), "{line}");
-        let words = ", which keeps keys: documents do not belong there, and a replaced file of it loses keys; \
+        let words = ", which keeps keys: nothing else belongs there, and a replaced file of it loses keys; \
                      choose another place with -";
         assert!(done.stderr.contains(words), "{line}: {}", done.stderr);
     }
@@ -236,4 +240,66 @@ fn a_file_among_those_of_a_vault_or_a_home_is_no_output() {
     }
     assert_eq!(home.read(&pem), key);
     home.run(["open", "plain.sealed", "-o", "-", "--vault", "v"]).succeeds();
+}
+
+#[test]
+fn a_backup_does_not_replace_the_passphrase_file_that_it_reads() {
+    let home = Home::new();
+    home.write("phrase", b"correct horse");
+    let given = ["--vault", "v", "--passphrase-file", "phrase"];
+    home.run(["vault", "init"].iter().chain(&given)).succeeds();
+    home.run(["vault", "create", "k"].iter().chain(&given)).succeeds();
+    home.run(["vault", "backup", "k", "-o", "phrase", "--force"].iter().chain(&given)).fails_with(
+        "phrase is the passphrase file and the output at once; choose another name with -o",
+    );
+    assert_eq!(home.read("phrase"), b"correct horse");
+}
+
+#[test]
+fn a_file_that_a_later_document_reads_is_not_overwritten_by_an_earlier_one() {
+    let home = Home::with_vault();
+    home.write("a", b"text");
+    home.run(["seal", "a"]).succeeds();
+    home.run(["seal", "a.sealed"]).succeeds();
+    let (sealed, twice) = (home.read("a.sealed"), home.read("a.sealed.sealed"));
+    fs::hard_link(home.path("a.sealed"), home.path("twin")).unwrap();
+    #[cfg(unix)] // symbolic links
+    symlink(".", home.path("here")).unwrap();
+    for line in [
+        "seal --force a a.sealed",
+        "seal --force a.sealed a",
+        "seal --force a twin",
+        "open --force a.sealed.sealed a.sealed",
+        "open --force a.sealed.sealed ./a.sealed",
+        #[cfg(unix)]
+        "open --force here/a.sealed.sealed a.sealed",
+    ] {
+        home.run(line.split(' ')).is_refused_with("give them commands of their own");
+        assert_eq!(home.read("a.sealed"), sealed, "{line}");
+        assert_eq!(home.read("a.sealed.sealed"), twice, "{line}");
+    }
+    // One that is not there yet would be made by the one before it.
+    for name in ["a.sealed", "a.sealed.sealed", "twin"] {
+        fs::remove_file(home.path(name)).unwrap();
+    }
+    home.run(["seal", "a", "a.sealed"]).is_refused_with("a.sealed is to be read");
+    assert!(!home.path("a.sealed").exists());
+}
+
+#[cfg(unix)] // symbolic links
+#[test]
+fn two_outputs_that_are_one_file_through_links_are_refused() {
+    let home = Home::with_vault();
+    home.write("a", b"first");
+    home.write("b", b"second");
+    home.write("one", b"old");
+    symlink("one", home.path("a.sealed")).unwrap();
+    symlink("one", home.path("b.sealed")).unwrap();
+    home.run(["seal", "--force", "a", "b"]).is_refused_with("two of the files would both become");
+    fs::create_dir(home.path("d")).unwrap();
+    symlink("../a", home.path("d/a")).unwrap();
+    symlink("d", home.path("e")).unwrap();
+    home.run(["seal", "--force", "d/a", "e/a"])
+        .is_refused_with("two of the files would both become");
+    assert_eq!(home.read("one"), b"old");
 }

@@ -26,6 +26,7 @@ const LONGEST_BACKUP: u64 = 64 << 20;
 /// A [`Failure`] when the vault refuses.
 pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
     let KeyArgs { name, vault, json } = args.key;
+    let readers = Readers::new(&vault);
     let vault = Location::find(vault)?.open()?;
     let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
     let rules = Rules {
@@ -34,7 +35,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
         is_mode_asked_for: false,
         option: "-o",
     };
-    let output = Output::create(&Place::Path(args.output.clone()), &Readers::default(), rules)?;
+    let output = Output::create(&Place::Path(args.output.clone()), &readers, rules)?;
     {
         let (file, shown) = output.parts();
         let written = Patient(file).write_all(backup.expose());
@@ -57,7 +58,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
 /// A [`Failure`] when the vault refuses.
 pub(super) fn restore(args: RestoreArgs) -> Result<(), Failure> {
     let failed = |source| Failure::read(args.file.display().to_string(), source);
-    let readers = Readers::new(args.vault.passphrase_file.as_deref());
+    let readers = Readers::new(&args.vault);
     readers.check_path("the backup", &args.file)?;
     // Room for all of it, so that no smaller buffer is left behind with a part. A device tells no length.
     let file = File::open(&args.file).map_err(failed)?;

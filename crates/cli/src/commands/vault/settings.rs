@@ -49,7 +49,7 @@ pub(super) fn init(args: InitArgs) -> Result<(), Failure> {
 /// A [`Failure`] when the vault refuses.
 pub(super) fn change_passphrase(args: ChangePassphraseArgs) -> Result<(), Failure> {
     if let Some(new) = &args.new_passphrase_file {
-        let readers = Readers::new(args.vault.passphrase_file.as_deref());
+        let readers = Readers::new(&args.vault);
         readers.check_path("the new passphrase file", new)?;
     }
     let vault = Location::find(args.vault)?.open()?;

@@ -72,7 +72,7 @@ pub(super) fn rotate(args: RotateKeyArgs) -> Result<(), Failure> {
 /// A [`Failure`] when the vault refuses.
 pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
     let failed = |source| Failure::read(args.file.display().to_string(), source);
-    let readers = Readers::new(args.key.vault.passphrase_file.as_deref());
+    let readers = Readers::new(&args.key.vault);
     readers.check_path("the key to import", &args.file)?;
     if let Some(file) = &args.key_passphrase_file {
         readers.check_path("the passphrase file of the key", file)?;
