@@ -17,8 +17,8 @@ use strongroom_keys::resource::ResourceId;
 use strongroom_keys::vault::VersionedKeyId;
 
 use self::words::{
-    Said, document_sentence, read_advice, resource_sentence, rewrap_advice, vault_advice,
-    write_advice,
+    Said, audit_sentence, document_sentence, read_advice, resource_sentence, rewrap_advice,
+    vault_advice, write_advice,
 };
 use crate::hint;
 
@@ -365,8 +365,20 @@ pub(crate) enum Failure {
     #[error("{}", resource_sentence(.0))]
     Resource(Box<strongroom_keys::Error>),
     /// The audit trail does not hold, or cannot be read.
-    #[error(transparent)]
+    #[error("{}", audit_sentence(.0))]
     Audit(#[from] AuditError),
+    /// The audit trail holds but for what was closed when it was damaged.
+    #[error(
+        "the audit trail holds but for the {parts} damaged parts that are named above: what they held is lost, and \
+         stays so"
+    )]
+    TrailRepaired { parts: usize },
+    /// A home of another format.
+    #[error(
+        "the service's home {} has the format {found}, and this version reads the format {read} only; use the version \
+         that made it", path.display()
+    )]
+    HomeFormat { path: PathBuf, found: u32, read: u32 },
     /// Some resources that were due could not be shredded, and each was named.
     #[error(
         "{failed} resources were due and could not be shredded, each named above; run it again"
@@ -460,6 +472,7 @@ impl Failure {
             }
             Self::NoService { .. }
             | Self::HomeDamaged { .. }
+            | Self::HomeFormat { .. }
             | Self::HomeExposed { .. }
             | Self::HomeFileSystem { .. }
             | Self::HomeLocked { .. }
@@ -470,14 +483,17 @@ impl Failure {
                 _ => "resource",
             },
             Self::Audit(_) => "audit",
+            Self::TrailRepaired { .. } => "audit-repaired",
             Self::Threads { .. } => "threads",
         }
     }
 
-    /// 2 where the command line is at fault, 1 for everything else.
+    /// 2 where the command line is at fault, 3 for an audit trail that was repaired, 1 for everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
+            // It holds, and is not what it should be.
+            Self::TrailRepaired { .. } => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }
     }

@@ -13,8 +13,17 @@ use clap::{ArgMatches, CommandFactory as _};
 use crate::args::Cli;
 
 /// Options that say which keys and documents a command is about.
-const CARRIED: [&str; 7] =
-    ["vault", "passphrase-file", "home", "context", "any-context", "tenant", "region"];
+const CARRIED: [&str; 9] = [
+    "vault",
+    "passphrase-file",
+    "home",
+    "context",
+    "any-context",
+    "tenant",
+    "region",
+    "require-cmk",
+    "least-epoch",
+];
 
 /// An option without its hyphens, and its values.
 type Given = (String, Vec<OsString>);

@@ -31,6 +31,7 @@ mod workers;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    platform::outlive_size_limits();
     let (cli, errors) = args::Cli::of_process();
     match commands::run(cli.command, platform::umask()) {
         Ok(()) => ExitCode::SUCCESS,

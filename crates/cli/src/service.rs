@@ -5,6 +5,7 @@
 //!      vault/       the service's own vault, with the AES-256 keys "service" and "audit"
 //!      audit.key    the key that the trail is chained under, wrapped by "audit"
 //!      audit.jsonl  the trail       audit.head  its last line, kept
+//!      audit.jsonl.known  what it says of states and time, a shortcut
 //!      state/       the resources' states
 //!      vaults.json  where the customers' vaults are
 //! ```
@@ -20,12 +21,13 @@ use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::audit::{
-    AuditEvent, AuditKey, AuditResult, Auditor, FileHeadStore, HeadStore, JsonLines,
+    AuditEvent, AuditKey, AuditResult, AuditSink as _, Auditor, FileHeadStore, HeadStore,
+    JsonLines, Repaired,
 };
 use strongroom_keys::block_on;
-use strongroom_keys::clock::SystemClock;
+use strongroom_keys::clock::{Clock as _, SystemClock};
 use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
-use strongroom_keys::resource::{Caller, ResourceId, ResourcesConfig};
+use strongroom_keys::resource::{Caller, Pins, ResourceId, ResourcesConfig, Restored};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::{KeyName, VersionedKeyId};
 use strongroom_keys::{LocalVault, Resources};
@@ -40,7 +42,7 @@ use crate::vaults::in_data_directory;
 const HOME: &str = "home.json";
 const AUDIT_KEY: &str = "audit.key";
 /// The format of a home that this version makes and reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The name of the service's key in its own vault.
 pub(crate) const SERVICE_KEY: &str = "service";
 /// The name of the key that wraps the audit trail's.
@@ -51,6 +53,9 @@ const AUDIT: &str = "audit";
 #[serde(deny_unknown_fields)]
 struct Manifest {
     format: u32,
+    /// The id of the audit trail, so that one that is gone is noticed.
+    #[serde(default)]
+    trail: Option<String>,
 }
 
 /// The trail's key at rest.
@@ -122,11 +127,13 @@ impl HomeLocation {
         if !self.path.join(AUDIT_KEY).exists() {
             make_audit_key(&self.path, &vault)?;
         }
-        let service = Service::load(&self.path, vault)?;
+        let service = Service::load(&self.path, vault, None)?;
         // An interrupted attempt may have left it.
         block_on(service.config(service.customers())?.open_or_init())?;
-        files::write_json(&self.path.join(HOME), &Manifest { format: FORMAT })?;
-        Ok(service)
+        let trail = block_on(service.trail().recall()).trail;
+        let manifest = Manifest { format: FORMAT, trail: trail.clone() };
+        files::write_json(&self.path.join(HOME), &manifest)?;
+        Ok(Service { trail, ..service })
     }
 
     /// Opens a home that must be there.
@@ -136,7 +143,7 @@ impl HomeLocation {
     /// [`Failure::NoService`] when it is not; those of its parts.
     pub(crate) fn open(&self) -> Result<Service, Failure> {
         let path = self.path.join(HOME);
-        let Some(Manifest { format }) = files::read_json(&path)? else {
+        let Some(Manifest { format, trail }) = files::read_json(&path)? else {
             let next = if self.named {
                 let home = ("--home", self.path.as_os_str());
                 let init = hint::strongroom("service init", &[], &[home]);
@@ -147,11 +154,14 @@ impl HomeLocation {
             return Err(Failure::NoService { path: self.path.clone(), next });
         };
         if format != FORMAT {
-            let reason = "it has another format than this version knows; use a newer version";
-            return Err(Failure::HomeDamaged { path, reason });
+            return Err(Failure::HomeFormat {
+                path: self.path.clone(),
+                found: format,
+                read: FORMAT,
+            });
         }
         files::require_private(&self.path)?;
-        Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?)
+        Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?, trail)
     }
 }
 
@@ -176,11 +186,13 @@ pub(crate) struct Service {
     home: PathBuf,
     vault: LocalVault,
     audit_key: AuditKey,
+    /// The id of the audit trail.
+    trail: Option<String>,
     caller: Caller,
 }
 
 impl Service {
-    fn load(home: &Path, vault: LocalVault) -> Result<Self, Failure> {
+    fn load(home: &Path, vault: LocalVault, trail: Option<String>) -> Result<Self, Failure> {
         let path = home.join(AUDIT_KEY);
         let damaged = |reason| Failure::HomeDamaged { path: path.clone(), reason };
         let wrapped: WrappedAuditKey = files::read_json(&path)?
@@ -192,7 +204,7 @@ impl Service {
             .try_into()
             .map_err(|_| damaged("it holds another key; restore it from a copy of the home"))?;
         let audit_key = AuditKey::new(secret);
-        Ok(Self { home: home.to_owned(), vault, audit_key, caller: caller()? })
+        Ok(Self { home: home.to_owned(), vault, audit_key, trail, caller: caller()? })
     }
 
     /// The home's directory.
@@ -223,7 +235,11 @@ impl Service {
     /// The audit trail.
     pub(crate) fn trail(&self) -> JsonLines {
         let head: Arc<dyn HeadStore> = Arc::new(self.head_store());
-        JsonLines::new(self.trail_path(), &self.audit_key).head_store(head)
+        let trail = JsonLines::new(self.trail_path(), &self.audit_key).head_store(head);
+        match &self.trail {
+            Some(id) => trail.of(id),
+            None => trail,
+        }
     }
 
     /// The customers' vaults.
@@ -262,6 +278,38 @@ impl Service {
     pub(crate) fn resources_in(&self, vaults: CustomerVaults) -> Result<Resources, Failure> {
         let resources = block_on(self.config(vaults)?.open())?;
         Ok(resources.on_behalf_of(self.caller.clone()))
+    }
+
+    /// The service's resources, with `pins` on one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn resources_with(&self, id: &ResourceId, pins: Pins) -> Result<Resources, Failure> {
+        let resources = self.resources()?;
+        if pins != Pins::default() {
+            resources.pin(id, pins);
+        }
+        Ok(resources)
+    }
+
+    /// Goes on from states that are older than the audit trail knows.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn restore(&self) -> Result<Vec<Restored>, Failure> {
+        let (_, restored) = block_on(self.config(self.customers())?.restore())?;
+        Ok(restored)
+    }
+
+    /// Closes the part of the audit trail that does not hold, on behalf of the user who runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Audit`].
+    pub(crate) fn repair(&self) -> Result<Option<Repaired>, Failure> {
+        Ok(self.trail().repair(SystemClock.unix_time(), Some(&platform::user()))?)
     }
 
     /// Records what was done to the home, on behalf of the user who runs this.

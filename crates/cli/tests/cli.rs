@@ -28,6 +28,8 @@ mod golden;
 #[cfg(unix)] // a shell runs what is printed
 #[path = "cli/hints.rs"]
 mod hints;
+#[path = "cli/homes.rs"]
+mod homes;
 #[path = "cli/inspect.rs"]
 mod inspect;
 #[path = "cli/lengths.rs"]

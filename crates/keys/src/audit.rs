@@ -9,14 +9,14 @@
 //! One JSON object a line, at most 16 KiB with its newline:
 //!
 //! ```json
-//! {"number":1,"trail":"0f…","time":1790000000,"operation":"unwrap","key":"…","resource":"…",
+//! {"number":1,"trail":"0f…","format":2,"time":1790000000,"operation":"unwrap","key":"…","resource":"…",
 //!  "identity":"service","result":"done","duration_us":812,"caller":"…","correlation_id":"…","mac":"5c…"}
 //! ```
 //!
 //! Numbers begin at 1 and have no gaps. `mac` is the last member, and
-//! `mac = HMAC-SHA-256(key, "strongroom/audit/1 line" || 0 || previous mac || line)`, where `line` is the
+//! `mac = HMAC-SHA-256(key, "strongroom/audit/2 line" || 0 || previous mac || line)`, where `line` is the
 //! line's bytes before `,"mac"`, and the first line's previous mac is
-//! `HMAC-SHA-256(key, "strongroom/audit/1 trail" || 0 || trail)` with the 16 random bytes of `trail`.
+//! `HMAC-SHA-256(key, "strongroom/audit/2 trail" || 0 || trail)` with the 16 random bytes of `trail`.
 //! Characters that command a terminal or reorder its text are written as `\uXXXX`.
 //!
 //! A full file is renamed to `FILE.1`, `FILE.2` and so on; the first line of the next one then has
@@ -29,6 +29,10 @@
 //! noticed by who knows the [`Head`], see [`HeadStore`]. A crash may leave the beginning of a line at
 //! the end, without its newline. Only such a rest counts as torn; the next writer puts a line with its
 //! length and SHA-256 in its place.
+//!
+//! A line that does not hold is damage: nothing is written after it. [`JsonLines::repair`] closes the damaged
+//! file and begins a new one, whose first line says in `"repaired"` which files were closed, with length and
+//! SHA-256, and which line held last; its number is above all that there were. [`verify`] tells of it for ever.
 
 mod auditor;
 mod chain;
@@ -37,8 +41,11 @@ mod error;
 mod event;
 mod head_store;
 mod json_lines;
+mod known;
 mod line;
 mod memory;
+mod recall;
+mod repair;
 mod tail;
 mod text;
 mod verify;
@@ -52,7 +59,9 @@ pub use self::error::{AuditError, Tampering};
 pub use self::event::{AuditEvent, AuditResult, AuditSink};
 pub use self::head_store::{FileHeadStore, HeadStore};
 pub use self::json_lines::{JsonLines, Sync};
+pub use self::known::{BegunChange, Known, StateMark, TimeMark};
 pub use self::line::{AuditLine, Torn};
 pub use self::memory::MemorySink;
+pub use self::repair::{DamagedFile, Repaired};
 pub use self::text::{is_unsafe, printable};
 pub use self::verify::{Verified, verify, verify_each};

@@ -130,9 +130,7 @@ pub enum Error {
         resource: ResourceId,
     },
     /// The cached keys' time is up, and the vault does not answer.
-    #[error(
-        "the resource {resource} cannot be used: {reason}; it comes back by itself when the vault answers"
-    )]
+    #[error("the resource {resource} cannot be used: {reason}")]
     Unreachable {
         /// The resource.
         resource: ResourceId,
@@ -183,6 +181,17 @@ pub enum Error {
         /// Time of expiry, in seconds since 1970.
         expires_at: u64,
     },
+    /// The clock is not believed: keys are destroyed by a time that something speaks for.
+    #[error(
+        "the clock says {} and it should be about {} by the last time that was recorded: no key is destroyed by a \
+         clock that may be wrong; set the clock, or confirm it", Rfc3339(*now), Rfc3339(*expected)
+    )]
+    Time {
+        /// The clock's time, in seconds since 1970.
+        now: u64,
+        /// The time that was recorded last, and what has passed since.
+        expected: u64,
+    },
     /// The state is older than the host has pinned.
     #[error("the state of {resource} is not what was pinned: {reason}; restore its newest state")]
     Pinned {
@@ -211,6 +220,14 @@ pub enum Error {
     /// The operation could not be recorded.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// Something was done, and written, and its outcome could not be recorded.
+    #[error("{done}, and that could not be recorded: {source}")]
+    Unrecorded {
+        /// The act, with the resource.
+        done: String,
+        /// The error of the audit trail.
+        source: AuditError,
+    },
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),

@@ -43,6 +43,7 @@ mod platform;
 pub mod resource;
 mod service_key;
 pub mod state;
+mod state_marks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod vault;

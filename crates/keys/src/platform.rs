@@ -14,6 +14,14 @@ pub(crate) use self::unix::*;
 #[cfg(windows)]
 pub(crate) use self::windows::*;
 
+/// Refuses what is not a file: a directory, a pipe, a device.
+fn require_file(file: &std::fs::File) -> std::io::Result<()> {
+    if file.metadata()?.is_file() {
+        return Ok(());
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is not a file"))
+}
+
 /// The permission bits of a private directory.
 pub(crate) const DIRECTORY_MODE: u32 = 0o700;
 

@@ -18,7 +18,6 @@ use serde_json::{Map, Value};
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::Algorithm;
 
-use crate::audit::Caller;
 use crate::error::Error;
 use crate::hex;
 use crate::key_ring::{from_payload, payload};
@@ -26,6 +25,7 @@ use crate::lock::lock;
 use crate::state::{
     Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
 };
+use crate::state_marks::{StateMarks, mark_of};
 use crate::vault::{KeyName, Vault, VersionedKeyId};
 use crate::vault_client::{BoundClient, Origin, SERVICE, Timed, VaultClient};
 
@@ -47,6 +47,9 @@ struct Generation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     generations: Vec<Generation>,
+    /// The ids of the audit trails of the hosts that use this store.
+    #[serde(default)]
+    trails: Vec<String>,
     #[serde(flatten)]
     unknown: Map<String, Value>,
 }
@@ -57,6 +60,7 @@ pub(crate) struct ServiceKey {
     name: KeyName,
     store: Arc<dyn StateStore>,
     client: Arc<VaultClient>,
+    marks: Arc<StateMarks>,
     held: Mutex<Held>,
 }
 
@@ -64,6 +68,7 @@ pub(crate) struct ServiceKey {
 struct Held {
     number: u64,
     generations: Vec<Generation>,
+    trails: Vec<String>,
     keys: BTreeMap<String, Arc<StateKey>>,
 }
 
@@ -73,16 +78,13 @@ impl ServiceKey {
         name: KeyName,
         store: Arc<dyn StateStore>,
         client: Arc<VaultClient>,
+        marks: Arc<StateMarks>,
     ) -> Self {
-        Self { vault, name, store, client, held: Mutex::default() }
+        Self { vault, name, store, client, marks, held: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         lock(&self.held)
-    }
-
-    fn origin(caller: &Caller) -> Origin<'_> {
-        Origin { resource: None, caller, identity: SERVICE }
     }
 
     /// True where the store has the service's state.
@@ -91,19 +93,20 @@ impl ServiceKey {
     }
 
     /// Takes the newest version of the key in the vault as the service's first.
-    pub(crate) async fn init(&self, caller: &Caller) -> Result<(), Error> {
+    pub(crate) async fn init(&self, origin: Origin<'_>) -> Result<(), Error> {
         if self.exists().await? {
             let reason = "this store has a service key already: open it".to_owned();
             return Err(Error::Argument { reason });
         }
-        self.add_generation(caller).await.map(|_| ())
+        self.add_generation(origin).await.map(|_| ())
     }
 
     /// Reads the newest record, and unwraps and verifies it where it is not known yet.
-    pub(crate) async fn open(&self, caller: &Caller) -> Result<(), Error> {
+    pub(crate) async fn open(&self, origin: Origin<'_>) -> Result<(), Error> {
         loop {
             let number = self.store.list(NAME).await?.last().copied();
             let number = number.ok_or_else(|| StateError::Missing { name: NAME.to_owned() })?;
+            self.marks.check_number(NAME, number)?;
             let seen = self.lock().number;
             if number < seen {
                 let name = NAME.to_owned();
@@ -114,20 +117,33 @@ impl ServiceKey {
             }
             // Pruned between the two calls: then there is a newer one.
             let Some(bytes) = self.store.read(NAME, number).await? else { continue };
-            let invalid = |reason: &str| StateError::Invalid {
-                name: NAME.to_owned(),
-                number,
-                reason: reason.to_owned(),
-            };
-            let claimed: Record =
-                unverified(&bytes).ok_or_else(|| invalid("it is cut, or no state"))?;
-            let newest = claimed.generations.last();
-            let newest = newest.ok_or_else(|| invalid("it names no service key"))?;
-            let key = self.unwrap_generation(newest, caller).await?;
-            let record: Record = key.verify(NAME, number, &bytes)?;
+            let (record, key) = self.verified(number, &bytes, origin).await?;
+            let mark = mark_of(NAME, number, &bytes);
+            self.marks.check(&*self.store, &mark).await?;
+            self.marks.record(&mark, key.id(), None, origin).await?;
             self.hold(number, record, &key);
             return Ok(());
         }
+    }
+
+    /// The record in `bytes`, and the key that it is signed under.
+    async fn verified(
+        &self,
+        number: u64,
+        bytes: &[u8],
+        origin: Origin<'_>,
+    ) -> Result<(Record, Arc<StateKey>), Error> {
+        let invalid = |reason: &str| StateError::Invalid {
+            name: NAME.to_owned(),
+            number,
+            reason: reason.to_owned(),
+        };
+        let claimed: Record = unverified(bytes).ok_or_else(|| invalid("it is cut, or no state"))?;
+        let newest = claimed.generations.last();
+        let newest = newest.ok_or_else(|| invalid("it names no service key"))?;
+        let key = self.unwrap_generation(newest, origin).await?;
+        let record: Record = key.verify(NAME, number, bytes)?;
+        Ok((record, key))
     }
 
     fn hold(&self, number: u64, record: Record, key: &Arc<StateKey>) {
@@ -135,6 +151,7 @@ impl ServiceKey {
         if number > held.number {
             held.number = number;
             held.generations = record.generations;
+            held.trails = record.trails;
         }
         held.keys.insert(key.id().to_owned(), Arc::clone(key));
     }
@@ -143,13 +160,13 @@ impl ServiceKey {
     async fn unwrap_generation(
         &self,
         generation: &Generation,
-        caller: &Caller,
+        origin: Origin<'_>,
     ) -> Result<Arc<StateKey>, Error> {
         let id = generation.key.to_string();
         if let Some(key) = self.lock().keys.get(&id) {
             return Ok(Arc::clone(key));
         }
-        self.prove(generation, Self::origin(caller)).await
+        self.prove(generation, origin).await
     }
 
     /// The same from the vault, whatever is in memory: its id may name another key by now, and then
@@ -166,14 +183,13 @@ impl ServiceKey {
     }
 
     /// Adds the newest version in the vault, unless it is the newest here; which one that is.
-    pub(crate) async fn add_generation(&self, caller: &Caller) -> Result<VersionedKeyId, Error> {
-        let origin = Self::origin(caller);
+    pub(crate) async fn add_generation(&self, origin: Origin<'_>) -> Result<VersionedKeyId, Error> {
         loop {
             // Asked anew where another process was first: it may have added a later one.
             let newest = self.at(origin).newest(&self.name).await?.id;
-            let (number, mut generations) = {
+            let (number, mut generations, trails) = {
                 let held = self.lock();
-                (held.number.saturating_add(1), held.generations.clone())
+                (held.number.saturating_add(1), held.generations.clone(), held.trails.clone())
             };
             if let Some(last) = generations.last()
                 && last.key == newest
@@ -192,17 +208,65 @@ impl ServiceKey {
                     None => self.new_generation(&newest, origin).await?,
                 };
             generations.push(generation);
-            let record = Record { generations, unknown: Map::new() };
-            let bytes = key.sign(NAME, number, &record)?;
-            match self.store.create(NAME, number, &bytes).await? {
-                Created::New => {
-                    self.hold(number, record, &key);
-                    prune(&*self.store, NAME, number, KEPT).await?;
-                    return Ok(newest);
-                }
-                Created::Exists => self.open(caller).await?,
+            let record = Record { generations, trails, unknown: Map::new() };
+            if self.write(number, record, &key, origin).await? {
+                return Ok(newest);
             }
+            self.open(origin).await?;
         }
+    }
+
+    /// Writes the record `number`; false where another writer was first.
+    async fn write(
+        &self,
+        number: u64,
+        record: Record,
+        key: &Arc<StateKey>,
+        origin: Origin<'_>,
+    ) -> Result<bool, Error> {
+        let bytes = key.sign(NAME, number, &record)?;
+        if self.store.create(NAME, number, &bytes).await? == Created::Exists {
+            return Ok(false);
+        }
+        let mark = mark_of(NAME, number, &bytes);
+        self.marks.record(&mark, key.id(), None, origin).await?;
+        self.hold(number, record, key);
+        prune(&*self.store, NAME, number, KEPT).await?;
+        Ok(true)
+    }
+
+    /// Registers the audit trail of this host, unless it is.
+    pub(crate) async fn register(&self, trail: &str, origin: Origin<'_>) -> Result<(), Error> {
+        loop {
+            let (number, generations, mut trails) = {
+                let held = self.lock();
+                (held.number.saturating_add(1), held.generations.clone(), held.trails.clone())
+            };
+            let Some(newest) = generations.last().cloned() else { return Ok(()) };
+            if trails.iter().any(|known| known == trail) {
+                return Ok(());
+            }
+            trails.push(trail.to_owned());
+            let key = self.unwrap_generation(&newest, origin).await?;
+            let record = Record { generations, trails, unknown: Map::new() };
+            if self.write(number, record, &key, origin).await? {
+                return Ok(());
+            }
+            self.open(origin).await?;
+        }
+    }
+
+    /// Writes the newest record in a store that was rolled back again, above the number that the trail knows.
+    pub(crate) async fn restore(&self, origin: Origin<'_>) -> Result<(), Error> {
+        let number = self.store.list(NAME).await?.last().copied();
+        let number = number.ok_or_else(|| StateError::Missing { name: NAME.to_owned() })?;
+        let known = self.marks.number(NAME);
+        if number >= known {
+            return Ok(());
+        }
+        let bytes = self.store.read(NAME, number).await?.unwrap_or_default();
+        let (record, key) = self.verified(number, &bytes, origin).await?;
+        self.write(known.saturating_add(1), record, &key, origin).await.map(|_| ())
     }
 
     /// A fresh secret, wrapped by a version of the service key and unwrapped again.
@@ -224,13 +288,13 @@ impl ServiceKey {
     /// The version that new things are wrapped and signed under.
     pub(crate) async fn current(
         &self,
-        caller: &Caller,
+        origin: Origin<'_>,
     ) -> Result<(VersionedKeyId, Arc<StateKey>), Error> {
-        self.open(caller).await?;
+        self.open(origin).await?;
         let newest = self.lock().generations.last().cloned();
         let missing = || StateError::Missing { name: NAME.to_owned() };
         let newest = newest.ok_or_else(missing)?;
-        let key = self.unwrap_generation(&newest, caller).await?;
+        let key = self.unwrap_generation(&newest, origin).await?;
         Ok((newest.key, key))
     }
 
@@ -240,7 +304,7 @@ impl ServiceKey {
         name: &str,
         number: u64,
         bytes: &[u8],
-        caller: &Caller,
+        origin: Origin<'_>,
     ) -> Result<(B, String), Error> {
         let id = key_id_of(bytes).unwrap_or_default().to_owned();
         let known = |id: &str| {
@@ -249,14 +313,14 @@ impl ServiceKey {
         };
         let mut generation = known(&id);
         if generation.is_none() {
-            self.open(caller).await?; // another process may have rotated
+            self.open(origin).await?; // another process may have rotated
             generation = known(&id);
         }
         let Some(generation) = generation else {
             let reason = "it is cut, or signed under no version of the service key".to_owned();
             return Err(StateError::Invalid { name: name.to_owned(), number, reason }.into());
         };
-        let key = self.unwrap_generation(&generation, caller).await?;
+        let key = self.unwrap_generation(&generation, origin).await?;
         let body = key.verify(name, number, bytes)?;
         self.lock().keys.insert(id.clone(), key);
         Ok((body, id))

@@ -26,6 +26,6 @@ mod store;
 pub use self::error::{READER_VERSION, StateError};
 pub use self::file::FileStore;
 pub use self::signed::StateKey;
-pub(crate) use self::signed::{key_id_of, open};
+pub(crate) use self::signed::{key_id_of, mac_of, open};
 pub(crate) use self::store::prune;
 pub use self::store::{Created, KEPT, NUMBERED, StateStore, check_name};

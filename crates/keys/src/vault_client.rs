@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use async_lock::Semaphore;
 use futures_util::future::{Either, select};
+use serde_json::Value;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller};
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller, Known};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::lock::lock;
@@ -27,6 +28,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) resource: Option<&'a str>,
     pub(crate) caller: &'a Caller,
     pub(crate) identity: &'a str,
+    /// True where a trail that cannot be written hinders nothing: access is taken away.
+    pub(crate) lenient: bool,
 }
 
 impl<'a> Origin<'a> {
@@ -113,27 +116,32 @@ impl VaultClient {
         BoundClient { client: self, vault, origin }
     }
 
-    /// Records one event.
+    /// Records `event`, with what `origin` says.
     ///
     /// # Errors
     ///
     /// The sink's, where the trail is required.
     pub(crate) async fn record(
         &self,
-        operation: &str,
-        key: Option<&VersionedKeyId>,
+        event: AuditEvent,
         origin: Origin<'_>,
-        result: AuditResult,
-        duration: Duration,
     ) -> Result<(), AuditError> {
         let event = AuditEvent {
-            key: key.cloned(),
             resource: origin.resource.map(str::to_owned),
             identity: Some(origin.identity.to_owned()),
-            duration_us: micros(duration),
-            ..AuditEvent::new(operation, result)
+            ..event
         };
         self.auditor.record(event, origin.caller).await
+    }
+
+    /// The newest state of each resource that was recorded before, without its keys.
+    pub(crate) async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        self.auditor.outlines().await
+    }
+
+    /// Knowledge of the trail from before this process.
+    pub(crate) async fn recall(&self) -> Known {
+        self.auditor.recall().await
     }
 
     fn permits_of(&self, vault: &str) -> Arc<Semaphore> {
@@ -229,14 +237,21 @@ impl BoundClient<'_> {
         let duration = client.clock.elapsed().saturating_sub(started);
         client.count(operation, duration, result.as_ref().err());
         let found = result.as_ref().ok().and_then(key_of);
-        let (key, outcome) = (key.or(found.as_ref()), AuditResult::of(&result));
-        let recorded = client.record(operation, key, self.origin, outcome, duration).await;
+        let event = AuditEvent {
+            key: key.cloned().or(found),
+            duration_us: micros(duration),
+            ..AuditEvent::new(operation, AuditResult::of(&result))
+        };
+        let recorded = client.record(event, self.origin).await;
         let value = result?; // takes precedence over a failed audit write
-        recorded?;
+        if !self.origin.lenient {
+            recorded?;
+        }
         Ok(Timed { value, started })
     }
 }
 
-fn micros(duration: Duration) -> u64 {
+/// Microseconds, as events have them.
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -77,6 +77,10 @@ impl StateStore for Gated {
         self.inner.create(name, number, bytes).await
     }
 
+    async fn make_room(&self) -> Result<bool, StateError> {
+        self.inner.make_room().await
+    }
+
     async fn erase(&self, name: &str, number: u64) -> Result<(), StateError> {
         self.inner.erase(name, number).await
     }

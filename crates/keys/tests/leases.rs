@@ -329,7 +329,7 @@ fn readers_stop_when_the_keys_time_is_up_and_go_on_when_the_vault_is_back() {
     world.customer.always(strongroom_keys::testing::Fault::Fail);
     tasks.go(CacheSettings::default().max_age);
     for reader in &mut readers {
-        assert!(reader.read(&sealed, 1).unwrap_err().contains("comes back by itself"));
+        assert!(reader.read(&sealed, 1).unwrap_err().contains("cannot be reached at the moment"));
     }
     world.customer.always(strongroom_keys::testing::Fault::None);
     tasks.go(Duration::from_secs(2));

@@ -6,6 +6,8 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "resource/clocks.rs"]
+mod clocks;
 #[path = "resource/destroying.rs"]
 mod destroying;
 #[path = "resource/documents.rs"]
@@ -16,8 +18,12 @@ mod enabling;
 mod expiring;
 #[path = "resource/recorded.rs"]
 mod recorded;
+#[path = "resource/rolled_back.rs"]
+mod rolled_back;
 #[path = "resource/rotating.rs"]
 mod rotating;
+#[path = "resource/taking_away.rs"]
+mod taking_away;
 #[path = "resource/withdrawing.rs"]
 mod withdrawing;
 

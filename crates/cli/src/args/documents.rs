@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use strongroom_keys::resource::ResourceId;
 
-use super::service::resource_id;
+use super::service::{TimeOption, resource_id};
 use super::{
     ContextOption, HomeOption, JsonOption, PrintOptions, RunOptions, parse_duration, path,
 };
@@ -47,6 +47,9 @@ pub(crate) struct SweepArgs {
     /// Documents, and directories of documents
     #[arg(value_name = "FILE|DIR", value_hint = ValueHint::AnyPath, value_parser = path())]
     pub(crate) paths: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) time: TimeOption,
 
     #[command(flatten)]
     pub(crate) home: HomeOption,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use strongroom_keys::audit::Head;
-use strongroom_keys::resource::ResourceId;
+use strongroom_keys::resource::{Pins, ResourceId};
 
 use super::{
     DeleteDocumentsArgs, JsonOption, MoveDocumentsArgs, SweepArgs, VaultOption, parse_duration,
@@ -40,13 +40,47 @@ pub(crate) struct ResourceOption {
     pub(crate) name: Option<ResourceId>,
 
     #[command(flatten)]
+    pub(crate) pins: PinOptions,
+
+    #[command(flatten)]
     pub(crate) home: HomeOption,
+}
+
+/// Knowledge of a resource from elsewhere, against states that were rolled back.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct PinOptions {
+    /// Refuse the resource where it has no customer's key: its states may be older ones
+    #[arg(long)]
+    pub(crate) require_cmk: bool,
+
+    /// Refuse the resource where a customer's key was enabled less often, as `resource status` shows it
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) least_epoch: u64,
+}
+
+impl PinOptions {
+    /// The pins for the library.
+    pub(crate) fn pins(self) -> Pins {
+        Pins { cmk_required: self.require_cmk, least_epoch: self.least_epoch }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceCommand {
     /// Make a service's home; the first `resource create` does so, too
     Init {
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Go on from states that are older than the audit trail knows: the home's states were rolled back
+    ///
+    /// Each is written again above the number that the trail knows, with what was withdrawn and destroyed since,
+    /// and without the keys of hours that are over. Keys that came since are lost. It is recorded in the audit
+    /// trail.
+    Restore {
         #[command(flatten)]
         home: HomeOption,
 
@@ -91,6 +125,17 @@ pub(crate) enum AuditCommand {
         #[arg(long, value_name = "HEAD")]
         anchor: Option<Head>,
 
+        #[command(flatten)]
+        home: HomeOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
+    /// Close a part of the trail that does not hold, and go on in a new file that names it
+    ///
+    /// Nothing is removed or changed: the damaged file keeps its bytes under another name, and `audit verify`
+    /// tells of it for ever.
+    Repair {
         #[command(flatten)]
         home: HomeOption,
 
@@ -147,6 +192,12 @@ pub(crate) enum ResourceCommand {
     RotateKey(ResourceArgs),
     /// End all access at once, whatever the vault says; `refresh` undoes it
     Revoke(ResourceArgs),
+    /// Say that the identity which asks the vault is disabled: no access until it is enabled and `refresh` finds so
+    IdentityDisabled(ResourceArgs),
+    /// Say that a resource belongs to another tenant now
+    ///
+    /// Under a customer's key that ends access, until it is moved back and refreshed; else it is recorded.
+    MovedToTenant(MovedToTenantArgs),
     /// Ask the vault anew: where the key is back, so is access
     Refresh(ResourceArgs),
     /// Say that a resource is deleted: no access from now on, and 24 hours later `shred` destroys its keys
@@ -156,6 +207,9 @@ pub(crate) enum ResourceCommand {
     /// Destroy the keys of all resources that are due: deleted ones, and those whose customer chose it and
     /// withdrew the key. It cannot be undone
     Shred {
+        #[command(flatten)]
+        time: TimeOption,
+
         #[command(flatten)]
         home: HomeOption,
 
@@ -184,10 +238,32 @@ pub(crate) struct ResourceArgs {
     pub(crate) name: ResourceId,
 
     #[command(flatten)]
+    pub(crate) pins: PinOptions,
+
+    #[command(flatten)]
     pub(crate) home: HomeOption,
 
     #[command(flatten)]
     pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MovedToTenantArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    /// The tenant
+    #[arg(value_name = "TENANT")]
+    pub(crate) tenant: String,
+}
+
+/// The clock of what destroys.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct TimeOption {
+    /// Take the clock's time for right: without it nothing is destroyed where the clock is more than an hour ahead of
+    /// what has passed since the last time in the audit trail, or ten minutes behind
+    #[arg(long)]
+    pub(crate) accept_time: bool,
 }
 
 #[derive(Debug, Args)]

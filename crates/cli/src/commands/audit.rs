@@ -1,7 +1,7 @@
 //! `strongroom audit`.
 
 use serde::Serialize;
-use strongroom_keys::audit::{HeadStore as _, verify};
+use strongroom_keys::audit::{HeadStore as _, Repaired};
 use strongroom_keys::block_on;
 
 use crate::args::AuditCommand;
@@ -19,11 +19,38 @@ struct Shown {
     mended: u64,
     /// Remains of a line that a crash cut short at the end; the next event's writer mends it.
     torn: Option<String>,
+    /// Damaged parts that were closed: what they held is lost.
+    repaired: Vec<Repaired>,
 }
 
 #[derive(Serialize)]
 struct Head {
     head: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Repair {
+    /// `null` where the trail holds.
+    repaired: Option<Repaired>,
+}
+
+/// A damaged part, in words.
+fn closed(repaired: &Repaired) -> String {
+    let files: Vec<String> = repaired
+        .files
+        .iter()
+        .map(|file| format!("{} ({} bytes, SHA-256 {})", file.name, file.length, file.sha256))
+        .collect();
+    let what = if files.is_empty() {
+        "files that are gone were given up".to_owned()
+    } else {
+        format!("{} was closed", files.join(", "))
+    };
+    let held = match repaired.held {
+        0 => "none of its lines holds".to_owned(),
+        held => format!("its lines hold up to number {held}"),
+    };
+    format!("{what}, {held}; found: {}", repaired.reason)
 }
 
 /// Does what the command asks for.
@@ -37,9 +64,9 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
             let service = HomeLocation::find(home)?.open()?;
             let kept = service.head_store().load()?;
             let path = service.trail_path();
-            let verified = verify(&path, service.audit_key(), kept)?;
+            let verified = service.trail().verify(kept)?;
             if anchor.is_some() {
-                verify(&path, service.audit_key(), anchor)?;
+                service.trail().verify(anchor)?;
             }
             let shown = Shown {
                 lines: verified.lines,
@@ -47,9 +74,13 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
                 head: verified.head.map(|head| head.to_string()),
                 mended: verified.mended,
                 torn: verified.torn.map(|torn| torn.to_string()),
+                repaired: verified.repaired,
             };
+            let parts = shown.repaired.len();
+            let outcome = if parts == 0 { Ok(()) } else { Err(Failure::TrailRepaired { parts }) };
             if json.enabled {
-                return print::json(Channel::Output, &shown);
+                print::json(Channel::Output, &shown)?;
+                return outcome;
             }
             let torn = match &shown.torn {
                 Some(torn) => {
@@ -66,6 +97,29 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
                 path.display(),
                 shown.lines
             );
+            print::line(Channel::Output, &text)?;
+            for repaired in &shown.repaired {
+                print::line(Channel::Output, &format!("repaired: {}", closed(repaired)))?;
+            }
+            outcome
+        }
+        AuditCommand::Repair { home, json } => {
+            let service = HomeLocation::find(home)?.open()?;
+            let repaired = service.repair()?;
+            if json.enabled {
+                return print::json(Channel::Output, &Repair { repaired });
+            }
+            let text = match repaired {
+                None => format!(
+                    "the audit trail {} holds: there is nothing to repair",
+                    service.trail_path().display()
+                ),
+                Some(repaired) => format!(
+                    "the audit trail {} goes on: {}",
+                    service.trail_path().display(),
+                    closed(&repaired)
+                ),
+            };
             print::line(Channel::Output, &text)
         }
         AuditCommand::Head { home, json } => {

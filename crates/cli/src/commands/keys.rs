@@ -67,7 +67,8 @@ impl KeyFinder {
                 None => Keys::Vault(Location::find(self.vault.clone())?.open()?),
                 Some(id) => {
                     let service = HomeLocation::find(self.resource.home.clone())?.open()?;
-                    Keys::Resource(Box::new(ResourceKeys { resources: service.resources()?, id }))
+                    let resources = service.resources_with(&id, self.resource.pins.pins())?;
+                    Keys::Resource(Box::new(ResourceKeys { resources, id }))
                 }
             };
             self.found.push(keys);
@@ -167,7 +168,7 @@ impl SealWith {
     ///
     /// A [`Failure`] when there is no such resource, or no access to it.
     pub(super) fn resource(
-        location: &HomeLocation,
+        option: &ResourceOption,
         id: ResourceId,
         kind: KindOption,
         expires_at: Option<u64>,
@@ -176,7 +177,8 @@ impl SealWith {
             KindOption::Model => DocumentKind::Model,
             KindOption::Result => DocumentKind::Result,
         };
-        let keys = ResourceKeys { resources: location.open()?.resources()?, id };
+        let service = HomeLocation::find(option.home.clone())?.open()?;
+        let keys = ResourceKeys { resources: service.resources_with(&id, option.pins.pins())?, id };
         let request = SealRequest::of(kind).expiring_at(expires_at);
         let sealing = block_on(keys.resources.sealing_keys(&keys.id, &request))?;
         let resources = keys.resources.clone();

@@ -10,12 +10,15 @@ mod stored;
 use serde::Serialize;
 use strongroom_keys::Resources;
 use strongroom_keys::block_on;
-use strongroom_keys::resource::{NewResource, ResourceId};
+use strongroom_keys::resource::{NewResource, Protection, ResourceId};
 
-use crate::args::{CreateResourceArgs, HomeOption, JsonOption, ResourceArgs, ResourceCommand};
+use crate::args::{
+    CreateResourceArgs, HomeOption, JsonOption, MovedToTenantArgs, ResourceArgs, ResourceCommand,
+    TimeOption,
+};
 use crate::failure::Failure;
 use crate::hint;
-use crate::print::{self, Channel};
+use crate::print::{self, Channel, ErrorFormat};
 use crate::service::HomeLocation;
 use crate::time::since_epoch;
 
@@ -49,6 +52,16 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             let next = format!("is revoked: nothing opens or is sealed until: {refresh}");
             change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
         }
+        ResourceCommand::IdentityDisabled(args) => {
+            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().as_ref()], &[]);
+            let next = format!(
+                "is closed: enable or replace the identity that asks its vault, then run: {refresh}"
+            );
+            change(args, "identity-disabled", &next, |resources, id| {
+                block_on(resources.identity_disabled(id))
+            })
+        }
+        ResourceCommand::MovedToTenant(args) => moved_to_tenant(args),
         ResourceCommand::Refresh(args) => {
             change(args, "refreshed", "is accessible", |resources, id| {
                 block_on(resources.refresh(id))
@@ -68,7 +81,7 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
                 block_on(resources.resource_restored(id))
             })
         }
-        ResourceCommand::Shred { home, json } => shred(home, json),
+        ResourceCommand::Shred { time, home, json } => shred(time, home, json),
         ResourceCommand::Sweep(args) => removing::sweep(args),
         ResourceCommand::DeleteDocuments(args) => removing::delete(args),
         ResourceCommand::Events(args) => events::events(args),
@@ -100,13 +113,37 @@ fn change(
     text: &str,
     work: impl FnOnce(&Resources, &ResourceId) -> Result<(), strongroom_keys::Error>,
 ) -> Result<(), Failure> {
-    let resources = HomeLocation::find(args.home)?.open()?.resources()?;
+    let service = HomeLocation::find(args.home)?.open()?;
+    let resources = service.resources_with(&args.name, args.pins.pins())?;
     work(&resources, &args.name)?;
     tell(&args.name, operation, text, args.json)
 }
 
+fn moved_to_tenant(args: MovedToTenantArgs) -> Result<(), Failure> {
+    let MovedToTenantArgs { resource: ResourceArgs { name, pins, home, json }, tenant } = args;
+    let service = HomeLocation::find(home)?.open()?;
+    let resources = service.resources_with(&name, pins.pins())?;
+    block_on(resources.moved_to_tenant(&name, &tenant))?;
+    let status = block_on(resources.status(&name))?;
+    let text = match (&status.moved_to, &status.protection) {
+        (Some(_), _) => {
+            let words = [name.as_str().as_ref(), status.tenant.as_ref()];
+            let back = hint::strongroom("resource moved-to-tenant", &words, &[]);
+            format!(
+                "belongs to another tenant now: nothing opens or is sealed until it is back, with: {back}"
+            )
+        }
+        (None, Protection::Denied { .. }) => {
+            let refresh = hint::strongroom("resource refresh", &[name.as_str().as_ref()], &[]);
+            format!("belongs to the tenant {tenant} again; restore access with: {refresh}")
+        }
+        _ => format!("belongs to the tenant {tenant}"),
+    };
+    tell(&name, "moved-to-tenant", &text, json)
+}
+
 fn create(args: CreateResourceArgs) -> Result<(), Failure> {
-    let ResourceArgs { name, home, json } = args.resource;
+    let ResourceArgs { name, pins: _, home, json } = args.resource;
     let location = HomeLocation::find(home)?;
     let service = if location.exists() {
         location.open()?
@@ -147,16 +184,25 @@ struct Shredded {
     resources: Vec<ResourceId>,
 }
 
-fn shred(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
-    let resources = HomeLocation::find(home)?.open()?.resources()?;
+/// The resources, and the time by which keys are destroyed.
+fn destroying(time: TimeOption, home: HomeOption) -> Result<(Resources, u64), Failure> {
+    let (resources, now) = (HomeLocation::find(home)?.open()?.resources()?, now());
+    if time.accept_time {
+        block_on(resources.accept_time(now))?;
+    }
+    Ok((resources, now))
+}
+
+fn shred(time: TimeOption, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let (resources, now) = destroying(time, home)?;
     let mut failed = 0;
     let mut shredded = Vec::new();
-    for (id, outcome) in block_on(resources.shred_due(now()))? {
+    for (id, outcome) in block_on(resources.shred_due(now))? {
         match outcome {
             Ok(()) => shredded.push(id),
             Err(error) => {
                 failed += 1;
-                print::notice("error", &Failure::from(error).to_string());
+                print::error(&Failure::from(error), ErrorFormat::asked_for(json.enabled));
             }
         }
     }

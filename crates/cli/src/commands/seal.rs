@@ -20,7 +20,6 @@ use crate::preserve::Attributes;
 use crate::print;
 use crate::readers::Readers;
 use crate::report::Report;
-use crate::service::HomeLocation;
 use crate::tagged::{self, Sink, Source};
 use crate::targets::{each, sealed_name, targets};
 use crate::time::since_epoch;
@@ -112,8 +111,7 @@ impl Recipients {
     /// Their keys: to open again, and to seal with.
     fn keys(&self, expires_at: Option<u64>) -> Result<(Keys, SealWith), Failure> {
         if let Some(id) = &self.resource.name {
-            let location = HomeLocation::find(self.resource.home.clone())?;
-            return SealWith::resource(&location, id.clone(), self.kind, expires_at);
+            return SealWith::resource(&self.resource, id.clone(), self.kind, expires_at);
         }
         let location = Location::find(self.vault.clone())?;
         let notice = |text: &str| print::notice("note", text);

@@ -27,6 +27,7 @@ struct Made<'a> {
 pub(super) fn run(command: ServiceCommand) -> Result<(), Failure> {
     match command {
         ServiceCommand::Init { home, json } => init(home, json),
+        ServiceCommand::Restore { home, json } => restore(home, json),
         ServiceCommand::MoveVault { vault, home, json } => move_vault(vault, home, json),
     }
 }
@@ -44,6 +45,50 @@ fn init(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
         service.path().display()
     );
     print::line(Channel::Output, &text)
+}
+
+#[derive(Serialize)]
+struct RestoredStates {
+    operation: &'static str,
+    resources: Vec<RestoredState>,
+}
+
+#[derive(Serialize)]
+struct RestoredState {
+    resource: ResourceId,
+    from: u64,
+    to: u64,
+    state: &'static str,
+}
+
+/// Goes on from states that were rolled back.
+fn restore(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let restored = HomeLocation::find(home)?.open()?.restore()?;
+    if json.enabled {
+        let resources = restored.into_iter().map(|one| RestoredState {
+            resource: one.resource,
+            from: one.from,
+            to: one.to,
+            state: one.protection.name(),
+        });
+        let (operation, resources) = ("restored", resources.collect());
+        return print::json(Channel::Output, &RestoredStates { operation, resources });
+    }
+    if restored.is_empty() {
+        let text = "no state is older than the audit trail knows: there is nothing to restore";
+        return print::line(Channel::Output, text);
+    }
+    for one in restored {
+        let text = format!(
+            "the resource {} goes on from its state number {} as number {}: {}",
+            one.resource,
+            one.from,
+            one.to,
+            one.protection.name()
+        );
+        print::line(Channel::Output, &text)?;
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]
@@ -78,13 +123,11 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
     }
     // Before it is done: what could not be recorded afterwards would have left no trace.
     for (resource, key) in &under {
-        service.audit("move-vault", key, resource, AuditResult::Done)?;
+        service.audit("move-vault", key, resource, AuditResult::Begun)?;
     }
     let moved = service.customers().with_moved(&id, customer).record(lock_timeout);
-    if moved.is_err() {
-        for (resource, key) in &under {
-            service.audit("move-vault", key, resource, AuditResult::of(&moved))?;
-        }
+    for (resource, key) in &under {
+        service.audit("move-vault", key, resource, AuditResult::of(&moved))?;
     }
     moved?;
     let resources: Vec<ResourceId> = under.into_iter().map(|(resource, _)| resource).collect();

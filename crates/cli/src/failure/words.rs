@@ -5,7 +5,9 @@ use std::fmt;
 use std::io;
 
 use strongroom::Error;
+use strongroom_keys::audit::AuditError;
 use strongroom_keys::resource::Cause;
+use strongroom_keys::state::StateError;
 
 use crate::hint;
 use crate::time::display_time;
@@ -121,6 +123,26 @@ pub(super) fn resource_sentence(error: &strongroom_keys::Error) -> String {
             "the service's home does not know the vault of {key}; name it with: strongroom resource \
              enable-cmk or rotate-cmk, and --vault"
         ),
+        strongroom_keys::Error::Unrecorded { done, source } => {
+            format!("{done}, but that could not be recorded: {}", audit_sentence(source))
+        }
+        strongroom_keys::Error::Audit(error) => audit_sentence(error),
+        strongroom_keys::Error::State(
+            error @ (StateError::RolledBack { .. } | StateError::Replaced { .. }),
+        ) => format!(
+            "{error}; where they are lost, go on from the older ones with: {}",
+            hint::strongroom("service restore", &[], &[])
+        ),
+        strongroom_keys::Error::Time { .. } => format!("{error} with --accept-time"),
         error => error.to_string(),
     }
+}
+
+/// An audit trail's `error`, with the command that goes on after damage.
+pub(super) fn audit_sentence(error: &AuditError) -> String {
+    if !error.is_damage() {
+        return error.to_string();
+    }
+    let repair = hint::strongroom("audit repair", &[], &[]);
+    format!("{error}; close the damaged part, and go on, with: {repair}")
 }

@@ -44,6 +44,13 @@ pub(crate) fn user() -> String {
     format!("uid {}", rustix::process::getuid().as_raw())
 }
 
+/// Has a write that meets the limit of a file's size fail, and not end the process: something else may be left to do.
+pub(crate) fn outlive_size_limits() {
+    let met = std::sync::Arc::default();
+    // Without it the process ends there, as it always did.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, met);
+}
+
 /// Standard input, as a file of its own.
 pub(crate) fn standard_input() -> io::Result<File> {
     io::stdin().as_fd().try_clone_to_owned().map(File::from)

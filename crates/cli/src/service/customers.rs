@@ -151,24 +151,34 @@ impl VaultDirectory for CustomerVaults {
             Ok(other) => Arc::new(Unreachable {
                 id: key.vault().to_owned(),
                 reason: format!("{} is another vault now", other.path().display()),
+                heals: true,
             }),
             Err(failure) => {
-                Arc::new(Unreachable { id: key.vault().to_owned(), reason: failure.to_string() })
+                let heals = matches!(failure, Failure::NoVault { .. } | Failure::VaultFile { .. });
+                let (id, reason) = (key.vault().to_owned(), failure.to_string());
+                Arc::new(Unreachable { id, reason, heals })
             }
         })
     }
 }
 
-/// A vault that cannot be opened. It may come back, so it refuses nothing: it does not answer.
+/// A vault that cannot be opened. It refuses nothing: it may come back, or be mended.
 #[derive(Debug)]
 struct Unreachable {
     id: String,
     reason: String,
+    /// True where it may come back by itself: damage does not.
+    heals: bool,
 }
 
 impl Unreachable {
     fn answer<T>(&self) -> Result<T, VaultError> {
-        Err(VaultError::Unavailable { reason: self.reason.clone(), retry_after: None })
+        let reason = self.reason.clone();
+        Err(if self.heals {
+            VaultError::Unavailable { reason, retry_after: None }
+        } else {
+            VaultError::Invalid { reason }
+        })
     }
 }
 

@@ -91,15 +91,27 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
 /// [`Failure::HomeDamaged`], [`Failure::HomeFile`].
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
     let mut text = Vec::new();
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(not_a_file(path));
+    }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed("read", path))?,
     };
+    // A pipe in its place would be waited for.
+    if !file.metadata().map_err(failed("read", path))?.is_file() {
+        return Err(not_a_file(path));
+    }
     file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
     serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
         path: path.to_owned(),
         reason: "it is not what was written there; restore it from a copy of the home",
     })
+}
+
+fn not_a_file(path: &Path) -> Failure {
+    let reason = "it is not a file; restore it from a copy of the home";
+    Failure::HomeDamaged { path: path.to_owned(), reason }
 }
 
 /// Replaces the file as a whole.

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::home::{Done, Home, bytes, lock_of};
+use crate::home::{Done, Home, bytes, copy_dir, lock_of};
 
 /// `line`, cut at spaces.
 fn run(home: &Home, line: &str) -> Done {
@@ -436,19 +436,4 @@ fn a_damaged_state_does_not_hide_the_other_resources() {
     let errors: Vec<&str> = done.stderr.lines().collect();
     assert_eq!(errors.len(), 2, "{}", done.stderr);
     assert!(errors[0].contains(" a") && errors[1].contains(" r"), "{}", done.stderr);
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
 }

@@ -411,3 +411,19 @@ impl Done {
         assert!(self.stdout.is_empty(), "{}", String::from_utf8_lossy(&self.stdout));
     }
 }
+
+/// Copies the directory `from` with all that is in it to `to`, which is not there.
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(to, fs::metadata(from).unwrap().permissions()).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}

@@ -1,10 +1,14 @@
 //! Making events of what is done, and what a trail that cannot be written means for it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::Value;
+
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditResult, AuditSink};
+use super::known::Known;
 use super::text::printable;
 use crate::clock::Clock;
 
@@ -93,6 +97,20 @@ impl Auditor {
         self.required
     }
 
+    /// Knowledge of the trail from before this process.
+    pub async fn recall(&self) -> Known {
+        self.sink.recall().await
+    }
+
+    /// The details of the newest state of each name that was recorded before.
+    ///
+    /// # Errors
+    ///
+    /// The sink's.
+    pub async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        self.sink.outlines().await
+    }
+
     /// Number of events that could not be recorded.
     #[must_use]
     pub fn failures(&self) -> u64 {
@@ -144,7 +162,7 @@ fn trace(event: &AuditEvent) {
         };
     }
     match event.result {
-        AuditResult::Done => show!(info),
+        AuditResult::Done | AuditResult::Begun => show!(info),
         AuditResult::Failed(_) => show!(warn),
     }
 }

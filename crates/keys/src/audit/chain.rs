@@ -10,13 +10,16 @@ use sha2::{Digest as _, Sha256};
 use strongroom::secret::Secret;
 
 /// Prefix of the data under a line's MAC, before the MAC of the line before and the line.
-const LINE: &[u8] = b"strongroom/audit/1 line\0";
+const LINE: &[u8] = b"strongroom/audit/2 line\0";
 
 /// Prefix of the data under the first line's previous MAC, before the trail's id.
-const TRAIL: &[u8] = b"strongroom/audit/1 trail\0";
+const TRAIL: &[u8] = b"strongroom/audit/2 trail\0";
 
 /// Prefix of the data under a kept head's MAC, before the head.
-const HEAD: &[u8] = b"strongroom/audit/1 head\0";
+const HEAD: &[u8] = b"strongroom/audit/2 head\0";
+
+/// Prefix of the data under a summary's MAC, before the summary.
+const SUMMARY: &[u8] = b"strongroom/audit/2 summary\0";
 
 /// The key that an audit trail's macs are made and checked with: 32 bytes, derived by the caller for
 /// this alone. Redacted when printed, wiped when the last copy is dropped.
@@ -75,6 +78,16 @@ impl AuditKey {
     /// True where `mac` is that of the kept head.
     pub(super) fn head_holds(&self, head: &Head, mac: &[u8; 32]) -> bool {
         self.head_hmac(head).verify(mac.into()).is_ok()
+    }
+
+    /// The mac of a summary.
+    pub(super) fn summary_mac(&self, summary: &[u8]) -> [u8; 32] {
+        self.hmac(&[SUMMARY, summary]).finalize().into_bytes().into()
+    }
+
+    /// True where `mac` is that of the summary.
+    pub(super) fn summary_holds(&self, summary: &[u8], mac: &[u8; 32]) -> bool {
+        self.hmac(&[SUMMARY, summary]).verify(mac.into()).is_ok()
     }
 
     fn head_hmac(&self, head: &Head) -> Hmac<Sha256> {

@@ -74,7 +74,7 @@ pub enum AuditError {
         found: Tampering,
     },
     /// The trail cannot be written on: its last line does not hold.
-    #[error("the last line of {} {found}; verify the trail to see where it fails", path.display())]
+    #[error("the last line of {} {found}", path.display())]
     End {
         /// The file.
         path: PathBuf,
@@ -82,7 +82,7 @@ pub enum AuditError {
         found: Tampering,
     },
     /// A file of a trail of several is not there.
-    #[error("{} is missing from the trail; put it back, then verify again", path.display())]
+    #[error("{} is missing from the trail; put it back", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
@@ -114,6 +114,21 @@ pub enum AuditError {
 }
 
 impl AuditError {
+    /// True where the trail does not hold, which no retry mends: [`JsonLines::repair`](super::JsonLines::repair)
+    /// closes the part that is damaged.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. }
+            | Self::Tampered { .. }
+            | Self::End { .. }
+            | Self::Missing { .. }
+            | Self::Truncated { .. }
+            | Self::Replaced { .. } => true,
+            Self::Unwritable { .. } | Self::File { .. } | Self::Exposed { .. } => false,
+        }
+    }
+
     /// For `map_err`: an error of the operating system while `doing` something with `path`.
     pub(super) fn io<'a>(
         doing: &'static str,
@@ -154,6 +169,11 @@ pub enum Tampering {
     Mac,
     /// It begins a file and does not say rightly which line it follows.
     Beginning,
+    /// It begins a trail of a format that this version does not read.
+    Format {
+        /// The format.
+        found: u32,
+    },
 }
 
 impl fmt::Display for Tampering {
@@ -166,6 +186,9 @@ impl fmt::Display for Tampering {
             }
             Self::Mac => f.write_str("was changed or moved, or the key is not this trail's"),
             Self::Beginning => f.write_str("does not say rightly which line it follows"),
+            Self::Format { found } => {
+                write!(f, "begins a trail of format {found}, which this version does not read")
+            }
         }
     }
 }

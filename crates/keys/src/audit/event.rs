@@ -1,10 +1,13 @@
 //! Audit events, and the trait of their sinks.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::error::AuditError;
+use super::known::{Known, StateMark, TimeMark};
 use super::text::printable;
 use crate::vault::VersionedKeyId;
 
@@ -50,6 +53,15 @@ pub struct AuditEvent {
     pub caller: Option<String>,
     /// Id that ties this to the host's own logs.
     pub correlation_id: Option<String>,
+    /// The state that was read or written, or that a change was begun from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateMark>,
+    /// Data that the service itself needs to go on from here; for nobody else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+    /// The time that was taken for right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<TimeMark>,
 }
 
 impl AuditEvent {
@@ -67,6 +79,9 @@ impl AuditEvent {
             duration_us: 0,
             caller: None,
             correlation_id: None,
+            state: None,
+            detail: None,
+            clock: None,
         }
     }
 }
@@ -90,6 +105,12 @@ impl fmt::Display for AuditEvent {
         if let Some(correlation_id) = &self.correlation_id {
             write!(f, " correlation_id=\"{}\"", printable(correlation_id))?;
         }
+        if let Some(state) = &self.state {
+            write!(f, " state={state}")?;
+        }
+        if let Some(clock) = &self.clock {
+            write!(f, " clock=\"{clock}\"")?;
+        }
         Ok(())
     }
 }
@@ -112,6 +133,8 @@ impl fmt::Display for AuditEvent {
 pub enum AuditResult {
     /// It was done.
     Done,
+    /// It is about to be done. The outcome follows, unless the process ends before.
+    Begun,
     /// It was not, and why: an error's message.
     Failed(String),
 }
@@ -131,6 +154,7 @@ impl fmt::Display for AuditResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Done => f.write_str("done"),
+            Self::Begun => f.write_str("begun"),
             Self::Failed(why) => write!(f, "failed (\"{}\")", printable(why)),
         }
     }
@@ -168,4 +192,19 @@ pub trait AuditSink: Send + Sync + fmt::Debug {
     ///
     /// What hindered it. Changes of state and unwraps are then refused, unless the host chose otherwise.
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError>;
+
+    /// Knowledge of what was recorded before, for a service that starts again. A sink that cannot be read has none:
+    /// with it a store that is rolled back while no process runs goes unnoticed.
+    async fn recall(&self) -> Known {
+        Known::default()
+    }
+
+    /// The [details](AuditEvent::detail) of the newest state of each name.
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError`] where what was recorded cannot be read.
+    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        Ok(BTreeMap::new())
+    }
 }

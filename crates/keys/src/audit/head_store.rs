@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,9 @@ pub struct FileHeadStore {
     key: AuditKey,
 }
 
+/// No kept head is longer, in bytes.
+const LONGEST: u64 = 4096;
+
 /// Content of the head's file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -104,10 +107,12 @@ impl FileHeadStore {
 
 impl HeadStore for FileHeadStore {
     fn load(&self) -> Result<Option<Head>, AuditError> {
-        let text = match fs::read(&self.path) {
+        let mut text = Vec::new();
+        let file = match platform::open_regular(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(AuditError::io("read", &self.path))?,
+            file => file.map_err(AuditError::io("open", &self.path))?,
         };
+        file.take(LONGEST).read_to_end(&mut text).map_err(AuditError::io("read", &self.path))?;
         let kept: Option<Kept> = serde_json::from_slice(&text).ok();
         let held = kept.and_then(|kept| {
             let mac = from_hex(&kept.mac)?;

@@ -1,19 +1,24 @@
 //! The sink for files: JSON lines that are chained by their macs.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::chain::{AuditKey, Head};
 use super::disk::{Disk, RealDisk};
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditResult, AuditSink};
 use super::head_store::HeadStore;
+use super::known::{Known, note_outline};
 use super::line::{AuditLine, Torn};
+use super::recall::recall;
 use super::tail::{self, Access, Tail};
 use super::text::bounded;
+use super::verify::{Verified, verify_each};
 use crate::offload::unblock;
 
 /// Durability of a trail's lines.
@@ -69,12 +74,14 @@ pub enum Sync {
 pub struct JsonLines(Arc<Trail>);
 
 #[derive(Clone, Debug)]
-struct Trail {
-    path: PathBuf,
-    key: AuditKey,
+pub(super) struct Trail {
+    pub(super) path: PathBuf,
+    pub(super) key: AuditKey,
     sync: Sync,
     rotate_at: Option<u64>,
-    head_store: Option<Arc<dyn HeadStore>>,
+    pub(super) head_store: Option<Arc<dyn HeadStore>>,
+    /// The trail's id, where it is known that there is one.
+    id: Option<String>,
     disk: Arc<dyn Disk>,
 }
 
@@ -89,7 +96,8 @@ impl JsonLines {
     pub(super) fn on(disk: Arc<dyn Disk>, path: PathBuf, key: &AuditKey) -> Self {
         let key = key.clone();
         let sync = Sync::default();
-        Self(Arc::new(Trail { path, key, sync, rotate_at: None, head_store: None, disk }))
+        let (rotate_at, head_store, id) = (None, None, None);
+        Self(Arc::new(Trail { path, key, sync, rotate_at, head_store, id, disk }))
     }
 
     /// Sets the durability of lines; [`Sync::EachEvent`] by default.
@@ -115,6 +123,18 @@ impl JsonLines {
         self
     }
 
+    /// The trail that has the id `id`, in hexadecimal, and so at least one line: where it has none any more,
+    /// nothing is written on.
+    #[must_use]
+    pub fn of(mut self, id: &str) -> Self {
+        Arc::make_mut(&mut self.0).id = Some(id.to_owned());
+        self
+    }
+
+    pub(super) fn trail(&self) -> &Trail {
+        &self.0
+    }
+
     /// The trail's current file.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -130,6 +150,22 @@ impl JsonLines {
     pub async fn head(&self) -> Result<Option<Head>, AuditError> {
         let trail = Arc::clone(&self.0);
         unblock(move || trail.head()).await
+    }
+
+    /// Checks all of the trail, as [`verify`](super::verify) does, and that it is the one with the id that it must
+    /// [have](Self::of). It blocks this thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](super::verify).
+    pub fn verify(&self, anchor: Option<Head>) -> Result<Verified, AuditError> {
+        let (path, mut found) = (&self.0.path, None);
+        let mut note = |line: &AuditLine| found = line.trail.clone().or(found.take());
+        let verified = verify_each(path, &self.0.key, anchor, &mut note)?;
+        if self.0.id.is_some() && found != self.0.id {
+            return Err(AuditError::Missing { path: path.clone() });
+        }
+        Ok(verified)
     }
 
     /// [`AuditSink::record`] on this thread, which it blocks.
@@ -148,9 +184,39 @@ impl AuditSink for JsonLines {
         let (trail, event) = (Arc::clone(&self.0), bounded(event));
         unblock(move || trail.append(&event)).await
     }
+
+    async fn recall(&self) -> Known {
+        let trail = Arc::clone(&self.0);
+        unblock(move || trail.recall()).await
+    }
+
+    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        let trail = Arc::clone(&self.0);
+        unblock(move || {
+            let mut outlines = BTreeMap::new();
+            let mut note = |line: &AuditLine| note_outline(&mut outlines, &line.event);
+            verify_each(&trail.path, &trail.key, None, &mut note)?;
+            Ok(outlines)
+        })
+        .await
+    }
 }
 
 impl Trail {
+    fn recall(&self) -> Known {
+        let mut known = recall(&self.path, &self.key);
+        let is_other = |id: &String| known.trail.as_ref() != Some(id);
+        if known.damage.is_none() && self.id.as_ref().is_some_and(is_other) {
+            known.damage = Some(AuditError::Missing { path: self.path.clone() });
+        }
+        known
+    }
+
+    /// True where a line must be there and none is: `last` is the last that was found.
+    pub(super) fn is_gone(&self, last: Option<Head>) -> bool {
+        self.id.is_some() && last.is_none()
+    }
+
     fn head(&self) -> Result<Option<Head>, AuditError> {
         // The lock is held until the end: the file must not be renamed in between.
         let file = tail::open_locked(&self.path, Access::Read)?;
@@ -177,6 +243,9 @@ impl Trail {
             found => found,
         };
         self.compare_with_kept(head, tail.before)?;
+        if self.is_gone(head) && tail.torn.is_empty() {
+            return Err(AuditError::Missing { path: self.path.clone() });
+        }
         let mut length = tail.length;
         if !tail.torn.is_empty() {
             (head, length) = self.mend(&file, &tail, head, event.time)?;
@@ -245,11 +314,28 @@ impl Trail {
     }
 
     /// Gives the full file its number. The next writer, this one or another, makes a new one.
-    fn rotate(&self) -> Result<(), AuditError> {
+    pub(super) fn rotate(&self) -> Result<(), AuditError> {
         let newest = tail::full_files(&self.path)?.pop().unwrap_or(0);
         let full = tail::full_file(&self.path, newest.saturating_add(1));
         self.disk.rename(&self.path, &full).map_err(AuditError::io("rename", &self.path))?;
         self.sync_directory()
+    }
+
+    /// Begins the current file with `line`, which follows the line `after` of another.
+    pub(super) fn begin_file(
+        &self,
+        line: &AuditLine,
+        after: Option<Head>,
+    ) -> Result<(), AuditError> {
+        let Some(file) = tail::open_locked(&self.path, Access::Append)? else { return Ok(()) };
+        let line = match (&self.id, after) {
+            (Some(id), None) => AuditLine { trail: Some(id.clone()), ..line.clone() },
+            _ => line.clone(),
+        };
+        let (line, head) = line.seal(&self.key, after)?;
+        self.disk.append(&file, &line).map_err(AuditError::io("write to", &self.path))?;
+        self.make_durable(&file, true)?;
+        self.head_store.as_ref().map_or(Ok(()), |store| store.store(&head))
     }
 
     fn make_durable(&self, file: &File, is_new: bool) -> Result<(), AuditError> {

@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::chain::{AuditKey, Head, from_hex, hex, sha256};
 use super::error::{AuditError, Tampering};
 use super::event::AuditEvent;
+use super::repair::Repaired;
 use super::text::SafeJson;
 
 /// No line is longer, its newline included.
 pub(super) const LONGEST_LINE: usize = 16 * 1024;
+
+/// The format of the trails that this version reads and writes.
+pub(super) const FORMAT: u32 = 2;
 
 /// Separator between a line's other members and its MAC.
 const BEFORE_MAC: &[u8] = b",\"mac\":\"";
@@ -44,12 +48,18 @@ pub struct AuditLine {
     /// The trail's random id, in hexadecimal: in the first line of the first file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<String>,
+    /// The trail's format, beside its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<u32>,
     /// The last line of the file before: in the first line of every later file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<Head>,
     /// The rest of a torn line, where this one took its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub torn: Option<Torn>,
+    /// The damaged part before this line, in the first line after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
     /// The event.
     #[serde(flatten)]
     pub event: AuditEvent,
@@ -118,8 +128,10 @@ impl AuditLine {
         Ok(Self {
             number: number_after(after),
             trail: if after.is_none() { Some(hex(&random_id()?)) } else { None },
+            format: after.is_none().then_some(FORMAT),
             previous: after.filter(|_| begins),
             torn,
+            repaired: None,
             event,
         })
     }

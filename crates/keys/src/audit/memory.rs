@@ -1,11 +1,14 @@
 //! A sink for hosts that look at events themselves.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditSink};
+use super::known::{Known, note_outline};
 use crate::lock::lock;
 
 /// Keeps events in memory, without a limit.
@@ -37,5 +40,17 @@ impl AuditSink for MemorySink {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
         lock(&self.0).push(event.clone());
         Ok(())
+    }
+
+    async fn recall(&self) -> Known {
+        let mut known = Known::default();
+        self.events().iter().for_each(|event| known.note(event));
+        known
+    }
+
+    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        let mut outlines = BTreeMap::new();
+        self.events().iter().for_each(|event| note_outline(&mut outlines, event));
+        Ok(outlines)
     }
 }

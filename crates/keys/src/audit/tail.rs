@@ -28,8 +28,12 @@ pub(super) enum Access {
 pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, AuditError> {
     let append = access == Access::Append;
     loop {
-        let opened = if append { platform::open_to_append(path) } else { File::open(path) };
+        let opened =
+            if append { platform::open_to_append(path) } else { platform::open_regular(path) };
         let file = match opened {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(not_a_file(path));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound && !append => return Ok(None),
             opened => opened.map_err(AuditError::io("open", path))?,
         };
@@ -45,8 +49,7 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
             _ => continue,
         }
         if !metadata.is_file() {
-            let reason = "is not a file; give the trail another path";
-            return Err(AuditError::Damaged { path: path.to_owned(), reason });
+            return Err(not_a_file(path));
         }
         let mode = platform::mode(&metadata);
         if append && mode & OTHERS_WRITE != 0 {
@@ -54,6 +57,11 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
         }
         return Ok(Some(file));
     }
+}
+
+fn not_a_file(path: &Path) -> AuditError {
+    let reason = "is not a file; give the trail another path";
+    AuditError::Damaged { path: path.to_owned(), reason }
 }
 
 /// The directory that the trail is in.
@@ -143,7 +151,7 @@ impl Tail {
 pub(super) fn head_of_full_files(path: &Path, key: &AuditKey) -> Result<Option<Head>, AuditError> {
     let Some(newest) = full_files(path)?.pop() else { return Ok(None) };
     let path = full_file(path, newest);
-    let file = File::open(&path).map_err(AuditError::io("open", &path))?;
+    let file = platform::open_regular(&path).map_err(AuditError::io("open", &path))?;
     let tail = Tail::read(&file, &path, key)?;
     match tail.head {
         Some(head) if tail.torn.is_empty() => Ok(Some(head)),

@@ -1,5 +1,6 @@
 //! Tests that look inside: mistakes planted, the disk watched and broken.
 
+mod damaged;
 mod durable;
 pub(super) mod planted;
 mod rotated;
@@ -100,5 +101,8 @@ fn event(time: u64) -> AuditEvent {
         duration_us: 812,
         caller: Some("ops@contoso".to_owned()),
         correlation_id: Some("0a1b2c".to_owned()),
+        state: None,
+        detail: None,
+        clock: None,
     }
 }

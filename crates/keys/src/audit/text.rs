@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+use serde::Serialize as _;
+use serde_json::Value;
 use serde_json::ser::Formatter;
 
 use super::event::{AuditEvent, AuditResult};
@@ -11,8 +13,9 @@ use super::event::{AuditEvent, AuditResult};
 /// The longest texts of an event, in bytes as written in JSON. With a key id of at most 255 bytes
 /// they leave a line room for its other members.
 const LONGEST_OPERATION: usize = 256;
-const LONGEST_NAME: usize = 2 * 1024;
-const LONGEST_RESULT: usize = 6 * 1024;
+const LONGEST_NAME: usize = 1024;
+pub(super) const LONGEST_RESULT: usize = 6 * 1024;
+const LONGEST_DETAIL: usize = 3 * 1024;
 
 /// True for a character that must not reach a terminal from a caller's text: it commands the terminal (C0, DEL,
 /// C1), ends a line for some (U+2028, U+2029), reorders the text around it (bidirectional controls) or is not
@@ -99,7 +102,7 @@ fn written_length(c: char) -> usize {
 }
 
 /// `text`, cut where it would take more than `longest` bytes, with a mark that says so.
-fn cut(text: &str, longest: usize) -> Cow<'_, str> {
+pub(super) fn cut(text: &str, longest: usize) -> Cow<'_, str> {
     let mut written = 0_usize;
     let too_long = text.char_indices().find(|(_, c)| {
         written = written.saturating_add(written_length(*c));
@@ -109,6 +112,12 @@ fn cut(text: &str, longest: usize) -> Cow<'_, str> {
         None => Cow::Borrowed(text),
         Some(kept) => Cow::Owned(format!("{kept}… (cut: {} of {} bytes)", kept.len(), text.len())),
     }
+}
+
+fn is_short(detail: &Value) -> bool {
+    let mut written = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut written, SafeJson);
+    detail.serialize(&mut serializer).is_ok() && written.len() <= LONGEST_DETAIL
 }
 
 /// `event` with its texts cut to what a line has room for.
@@ -122,11 +131,15 @@ pub(super) fn bounded(event: &AuditEvent) -> AuditEvent {
         resource: name(&event.resource),
         identity: name(&event.identity),
         result: match &event.result {
-            AuditResult::Done => AuditResult::Done,
             AuditResult::Failed(why) => AuditResult::Failed(cut(why, LONGEST_RESULT).into_owned()),
+            other => other.clone(),
         },
         duration_us: event.duration_us,
         caller: name(&event.caller),
         correlation_id: name(&event.correlation_id),
+        state: event.state.clone(),
+        // A part of it would be of no use.
+        detail: event.detail.clone().filter(is_short),
+        clock: event.clock,
     }
 }

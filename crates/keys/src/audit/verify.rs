@@ -6,10 +6,12 @@ use std::path::Path;
 
 use super::chain::{AuditKey, Head};
 use super::error::{AuditError, Tampering};
-use super::line::{AuditLine, LONGEST_LINE, Place, Torn, Unchecked, number_after};
+use super::line::{AuditLine, FORMAT, LONGEST_LINE, Place, Torn, Unchecked, number_after};
+use super::repair::{Repaired, are, naming};
 use super::tail::{self, Access};
+use crate::platform;
 
-/// A trail that holds, from its first line to its last.
+/// A trail that holds, from its first line to its last, the [repaired](Self::repaired) parts aside.
 ///
 /// # Example
 ///
@@ -25,7 +27,7 @@ use super::tail::{self, Access};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Number of lines.
+    /// Number of lines that hold.
     pub lines: u64,
     /// The last one.
     pub head: Option<Head>,
@@ -35,6 +37,8 @@ pub struct Verified {
     pub torn: Option<Torn>,
     /// Number of files.
     pub files: u64,
+    /// The damaged parts that [`JsonLines::repair`](super::JsonLines::repair) closed: what they held is lost.
+    pub repaired: Vec<Repaired>,
 }
 
 /// Checks the trail in the file `path` and in the full ones before it, and that it still has the line
@@ -81,62 +85,146 @@ pub fn verify_each(
     let locked = tail::open_locked(path, Access::Read)?;
     let full = tail::full_files(path)?;
     let current = match &locked {
-        Some(file) => {
-            let length = file.metadata().map_err(AuditError::io("read", path))?.len();
-            // It is read when its lock is gone, and while the lock is held nobody renames it.
-            Some(File::open(path).map_err(AuditError::io("open", path))?.take(length))
-        }
+        // It is read when its lock is gone, and while the lock is held nobody renames it.
+        Some(_) => Some(platform::open_regular(path).map_err(AuditError::io("open", path))?),
         None if full.is_empty() && anchor.is_none() => {
             return Err(AuditError::Missing { path: path.to_owned() });
         }
         None => None,
     };
+    let current = match current {
+        Some(file) => {
+            let length = file.metadata().map_err(AuditError::io("read", path))?.len();
+            Some((file, length))
+        }
+        None => None,
+    };
     drop(locked);
-
-    let mut check = Check { key, anchor, visit, verified: Verified::default() };
-    for (number, expected) in full.into_iter().zip(1..) {
-        let path = tail::full_file(path, expected);
-        if number != expected {
-            return Err(AuditError::Missing { path });
-        }
-        let file = File::open(&path).map_err(AuditError::io("open", &path))?;
-        if check.file(&path, file)?.is_some() {
-            // A file is mended before it is renamed.
-            return Err(check.tampered(&path, Tampering::Unreadable));
-        }
-    }
-    if let Some(file) = current {
-        check.verified.torn = check.file(path, file)?;
-    }
-    let verified = check.verified;
+    let (verified, read) = read_files(path, key, anchor, &full, current, visit)?;
+    read?;
+    let found = verified.head.map_or(0, |head| head.number);
     match anchor {
-        Some(kept) if kept.number > verified.lines => {
-            Err(AuditError::Truncated { path: path.to_owned(), kept, found: verified.lines })
+        Some(kept) if kept.number > found => {
+            Err(AuditError::Truncated { path: path.to_owned(), kept, found })
         }
         _ => Ok(verified),
     }
 }
 
+/// Checks the full files with these numbers and as much of the current one as is said, and what does not hold:
+/// then only the files before it are counted.
+pub(super) fn read_files(
+    path: &Path,
+    key: &AuditKey,
+    anchor: Option<Head>,
+    full: &[u64],
+    current: Option<(File, u64)>,
+    visit: &mut dyn FnMut(&AuditLine),
+) -> Result<(Verified, Result<(), AuditError>), AuditError> {
+    let mut check = Check { key, anchor, visit, begins: true, verified: Verified::default() };
+    let mut at = 0;
+    while let Some(number) = full.get(at) {
+        let damage = match check.full_file(path, *number, at) {
+            Err(error) if error.is_damage() => error,
+            read => {
+                read?;
+                at = at.saturating_add(1);
+                check.verified.files = at as u64;
+                continue;
+            }
+        };
+        // A later file may name this part as damaged.
+        let Some(next) = check.after_damage(path, full, at, current.is_some())? else {
+            return Ok((check.verified, Err(damage)));
+        };
+        at = next;
+        check.verified.files = at as u64;
+    }
+    if let Some((file, length)) = current {
+        check.begins = true;
+        match check.file(path, file.take(length)) {
+            Err(error) if error.is_damage() => return Ok((check.verified, Err(error))),
+            torn => check.verified.torn = torn?,
+        }
+        check.verified.files = check.verified.files.saturating_add(1);
+    }
+    Ok((check.verified, Ok(())))
+}
+
 /// State of a verification.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     key: &'a AuditKey,
     anchor: Option<Head>,
     visit: &'a mut dyn FnMut(&AuditLine),
-    verified: Verified,
+    /// True before the first line of a file.
+    begins: bool,
+    pub(super) verified: Verified,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    /// A check that goes on in a file after the line `head`.
+    pub(super) fn after(
+        key: &'a AuditKey,
+        head: Head,
+        visit: &'a mut dyn FnMut(&AuditLine),
+    ) -> Self {
+        let verified = Verified { head: Some(head), ..Verified::default() };
+        Self { key, anchor: None, visit, begins: false, verified }
+    }
+
     fn tampered(&self, path: &Path, found: Tampering) -> AuditError {
         let line = number_after(self.verified.head);
         AuditError::Tampered { path: path.to_owned(), line, found }
     }
 
+    /// Checks the full file with this number, which is the one at `at`.
+    fn full_file(&mut self, path: &Path, number: u64, at: usize) -> Result<(), AuditError> {
+        let expected = number_of(at);
+        if number != expected {
+            return Err(AuditError::Missing { path: tail::full_file(path, expected) });
+        }
+        let path = tail::full_file(path, number);
+        let file = platform::open_regular(&path).map_err(AuditError::io("open", &path))?;
+        self.begins = true;
+        match self.file(&path, file)? {
+            None => Ok(()),
+            // A file is mended before it is renamed.
+            Some(_) => Err(self.tampered(&path, Tampering::Unreadable)),
+        }
+    }
+
+    /// The place of the file, after the damaged one at `at`, whose first line names what is damaged.
+    fn after_damage(
+        &self,
+        path: &Path,
+        full: &[u64],
+        at: usize,
+        has_current: bool,
+    ) -> Result<Option<usize>, AuditError> {
+        for next in at.saturating_add(1)..=full.len() {
+            let place = match full.get(next) {
+                Some(number) => tail::full_file(path, *number),
+                None if has_current => path.to_owned(),
+                None => break,
+            };
+            let Some((line, _)) = naming(&place, self.key) else { continue };
+            let Some(repaired) = &line.repaired else { continue };
+            let damaged = full.get(at..next).unwrap_or_default();
+            if line.previous == self.verified.head && are(&repaired.files, path, damaged)? {
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
+    }
+
     /// Checks the lines of one file; what is torn at its end.
-    fn file(&mut self, path: &Path, contents: impl Read) -> Result<Option<Torn>, AuditError> {
-        self.verified.files = self.verified.files.saturating_add(1);
+    pub(super) fn file(
+        &mut self,
+        path: &Path,
+        contents: impl Read,
+    ) -> Result<Option<Torn>, AuditError> {
         let mut reader = BufReader::with_capacity(64 * 1024, contents);
         let mut line = Vec::with_capacity(LONGEST_LINE.saturating_add(1));
-        let mut begins = true;
         loop {
             line.clear();
             // One byte more than any line has, so that a longer one shows.
@@ -149,36 +237,56 @@ impl Check<'_> {
                 return Err(self.tampered(path, Tampering::TooLong));
             }
             let Some(whole) = line.strip_suffix(b"\n") else { return Ok(Some(Torn::of(&line))) };
-            let head = self.line(whole, begins).map_err(|found| self.tampered(path, found))?;
-            if let Some(kept) =
-                self.anchor.filter(|kept| kept.number == head.number && *kept != head)
-            {
+            let before = self.verified.head.map_or(0, |head| head.number);
+            let head = self.line(whole).map_err(|found| self.tampered(path, found))?;
+            let is_passed = |kept: &Head| {
+                // A repair leaves numbers out.
+                let is_left_out = before < kept.number && kept.number < head.number;
+                is_left_out || (kept.number == head.number && *kept != head)
+            };
+            if let Some(kept) = self.anchor.filter(is_passed) {
                 return Err(AuditError::Replaced { path: path.to_owned(), kept });
             }
             self.verified.head = Some(head);
-            self.verified.lines = head.number;
-            begins = false;
+            self.verified.lines = self.verified.lines.saturating_add(1);
+            self.begins = false;
         }
     }
 
     /// Checks one line.
-    fn line(&mut self, bytes: &[u8], begins: bool) -> Result<Head, Tampering> {
+    fn line(&mut self, bytes: &[u8]) -> Result<Head, Tampering> {
         let after = self.verified.head;
         let unchecked = Unchecked::parse(bytes)?;
-        let found = unchecked.line.number;
-        if found != number_after(after) {
-            return Err(Tampering::Number { found });
+        let line = &unchecked.line;
+        if line.trail.is_some() && line.format != Some(FORMAT) {
+            return Err(Tampering::Format { found: line.format.unwrap_or(1) });
+        }
+        let follows = match &line.repaired {
+            Some(repaired) if self.begins => {
+                repaired.held == after.map_or(0, |head| head.number)
+                    && line.number >= number_after(after)
+            }
+            _ => line.number == number_after(after),
+        };
+        if !follows {
+            return Err(Tampering::Number { found: line.number });
         }
         let place = match after {
-            Some(head) if !begins => Place::After(head.mac),
-            _ if unchecked.line.previous != after => return Err(Tampering::Beginning),
+            Some(head) if !self.begins => Place::After(head.mac),
+            _ if line.previous != after => return Err(Tampering::Beginning),
             _ => Place::Begins,
         };
         let head = unchecked.check(self.key, place)?;
-        if unchecked.line.torn.is_some() {
+        if line.torn.is_some() {
             self.verified.mended = self.verified.mended.saturating_add(1);
         }
-        (self.visit)(&unchecked.line);
+        self.verified.repaired.extend(line.repaired.clone());
+        (self.visit)(line);
         Ok(head)
     }
+}
+
+/// The number of the full file at `at`.
+fn number_of(at: usize) -> u64 {
+    (at as u64).saturating_add(1)
 }

@@ -241,10 +241,14 @@ impl Entry {
     fn unreachable(&self, error: &Error) -> Error {
         match error {
             Error::Unreachable { .. } => error.clone(),
-            other => Error::Unreachable {
-                resource: self.key.resource.clone(),
-                reason: other.to_string(),
-            },
+            other => {
+                // Of damage and of a trail that cannot be written nothing heals: their own words say what to do.
+                let heals = matches!(error, Error::Vault(VaultError::Unavailable { .. }));
+                let hint =
+                    if heals { "; it comes back by itself when the vault answers" } else { "" };
+                let (resource, reason) = (self.key.resource.clone(), format!("{other}{hint}"));
+                Error::Unreachable { resource, reason }
+            }
         }
     }
 }

@@ -51,6 +51,18 @@ pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
+/// Opens a file to read, without waiting for a pipe's other end.
+///
+/// # Errors
+///
+/// The system's, and [`io::ErrorKind::InvalidInput`] for what is not a file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    super::require_file(&file)?;
+    Ok(file)
+}
+
 /// Opens a file to lock it, as [`open_unfollowed`] does; for writing, too: over NFS an exclusive lock wants that.
 pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
@@ -163,7 +175,9 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Opens a file that [`append`] writes to.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
-    private(OpenOptions::new().read(true).append(true).create(true)).open(path)
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    private(options.read(true).append(true).create(true).custom_flags(flags)).open(path)
 }
 
 /// Writes `bytes` at the end of `file`.

@@ -49,6 +49,17 @@ pub(crate) fn open_unfollowed(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(OPEN_LINKS).open(path)
 }
 
+/// Opens a file to read.
+///
+/// # Errors
+///
+/// The system's, and [`io::ErrorKind::InvalidInput`] for what is not a file.
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    super::require_file(&file)?;
+    Ok(file)
+}
+
 /// Opens a file to lock it.
 pub(crate) fn open_to_lock(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).custom_flags(OPEN_LINKS).open(path)

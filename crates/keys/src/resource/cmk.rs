@@ -83,6 +83,7 @@ impl Resources {
         match &resource.protection {
             Protection::ServiceManaged => {}
             Protection::CmkActive { cmk } if is_same_request(cmk, with) => return Ok(()),
+            _ if resource.lost_its_customer_key() => {}
             _ => return Err(wrong_state(resource, "enable a customer-managed key")),
         }
         check_resource(resource, with)?;

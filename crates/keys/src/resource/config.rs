@@ -122,6 +122,12 @@ impl ResourcesConfig {
         Self { limits, ..self }
     }
 
+    /// With another audit trail.
+    #[must_use]
+    pub fn with_audit(self, audit: Arc<dyn AuditSink>) -> Self {
+        Self { audit, ..self }
+    }
+
     /// With this time that enabling waits for permissions that were granted a moment ago; 2 min by default.
     #[must_use]
     pub fn with_permission_wait(self, permission_wait: Duration) -> Self {

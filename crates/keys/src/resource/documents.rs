@@ -323,11 +323,12 @@ impl Resources {
         let id = &open.current.resource.id;
         let Some(root) = open.service.root() else { return Ok(()) };
         let key = ResourceKey::generate(id, hour, 0)?.wrapped_by(id, root)?;
+        let now = self.repository.clock().unix_time();
         let added = self.repository.change(id, |resource| {
             if resource.root(Layer::Service)?.label != root.label {
                 return Err(Error::Contended { resource: id.clone() });
             }
-            Ok(Event::HourKeyAdded { key: key.clone() })
+            Ok(Event::HourKeyAdded { key: key.clone(), now })
         });
         match added.await {
             // The root was replaced in between: the caller makes another key under the new one.

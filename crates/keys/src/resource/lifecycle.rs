@@ -39,7 +39,7 @@ impl Resources {
     /// [`Error::WrongState`] where no customer-managed key is enabled; where the state cannot be
     /// written, access has ended in this process all the same.
     pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock().unix_time();
+        let at = self.time.now();
         self.close(id, Event::Revoked { at }).await
     }
 
@@ -49,7 +49,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`].
     pub async fn identity_disabled(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock().unix_time();
+        let at = self.time.now();
         self.close(id, Event::IdentityDisabled { at }).await
     }
 
@@ -60,7 +60,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`], [`Error::Shredded`].
     pub async fn moved_to_tenant(&self, id: &ResourceId, tenant: &str) -> Result<(), Error> {
-        let at = self.repository.clock().unix_time();
+        let at = self.time.now();
         self.close(id, Event::Moved { tenant: tenant.to_owned(), at }).await
     }
 
@@ -71,7 +71,7 @@ impl Resources {
     ///
     /// As [`Resources::revoke_now`], but any state will do.
     pub async fn resource_deleted(&self, id: &ResourceId) -> Result<(), Error> {
-        let (at, grace) = (self.repository.clock().unix_time(), self.deletion_grace);
+        let (at, grace) = (self.time.now(), self.deletion_grace);
         self.close(id, Event::Deleted { at, grace }).await
     }
 
@@ -82,7 +82,7 @@ impl Resources {
     ///
     /// [`Error::WrongState`] where it is not deleted, or shredded.
     pub async fn resource_restored(&self, id: &ResourceId) -> Result<(), Error> {
-        let at = self.repository.clock().unix_time();
+        let at = self.time.now();
         self.repository.persist_pending(id).await?;
         self.repository.change(id, |_| Ok(Event::Restored { at })).await?;
         self.cache.wipe(id, None);
@@ -135,8 +135,10 @@ impl Resources {
     ///
     /// # Errors
     ///
-    /// [`Error::State`] where resources cannot be listed.
+    /// [`Error::State`] where resources cannot be listed; [`Error::Time`] where the clock is not believed: see
+    /// [`Resources::accept_time`].
     pub async fn shred_due(&self, now: u64) -> Result<Vec<(ResourceId, Result<(), Error>)>, Error> {
+        self.time.check(now)?;
         let mut outcomes = Vec::new();
         for id in self.list().await? {
             match self.shred_one(&id, now).await {
@@ -197,11 +199,13 @@ impl Resources {
     /// # Errors
     ///
     /// Those of store and audit trail: the first that was met, with all other resources swept. Call it again.
+    /// [`Error::Time`] where the clock is not believed: see [`Resources::accept_time`].
     ///
     /// # Security
     ///
     /// A copy of the state store from before still has the keys, wrapped by the resource's.
     pub async fn sweep(&self, now: u64) -> Result<usize, Error> {
+        self.time.check(now)?;
         let (mut swept, mut failed) = (0, None);
         for id in self.list().await? {
             match self.repository.change(&id, |_| Ok(Event::HoursEnded { now })).await {
@@ -210,6 +214,17 @@ impl Resources {
             }
         }
         failed.map_or(Ok(swept), Err)
+    }
+
+    /// Takes `now`, in seconds since 1970, for right from now on, and records that: it is the host's operator who
+    /// says so. Keys are destroyed only by a time that is at most an hour ahead of the last one that was recorded
+    /// and the time that has passed since by the clock's own count, and at most ten minutes behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Audit`]; nothing has changed then.
+    pub async fn accept_time(&self, now: u64) -> Result<(), Error> {
+        self.time.accept(now, self.repository.service_origin()).await
     }
 
     /// The host has moved `count` documents under the customer's key that were sealed before it was

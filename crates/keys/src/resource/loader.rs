@@ -10,6 +10,7 @@ use super::repository::Repository;
 use crate::cache::{CacheKey, Loaded, Unavailable};
 use crate::error::Error;
 use crate::key_ring::{KeyRing, Layer, ResourceKey, WrappedBy};
+use crate::state::StateError;
 use crate::vault::{DeniedReason, VaultError, VersionedKeyId};
 use crate::vault_client::Timed;
 
@@ -96,7 +97,8 @@ fn classify(error: Error, was_asked_about: impl Fn(&VersionedKeyId) -> bool) -> 
         Error::Denied { .. }
         | Error::Shredded { .. }
         | Error::NotFound { .. }
-        | Error::Pinned { .. } => true,
+        | Error::Pinned { .. }
+        | Error::State(StateError::RolledBack { .. } | StateError::Replaced { .. }) => true,
         // The customer's layer of a resource that is under the service's keys alone, now.
         Error::WrongState { .. } => return LoadError::Gone(error),
         _ => false,

@@ -311,6 +311,12 @@ impl Resource {
         }
     }
 
+    /// The resource without its keys, for the audit trail.
+    pub(crate) fn outline(&self) -> Option<Value> {
+        let outline = Self { keys: Vec::new(), unknown: Map::new(), ..self.clone() };
+        serde_json::to_value(outline).ok()
+    }
+
     /// The root of a layer.
     pub(crate) fn root(&self, layer: Layer) -> Result<&KeyRecord, Error> {
         self.root_of(layer).ok_or_else(|| match &self.protection {
@@ -326,6 +332,13 @@ impl Resource {
 
     pub(crate) fn root_of(&self, layer: Layer) -> Option<&KeyRecord> {
         self.wrapped_keys(0).root(layer)
+    }
+
+    /// True where it is closed and has no customer key, since its state was restored from before that was enabled.
+    /// Only enabling one again, to which the customer's vault consents, leads out of that.
+    pub(crate) fn lost_its_customer_key(&self) -> bool {
+        matches!(self.protection, Protection::Denied { .. })
+            && self.root_of(Layer::Customer).is_none()
     }
 
     /// Its keys, as those of the state `number`.

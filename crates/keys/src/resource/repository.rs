@@ -9,7 +9,9 @@ use super::host::{HostEvent, HostEvents, Pins};
 use super::pending::Pending;
 use super::record::{Protection, Resource};
 use super::transition::{Event, apply};
-use crate::audit::{AuditResult, Caller};
+use serde_json::Value;
+
+use crate::audit::{AuditError, AuditEvent, AuditResult, BegunChange, Caller, StateMark};
 use crate::clock::Clock;
 use crate::error::{Cause, Error};
 use crate::id::ResourceId;
@@ -17,7 +19,9 @@ use crate::key_ring::WrappedKeys;
 use crate::lock::lock;
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
-use crate::vault_client::{Origin, SERVICE, VaultClient};
+use crate::state_marks::{StateMarks, mark_of};
+use crate::vault::VersionedKeyId;
+use crate::vault_client::{Origin, SERVICE, VaultClient, micros};
 
 /// The number of times that another writer may come first before a change is given up.
 const ATTEMPTS: usize = 32;
@@ -29,12 +33,19 @@ pub(crate) struct Current {
     pub(crate) resource: Arc<Resource>,
     /// The version of the service key that it is signed under.
     pub(crate) signed_by: Arc<str>,
+    pub(crate) mac: [u8; 32],
 }
 
 impl Current {
     /// The keys of the state, wrapped.
     pub(crate) fn keys(&self) -> WrappedKeys<'_> {
         self.resource.wrapped_keys(self.number)
+    }
+
+    /// The mark of the state in the audit trail.
+    fn mark(&self) -> StateMark {
+        let name = self.resource.id.as_str().to_owned();
+        StateMark { name, number: self.number, mac: self.mac }
     }
 }
 
@@ -44,6 +55,8 @@ pub(crate) struct Change {
     pub(crate) current: Current,
     /// True where something was written.
     pub(crate) changed: bool,
+    /// The failure to record it, which takes nothing back.
+    pub(crate) unrecorded: Option<AuditError>,
 }
 
 /// The states of a service's resources, for one caller. Clones and those for other callers share them.
@@ -51,12 +64,15 @@ pub(crate) struct Change {
 pub(crate) struct Repository {
     shared: Arc<Shared>,
     caller: Caller,
+    /// True where the audit trail hinders nothing.
+    lenient: bool,
 }
 
 struct Shared {
     store: Arc<dyn StateStore>,
     service_key: ServiceKey,
     client: Arc<VaultClient>,
+    marks: Arc<StateMarks>,
     clock: Arc<dyn Clock>,
     host: Arc<dyn HostEvents>,
     states: Mutex<BTreeMap<ResourceId, Current>>,
@@ -76,22 +92,35 @@ impl Repository {
         store: Arc<dyn StateStore>,
         service_key: ServiceKey,
         client: Arc<VaultClient>,
+        marks: Arc<StateMarks>,
         clock: Arc<dyn Clock>,
         host: Arc<dyn HostEvents>,
     ) -> Self {
         let (states, pins) = (Mutex::default(), Mutex::default());
         let pending = Pending::default();
-        let shared = Shared { store, service_key, client, clock, host, states, pins, pending };
-        Self { shared: Arc::new(shared), caller: Caller::default() }
+        let shared =
+            Shared { store, service_key, client, marks, clock, host, states, pins, pending };
+        Self { shared: Arc::new(shared), caller: Caller::default(), lenient: false }
     }
 
     /// The same states, with this caller in the audit trail.
     pub(crate) fn on_behalf_of(&self, caller: Caller) -> Self {
-        Self { shared: Arc::clone(&self.shared), caller }
+        Self { shared: Arc::clone(&self.shared), caller, lenient: self.lenient }
     }
 
-    pub(crate) fn caller(&self) -> &Caller {
-        &self.caller
+    /// The same states, for what only takes access away or looks: the audit trail is written where that is possible.
+    pub(crate) fn unhindered(&self) -> Self {
+        Self { lenient: true, ..self.clone() }
+    }
+
+    /// The origin of requests that are for no resource.
+    pub(crate) fn service_origin(&self) -> Origin<'_> {
+        Origin { resource: None, caller: &self.caller, identity: SERVICE, lenient: self.lenient }
+    }
+
+    /// The states that the audit trail knows.
+    pub(crate) fn marks(&self) -> &StateMarks {
+        &self.shared.marks
     }
 
     pub(crate) fn store(&self) -> &dyn StateStore {
@@ -116,7 +145,7 @@ impl Repository {
 
     /// The origin of requests for a resource to the service's own vault.
     pub(crate) fn origin<'a>(&'a self, id: &'a ResourceId) -> Origin<'a> {
-        Origin { resource: Some(id.as_str()), caller: &self.caller, identity: SERVICE }
+        Origin { resource: Some(id.as_str()), ..self.service_origin() }
     }
 
     /// The state as it was last read or written by this process.
@@ -140,11 +169,12 @@ impl Repository {
         self.read(id).await
     }
 
-    /// The newest state, from the store.
+    /// The newest state, from the store. It is none that is older than one which the audit trail knows.
     pub(crate) async fn read(&self, id: &ResourceId) -> Result<Current, Error> {
         let (store, name) = (self.store(), id.as_str());
         let current = loop {
             let number = store.list(name).await?.last().copied();
+            self.marks().check_number(name, number.unwrap_or(0))?;
             let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
             if let Some(known) = self.known(id) {
                 if known.number > number {
@@ -155,26 +185,36 @@ impl Repository {
                     break known;
                 }
             }
-            // Pruned between the two calls: then a newer one exists.
-            let Some(bytes) = store.read(name, number).await? else { continue };
-            // Erased between the two calls, where a key was destroyed: the same.
-            if bytes.is_empty() && store.list(name).await?.last() != Some(&number) {
-                continue;
-            }
-            let verified =
-                self.service_key().verify::<Resource>(name, number, &bytes, &self.caller);
-            let (resource, signed_by) = verified.await?;
-            if resource.id != *id {
-                let reason = "it is another resource's".to_owned();
-                return Err(StateError::Invalid { name: name.into(), number, reason }.into());
-            }
-            let signed_by = signed_by.into();
-            let current = Current { number, resource: Arc::new(resource), signed_by };
+            let Some(current) = self.read_object(id, number).await? else { continue };
+            let mark = current.mark();
+            self.marks().check(store, &mark).await?;
+            let (signed_by, outline) = (&current.signed_by, current.resource.outline());
+            self.marks().record(&mark, signed_by, outline, self.origin(id)).await?;
             self.remember(&current);
             break current;
         };
         self.check_pins(&current.resource)?;
         Ok(current)
+    }
+
+    /// The state in the object `number`, which is the newest; `None` where it is not any more.
+    async fn read_object(&self, id: &ResourceId, number: u64) -> Result<Option<Current>, Error> {
+        let (store, name) = (self.store(), id.as_str());
+        // Pruned between the two calls: then a newer one exists.
+        let Some(bytes) = store.read(name, number).await? else { return Ok(None) };
+        // Erased between the two calls, where a key was destroyed: the same.
+        if bytes.is_empty() && store.list(name).await?.last() != Some(&number) {
+            return Ok(None);
+        }
+        let verified =
+            self.service_key().verify::<Resource>(name, number, &bytes, self.service_origin());
+        let (resource, signed_by) = verified.await?;
+        if resource.id != *id {
+            let reason = "it is another resource's".to_owned();
+            return Err(StateError::Invalid { name: name.into(), number, reason }.into());
+        }
+        let (signed_by, mac) = (signed_by.into(), mark_of(name, number, &bytes).mac);
+        Ok(Some(Current { number, resource: Arc::new(resource), signed_by, mac }))
     }
 
     fn remember(&self, current: &Current) {
@@ -202,29 +242,38 @@ impl Repository {
 
     /// Writes the first state of a resource.
     pub(crate) async fn create(&self, resource: Resource) -> Result<(), Error> {
-        let (id, client) = (resource.id.clone(), self.client());
-        let origin = self.origin(&id);
-        let (wrapped_by, key) = self.service_key().current(&self.caller).await?;
-        let record =
-            |result| client.record("create", Some(&wrapped_by), origin, result, Duration::ZERO);
-        record(AuditResult::Done).await?;
+        let id = resource.id.clone();
+        let (wrapped_by, key) = self.service_key().current(self.service_origin()).await?;
+        self.marks().check_number(id.as_str(), 0)?;
+        let record = Recording::new(self, "create", &wrapped_by, self.origin(&id));
+        record.event(AuditResult::Begun, None, None).await?;
         let bytes = key.sign(id.as_str(), 1, &resource)?;
         let created = self.store().create(id.as_str(), 1, &bytes).await;
         if let Ok(Created::New) = created {
-            let signed_by = key.id().into();
-            self.remember(&Current { number: 1, resource: Arc::new(resource), signed_by });
-            return Ok(());
+            let (signed_by, mac) = (key.id().into(), mark_of(id.as_str(), 1, &bytes).mac);
+            let current = Current { number: 1, resource: Arc::new(resource), signed_by, mac };
+            self.remember(&current);
+            let recorded = record.done(&current).await;
+            return recorded.map_err(|source| Error::Unrecorded {
+                done: format!("the resource {id} is made"),
+                source,
+            });
         }
         let error = match created {
             Err(error) => error.into(),
             Ok(_) => Error::AlreadyExists { resource: id.clone() },
         };
-        record(AuditResult::Failed(error.to_string())).await?;
+        record.event(AuditResult::Failed(error.to_string()), None, None).await?;
         Err(error)
     }
 
     /// Reads the newest state, has `decide` make an event of it, and writes the state that follows. Where
     /// another writer is first, it decides anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unrecorded`] where it is written and the audit trail does not say so, unless access was only taken
+    /// away: that is told in the [`Change`].
     pub(crate) async fn change(
         &self,
         id: &ResourceId,
@@ -235,7 +284,7 @@ impl Repository {
             let event = decide(&before.resource)?;
             let after = apply(&before.resource, &event)?;
             let sign_anew = matches!(event, Event::ServiceKeyRotated { .. })
-                && self.service_key().current(&self.caller).await?.0.to_string()
+                && self.service_key().current(self.service_origin()).await?.0.to_string()
                     != *before.signed_by;
             if after == *before.resource && !sign_anew {
                 let destroyed = before.resource.keys.is_empty() || before.resource.hours_from > 0;
@@ -243,48 +292,59 @@ impl Repository {
                     // It may have been interrupted before the older states were erased.
                     prune(self.store(), id.as_str(), before.number, 1).await?;
                 }
-                return Ok(Change { current: before, changed: false });
+                return Ok(Change { current: before, changed: false, unrecorded: None });
             }
-            if let Some(current) = self.write(&before, after, &event).await? {
-                return Ok(Change { current, changed: true });
+            if let Some((current, recorded)) = self.write(&before, after, &event).await? {
+                let unrecorded = match recorded.err() {
+                    Some(source) if !event.only_closes() => {
+                        let done = format!("the resource {id} is changed ({})", event.name());
+                        return Err(Error::Unrecorded { done, source });
+                    }
+                    unrecorded => unrecorded,
+                };
+                return Ok(Change { current, changed: true, unrecorded });
             }
         }
         Err(Error::Contended { resource: id.clone() })
     }
 
-    /// Records and writes the state after `before`; `None` where another writer was first.
+    /// Writes the state after `before`, with its beginning and its outcome in the audit trail; `None` where
+    /// another writer was first.
     async fn write(
         &self,
         before: &Current,
         after: Resource,
         event: &Event,
-    ) -> Result<Option<Current>, Error> {
-        let (id, number) = (after.id.clone(), before.number.saturating_add(1));
+    ) -> Result<Option<(Current, Result<(), AuditError>)>, Error> {
+        let id = after.id.clone();
+        // Above what the trail knows, where that is more than the store has: then it was rolled back.
+        let number = before.number.max(self.marks().number(id.as_str())).saturating_add(1);
         let cmk = after.protection.cmk().or(before.resource.protection.cmk());
-        let (service_key, state_key) = self.service_key().current(&self.caller).await?;
+        let (service_key, state_key) = self.service_key().current(self.service_origin()).await?;
         let origin = self.origin(&id);
-        let (key, origin) = match (event, cmk) {
+        let cmk = cmk.cloned();
+        let (key, origin) = match (event, &cmk) {
             (Event::ServiceKeyRotated { .. }, _) | (_, None) => (&service_key, origin),
             (_, Some(cmk)) => (&cmk.key, origin.asked_as(&cmk.identity)),
         };
-        // Before it is done: what could not be recorded afterwards would have left no trace.
-        let client = self.client();
-        let record =
-            |result| client.record(event.name(), Some(key), origin, result, Duration::ZERO);
-        let recorded = record(AuditResult::Done).await;
+        let record = Recording::new(self, event.name(), key, origin);
+        // Before it is done: a withdrawal that is interrupted is carried out by the next process, and of anything
+        // else that could not be recorded afterwards there would be no trace.
+        let begun = record.event(AuditResult::Begun, Some(before.mark()), event.detail()).await;
         if !event.only_closes() {
-            recorded?;
+            begun?;
         }
         let bytes = state_key.sign(id.as_str(), number, &after)?;
-        match self.store().create(id.as_str(), number, &bytes).await {
+        match self.create_object(&id, number, &bytes, event).await {
             Ok(Created::New) => {}
             Ok(Created::Exists) => {
                 let reason = "another writer was first; decided anew".to_owned();
-                let _best_effort = record(AuditResult::Failed(reason)).await;
+                let _best_effort = record.event(AuditResult::Failed(reason), None, None).await;
                 return Ok(None);
             }
             Err(error) => {
-                let _best_effort = record(AuditResult::Failed(error.to_string())).await;
+                let failed = AuditResult::Failed(error.to_string());
+                let _best_effort = record.event(failed, None, None).await;
                 return Err(error.into());
             }
         }
@@ -293,8 +353,8 @@ impl Repository {
         if newest >= number.saturating_add(NUMBERED) {
             return Ok(None);
         }
-        let signed_by = state_key.id().into();
-        let current = Current { number, resource: Arc::new(after), signed_by };
+        let (signed_by, mac) = (state_key.id().into(), mark_of(id.as_str(), number, &bytes).mac);
+        let current = Current { number, resource: Arc::new(after), signed_by, mac };
         self.remember(&current);
         self.notify(&before.resource, &current.resource);
         let kept = if event.destroys_keys() { 1 } else { KEPT };
@@ -302,7 +362,51 @@ impl Repository {
         if event.destroys_keys() {
             pruned?; // the keys are not destroyed before that
         }
-        Ok(Some(current))
+        let recorded = record.done(&current).await;
+        Ok(Some((current, recorded)))
+    }
+
+    /// Creates an object. Where the store is full, what only takes access away gets the room that is kept for it.
+    async fn create_object(
+        &self,
+        id: &ResourceId,
+        number: u64,
+        bytes: &[u8],
+        event: &Event,
+    ) -> Result<Created, StateError> {
+        let store = self.store();
+        match store.create(id.as_str(), number, bytes).await {
+            Err(_) if event.only_closes() && store.make_room().await? => {
+                store.create(id.as_str(), number, bytes).await
+            }
+            created => created,
+        }
+    }
+
+    /// Goes on from a state that is older than one which the audit trail knows, as the event says.
+    pub(crate) async fn roll_forward(
+        &self,
+        id: &ResourceId,
+        known: Resource,
+    ) -> Result<Option<RolledForward>, Error> {
+        let (name, now) = (id.as_str(), self.clock().unix_time());
+        let number = self.store().list(name).await?.last().copied();
+        let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
+        if number >= self.marks().number(name) {
+            return Ok(None);
+        }
+        let contended = || Error::Contended { resource: id.clone() };
+        let before = self.read_object(id, number).await?.ok_or_else(contended)?;
+        let event = Event::RolledForward { known: Box::new(known), now };
+        let after = apply(&before.resource, &event)?;
+        let Some((current, recorded)) = self.write(&before, after, &event).await? else {
+            return Err(contended());
+        };
+        recorded.map_err(|source| Error::Unrecorded {
+            done: format!("the state of the resource {id} is restored"),
+            source,
+        })?;
+        Ok(Some(RolledForward { from: number, current }))
     }
 
     /// Notifies the host of what it may have to act on.
@@ -330,20 +434,90 @@ impl Repository {
 
     /// Persists pending withdrawals in their order; until then access is refused. Where another process has
     /// meanwhile brought the resource to a state that has nothing to withdraw, the event is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unrecorded`] where all are written, and the audit trail does not say so.
     pub(crate) async fn persist_pending(&self, id: &ResourceId) -> Result<(), Error> {
-        let pending = self.pending();
+        let (pending, closing, mut unrecorded) = (self.pending(), self.unhindered(), None);
         while let Some((ticket, event)) = pending.first(id) {
             let waits = || pending.waits(id, ticket);
             let contended = || Error::Contended { resource: id.clone() };
             let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
-            match self.change(id, decide).await {
-                Ok(_) | Err(Error::WrongState { .. } | Error::Shredded { .. }) => {}
+            match closing.change(id, decide).await {
+                Ok(change) => unrecorded = unrecorded.or(change.unrecorded),
+                Err(Error::WrongState { .. } | Error::Shredded { .. }) => {}
                 // Another task has written it, and what followed it since must stay.
                 Err(Error::Contended { .. }) if !waits() => continue,
                 Err(error) => return Err(error),
             }
             pending.done(id, ticket);
         }
-        Ok(())
+        let done = format!("access to the resource {id} has ended");
+        unrecorded.map_or(Ok(()), |source| Err(Error::Unrecorded { done, source }))
+    }
+
+    /// Carries out what a process began to withdraw that ended before it was written, unless another state
+    /// followed. Where the store cannot be read, this process acts as if it were written.
+    pub(crate) async fn resume(&self, begun: &BegunChange) -> Result<(), Error> {
+        let id = ResourceId::new(&begun.from.name)?;
+        let Some(event) = Event::of_detail(&begun.detail) else { return Ok(()) };
+        match self.unhindered().read(&id).await {
+            Ok(current) if current.mark() != begun.from => return Ok(()),
+            _ => self.pending().push(&id, event),
+        };
+        self.persist_pending(&id).await
+    }
+}
+
+/// A state that goes on from one which a rolled-back store had.
+#[derive(Debug)]
+pub(crate) struct RolledForward {
+    pub(crate) from: u64,
+    pub(crate) current: Current,
+}
+
+/// The events of one change: its beginning, and its outcome with the time that it took.
+struct Recording<'a> {
+    repository: &'a Repository,
+    operation: &'static str,
+    key: &'a VersionedKeyId,
+    origin: Origin<'a>,
+    started: Duration,
+}
+
+impl<'a> Recording<'a> {
+    fn new(
+        repository: &'a Repository,
+        operation: &'static str,
+        key: &'a VersionedKeyId,
+        origin: Origin<'a>,
+    ) -> Self {
+        let started = repository.clock().elapsed();
+        Self { repository, operation, key, origin, started }
+    }
+
+    async fn event(
+        &self,
+        result: AuditResult,
+        state: Option<StateMark>,
+        detail: Option<Value>,
+    ) -> Result<(), AuditError> {
+        let took = self.repository.clock().elapsed().saturating_sub(self.started);
+        let key = Some(self.key.clone());
+        let event = AuditEvent {
+            key,
+            duration_us: micros(took),
+            state,
+            detail,
+            ..AuditEvent::new(self.operation, result)
+        };
+        self.repository.client().record(event, self.origin).await
+    }
+
+    /// The outcome: `current` is written.
+    async fn done(&self, current: &Current) -> Result<(), AuditError> {
+        self.repository.marks().learn(&current.mark());
+        self.event(AuditResult::Done, Some(current.mark()), current.resource.outline()).await
     }
 }

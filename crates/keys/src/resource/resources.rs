@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use super::config::ResourcesConfig;
 use super::host::{Pins, VaultDirectory};
+use super::host_time::HostTime;
 use super::loader::unwrap_root;
 use super::record::Resource;
 use super::refresh::Refresher;
 use super::repository::Repository;
 use super::revoke::apply_refusal;
-use crate::audit::Caller;
+use crate::audit::{Caller, Known, printable};
 use crate::cache::{KeyCache, Lease};
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::key_ring::{Layer, ResourceKey};
 use crate::service_key::ServiceKey;
+use crate::state_marks::StateMarks;
 use crate::vault_client::VaultClient;
 
 /// The resources of a service. Clones share keys, states and vaults; see [`ResourcesConfig`] for an example.
@@ -26,20 +28,26 @@ pub struct Resources {
     pub(super) vaults: Arc<dyn VaultDirectory>,
     pub(super) cache: KeyCache,
     pub(super) refresher: Refresher,
+    pub(super) time: Arc<HostTime>,
     pub(super) permission_wait: Duration,
     pub(super) deletion_grace: u64,
 }
 
 impl ResourcesConfig {
-    /// The resources of a service that has run before. A missing state of the service is an error.
+    /// The resources of a service that has run before. A missing state of the service is an error. What was begun to
+    /// be withdrawn, and was not written, is carried out.
+    ///
+    /// An audit trail that cannot be written hinders nothing yet: what only takes access away can still be done.
     ///
     /// # Errors
     ///
-    /// [`Error::State`] where it is missing or not valid, [`Error::Vault`], [`Error::Audit`].
+    /// [`Error::State`] where it is missing, not valid or older than the audit trail knows, [`Error::Vault`].
     pub async fn open(self) -> Result<Resources, Error> {
         let resources = Resources::new(self);
-        let repository = &resources.repository;
-        repository.service_key().open(repository.caller()).await?;
+        let known = resources.recall().await;
+        let closing = resources.repository.unhindered();
+        resources.repository.service_key().open(closing.service_origin()).await?;
+        resources.begin(known).await;
         Ok(resources)
     }
 
@@ -50,8 +58,10 @@ impl ResourcesConfig {
     /// [`Error::Argument`] where the store has a service's state; those of [`ResourcesConfig::open`].
     pub async fn init(self) -> Result<Resources, Error> {
         let resources = Resources::new(self);
+        let known = resources.recall().await;
         let repository = &resources.repository;
-        repository.service_key().init(repository.caller()).await?;
+        repository.service_key().init(repository.service_origin()).await?;
+        resources.begin(known).await;
         Ok(resources)
     }
 
@@ -63,21 +73,24 @@ impl ResourcesConfig {
     ///
     /// # Security
     ///
-    /// A store that has lost its states is taken for a new one. Call it where a service is set up.
+    /// A store that has lost its states is taken for a new one, unless the audit trail knows one. Call it where a
+    /// service is set up.
     pub async fn open_or_init(self) -> Result<Resources, Error> {
         let resources = Resources::new(self);
+        let known = resources.recall().await;
         let (repository, service_key) = (&resources.repository, resources.repository.service_key());
         if service_key.exists().await? {
-            service_key.open(repository.caller()).await?;
+            service_key.open(repository.service_origin()).await?;
         } else {
-            service_key.add_generation(repository.caller()).await?;
+            service_key.add_generation(repository.service_origin()).await?;
         }
+        resources.begin(known).await;
         Ok(resources)
     }
 }
 
 impl Resources {
-    fn new(config: ResourcesConfig) -> Self {
+    pub(super) fn new(config: ResourcesConfig) -> Self {
         let clock = config.clock;
         let client = VaultClient::new(
             Arc::clone(&clock),
@@ -86,14 +99,17 @@ impl Resources {
             config.limits,
         );
         let (client, store) = (Arc::new(client), config.store);
+        let marks = Arc::new(StateMarks::new(Arc::clone(&client)));
+        let time = Arc::new(HostTime::new(Arc::clone(&clock), Arc::clone(&client)));
         let service_key = ServiceKey::new(
             config.service_vault,
             config.service_key,
             Arc::clone(&store),
             Arc::clone(&client),
+            Arc::clone(&marks),
         );
         let cache = KeyCache::new(Arc::clone(&clock), config.cache);
-        let repository = Repository::new(store, service_key, client, clock, config.host);
+        let repository = Repository::new(store, service_key, client, marks, clock, config.host);
         let refresher = Refresher {
             repository: repository.clone(),
             vaults: Arc::clone(&config.vaults),
@@ -101,7 +117,34 @@ impl Resources {
         };
         let (permission_wait, deletion_grace) = (config.permission_wait, config.deletion_grace);
         let vaults = config.vaults;
-        Self { repository, vaults, cache, refresher, permission_wait, deletion_grace }
+        Self { repository, vaults, cache, refresher, time, permission_wait, deletion_grace }
+    }
+
+    /// Takes over what the audit trail knows.
+    pub(super) async fn recall(&self) -> Known {
+        let known = self.repository.client().recall().await;
+        if let Some(damage) = &known.damage {
+            tracing::error!(target: "strongroom::audit", error = %printable(&damage.to_string()), "the trail does not hold");
+        }
+        self.repository.marks().recall(&known);
+        known
+    }
+
+    /// Begins to work, with what the audit trail knows: what of it fails is done the next time.
+    pub(super) async fn begin(&self, known: Known) {
+        let closing = self.repository.unhindered();
+        for begun in &known.begun {
+            let _in_force_in_this_process = self.repository.resume(begun).await;
+        }
+        let origin = closing.service_origin();
+        self.time.recall(known.time, origin).await;
+        let trail = match known.trail {
+            None => self.repository.client().recall().await.trail,
+            known => known,
+        };
+        if let Some(trail) = trail {
+            let _next_time = self.repository.service_key().register(&trail, origin).await;
+        }
     }
 
     /// The same resources, with this caller in the audit trail.

@@ -106,7 +106,7 @@ impl Resources {
         root: &ResourceKey,
     ) -> Result<KeyRecord, Error> {
         let service = self.repository.service_key();
-        let (key, _) = service.current(self.repository.caller()).await?;
+        let (key, _) = service.current(self.repository.service_origin()).await?;
         let wrapped = service.wrap(&key, &root.payload(id), self.repository.origin(id)).await?;
         let (label, epoch, by) = (root.label, root.epoch, WrappedBy::Vault(key));
         let record = KeyRecord { label, epoch, by, wrapped };
@@ -142,7 +142,8 @@ impl Resources {
     ///
     /// Those of the vault, store and audit trail: the first that was met, with all other resources moved.
     pub async fn rotate_service_key(&self) -> Result<ServiceKeyRotation, Error> {
-        let key = self.repository.service_key().add_generation(self.repository.caller()).await?;
+        let key =
+            self.repository.service_key().add_generation(self.repository.service_origin()).await?;
         let mut rotation = ServiceKeyRotation { key, moved: 0, before: 0 };
         let mut failed = None;
         for id in self.list().await? {

@@ -86,13 +86,14 @@ pub struct Status {
 }
 
 impl Resources {
-    /// The status of a resource, by its newest state. No vault is asked.
+    /// The status of a resource, by its newest state. No vault is asked, and an audit trail that cannot be written
+    /// hinders nothing.
     ///
     /// # Errors
     ///
     /// [`Error::NotFound`], [`Error::State`], [`Error::Pinned`].
     pub async fn status(&self, id: &ResourceId) -> Result<Status, Error> {
-        let current = self.repository.read(id).await?;
+        let current = self.repository.unhindered().read(id).await?;
         let resource = &*current.resource;
         let hour = |key: &KeyRecord| (key.label.kind == KeyKind::Hour).then_some(key.label.version);
         Ok(Status {
@@ -131,10 +132,13 @@ impl Resources {
     ///
     /// [`Error::State`].
     pub async fn list(&self) -> Result<Vec<ResourceId>, Error> {
-        let names = self.repository.store().names().await?;
+        let mut names = self.repository.store().names().await?;
+        // One whose states are gone is not forgotten.
+        names.extend(self.repository.marks().names());
         let mut ids: Vec<ResourceId> =
             names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
         ids.sort();
+        ids.dedup();
         Ok(ids)
     }
 

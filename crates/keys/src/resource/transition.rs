@@ -2,16 +2,20 @@
 //! writing comes after, so that a crash leaves one state or the other.
 
 use super::record::{Cmk, OnKeyLoss, Protection, Resource};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
 use crate::error::{Cause, Error};
 use crate::id::{KeyKind, KeyLabel};
 use crate::key_ring::{KeyRecord, Layer, WrappedBy};
 use crate::vault::{DeniedReason, VersionedKeyId};
 
-/// Most hour keys at a time: six weeks of hours.
+/// Most hour keys of one kind: of hours that are over, and of hours that are further ahead than so many.
 pub(crate) const HOUR_KEYS_MAX: usize = 1024;
 
 /// An event, with all that a vault had to be asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Event {
     CmkEnabled {
         cmk: Cmk,
@@ -41,6 +45,7 @@ pub(crate) enum Event {
     },
     HourKeyAdded {
         key: KeyRecord,
+        now: u64,
     },
     HoursEnded {
         now: u64,
@@ -76,6 +81,11 @@ pub(crate) enum Event {
     DocumentsMoved {
         count: u64,
     },
+    /// The state of a store that was rolled back goes on, as the newest that is known was but for its keys.
+    RolledForward {
+        known: Box<Resource>,
+        now: u64,
+    },
 }
 
 impl Event {
@@ -100,7 +110,19 @@ impl Event {
             Self::Restored { .. } => "restore-resource",
             Self::Shredded { .. } => "shred",
             Self::DocumentsMoved { .. } => "documents-moved",
+            Self::RolledForward { .. } => "restore-state",
         }
+    }
+
+    /// Data that another process needs to carry it out; `None` where it does more than withdraw access.
+    pub(crate) fn detail(&self) -> Option<Value> {
+        self.only_closes().then(|| serde_json::to_value(self).ok())?
+    }
+
+    /// The event of a [`detail`](Self::detail).
+    pub(crate) fn of_detail(detail: &Value) -> Option<Self> {
+        let event: Self = serde_json::from_value(detail.clone()).ok()?;
+        event.only_closes().then_some(event)
     }
 
     /// True where it only withdraws access: that does not wait for the audit trail.
@@ -117,7 +139,7 @@ impl Event {
 
     /// True where the state before holds keys that are destroyed now: none of it may stay.
     pub(crate) fn destroys_keys(&self) -> bool {
-        matches!(self, Self::HoursEnded { .. } | Self::Shredded { .. })
+        matches!(self, Self::HoursEnded { .. } | Self::Shredded { .. } | Self::RolledForward { .. })
     }
 }
 
@@ -143,9 +165,10 @@ pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Error>
                 replace(&mut after.keys, root);
             }
         }
-        Event::HourKeyAdded { key } => add_hour(&mut after, key)?,
+        Event::HourKeyAdded { key, now } => add_hour(&mut after, key, *now)?,
         Event::HoursEnded { now } => {
-            after.hours_from = before.hours_from.max(now / 3600);
+            // Not what was over once by a clock that was wrong.
+            after.hours_from = now / 3600;
             let from = after.hours_from;
             let over = |label: KeyLabel| label.kind == KeyKind::Hour && label.version <= from;
             after.keys.retain(|key| !over(key.label));
@@ -170,6 +193,7 @@ pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Error>
         Event::DocumentsMoved { count } => {
             after.outside_cmk = before.outside_cmk.map(|outside| outside.saturating_sub(*count));
         }
+        Event::RolledForward { known, now } => rolled_forward(&mut after, known, *now),
     }
     Ok(after)
 }
@@ -181,7 +205,7 @@ fn enable(
     outside: Option<u64>,
 ) -> Result<(), Error> {
     let operation = "enable a customer-managed key";
-    if !matches!(after.protection, Protection::ServiceManaged) {
+    if !matches!(after.protection, Protection::ServiceManaged) && !after.lost_its_customer_key() {
         return Err(wrong_state(after, operation));
     }
     // A key that was used before must not come back.
@@ -248,19 +272,31 @@ fn keys_replaced(after: &mut Resource, keys: &[KeyRecord]) -> Result<(), Error> 
     Ok(())
 }
 
-fn add_hour(after: &mut Resource, key: &KeyRecord) -> Result<(), Error> {
+/// Adds the key of an hour. Hours that come soon always get one; those that are over wait for the sweeper, and
+/// those far ahead are bounded by themselves.
+fn add_hour(after: &mut Resource, key: &KeyRecord, now: u64) -> Result<(), Error> {
     after.check_access()?;
-    if key.label.version <= after.hours_from {
-        return Err(Error::Expired { expires_at: key.label.version.saturating_mul(3600) });
-    }
     if after.find(key.label).is_some() {
         return Ok(()); // another writer was first, and its key is the one
     }
-    let hours = after.keys.iter().filter(|key| key.label.kind == KeyKind::Hour).count();
-    if hours >= HOUR_KEYS_MAX {
+    let (hour, most) = (now / 3600, HOUR_KEYS_MAX as u64);
+    let is_over = |version: u64| version <= hour;
+    let is_far = |version: u64| version > hour.saturating_add(most);
+    let count = |is: &dyn Fn(u64) -> bool| {
+        let hours = after.keys.iter().filter(|key| key.label.kind == KeyKind::Hour);
+        hours.filter(|key| is(key.label.version)).count()
+    };
+    let id = &after.id;
+    if count(&is_over) >= HOUR_KEYS_MAX {
         let reason = format!(
-            "the resource {} has {HOUR_KEYS_MAX} hour keys: run the sweeper, or use fewer expiry times",
-            after.id
+            "the resource {id} has {HOUR_KEYS_MAX} keys of hours that are over: sweep them"
+        );
+        return Err(Error::Argument { reason });
+    }
+    if is_far(key.label.version) && count(&is_far) >= HOUR_KEYS_MAX {
+        let reason = format!(
+            "the resource {id} has keys for {HOUR_KEYS_MAX} hours further than {HOUR_KEYS_MAX} hours ahead: choose an \
+             earlier expiry, or one of theirs"
         );
         return Err(Error::Argument { reason });
     }
@@ -368,6 +404,63 @@ fn shredded(after: &mut Resource, at: u64) -> Result<(), Error> {
     after.keys.clear();
     after.protection = Protection::Shredded { since: at };
     Ok(())
+}
+
+/// Goes on from an older state, with the keys that it has. What was withdrawn since is so again, and what was
+/// destroyed: keys of hours that are over, and all of a resource that was shredded.
+fn rolled_forward(after: &mut Resource, known: &Resource, now: u64) {
+    let keys_of = after.root_of(Layer::Customer).is_some().then_some(after.epoch);
+    let has_its_keys = keys_of == Some(known.epoch);
+    let older = after.protection.clone();
+    after.protection = match &known.protection {
+        // The older state's key wraps what it has; a rotation since is to be done again.
+        Protection::CmkActive { .. } | Protection::Rotating { .. } => match older {
+            Protection::CmkActive { cmk } | Protection::Rotating { cmk, .. } if has_its_keys => {
+                Protection::CmkActive { cmk }
+            }
+            Protection::Denied { cmk, .. } | Protection::ShredPending { cmk: Some(cmk), .. }
+                if has_its_keys =>
+            {
+                Protection::CmkActive { cmk }
+            }
+            // It was enabled since, and its customer key is lost: closed until somebody says what to do.
+            _ => match known.protection.cmk().cloned() {
+                Some(cmk) => Protection::Denied { cmk, cause: Cause::Revoked, since: now },
+                None => Protection::ServiceManaged,
+            },
+        },
+        Protection::Denied { cmk, cause, since } => Protection::Denied {
+            cmk: older.cmk().filter(|_| has_its_keys).unwrap_or(cmk).clone(),
+            cause: *cause,
+            since: *since,
+        },
+        Protection::ShredPending { cmk, cause, since, due } => Protection::ShredPending {
+            cmk: older.cmk().filter(|_| has_its_keys).or(cmk.as_ref()).cloned(),
+            cause: *cause,
+            since: *since,
+            due: *due,
+        },
+        // The customer agreed to that by a key which the older state does not have unwrapped.
+        Protection::ServiceManaged => match older {
+            Protection::CmkActive { .. } | Protection::Rotating { .. } => older,
+            _ if keys_of.is_some() => older,
+            _ => Protection::ServiceManaged,
+        },
+        Protection::Shredded { since } => {
+            after.keys.clear();
+            Protection::Shredded { since: *since }
+        }
+    };
+    after.tenant.clone_from(&known.tenant);
+    after.moved_to.clone_from(&known.moved_to);
+    after.epoch = after.epoch.max(known.epoch);
+    after.customer_version = after.customer_version.max(known.customer_version);
+    // What was swept since is so again, and what is over by now.
+    let swept = if after.hours_from == known.hours_from { 0 } else { known.hours_from };
+    after.hours_from = known.hours_from;
+    let from = swept.max(now / 3600);
+    after.keys.retain(|key| key.label.kind != KeyKind::Hour || key.label.version > from);
+    after.outside_cmk = None;
 }
 
 /// The customer's key while it is in use.

@@ -61,6 +61,17 @@ pub enum StateError {
         /// The highest number that is there.
         found: u64,
     },
+    /// The store holds another object than the one that was there.
+    #[error(
+        "the state {name}/{number} is another one than this host's audit trail recorded: the store was rolled back and \
+         written on; put its own objects back"
+    )]
+    Replaced {
+        /// Name of the states.
+        name: String,
+        /// The object's number.
+        number: u64,
+    },
     /// A name that no object may have.
     #[error("{name:?} cannot name a state: use 1 to 64 lower-case letters, digits, - and _")]
     Name {

@@ -14,6 +14,9 @@ use crate::offload::unblock;
 use crate::platform;
 
 const SUFFIX: &str = ".state";
+/// The file that keeps room for withdrawals on a disk that fills up, and its length in bytes.
+const RESERVE: &str = ".reserve";
+const RESERVED: usize = 64 << 10;
 /// No state is longer: a thousand wrapped keys take half a megabyte.
 const LONGEST: u64 = 16 << 20;
 
@@ -68,9 +71,30 @@ impl FileStore {
                 let reason = "other users have access to it; run chmod 700 on it";
                 return Err(failed("use the directory", &root)(io::Error::other(reason)));
             }
-            Ok(Self { root })
+            let store = Self { root };
+            // Without it a withdrawal waits for room like anything else.
+            let _best_effort = store.reserve();
+            Ok(store)
         })
         .await
+    }
+
+    /// Makes the reserve where it is missing: of bytes that no file system stores in less room.
+    fn reserve(&self) -> io::Result<()> {
+        let path = self.root.join(RESERVE);
+        if path.try_exists()? {
+            return Ok(());
+        }
+        let mut bytes = vec![0; RESERVED];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let mut options = OpenOptions::new();
+        let written = platform::private(options.write(true).create_new(true))
+            .open(&path)
+            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
+        if written.is_err() {
+            let _best_effort = fs::remove_file(&path);
+        }
+        written
     }
 
     fn directory(&self, name: &str) -> Result<PathBuf, StateError> {
@@ -156,6 +180,11 @@ impl StateStore for FileStore {
         .await
     }
 
+    async fn make_room(&self) -> Result<bool, StateError> {
+        let path = self.root.join(RESERVE);
+        unblock(move || Ok(fs::remove_file(path).is_ok())).await
+    }
+
     async fn remove(&self, name: &str, number: u64) -> Result<(), StateError> {
         let (directory, path) = (self.directory(name)?, self.object(name, number)?);
         unblock(move || match fs::remove_file(&path) {
@@ -227,7 +256,7 @@ fn entries(directory: &Path) -> io::Result<Vec<String>> {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+    let file = match platform::open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
@@ -279,6 +308,19 @@ mod tests {
         }
         // Nothing is left over.
         assert_eq!(fs::read_dir(path.join("contoso")).unwrap().count(), 20);
+    }
+
+    #[test]
+    fn room_is_kept_once_and_made_again_when_the_store_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        for _ in 0..2 {
+            let store = block_on(FileStore::open(&path)).unwrap();
+            assert_eq!(fs::metadata(path.join(RESERVE)).unwrap().len(), RESERVED as u64);
+            assert!(block_on(store.make_room()).unwrap());
+            assert!(!block_on(store.make_room()).unwrap(), "there is none any more");
+            assert_eq!(block_on(store.names()).unwrap(), Vec::<String>::new());
+        }
     }
 
     #[cfg(unix)] // permission bits

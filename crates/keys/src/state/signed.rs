@@ -171,6 +171,11 @@ fn split(bytes: &[u8]) -> Option<Parts<'_>> {
     Some(Parts { json, key_id, signed, mac: hex::decode(mac)? })
 }
 
+/// The MAC that a state ends with. It is not verified here.
+pub(crate) fn mac_of(bytes: &[u8]) -> Option<[u8; 32]> {
+    split(bytes)?.mac.try_into().ok()
+}
+
 /// The version of the service key that a state claims to be signed under. It is not authenticated.
 pub(crate) fn key_id_of(bytes: &[u8]) -> Option<&str> {
     split(bytes).map(|parts| parts.key_id)

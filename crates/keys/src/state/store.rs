@@ -65,6 +65,15 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     /// [`StateError::Io`], [`StateError::Name`].
     async fn erase(&self, name: &str, number: u64) -> Result<(), StateError>;
 
+    /// Frees room that was kept for withdrawing access from a full store; false where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Io`].
+    async fn make_room(&self) -> Result<bool, StateError> {
+        Ok(false)
+    }
+
     /// Removes an object and frees its number. It may be gone already.
     ///
     /// # Errors

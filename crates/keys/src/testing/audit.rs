@@ -1,10 +1,13 @@
 //! An audit trail in memory that can fail.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, MemorySink};
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Known, MemorySink};
 
 /// Keeps all events, and fails on demand.
 ///
@@ -20,6 +23,7 @@ use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, MemorySink};
 pub struct MemoryAudit {
     kept: MemorySink,
     fails: AtomicBool,
+    left: Mutex<Option<usize>>,
 }
 
 impl MemoryAudit {
@@ -40,15 +44,45 @@ impl MemoryAudit {
     /// Has it refuse every event from now on, or none.
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+        *self.left() = None;
+    }
+
+    /// Has it refuse every event after so many.
+    pub fn fail_after(&self, events: usize) {
+        *self.left() = Some(events);
+    }
+
+    fn left(&self) -> MutexGuard<'_, Option<usize>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn takes_one(&self) -> bool {
+        let mut left = self.left();
+        match &mut *left {
+            Some(0) => false,
+            Some(events) => {
+                *events = events.saturating_sub(1);
+                true
+            }
+            None => true,
+        }
     }
 }
 
 #[async_trait]
 impl AuditSink for MemoryAudit {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
-        if self.fails.load(Ordering::SeqCst) {
+        if self.fails.load(Ordering::SeqCst) || !self.takes_one() {
             return Err(AuditError::Unwritable { reason: "it was told to fail".to_owned() });
         }
         self.kept.record(event).await
+    }
+
+    async fn recall(&self) -> Known {
+        self.kept.recall().await
+    }
+
+    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        self.kept.outlines().await
     }
 }

@@ -54,6 +54,12 @@ impl ManualClock {
         lock(&self.0)
     }
 
+    /// Sets the time of day, as people do: no time passes by that.
+    pub fn set_unix_time(&self, unix_time: u64) {
+        let mut inner = self.lock();
+        inner.start = unix_time.saturating_sub(inner.elapsed.as_secs());
+    }
+
     /// Goes on by `duration` and wakes who has slept long enough.
     pub fn advance(&self, duration: Duration) {
         let woken: Vec<Waker> = {

@@ -33,6 +33,8 @@ struct Faults {
     /// Successful changes left before every change fails.
     changes_left: Option<usize>,
     changes: usize,
+    /// Nothing is created, until room is made once.
+    full: bool,
 }
 
 impl MemoryStore {
@@ -52,6 +54,11 @@ impl MemoryStore {
     /// Lets `changes` more changes succeed and fails all after them, as a crash would; `None` ends that.
     pub fn fail_after(&self, changes: Option<usize>) {
         self.faults().changes_left = changes;
+    }
+
+    /// Has it take no object any more, or any; [`StateStore::make_room`] makes room for as many as are wanted.
+    pub fn fill(&self, full: bool) {
+        self.faults().full = full;
     }
 
     /// The number of changes so far.
@@ -128,6 +135,9 @@ impl StateStore for MemoryStore {
     }
 
     async fn create(&self, name: &str, number: u64, bytes: &[u8]) -> Result<Created, StateError> {
+        if self.faults().full {
+            return Err(failed("create", name));
+        }
         self.check_change(name, "create")?;
         let mut objects = self.objects();
         let objects = objects.entry(name.to_owned()).or_default();
@@ -136,6 +146,10 @@ impl StateStore for MemoryStore {
         }
         objects.insert(number, bytes.to_vec());
         Ok(Created::New)
+    }
+
+    async fn make_room(&self) -> Result<bool, StateError> {
+        Ok(std::mem::take(&mut self.faults().full))
     }
 
     async fn erase(&self, name: &str, number: u64) -> Result<(), StateError> {

@@ -20,7 +20,7 @@ use crate::place::{
     CUSTOMER_KEY, PROBE, Parts, Place, Random, SERVICE_KEY, file_name, open_document, resource,
 };
 
-/// Operations that the trail records for each state, before it is written.
+/// Operations that write a state: the trail has each when it begins, and when its state is written.
 const CHANGES: [&str; 13] = [
     "create",
     "enable-cmk",
@@ -81,6 +81,14 @@ pub struct Found {
     pub left_in_documents: usize,
 }
 
+/// Changes by the trail.
+#[derive(Clone, Copy, Debug, Default)]
+struct Changes {
+    begun: u64,
+    /// The highest number of a state that was written by an outcome.
+    newest: u64,
+}
+
 /// Fails with `message` unless it `holds`.
 fn require(holds: bool, message: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(message()) }
@@ -102,13 +110,16 @@ pub fn check(
     tear: bool,
     random: &mut Random,
 ) -> Result<(), String> {
-    let changes = check_trail(place, known, tear, random)?;
+    let Changes { begun, newest: told } = check_trail(place, known, tear, random)?;
     let vault = LocalVault::open(&place.root.join("vault"));
     let vault = vault.map_err(|error| said("the vault does not open")(&error))?;
     check_versions(place, &vault, known)?;
     let newest = check_states(place, known)?;
-    require(changes >= newest, || {
-        format!("{newest} states were written, and the trail has {changes} changes only")
+    require(begun >= newest, || {
+        format!("{newest} states were written, and the trail has {begun} beginnings only")
+    })?;
+    require(told <= newest, || {
+        format!("the trail says that the state {told} was written, and {newest} is the newest")
     })?;
     check_documents(place, known)?;
     count_leftovers(place, known);
@@ -122,20 +133,28 @@ fn check_trail(
     known: &mut Known,
     tear: bool,
     random: &mut Random,
-) -> Result<u64, String> {
+) -> Result<Changes, String> {
     let trail = place.trail();
     let load = || place.head().load().map_err(|error| said("the kept head")(&error));
-    let verified = |changes: &mut u64| -> Result<Verified, String> {
+    let verified = |changes: &mut Changes| -> Result<Verified, String> {
         let mut count = |line: &AuditLine| {
             let event = &line.event;
-            let done = event.result == AuditResult::Done;
-            *changes += u64::from(done && CHANGES.contains(&event.operation.as_str()));
+            if !CHANGES.contains(&event.operation.as_str()) {
+                return;
+            }
+            match (&event.result, &event.state) {
+                (AuditResult::Begun, _) => changes.begun += 1,
+                (AuditResult::Done, Some(state)) => {
+                    changes.newest = changes.newest.max(state.number);
+                }
+                _ => {}
+            }
         };
         let kept = load()?;
         verify_each(&trail, &Place::audit_key(), kept, &mut count)
             .map_err(|error| said("the audit trail does not hold")(&error))
     };
-    let mut changes = 0;
+    let mut changes = Changes::default();
     let before = verified(&mut changes)?;
     let (Some(head), Some(kept)) = (before.head, load()?) else {
         return Err("the audit trail has no line, or no head of it is kept".to_owned());
@@ -162,7 +181,7 @@ fn check_trail(
     let event = AuditEvent { time: 1, ..AuditEvent::new("look", AuditResult::Done) };
     let written = place.audit(Arc::new(place.head())).record_blocking(&event);
     written.map_err(|error| said("the audit trail is not written on")(&error))?;
-    let after = verified(&mut 0)?;
+    let after = verified(&mut Changes::default())?;
     let lines = before.lines + 1 + u64::from(torn.is_some());
     require((after.torn.is_none(), after.lines) == (true, lines), || {
         format!("after {} lines, {torn:?} torn, there are {after:?}", before.lines)
@@ -239,6 +258,10 @@ impl StateStore for StoreAsOf {
     }
 
     async fn create(&self, _: &str, _: u64, _: &[u8]) -> Result<Created, StateError> {
+        Err(self.refuse())
+    }
+
+    async fn make_room(&self) -> Result<bool, StateError> {
         Err(self.refuse())
     }
 

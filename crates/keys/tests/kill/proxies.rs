@@ -1,6 +1,7 @@
 //! Thin layers around a vault, a store and an audit trail that say what is about to happen; and mistakes that
 //! are planted to see that they are found.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -9,10 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::VaultError;
-use strongroom_keys::audit::{AuditError, AuditEvent, AuditSink, FileHeadStore, Head, HeadStore};
+use strongroom_keys::audit::{
+    AuditError, AuditEvent, AuditSink, FileHeadStore, Head, HeadStore, Known,
+};
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::vault::{KeyDescription, KeyName, Place as Where, Vault, VersionedKeyId};
 
@@ -208,6 +212,10 @@ impl StateStore for AnnouncedStore {
         created
     }
 
+    async fn make_room(&self) -> Result<bool, StateError> {
+        self.inner.make_room().await
+    }
+
     async fn erase(&self, name: &str, number: u64) -> Result<(), StateError> {
         self.erasing(self.inner.erase(name, number)).await
     }
@@ -236,6 +244,14 @@ impl AuditSink for AnnouncedAudit {
         }
         self.announcer.phase(Phase::Between);
         recorded
+    }
+
+    async fn recall(&self) -> Known {
+        self.inner.recall().await
+    }
+
+    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+        self.inner.outlines().await
     }
 }
 

@@ -45,7 +45,8 @@ fn row_25_destroying_is_idempotent() {
             now(rig.resources.resource_deleted(&rig.id)).unwrap();
             assert!(rig.open_in(&rig.restart(), &sealed).is_err());
         }
-        let due = rig.clock.unix_time() + DAY;
+        rig.clock.advance(Duration::from_secs(DAY));
+        let due = rig.clock.unix_time();
         assert_eq!(now(rig.resources.shred_due(due)).unwrap().len(), 1);
         for _ in 0..3 {
             assert!(now(rig.resources.shred_due(due)).unwrap().is_empty());

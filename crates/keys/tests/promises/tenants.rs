@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use strongroom::document::{self, Header, OpenOptions};
-use strongroom_keys::audit::AuditResult;
+use strongroom_keys::audit::{AuditEvent, AuditResult};
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{Caller, EnableCmk, ResourceId, SealRequest};
 use strongroom_keys::testing::{
@@ -31,6 +31,7 @@ fn row_06_every_request_and_change_is_recorded() {
         let events = rig.audit.events().split_off(before);
         let said: Vec<_> = events
             .iter()
+            .filter(|event| event.result != AuditResult::Begun)
             .map(|event| (event.operation.as_str(), event.result == AuditResult::Done))
             .collect();
         let expected = [
@@ -45,6 +46,12 @@ fn row_06_every_request_and_change_is_recorded() {
             ("rotate-cmk-abandon", true),
         ];
         assert_eq!(said, expected);
+        // Each change is begun before it is done, and has its state when it is.
+        let begun = |event: &&AuditEvent| event.result == AuditResult::Begun;
+        assert_eq!(events.iter().filter(begun).count(), 3);
+        let written =
+            |event: &&AuditEvent| event.result == AuditResult::Done && event.state.is_some();
+        assert_eq!(events.iter().filter(written).count(), 3);
         for event in &events {
             assert_eq!(event.resource.as_deref(), Some(rig.id.as_str()));
             assert_eq!(event.caller.as_deref(), Some("portal"));

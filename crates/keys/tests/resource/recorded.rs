@@ -1,5 +1,7 @@
 //! Records of a resource: its states, its trail, and the remains of both after a crash.
 
+use std::sync::Arc;
+
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{Caller, Pins, Protection, Reachability, ResourceId, SealRequest};
@@ -22,8 +24,10 @@ fn a_state_that_is_missing_rolled_back_or_changed_is_an_error() {
     world.store.restore(before.clone());
     let error = now(world.resources.status(&world.id)).unwrap_err();
     assert!(matches!(error, Error::State(StateError::RolledBack { seen: 2, found: 1, .. })));
-    // A new process cannot know, unless the host tells.
-    let resources = world.restart();
+    // A new process knows it from its trail; one on another host cannot know, unless that host tells.
+    let error = now(world.restart().status(&world.id)).unwrap_err();
+    assert!(matches!(error, Error::State(StateError::RolledBack { seen: 2, found: 1, .. })));
+    let resources = now(world.config(&Arc::default()).open()).unwrap();
     now(resources.status(&world.id)).unwrap();
     for pins in
         [Pins { cmk_required: true, least_epoch: 0 }, Pins { cmk_required: false, least_epoch: 1 }]

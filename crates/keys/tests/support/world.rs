@@ -163,15 +163,19 @@ impl World {
     }
 
     pub fn try_restart(&self) -> Result<Resources, Error> {
-        let config = config(
+        self.run(self.config(&self.audit).open())
+    }
+
+    /// The configuration of a process on the host whose audit trail this is.
+    pub fn config(&self, audit: &Arc<MemoryAudit>) -> ResourcesConfig {
+        config(
             Arc::clone(&self.store) as _,
             &self.service,
             &self.customer,
-            &self.audit,
+            audit,
             &self.clock,
             &self.told,
-        );
-        self.run(config.open())
+        )
     }
 
     /// Runs `future`, with time going on whenever it waits.

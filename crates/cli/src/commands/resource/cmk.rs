@@ -22,10 +22,10 @@ use crate::vaults::missing_key;
 ///
 /// A [`Failure`] when the key will not do; then nothing has changed.
 pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
-    let ResourceArgs { name, home, json } = args.resource;
+    let ResourceArgs { name, pins, home, json } = args.resource;
     let service = HomeLocation::find(home)?.open()?;
     // Before the vault is opened: a name that is not there is said at once.
-    block_on(service.resources()?.status(&name))?;
+    block_on(service.resources_with(&name, pins.pins())?.status(&name))?;
     let lock_timeout = args.vault.lock_timeout();
     let place = args.vault.directory.clone();
     let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version.as_deref())?;
@@ -57,9 +57,9 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
 ///
 /// A [`Failure`]; the old key then serves on, and the same command resumes where it stopped.
 pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
-    let ResourceArgs { name, home, json } = args.resource;
+    let ResourceArgs { name, pins, home, json } = args.resource;
     let service = HomeLocation::find(home)?.open()?;
-    let status = block_on(service.resources()?.status(&name))?;
+    let status = block_on(service.resources_with(&name, pins.pins())?.status(&name))?;
     let Some(cmk) = &status.cmk else {
         return Err(strongroom_keys::Error::WrongState {
             resource: name,

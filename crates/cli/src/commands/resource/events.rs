@@ -24,7 +24,7 @@ struct Events<'a> {
 /// [`Failure::Audit`] where it does not hold, [`Failure::Resource`] where there is no such resource.
 pub(super) fn events(args: ResourceArgs) -> Result<(), Failure> {
     let service = HomeLocation::find(args.home)?.open()?;
-    block_on(service.resources()?.status(&args.name))?;
+    block_on(service.resources_with(&args.name, args.pins.pins())?.status(&args.name))?;
     let mut events = Vec::new();
     let kept = service.head_store().load()?;
     verify_each(&service.trail_path(), service.audit_key(), kept, &mut |line: &AuditLine| {
@@ -45,6 +45,7 @@ fn line(event: &AuditEvent) -> String {
     let operation = strongroom_keys::audit::printable(&event.operation);
     let result = match &event.result {
         AuditResult::Done => String::new(),
+        AuditResult::Begun => "  begun".to_owned(),
         failed @ AuditResult::Failed(_) => format!("  {failed}"),
     };
     format!("{}  {operation}{key}{result}", display_time(event.time))

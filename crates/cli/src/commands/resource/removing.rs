@@ -10,7 +10,7 @@ use strongroom_keys::block_on;
 use strongroom_keys::resource::{DocumentError, ResourceId};
 
 use super::super::keys::open_failure;
-use super::now;
+use super::destroying;
 use super::stored::{self, Stored, of_document};
 use crate::args::{DeleteDocumentsArgs, JsonOption, SweepArgs};
 use crate::failure::Failure;
@@ -18,7 +18,6 @@ use crate::found::{self, Found};
 use crate::output::parent;
 use crate::platform::Directory;
 use crate::print::{self, Channel, ErrorFormat};
-use crate::service::HomeLocation;
 use crate::time::display_time;
 
 #[derive(Serialize)]
@@ -36,9 +35,8 @@ struct Swept {
 /// A [`Failure`] when a resource cannot be swept: then no document is removed; or when documents cannot be proved to
 /// have expired: they stay, and each is named.
 pub(super) fn sweep(args: SweepArgs) -> Result<(), Failure> {
-    let SweepArgs { name, paths, home, json } = args;
-    let resources = HomeLocation::find(home)?.open()?.resources()?;
-    let now = now();
+    let SweepArgs { name, paths, time, home, json } = args;
+    let (resources, now) = destroying(time, home)?;
     let mut removed = Tally::new(json);
     let mut expired = Vec::new();
     if let Some(id) = &name {

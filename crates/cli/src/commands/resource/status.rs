@@ -44,7 +44,8 @@ struct Shown<'a> {
 /// A [`Failure`] when there is none of the name, or its state is not valid.
 pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
     let service = HomeLocation::find(args.home)?.open()?;
-    let status = block_on(service.resources()?.status(&args.name))?;
+    let status =
+        block_on(service.resources_with(&args.name, args.pins.pins())?.status(&args.name))?;
     let vault = match &status.cmk {
         Some(cmk) => service.customers().get(cmk.key.vault())?.map(|vault| vault.directory),
         None => None,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_lite::future::block_on;
 
 use super::*;
-use crate::audit::{Auditor, Caller, MemorySink, printable};
+use crate::audit::{Auditor, Caller, MemorySink, StateMark, TimeMark, printable};
 use crate::clock::Clock;
 use crate::testing::MemoryAudit;
 
@@ -51,7 +51,12 @@ fn long_text_is_cut_with_a_mark_and_the_line_stays_short() {
         written.resource = Some(long.clone());
         written.result = AuditResult::Failed(long.clone());
         written.caller = Some(long.clone());
+        written.identity = Some(long.clone());
         written.correlation_id = Some(long.clone());
+        let name = "n".repeat(64);
+        written.state = Some(StateMark { name, number: u64::MAX, mac: [7; 32] });
+        written.detail = Some(serde_json::json!("x".repeat(3000)));
+        written.clock = Some(TimeMark { time: u64::MAX, elapsed: u64::MAX });
         written.key =
             Some(VersionedKeyId::parse(&format!("{}/invoices/3", "\"".repeat(200))).unwrap());
         trail.sink().record_blocking(&written).unwrap();

@@ -1,0 +1,242 @@
+//! A home whose trail is damaged, whose states were rolled back, or whose files are not what they were.
+
+use std::fs;
+
+use crate::home::{Done, Home, copy_dir};
+
+/// `line`, cut at spaces.
+fn run(home: &Home, line: &str) -> Done {
+    home.run(line.split(' '))
+}
+
+fn lines(home: &Home, all: &[&str]) {
+    for line in all {
+        run(home, line).succeeds();
+    }
+}
+
+/// The resource `r` in the home `h` under the key `k` of the vault `c`, and its document `plain.sealed`.
+fn service() -> Home {
+    let home = Home::new();
+    home.write("plain", b"text");
+    lines(
+        &home,
+        &[
+            "service init --home h",
+            "resource create r --tenant t --region e --home h",
+            "vault init --vault c --purge-protection --tenant t --region e",
+            "vault create k --vault c",
+            "vault grant service --vault c",
+            "resource enable-cmk r --vault c --key k --home h",
+            "seal plain --resource r --home h",
+        ],
+    );
+    home
+}
+
+const OPEN: &str = "open plain.sealed -o - --home h";
+
+fn state(home: &Home) -> String {
+    let status = run(home, "resource status r --home h --json").json();
+    status["protection"]["state"].as_str().unwrap().to_owned()
+}
+
+/// The command in the last part of a message, run as it is printed.
+fn run_hint(home: &Home, message: &str) -> Done {
+    let (_, command) = message.trim_end().rsplit_once("with: strongroom ").unwrap();
+    run(home, command)
+}
+
+fn flip_last_line(home: &Home) -> Vec<u8> {
+    let mut trail = home.read("h/audit.jsonl");
+    let at = trail.len() - 40;
+    trail[at] ^= 1;
+    home.write("h/audit.jsonl", &trail);
+    trail
+}
+
+#[test]
+fn a_damaged_audit_tail_stops_no_revocation_and_is_repaired_by_a_command() {
+    let home = service();
+    let damaged = flip_last_line(&home);
+    for line in [OPEN, "seal plain -o other --resource r --home h"] {
+        let done = run(&home, line);
+        assert_eq!(done.code, Some(1));
+        assert!(!done.stderr.contains("comes back by itself"), "{}", done.stderr);
+    }
+    let revoked = run(&home, "resource revoke r --home h");
+    assert_eq!(revoked.code, Some(1));
+    let words = "error: access to the resource r has ended, but that could not be recorded: the last line of ";
+    assert!(revoked.stderr.starts_with(words), "{}", revoked.stderr);
+    assert_eq!(state(&home), "denied");
+    assert_eq!(home.read("h/audit.jsonl"), damaged, "nothing is written behind damage");
+
+    let repaired = run_hint(&home, &revoked.stderr).succeeds();
+    assert!(repaired.text().contains("audit.jsonl.1 ("), "{}", repaired.text());
+    assert_eq!(home.read("h/audit.jsonl.1"), damaged);
+    assert!(run(&home, "audit repair --home h").succeeds().text().contains("nothing to repair"));
+    lines(&home, &["resource refresh r --home h", OPEN]);
+    for _ in 0..2 {
+        let verified = run(&home, "audit verify --home h");
+        assert_eq!(verified.code, Some(3));
+        assert!(verified.text().contains("\nrepaired: audit.jsonl.1 ("), "{}", verified.text());
+        assert!(verified.stderr.contains("what they held is lost"), "{}", verified.stderr);
+    }
+    let shown = run(&home, "audit verify --home h --json");
+    assert_eq!(shown.json()["repaired"][0]["files"][0]["name"], "audit.jsonl.1");
+}
+
+#[test]
+fn a_deleted_trail_is_noticed_whatever_is_deleted_with_it() {
+    for with_it in [&[][..], &["audit.head"], &["audit.head", "audit.jsonl.known"]] {
+        let home = service();
+        for name in [&["audit.jsonl"][..], with_it].concat() {
+            let _ = fs::remove_file(home.path("h").join(name));
+        }
+        for line in [OPEN, "audit verify --home h", "resource rotate-key r --home h"] {
+            assert_eq!(run(&home, line).code, Some(1), "{line}");
+        }
+        let revoked = run(&home, "resource revoke r --home h");
+        assert!(
+            revoked.stderr.contains("access to the resource r has ended"),
+            "{}",
+            revoked.stderr
+        );
+        assert_eq!(state(&home), "denied");
+        lines(&home, &["audit repair --home h", "resource refresh r --home h", OPEN]);
+        let verified = run(&home, "audit verify --home h");
+        assert_eq!(verified.code, Some(3), "{}", verified.stderr);
+        assert!(verified.text().contains("none of its lines holds"), "{}", verified.text());
+    }
+}
+
+/// No file may grow as long as the trail is: it cannot be written, and the state can.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trail_that_finds_no_room_stops_no_revocation() {
+    let home = service();
+    while home.read("h/audit.jsonl").len() < 64 << 10 {
+        run(&home, OPEN).succeeds();
+    }
+    // In blocks of 512 bytes; a state is shorter.
+    let limited = |line: &str| {
+        let mut shell = home.shell(&format!("ulimit -f 64; exec \"$0\" {line}"));
+        Done::of(&shell.output().unwrap())
+    };
+    assert_eq!(limited(OPEN).code, Some(1));
+    let revoked = limited("resource revoke r --home h");
+    assert_eq!(revoked.code, Some(1), "{}", revoked.stderr);
+    assert!(revoked.stderr.contains("access to the resource r has ended"), "{}", revoked.stderr);
+    assert_eq!(state(&home), "denied");
+    run(&home, "audit verify --home h").succeeds();
+}
+
+#[test]
+fn rolled_back_states_are_refused_until_a_command_goes_on_from_them() {
+    let home = service();
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    lines(&home, &["resource revoke r --home h"]);
+    assert_eq!(run(&home, OPEN).code, Some(1));
+    fs::remove_dir_all(home.path("h/state")).unwrap();
+    copy_dir(&home.path("older"), &home.path("h/state"));
+    for line in [OPEN, "resource status r --home h", "resource refresh r --home h"] {
+        let done = run(&home, line);
+        assert_eq!(done.code, Some(1), "{line}");
+        assert!(done.stderr.contains("went back from number 3 to 2"), "{line}: {}", done.stderr);
+        assert!(done.stderr.ends_with("strongroom service restore --home h\n"), "{}", done.stderr);
+    }
+    let error = run(&home, OPEN).stderr;
+    let restored = run_hint(&home, &error).succeeds();
+    assert_eq!(
+        restored.text(),
+        "the resource r goes on from its state number 2 as number 4: denied\n"
+    );
+    assert!(
+        run(&home, "service restore --home h").succeeds().text().contains("nothing to restore")
+    );
+    assert_eq!(run(&home, OPEN).code, Some(1));
+    lines(&home, &["resource refresh r --home h", OPEN, "audit verify --home h"]);
+    let events = run(&home, "resource events r --home h").succeeds();
+    assert!(events.text().contains("  restore-state  "), "{}", events.text());
+}
+
+#[test]
+fn pins_refuse_a_resource_that_is_older_than_what_is_known_elsewhere() {
+    let home = service();
+    lines(
+        &home,
+        &[
+            &format!("{OPEN} --require-cmk --least-epoch 1"),
+            "seal plain -o a --resource r --home h --require-cmk",
+            "resource status r --home h --least-epoch 1",
+        ],
+    );
+    for line in [OPEN, "seal plain -o b --resource r --home h", "verify plain.sealed --home h"] {
+        let done = run(&home, &format!("{line} --least-epoch 2"));
+        assert_eq!(done.code, Some(1), "{line}");
+        assert!(done.stderr.contains("2 is the least"), "{}", done.stderr);
+    }
+    lines(&home, &["resource disable-cmk r --home h", OPEN]);
+    let done = run(&home, &format!("{OPEN} --require-cmk"));
+    assert!(done.stderr.contains("one is required"), "{}", done.stderr);
+}
+
+#[test]
+fn a_disabled_identity_and_another_tenant_are_said_with_commands() {
+    let home = service();
+    let closed = run(&home, "resource identity-disabled r --home h").succeeds();
+    assert!(
+        closed.text().ends_with("strongroom resource refresh r --home h\n"),
+        "{}",
+        closed.text()
+    );
+    assert_eq!((state(&home).as_str(), run(&home, OPEN).code), ("denied", Some(1)));
+    lines(&home, &["resource refresh r --home h", OPEN]);
+
+    let moved = run(&home, "resource moved-to-tenant r other --home h").succeeds();
+    assert_eq!((state(&home).as_str(), run(&home, OPEN).code), ("denied", Some(1)));
+    assert_eq!(run(&home, "resource refresh r --home h").code, Some(1), "it is away");
+    let back = run_hint(&home, moved.text()).succeeds();
+    assert_eq!(run(&home, OPEN).code, Some(1), "it was not refreshed");
+    run_hint(&home, back.text()).succeeds();
+    lines(&home, &[OPEN]);
+    let done = run(&home, "resource moved-to-tenant r other --home h --json").json();
+    assert_eq!(done["operation"], "moved-to-tenant");
+}
+
+#[test]
+fn a_time_is_confirmed_and_recorded() {
+    let home = service();
+    lines(&home, &["resource sweep --accept-time --home h", "resource shred --home h"]);
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"operation\":\"accept-time\"").count(), 1);
+    assert_eq!(trail.matches("\"operation\":\"mark-time\"").count(), 1);
+}
+
+/// Pipes in the place of files are refused, and not waited for.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_a_file_of_a_home_does_not_hang() {
+    let home = service();
+    for name in ["home.json", "audit.key", "vaults.json", "audit.jsonl", "audit.head"] {
+        let path = home.path("h").join(name);
+        fs::rename(&path, home.path("kept")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let mut shell = home.shell(&format!("timeout 20 \"$0\" {OPEN}"));
+        let done = Done::of(&shell.output().unwrap());
+        assert_eq!(done.code, Some(1), "{name}: {}", done.stderr);
+        assert!(done.stderr.contains("not a file"), "{name}: {}", done.stderr);
+        fs::rename(home.path("kept"), &path).unwrap();
+    }
+    lines(&home, &[OPEN]);
+}
+
+#[test]
+fn a_home_of_format_1_is_refused_by_name() {
+    let home = service();
+    home.write("h/home.json", b"{\"format\":1}");
+    run(&home, "resource list --home h").fails_with(
+        "the service's home h has the format 1, and this version reads the format 2 only; use the version that made it",
+    );
+}

@@ -1,0 +1,74 @@
+//! Going on after the store was rolled back, on the host's explicit word.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::config::ResourcesConfig;
+use super::record::{Protection, Resource};
+use super::resources::Resources;
+use crate::error::Error;
+use crate::id::ResourceId;
+
+/// A resource whose state was older than the audit trail knew, and goes on from there.
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn show(config: strongroom_keys::resource::ResourcesConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let (resources, restored) = config.restore().await?;
+/// for one in restored {
+///     println!("{}: {} goes on as {}, {}", one.resource, one.from, one.to, one.protection.name());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// The resource.
+    pub resource: ResourceId,
+    /// The number of the older state.
+    pub from: u64,
+    /// The number of the state that was written, above all that the audit trail knows.
+    pub to: u64,
+    /// Its state from now on.
+    pub protection: Protection,
+}
+
+impl ResourcesConfig {
+    /// The resources of a service whose store was rolled back: each state that is older than the audit trail knows
+    /// is written again above that one. Withdrawals and destructions that the trail has since then are applied
+    /// again, and keys of hours that are over are left out. Keys that came since are lost, with what was sealed
+    /// under them.
+    ///
+    /// # Errors
+    ///
+    /// Those of vault, store and trail. Done again it goes on.
+    pub async fn restore(self) -> Result<(Resources, Vec<Restored>), Error> {
+        let resources = Resources::new(self);
+        let known = resources.recall().await;
+        let repository = &resources.repository;
+        let outlines = repository.client().outlines().await?;
+        repository.service_key().restore(repository.service_origin()).await?;
+        repository.service_key().open(repository.service_origin()).await?;
+        let mut restored = Vec::new();
+        for name in repository.marks().names() {
+            let Ok(id) = ResourceId::new(&name) else { continue };
+            let Some(outline) = outline(&outlines, &name) else { continue };
+            if let Some(forward) = repository.roll_forward(&id, outline).await? {
+                restored.push(Restored {
+                    resource: id,
+                    from: forward.from,
+                    to: forward.current.number,
+                    protection: forward.current.resource.protection.clone(),
+                });
+            }
+        }
+        resources.begin(known).await;
+        Ok((resources, restored))
+    }
+}
+
+fn outline(outlines: &BTreeMap<String, Value>, name: &str) -> Option<Resource> {
+    serde_json::from_value(outlines.get(name)?.clone()).ok()
+}
