@@ -75,7 +75,8 @@ impl AeadInOut for Aes256Gcm {
         self.0.encrypt_inout_detached(nonce, associated_data, buffer)
     }
 
-    /// Where the tag does not hold, one buffer is the ciphertext again; of two the second is zeroed.
+    /// Authenticates and decrypts. After a tag mismatch one buffer holds the ciphertext again; of two the
+    /// second is zeroed.
     fn decrypt_inout_detached(
         &self,
         nonce: &aead::Nonce<Self>,

@@ -96,7 +96,7 @@ pub(crate) struct Fault;
 /// Length of an AES block in bytes (FIPS 197).
 pub(crate) const BLOCK_LEN: usize = 16;
 
-/// What a caller knows beforehand. It changes how fast a kernel is, never what it computes.
+/// Hints of the caller to a kernel. They change how fast a kernel is, never what it computes.
 #[derive(Clone, Copy, Default)]
 #[cfg_attr(
     not(x86_64_kernels),

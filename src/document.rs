@@ -80,7 +80,7 @@ use crate::wrap::UnwrappingKey;
 pub enum PlaintextLen {
     /// So many bytes. Any one chunk then authenticates the length.
     Known(u64),
-    /// Whatever the input gives. The last chunk authenticates the length.
+    /// Unknown: all that the input gives. The last chunk authenticates the length.
     Stream,
 }
 

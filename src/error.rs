@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::time::Rfc3339;
 
-/// What went wrong, and what to do about it.
+/// Error of the engine, with the reason and the next step.
 ///
 /// A message never carries key material or plaintext.
 ///
@@ -27,16 +27,16 @@ pub enum Error {
     /// The bytes at `offset` (in bytes from the start of what was parsed) are not what the format
     /// says there.
     Format {
-        /// Where, in bytes.
+        /// Position in bytes.
         offset: u64,
-        /// What is wrong.
+        /// The deviation from the format.
         reason: &'static str,
     },
     /// A key cannot be used.
     Key {
         /// The key's id, or what it was called where it was read.
         key: String,
-        /// Why not, and the next step.
+        /// The reason, and the next step.
         reason: &'static str,
     },
     /// None of the keys at hand is one that the document is wrapped with.
@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// A length is outside what the standard or the format allows.
     Length {
-        /// Of what.
+        /// Name of the measured thing.
         what: &'static str,
         /// The length given, in bytes (or items, where `what` says so).
         length: u64,
@@ -68,9 +68,9 @@ pub enum Error {
     },
     /// An argument has a value that cannot work.
     Argument {
-        /// Which.
+        /// The argument's name.
         what: &'static str,
-        /// Why, and what would.
+        /// The reason, and a value that would work.
         reason: &'static str,
     },
     /// The input is not what was announced: it ended elsewhere, or was modified while it was read.
@@ -85,9 +85,9 @@ pub enum Error {
     /// Reading or writing failed.
     #[cfg(feature = "std")]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         source: std::io::Error,
     },
 }
@@ -156,7 +156,7 @@ impl fmt::Display for Error {
 // chain that repeats it would say everything twice.
 impl core::error::Error for Error {}
 
-/// What a reader or a writer of [`std::io`] gives: the transport's own error where there was one, and
+/// Gives the error of a reader or writer of [`std::io`]: the transport's own error where there was one, and
 /// [`InvalidData`](std::io::ErrorKind::InvalidData) with this error inside for all others.
 #[cfg(feature = "std")]
 impl From<Error> for std::io::Error {

@@ -62,7 +62,7 @@ pub struct Aes256Gcm {
     key: ExpandedKey,
     /// For nonces that agree in three bytes, where it was asked for.
     cache: Option<Box<CounterCache<2>>>,
-    /// Where nothing else wipes the stack after the last message.
+    /// Wipes the stack on drop; `None` where something else wipes it after the last message.
     _wiper: Option<StackWiper>,
 }
 
@@ -91,7 +91,8 @@ impl AsKey for Array<u8, U32> {
     }
 }
 
-/// Where an output is kept. It changes how fast a text is sealed or opened, never what comes of it.
+/// Place for an output: the caches, or memory past them. It changes how fast a text is sealed or opened,
+/// never what comes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
     /// In the processor's caches, as usual.

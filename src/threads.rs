@@ -3,7 +3,7 @@
 use core::error::Error as _;
 use std::sync::OnceLock;
 
-/// Whether there are threads to hand work to: those of the pool that this one belongs to, else of rayon's
+/// True where there are threads to hand work to: those of the pool that this one belongs to, else of rayon's
 /// global pool. Rayon would panic where the system does not give that one its threads.
 pub(crate) fn are_there() -> bool {
     static GLOBAL: OnceLock<bool> = OnceLock::new();
@@ -15,7 +15,7 @@ pub(crate) fn are_there() -> bool {
     rayon::current_thread_index().is_some() || *GLOBAL.get_or_init(make)
 }
 
-/// How many threads that are; one, the caller's own, where there are none.
+/// Number of those threads; one, the caller's own, where there are none.
 pub(crate) fn count() -> usize {
     if are_there() { rayon::current_num_threads() } else { 1 }
 }

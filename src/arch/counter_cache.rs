@@ -65,8 +65,8 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
         cache
     }
 
-    /// Whether the table serves this pre-counter block, and the text behind it starts where the
-    /// groups are aligned with it: at counter 2, as with every 96-bit nonce.
+    /// True where the table serves this pre-counter block, and the text behind it starts where the groups are
+    /// aligned with it: at counter 2, as with every 96-bit nonce.
     pub(crate) fn serves(&self, pre_counter_block: u128) -> bool {
         starts_aligned(pre_counter_block) && pre_counter_block & Self::BYTES == self.nonce_bytes[0]
     }
@@ -94,7 +94,7 @@ impl<const ROUNDS: usize> CounterCache<ROUNDS> {
         bytes[done % ENTRIES * BLOCK_LEN..].first_chunk().unwrap_or(&[0; LEN])
     }
 
-    /// Whether this can be the sum of all entries. No single flipped bit escapes; an even number of them
+    /// True where this can be the sum of all entries. No single flipped bit escapes; an even number of them
     /// at one position of their entries does.
     ///
     /// Over all values of `b` every byte that enters the last round's S-boxes takes every value once, or
@@ -118,8 +118,8 @@ impl<const ROUNDS: usize> Default for CounterCache<ROUNDS> {
 }
 
 impl CounterCache<1> {
-    /// Whether this can be the sum of some entries, each of which is in it at most once. No single
-    /// flipped bit in them escapes; some that cancel each other do.
+    /// True where this can be the sum of some entries, each of which is in it at most once. No single flipped
+    /// bit in them escapes; some that cancel each other do.
     ///
     /// An entry is what MixColumns makes of a difference in row 3, and that is linear: the sum is
     /// zero but for column 0, and that is (s, s, 3s, 2s) for some s.
@@ -138,7 +138,7 @@ impl<const ROUNDS: usize> Drop for CounterCache<ROUNDS> {
     }
 }
 
-/// Whether the text behind this pre-counter block starts with the first entry.
+/// True where the text behind this pre-counter block starts with the first entry.
 pub(crate) fn starts_aligned(pre_counter_block: u128) -> bool {
     pre_counter_block & 0xff == u128::from(FIRST_COUNTER) - 1
 }

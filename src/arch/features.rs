@@ -179,8 +179,8 @@ mod aarch64 {
         }
     }
 
-    /// Programs may not ask the processor, and without `std` nobody asks the operating system: what
-    /// the compiler was told it may use (on Apple's processors everything). Its "aes" includes PMULL.
+    /// Features that the compiler may use (on Apple's processors all): programs may not ask the processor,
+    /// and without `std` nobody asks the operating system. Its "aes" includes PMULL.
     #[cfg(not(feature = "std"))]
     pub(super) fn detect() -> Features {
         Features {

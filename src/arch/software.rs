@@ -117,7 +117,7 @@ impl Key {
     }
 }
 
-/// What is done to a text while the cipher has its round keys at hand.
+/// Arguments of one pass over a text, made while the cipher has its round keys at hand.
 struct Text<'a, 'i, 'o> {
     direction: bool,
     pre_counter_block: u128,

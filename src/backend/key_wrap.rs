@@ -1,4 +1,4 @@
-//! Which implementation of AES key wrap this processor runs.
+//! Dispatch of AES key wrap to the implementation for this processor.
 
 #[cfg(any(x86_64_kernels, aarch64_kernels))]
 use alloc::boxed::Box;

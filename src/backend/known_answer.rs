@@ -23,7 +23,7 @@ const TAG: [u8; 16] = [
     0xa6, 0xe2, 0x14, 0x95, 0xa5, 0x9d, 0x0d, 0xfb, 0x23, 0x19, 0xab, 0xb5, 0x10, 0x01, 0xad, 0xf6,
 ];
 
-/// Whether the tier gives the right answer.
+/// True where the tier passes the known-answer test, which runs once.
 pub(super) fn passes(backend: Backend, tier: Tier) -> bool {
     let result = &RESULTS[tier as usize];
     match result.load(Ordering::Relaxed) {
@@ -69,7 +69,7 @@ fn to_u8(value: usize) -> u8 {
     value as u8
 }
 
-/// Whether the test above notices a kernel that computes something else.
+/// True where the known-answer test fails under a wrong key in every tier.
 #[cfg(test)]
 pub(super) fn catches_a_wrong_key() -> bool {
     Backend::available().all(|backend| !answers_rightly(&backend.expand(&[0; 32], true)))

@@ -9,7 +9,7 @@ fn choose(features: Features) -> Tier {
     Tier::supported_by(features).next().unwrap()
 }
 
-/// What the named processor reports, from the vendors' and sandpile.org's CPUID tables.
+/// Features that the named processors report, from the vendors' and sandpile.org's CPUID tables.
 const PROCESSORS: [(&str, Features, Tier); 12] = {
     const NEHALEM: Features = Features {
         aes: false,

@@ -128,8 +128,8 @@ impl ChunkCipher {
         }
     }
 
-    /// Whether less than all of a chunk is decrypted for so many bytes of it: where there is one layer.
-    /// Of two the inner one is found by decrypting all of the outer.
+    /// True where less than all of a chunk is decrypted for so many bytes of it: where there is one layer. Of
+    /// two the inner one is found by decrypting all of the outer.
     #[cfg(feature = "std")]
     pub(crate) fn opens_parts(&self, span: ChunkSpan, wanted: usize) -> bool {
         self.outer.is_none() && wanted <= span.plaintext_len / 2

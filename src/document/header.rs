@@ -18,7 +18,7 @@ use prologue::{CORE_LEN, Core, PROLOGUE_LEN};
 use recipient::Recipient;
 use slots::{Geometry, PREFIX_LEN, Slot, Slots, parts};
 
-/// What became of one of a header's slots.
+/// State of one of a header's slots.
 ///
 /// # Example
 ///
@@ -139,7 +139,7 @@ impl Header {
         Ok((core, geometry))
     }
 
-    /// The error for bytes that end within the header: they are no document at all, or a cut one.
+    /// The error for bytes that end within the header: of a truncated document, or not of a document.
     pub(crate) fn cut(bytes: &[u8]) -> Error {
         let magic = prologue::MAGIC;
         let common = bytes.len().min(magic.len());
@@ -175,7 +175,7 @@ impl Header {
         self.core.plaintext_len
     }
 
-    /// When the document may not be opened any more, in seconds since the Unix epoch.
+    /// The time from which the document may not be opened, in seconds since the Unix epoch.
     #[must_use]
     pub fn expires_at(&self) -> Option<u64> {
         (self.core.expires_at != 0).then_some(self.core.expires_at)
@@ -200,13 +200,13 @@ impl Header {
         &self.commitment
     }
 
-    /// How often the recipients were written: 1 for a document that was never rewrapped.
+    /// The number of times that the recipients were written: 1 for a document that was never rewrapped.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.slot.generation
     }
 
-    /// Who can unwrap the document's data keys.
+    /// The recipients, each of which can unwrap a data key of the document.
     #[must_use]
     pub fn recipients(&self) -> &[Recipient] {
         &self.slot.recipients

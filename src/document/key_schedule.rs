@@ -128,7 +128,7 @@ impl BoundKeys {
     }
 }
 
-/// What authenticates a header's slots.
+/// Key that authenticates a header's slots.
 pub(crate) struct HeaderKey(Box<HmacKey>);
 
 impl HeaderKey {
@@ -179,7 +179,7 @@ pub(crate) const PAYLOAD_LEN: usize = 40;
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 pub struct DataKey {
-    /// What is wrapped, with the key at its end.
+    /// The payload that is wrapped, with the key at its end.
     payload: Secret<PAYLOAD_LEN>,
 }
 
@@ -215,7 +215,7 @@ impl DataKey {
         }
     }
 
-    /// What is wrapped.
+    /// The payload that is wrapped.
     pub(crate) fn payload(&self) -> &[u8; PAYLOAD_LEN] {
         self.payload.expose()
     }

@@ -172,5 +172,5 @@ fn each<I: Sync, T: Send, S>(
     results.into_iter().map(|result| result.unwrap_or(Err(Error::Fault))).collect()
 }
 
-/// What deriving a document's keys and its header cost, in bytes of chunk work.
+/// Cost of deriving a document's keys and of its header, in bytes of chunk work.
 const HEADER_WORK: usize = 32 * 1024;

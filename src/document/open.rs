@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::gcm::Output;
 use crate::parallel::{Memory, Work, for_each};
 
-/// How a document is opened.
+/// Options for opening a document.
 ///
 /// # Example
 ///
@@ -31,12 +31,12 @@ use crate::parallel::{Memory, Work, for_each};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct OpenOptions {
-    /// What the document belongs to, as it was sealed.
+    /// The context that the document was sealed with.
     pub context: Context,
     /// The time in seconds since the Unix epoch, for documents that expire; `None` asks the system
     /// clock.
     pub now: Option<u64>,
-    /// What the document must be like; any by default.
+    /// The policy that the document must satisfy; any document does by default.
     pub policy: OpenPolicy,
     /// The implementation of AES-256-GCM; the fastest by default.
     pub backend: Backend,
@@ -82,7 +82,7 @@ pub struct Opener {
     pub(crate) cipher: ChunkCipher,
 }
 
-/// Where the header is.
+/// Position of the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Placement {
     /// Before the body; its length in bytes.
@@ -134,7 +134,7 @@ impl Opener {
         Self { placement: Placement::Detached, ..self }
     }
 
-    /// What the length alone says: nothing vouches for it where the document is a stream.
+    /// The layout for a length that, of a stream, is not authenticated.
     pub(crate) fn claimed_layout(&self, sealed_len: u64) -> Result<Layout, Error> {
         let mut document = [0; 32];
         document.copy_from_slice(&self.prologue[CORE_LEN..]);
@@ -152,7 +152,7 @@ impl Opener {
         }
     }
 
-    /// Whether the header is kept apart: see [`Opener::detached`].
+    /// True where the header is kept apart: see [`Opener::detached`].
     #[must_use]
     pub fn is_detached(&self) -> bool {
         self.placement == Placement::Detached

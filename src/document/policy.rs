@@ -51,7 +51,7 @@ pub struct OpenPolicy {
 }
 
 impl OpenPolicy {
-    /// Whether a recipient's key may be used.
+    /// True where a recipient's key may be used.
     #[must_use]
     pub fn permits(&self, recipient: &Recipient) -> bool {
         let named = |ids: &[Vec<KeyId>; 2]| {

@@ -81,8 +81,8 @@ impl Opener {
 }
 
 impl Opener {
-    /// Where everything is in a sealed document of `sealed_len` bytes (with its header, or with the
-    /// prologue where the header is detached), if it has that length: see [`UnverifiedLayout`].
+    /// The layout of a sealed document of `sealed_len` bytes (with its header, or with the prologue where the
+    /// header is detached), if it has that length: see [`UnverifiedLayout`].
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ fn other_document() -> Error {
 /// A piece of the plaintext that lies in one chunk.
 pub(crate) struct Piece<'t> {
     pub(crate) span: ChunkSpan,
-    /// Where in the chunk's text the piece begins.
+    /// Position of the piece in the chunk's text, in bytes.
     pub(crate) start: usize,
     pub(crate) text: &'t mut [u8],
 }
@@ -146,9 +146,9 @@ pub(crate) fn within(span: ChunkSpan, plaintext: &Range<u64>) -> Range<usize> {
     clamp(plaintext.start)..clamp(plaintext.end)
 }
 
-/// Where everything would be in a sealed document if it had the length that is told of it. A stream's
-/// header states no length, and a document that was cut between two chunks looks like a shorter one:
-/// its last chunk must vouch, and [`Opener::verify_layout`] then gives the [`Layout`].
+/// Layout of a sealed document if it had the length that the caller states. A stream's header states no
+/// length, and a document that was cut between two chunks looks like a shorter one: its last chunk must
+/// vouch, and [`Opener::verify_layout`] then gives the [`Layout`].
 ///
 /// # Example
 ///
@@ -197,7 +197,7 @@ impl UnverifiedLayout {
     }
 }
 
-/// Where everything is in one sealed document, whose length is verified: [`Opener::verify_layout`] and
+/// Layout of one sealed document, whose length is verified: [`Opener::verify_layout`] and
 /// [`Opener::file_layout`] make it.
 ///
 /// A remote reader asks for [`Layout::sealed_range`] and gives what it gets to
@@ -336,8 +336,7 @@ impl Layout {
 }
 
 impl Header {
-    /// Where everything is in the document with this header, header included, if that is `sealed_len`
-    /// bytes long.
+    /// The layout of the document with this header, header included, if that is `sealed_len` bytes long.
     ///
     /// # Errors
     ///

@@ -76,7 +76,7 @@ impl Opener {
 }
 
 impl<S: ReadAt> Reader<S> {
-    /// Where everything is in the sealed document.
+    /// The layout of the sealed document.
     #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
@@ -183,7 +183,7 @@ impl<S: ReadAt> Reader<S> {
     }
 }
 
-/// What is wanted of one chunk: from which byte of it on, and where to.
+/// Parts wanted of one chunk: from which byte of it on, and the buffer for each.
 struct ChunkJob<'b> {
     span: ChunkSpan,
     pieces: Vec<(usize, &'b mut [u8])>,

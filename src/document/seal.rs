@@ -16,7 +16,7 @@ use crate::parallel::{ChunkCounter, ChunkPlan, Memory, Work, for_each};
 use crate::secret::Scratch;
 use crate::wrap::WrappingKey;
 
-/// How a document is sealed.
+/// Options for sealing a document.
 ///
 /// # Example
 ///
@@ -31,9 +31,9 @@ use crate::wrap::WrappingKey;
 pub struct SealOptions {
     /// Length of the chunks; 1 MiB by default.
     pub chunk_len: ChunkLen,
-    /// What the document belongs to; needed again to open it.
+    /// The context that the document belongs to; needed again to open it.
     pub context: Context,
-    /// When it may not be opened any more, in seconds since the Unix epoch; `None` is never.
+    /// The time from which it may not be opened, in seconds since the Unix epoch; `None` is never.
     pub expires_at: Option<u64>,
     /// Copies of the recipients in the header; two by default, for files.
     pub slots: Slots,
@@ -270,7 +270,7 @@ impl Sealer {
         }
     }
 
-    /// What the sealed text begins with.
+    /// The leading bytes of the sealed text.
     pub(crate) fn leading(&self) -> &[u8] {
         self.header.get(..self.leading_len).unwrap_or(&self.header)
     }

@@ -154,7 +154,7 @@ fn engine_error(error: std::io::Error) -> Error {
     *error.into_inner().unwrap().downcast::<Error>().unwrap()
 }
 
-/// What was written, and where.
+/// A target that records all writes, with their offsets.
 #[derive(Default)]
 struct Recorder(std::sync::Mutex<Vec<(u64, Vec<u8>)>>);
 

@@ -178,7 +178,7 @@ impl<'h, E: From<Error>> Candidates<'h, E> {
         Self { layer, header, waiting, found: Vec::new(), failed: None }
     }
 
-    /// Whether there is a data key number `at`, asking for as many as it takes to know.
+    /// True where there is a data key number `at`; unwraps as many recipients as it takes to know.
     fn has(
         &mut self,
         at: usize,
@@ -221,7 +221,7 @@ impl<'h, E: From<Error>> Candidates<'h, E> {
     }
 }
 
-/// What the keys at hand make of a recipient: the first that unwraps it, or a failure.
+/// Unwraps a recipient with the first of the keys that can, or gives a failure.
 pub(crate) fn unwrap_with(
     keys: &[UnwrappingKey],
     recipient: &Recipient,

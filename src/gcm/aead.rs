@@ -34,8 +34,8 @@ impl AeadInOut for Aes256Gcm {
         sealed.map(Into::into).map_err(|_| aead::Error)
     }
 
-    /// Where the tag does not hold, one buffer is the ciphertext again, as `aes_gcm` leaves it; of two the
-    /// second is zeroed.
+    /// Authenticates and decrypts. After a tag mismatch one buffer is the ciphertext again, as `aes_gcm`
+    /// leaves it; of two the second is zeroed.
     fn decrypt_inout_detached(
         &self,
         nonce: &Nonce<Self>,

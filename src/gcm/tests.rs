@@ -423,7 +423,7 @@ fn a_flipped_bit_in_the_cache_is_noticed() {
     assert_eq!(flips, 256 * 16 * available_of(&["vaes512", "vaes256", "aesni", "armv8"]));
 }
 
-/// How many of these tiers are here.
+/// Number of these tiers on this processor.
 fn available_of(names: &[&str]) -> usize {
     Backend::available().filter(|backend| names.contains(&backend.name())).count()
 }

@@ -23,7 +23,7 @@ pub(crate) fn overlap<T>(
     (computed, transferred)
 }
 
-/// One after the other: there are no other threads.
+/// Runs one after the other, without other threads.
 #[cfg(not(feature = "parallel"))]
 pub(crate) fn overlap<T>(
     compute: impl FnOnce() -> Result<(), Error>,

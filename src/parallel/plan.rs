@@ -1,4 +1,4 @@
-//! Where each chunk lies: pure arithmetic from plaintext to records and back.
+//! Position of each chunk: pure arithmetic from plaintext to records and back.
 //!
 //! ```text
 //! plaintext  | chunk 0 | chunk 1 | … | last chunk |        every chunk but the last is full
@@ -116,7 +116,7 @@ impl ChunkCounter {
     }
 }
 
-/// Where a chunk's plaintext and its record are.
+/// Positions of a chunk's plaintext and of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChunkSpan {
     pub(crate) index: u32,
@@ -193,7 +193,7 @@ impl ChunkPlan {
         self.plaintext_len.saturating_add(self.overhead.saturating_mul(self.chunks))
     }
 
-    /// Where chunk `index` is; `None` past the last.
+    /// Positions of chunk `index`; `None` past the last.
     pub(crate) fn span(&self, index: u32) -> Option<ChunkSpan> {
         let left = self.chunks.checked_sub(u64::from(index))?;
         let last = match left {

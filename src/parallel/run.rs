@@ -71,7 +71,7 @@ impl Work {
         Team { workers, draw: draw.min(jobs / (2 * workers)).max(1) }
     }
 
-    /// One worker: there are no other threads.
+    /// A team of one worker, without other threads.
     #[cfg(not(feature = "parallel"))]
     pub(crate) fn team(self, _: Memory) -> Team {
         Team { workers: 1, draw: 1 }
@@ -119,8 +119,8 @@ mod concurrent {
     use crate::error::Error;
     use crate::secret::wipe_stack;
 
-    /// What the workers share. The lock is held to draw jobs or to note an error, never while
-    /// working.
+    /// Jobs and the first error, shared by the workers. The lock is held to draw jobs or to note an error,
+    /// never while working.
     struct Queue<I> {
         jobs: I,
         drawn: u64,
@@ -222,8 +222,8 @@ mod tests {
         }
     }
 
-    /// The earliest job's error is the one that is told, also where a later job failed first; and
-    /// after an error no further job is drawn.
+    /// Checks that the earliest job's error is returned, also where a later job failed first; and that after
+    /// an error no further job is drawn.
     #[test]
     fn the_earliest_error_wins_and_ends_the_run() {
         let late_has_failed = AtomicBool::new(false);

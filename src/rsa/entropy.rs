@@ -1,4 +1,4 @@
-//! Randomness for the search for primes, which cannot be told that there is none.
+//! Randomness for the search for primes, through an interface that cannot report a failure.
 
 use core::convert::Infallible;
 
@@ -19,7 +19,7 @@ impl<R> Entropy<R> {
         Self { source, failed: false, filler: 0 }
     }
 
-    /// Whether the source failed at any time.
+    /// True where the source failed at any time.
     pub(super) fn failed(&self) -> bool {
         self.failed
     }

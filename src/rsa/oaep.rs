@@ -20,8 +20,7 @@ use crate::secret::SecretVec;
 /// The length of a SHA-256 hash in bytes, and with it of the seed.
 const HASH_LEN: usize = 32;
 
-/// What the encoding takes of the modulus length in bytes: two hashes, the first byte and the
-/// separator.
+/// Bytes of the encoded message that are not the message: two hashes, the first byte and the separator.
 pub(super) const OVERHEAD: usize = 2 * HASH_LEN + 2;
 
 /// Writes the encoding of `message` over `encoded`, whose length is the modulus length in bytes.

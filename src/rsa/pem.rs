@@ -59,7 +59,7 @@ pub(super) fn decode<T>(
     read(der)
 }
 
-/// What stands between a line -----BEGIN and its line -----END.
+/// Content between a line -----BEGIN and its line -----END.
 struct Block<'a> {
     label: &'a str,
     body: &'a str,

@@ -38,7 +38,7 @@ pub(super) fn check(key: &RsaPrivateKey) -> Result<(), Error> {
     if both.into() { Ok(()) } else { Err(refuse(NOT_PRIME)) }
 }
 
-/// Whether the first factor passes. Every round runs in full, whatever the others said.
+/// True where the first factor passes. Every round runs in full, whatever the others' result.
 fn first_is_prime(key: &RsaPrivateKey) -> Result<Choice, Error> {
     let (Some(unit), Some(p)) = (key.qinv(), key.primes().first()) else {
         return Ok(Choice::from(0));

@@ -107,7 +107,7 @@ pub(super) fn private(
     Ok(key)
 }
 
-/// Whether `bytes`, without leading zeros, is a number of exactly 1024 bits.
+/// True where `bytes`, without leading zeros, is a number of exactly 1024 bits.
 fn is_prime_size(bytes: &[u8]) -> bool {
     bytes.len() == PRIME_LEN && bytes.first().is_some_and(|byte| byte & 0x80 != 0)
 }
@@ -147,8 +147,8 @@ fn bits(number: &BoxedUint) -> u32 {
     number.bits_precision().saturating_sub(number.leading_zeros())
 }
 
-/// Whether |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5
-/// appendix A.1.3 draws the line at 2^924; sound keys are far from either.)
+/// True where |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5 appendix
+/// A.1.3 draws the line at 2^924; sound keys are far from either.)
 fn are_close(p: &BoxedUint, q: &BoxedUint) -> bool {
     [(p, q), (q, p)].into_iter().any(|(one, other)| {
         // Modulo 2^1024 one of the two differences is |p - q|, the other its complement.

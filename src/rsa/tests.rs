@@ -1,4 +1,4 @@
-//! What the tests of this module share: keys, and PKCS#8 made of any numbers at all.
+//! Keys for the tests of this module, and PKCS#8 made of any numbers.
 
 use std::sync::LazyLock;
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// How a key is wrapped. The names are those of JOSE (RFC 7518 section 4.1).
+/// Algorithm that wraps a data key. The names are those of JOSE (RFC 7518 section 4.1).
 ///
 /// The registry is closed: a code has one meaning for ever. 3 and 4 are reserved for RSA-OAEP-256
 /// with RSA-3072 and RSA-4096, 5 and 6 for ML-KEM-768 and ML-KEM-1024, and 7 to 15 for what comes

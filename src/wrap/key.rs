@@ -56,7 +56,7 @@ impl WrappingKey {
         &self.id
     }
 
-    /// What the key wraps with.
+    /// The algorithm that the key wraps with.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match self.kind {
@@ -139,7 +139,7 @@ impl UnwrappingKey {
         &self.id
     }
 
-    /// What the key unwraps.
+    /// The algorithm that the key unwraps.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         match self.kind {

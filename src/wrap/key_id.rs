@@ -59,8 +59,7 @@ impl KeyId {
         &self.0
     }
 
-    /// Whether both are versions of one key: the same text up to the last `/`, behind which the version
-    /// stands.
+    /// True where both are versions of one key: the same text up to the last `/`, before the version.
     ///
     /// # Example
     ///

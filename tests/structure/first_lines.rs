@@ -8,7 +8,7 @@ use super::{Sources, one, sources};
 
 /// First lines of each crate that still break the rule. A number here only falls.
 const BUDGETS: [(&str, usize); 6] =
-    [("async", 0), ("cli", 0), ("compare", 0), ("fuzz", 0), ("keys", 0), ("strongroom", 121)];
+    [("async", 0), ("cli", 0), ("compare", 0), ("fuzz", 0), ("keys", 0), ("strongroom", 0)];
 
 /// Words that begin a clause, where a first line is to begin with a noun phrase or a verb.
 const CLAUSE_WORDS: [&str; 17] = [

@@ -91,7 +91,7 @@ impl Drop for HashKey {
     }
 }
 
-/// What each of the six products takes of an element.
+/// The factors of an element for each of the six products.
 #[allow(clippy::cast_possible_truncation, reason = "halves")]
 #[inline]
 fn parts(element: u128) -> [u64; PARTS] {
@@ -178,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Where most bits meet: carries run furthest in products of ones.
+    /// Compares products of runs of ones, in which carries run furthest.
     #[test]
     fn every_pair_of_extremes_agrees() {
         let ones = |count: u32| u128::MAX.checked_shr(128 - count).unwrap_or(0);

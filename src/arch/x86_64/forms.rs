@@ -9,7 +9,7 @@ pub(super) type New<'f, K> = &'f dyn Fn(&[u8; 32]) -> Box<K>;
 type Crypt<'k, K> =
     &'k dyn Fn(&K, Hints<'_>, u128, &[u8], InOutBuf<'_, '_, u8>) -> Result<[u8; 16], Fault>;
 
-/// What a tier does.
+/// Operations of one tier.
 pub(super) struct Operations<'f, K> {
     pub(super) fill: &'f dyn Fn(&K, &mut CounterCache<2>),
     pub(super) seal: Crypt<'f, K>,

@@ -212,7 +212,7 @@ pub(super) fn split_apart<'i, 'o>(
 /// Length in bytes of a text from which on its memory is asked for ahead. Shorter ones often are in
 /// the core's own cache, where asking costs up to a tenth.
 pub(super) const PREFETCH_FROM: usize = 512 * 1024;
-/// How far ahead of its use memory is asked for into the first cache, in bytes.
+/// Distance in bytes at which memory is prefetched into the first-level cache before its use.
 const INTO_FIRST: usize = 1024;
 /// And before that into the second one. In Intel's cores it can have 48 lines on their way, 3 KiB, which
 /// a text that goes to another place shares with it.

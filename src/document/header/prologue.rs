@@ -15,8 +15,8 @@ use crate::document::PlaintextLen;
 use crate::error::Error;
 use crate::parallel::{ChunkLen, ChunkPlan};
 
-/// What every sealed document begins with. A byte above 0x7f, CR LF and ^Z show a transfer that
-/// took it for text.
+/// The magic number at the start of every sealed document. A byte above 0x7f, CR LF and ^Z show a transfer
+/// that took it for text.
 pub(crate) const MAGIC: [u8; 8] = *b"\x93SRM\r\n\x1a\n";
 
 /// Beginnings of documents that went through a conversion of text, which is what the magic is made to show;
@@ -47,7 +47,7 @@ const TO_UTF_16: &str = "it was changed to UTF-16 as if it were text: copy it ag
     PowerShell, with -o and not with >)";
 const TO_SEVEN_BITS: &str = "the highest bit of its bytes was removed: copy it again, in binary";
 
-/// Why `bytes`, which do not begin with the magic, are not a document.
+/// The reason for which `bytes`, which do not begin with the magic, are not a document.
 pub(crate) fn not_a_document(bytes: &[u8]) -> &'static str {
     let converted = CONVERTED.iter().find(|(begins, _)| bytes.starts_with(begins));
     converted.map_or("it does not begin as one", |(_, reason)| reason)
@@ -60,7 +60,7 @@ pub(crate) const SUITE: u8 = 1;
 pub(crate) const CORE_LEN: usize = 96;
 pub(crate) const PROLOGUE_LEN: usize = 128;
 
-/// The plaintext length that says "unknown".
+/// The plaintext length of a stream: unknown.
 const STREAM: u64 = u64::MAX;
 
 /// The fields that are bound into every chunk's key.

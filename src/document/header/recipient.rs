@@ -68,7 +68,7 @@ impl Recipient {
         self.layer
     }
 
-    /// How the data key is wrapped; `None` for an algorithm that this version does not know.
+    /// The algorithm that wrapped the data key; `None` for one that this version does not know.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {
         Algorithm::from_code(self.algorithm_code)
@@ -92,7 +92,7 @@ impl Recipient {
         &self.wrapped
     }
 
-    /// Whether `key` unwraps it, by id and algorithm.
+    /// True where `key` has its id and algorithm.
     pub(crate) fn is_for(&self, key: &UnwrappingKey) -> bool {
         self.algorithm() == Some(key.algorithm()) && self.key_id() == key.id()
     }
@@ -106,7 +106,7 @@ impl Recipient {
         list.iter().map(one).fold(0, usize::saturating_add)
     }
 
-    /// Whether a header has room for one of the two only.
+    /// True where a header has room for one of the two only.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.order() == other.order()
     }
@@ -116,7 +116,7 @@ impl Recipient {
         list.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
-    /// What recipients are sorted by, and what no two of a document share.
+    /// The order of recipients in a header; no two of a document have the same.
     fn order(&self) -> (u8, u8, &KeyId) {
         (self.layer, self.algorithm_code, &self.key_id)
     }

@@ -344,7 +344,7 @@ impl<C: ExpectedContext> Rewrap<C> {
         &self.recipients
     }
 
-    /// Whether the holder of a recipient has unwrapped it, and that was the layer's data key.
+    /// True where the holder of a recipient has unwrapped it, and that was the layer's data key.
     #[must_use]
     pub fn is_proved(&self, recipient: &Recipient) -> bool {
         self.proved.contains(recipient)
@@ -432,8 +432,7 @@ impl<C: ExpectedContext> Rewrap<C> {
         Ok(())
     }
 
-    /// Whether the new recipients have room in the slots that there are: then the header keeps its
-    /// length.
+    /// True where the new recipients have room in the slots that there are: then the header keeps its length.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.geometry().is_ok_and(|geometry| geometry == self.header.geometry())

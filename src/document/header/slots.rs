@@ -80,7 +80,7 @@ impl Slot {
         Ok(())
     }
 
-    /// Whether the slot was written to its end and is undamaged: its checksum holds.
+    /// True where the slot was written to its end and is undamaged: its checksum holds.
     pub(crate) fn is_whole(slot: &[u8]) -> bool {
         slot.split_last_chunk::<CHECKSUM_LEN>()
             .is_some_and(|(checked, found)| checksum(checked) == *found)
@@ -110,7 +110,7 @@ pub(crate) const PREFIX_LEN: usize = PROLOGUE_LEN + GEOMETRY_LEN;
 /// Length of a sector, and of what stands before the first of two slots.
 const UNIT: usize = 512;
 
-/// How many copies of the recipients a header keeps.
+/// Number of copies of the recipients in a header.
 ///
 /// # Example
 ///
@@ -153,7 +153,7 @@ impl Geometry {
             })
     }
 
-    /// Whether a slot holds so many bytes of recipients.
+    /// True where a slot holds so many bytes of recipients.
     pub(crate) fn holds(self, recipients_len: usize) -> bool {
         self.slot_len() >= recipients_len.saturating_add(FIXED_LEN)
     }
@@ -208,7 +208,7 @@ impl Geometry {
         }
     }
 
-    /// Where in the header the slots are.
+    /// Positions of the slots in the header.
     pub(crate) fn slot_ranges(self) -> impl Iterator<Item = Range<usize>> {
         let (first, count) = match self.slots {
             Slots::One => (PREFIX_LEN, 1),

@@ -147,10 +147,10 @@ impl<W> std::fmt::Debug for SealWriter<W> {
 pub struct StreamReader<R> {
     sealed: R,
     batches: BatchOpener,
-    /// What is given out, from `given` on.
+    /// The batch that is given out, from `given` on.
     current: Batch,
     given: usize,
-    /// What was read behind it: whether there is anything shows whether `current` is the last.
+    /// The batch read behind it: where that is empty, `current` is the last.
     next: Batch,
     ended: bool,
     failed: Option<Failed>,

@@ -28,7 +28,7 @@ pub struct Batch {
     full: usize,
 }
 
-/// What all batches of a stream have in common.
+/// Dimensions common to all batches of a stream.
 #[derive(Clone, Copy, Debug)]
 struct Shape {
     capacity: usize,
@@ -77,7 +77,7 @@ impl Shape {
 }
 
 impl Batch {
-    /// Where the next input belongs; `None` when the batch is full.
+    /// The place for the next input; `None` when the batch is full.
     pub fn unfilled(&mut self) -> Option<&mut [u8]> {
         let Shape { capacity, record_len, input_len, .. } = self.shape;
         if self.full == self.records.len() && self.full < capacity {
@@ -97,7 +97,7 @@ impl Batch {
         }
     }
 
-    /// Whether nothing was filled in.
+    /// True where nothing was filled in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.used().is_empty()
@@ -109,7 +109,7 @@ impl Batch {
         self.used().iter().map(|record| record.input_len as u64).sum()
     }
 
-    /// What sealing or opening made of it, to be written one after the other. Nothing before that.
+    /// The records or texts that sealing or opening made of it, to be written in order. Empty before that.
     pub fn outputs(&self) -> impl Iterator<Item = &[u8]> {
         self.used().iter().map(|record| &record.buffer[..record.output_len])
     }
@@ -188,7 +188,7 @@ pub struct BatchSealer {
 }
 
 impl Sealer {
-    /// What the sealed document begins with, and what seals the rest of it batch by batch.
+    /// The leading bytes of the sealed document, and the sealer of the rest, batch by batch.
     #[must_use]
     pub fn into_batches(self, run: &Run<'_>) -> (Vec<u8>, BatchSealer) {
         let leading = self.leading().to_vec();
@@ -268,13 +268,13 @@ impl BatchSealer {
         Ok(())
     }
 
-    /// What was sealed so far.
+    /// Bytes sealed so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// Whether a text of `read` bytes so far may go on, or end here.
+    /// Checks that a text of `read` bytes so far may go on, or end here.
     fn check_text_len(&self, read: u64, ended: bool) -> Result<(), Error> {
         match self.announced {
             PlaintextLen::Known(expected) if read > expected || (ended && read < expected) => {
@@ -329,7 +329,7 @@ pub struct BatchOpener {
 }
 
 impl Opener {
-    /// What opens the records, which follow the header or, of a detached body, its prologue.
+    /// An opener of the records, which follow the header or, of a detached body, its prologue.
     #[must_use]
     pub fn into_batches(self, run: &Run<'_>) -> BatchOpener {
         let record_len = (1 << self.chunk_len().log2()) + self.cipher.overhead();
@@ -386,7 +386,7 @@ impl BatchOpener {
         Ok(())
     }
 
-    /// What was opened so far.
+    /// Bytes opened so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.totals

@@ -135,9 +135,9 @@ impl Opener {
         self.open_file(sealed, &Discard, run)
     }
 
-    /// Where everything is in `sealed`, a whole document, of which the length is compared with what the
-    /// header asks for: to know before the first byte is given out that the end is not missing. Of a
-    /// stream the last chunk is opened, which vouches for the length.
+    /// The layout of `sealed`, a whole document, of which the length is compared with what the header asks
+    /// for: to know before the first byte is given out that the end is not missing. Of a stream the last
+    /// chunk is opened, which vouches for the length.
     ///
     /// # Errors
     ///

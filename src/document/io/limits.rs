@@ -1,4 +1,4 @@
-//! What one run over a document may use, and what it did.
+//! Limits of one run over a document, and its totals.
 
 use core::fmt;
 

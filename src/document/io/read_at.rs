@@ -31,8 +31,8 @@ pub trait ReadAt: Sync {
     /// What the source returns.
     fn byte_len(&self) -> io::Result<u64>;
 
-    /// When the bytes were last changed, where the source tells: sealing compares the time before with
-    /// the time after. The default tells nothing.
+    /// The time of the last change of the bytes, where the source has it: sealing compares the time before
+    /// with the time after. The default tells nothing.
     ///
     /// # Errors
     ///
@@ -69,8 +69,8 @@ pub trait WriteAt: Sync {
     /// What the destination returns.
     fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Told the length of all that will be written, in bytes, before the first byte is: what the
-    /// destination held beyond it is to go. A file takes that length; the default does nothing.
+    /// Receives the length of all that will be written, in bytes, before the first byte: the destination's
+    /// former content beyond it is to go. A file takes that length; the default does nothing.
     ///
     /// # Errors
     ///
@@ -80,8 +80,8 @@ pub trait WriteAt: Sync {
         Ok(())
     }
 
-    /// Refuses a destination that puts bytes elsewhere than it is told, before anything is written
-    /// there: what it holds stays. A file that is open for appending is one; the default accepts.
+    /// Refuses a destination that puts bytes at another offset than the one given, before anything is written
+    /// there: its content stays. A file that is open for appending is one; the default accepts.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ pub trait WriteAt: Sync {
         Ok(())
     }
 
-    /// Told the length of all that was written, in bytes, after the last byte was: refuses a destination
-    /// of another length. A file looks; the default accepts.
+    /// Receives the length of all that was written, in bytes, after the last byte: refuses a destination of
+    /// another length. A file looks; the default accepts.
     ///
     /// # Errors
     ///

@@ -134,8 +134,8 @@ fn a_generation_that_the_data_key_did_not_authenticate_is_refused() {
     }
 }
 
-/// Whatever was read of a header, it says how much of it is needed, as soon as it can; and bytes that no
-/// header begins with are refused at once.
+/// Checks that any beginning of a header gives how much of it is needed, as soon as it can; and that bytes
+/// that do not begin a header are refused at once.
 #[test]
 fn a_header_says_how_much_of_it_is_needed() {
     for (slots, header_len) in [(Slots::One, 512), (Slots::Two, 2560)] {

@@ -86,8 +86,8 @@ fn another_key_may_be_tried() {
     }
 }
 
-/// Where the ciphertext does not come back as it was hashed, or the cache has changed meanwhile, the machine
-/// computed wrongly: nothing is left.
+/// Checks that nothing is left where the ciphertext does not come back as it was hashed, or the cache has
+/// changed meanwhile: the machine computed wrongly.
 #[test]
 fn what_cannot_be_restored_is_zeroed() {
     let (key, nonce) = key_and_nonce(25);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::arch::{OPEN, SEAL};
 
-/// What this processor has, and the plain body, which needs less.
+/// Tokens of the detected body and of the plain body, which needs fewer features.
 ///
 /// `STRONGROOM_REQUIRE_EOR3=true` (or `false`) says which body this run must take: neither is left
 /// untested in silence.

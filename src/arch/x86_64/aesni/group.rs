@@ -93,7 +93,7 @@ pub(super) fn each_group<'i, 'o, const DIRECTION: bool, const AVX: bool, const R
     Message { hash, lengths, rest }
 }
 
-/// What one group's rounds and the hash between them work on.
+/// State of one group's rounds and of the hash between them.
 ///
 /// The parameters keep apart what sealing and opening, cached and computed states, AVX and its absence
 /// call: a function with one caller is inlined, and the states stay in registers.

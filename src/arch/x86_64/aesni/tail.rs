@@ -16,7 +16,7 @@ use crate::arch::x86_64::ghash::reverse_bytes;
 use crate::arch::x86_64::memory::{load_128, load_partial_128, store_partial_128};
 use crate::arch::{BLOCK_LEN, InOutBuf, SEAL};
 
-/// What goes from block to block.
+/// State carried from block to block of the tail.
 pub(super) struct Tail<'k> {
     key: &'k Key,
     counter: __m128i,

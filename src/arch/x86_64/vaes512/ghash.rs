@@ -89,7 +89,7 @@ impl Product {
         barrier!(zmm_reg: low, middle, high);
     }
 
-    /// What Karatsuba's three parts have for the middle is all three of them.
+    /// Subtracts both outer parts from the middle one, which in Karatsuba's product is the sum of all three.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn subtract_outer(&mut self) {

@@ -1,4 +1,4 @@
-//! Where the groups of a text come from and go to.
+//! Input and output of the groups of a text.
 
 use aes::cipher::array::Array;
 use aes::cipher::consts::U512;
@@ -12,13 +12,13 @@ use crate::arch::x86_64::message::Message;
 pub(super) struct Groups<I, P> {
     pub(super) each: I,
     pub(super) put: P,
-    /// Whether to ask for memory that comes later.
+    /// True where memory of later groups is prefetched.
     pub(super) ask_ahead: bool,
 }
 
 /// One of them, whose input is read once.
 pub(super) trait Group {
-    /// Whether the output goes past the caches.
+    /// True where the output goes past the caches.
     const STREAMED: bool;
 
     fn input(&self) -> &[u8; GROUP_LEN];

@@ -24,11 +24,11 @@ use crate::arch::x86_64::message::Message;
 
 /// The output of some groups, of which the first are done.
 pub(super) struct Stream<'o> {
-    /// Which of the 16 words of two vectors in a row make a line.
+    /// Indices of those of the 16 words of two vectors in a row that make a line.
     words: __m512i,
     /// The vector before the next group's.
     before: __m512i,
-    /// What the first group writes: its first bytes, and seven lines.
+    /// Output of the first group: its first bytes, and seven lines.
     first: Option<(&'o mut [u8], &'o mut [Line; GROUP - 1])>,
     /// Eight lines for each other group.
     lines: slice::IterMut<'o, [Line; GROUP]>,
@@ -128,7 +128,7 @@ fn head_len(output: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    //! Which texts are streamed. That their bytes are right is tested with every tier.
+    //! Tests of the choice of texts that are streamed. Their bytes are tested with every tier.
 
     use std::cell::Cell;
 
@@ -141,7 +141,7 @@ mod tests {
         pub(super) static FINISHED: Cell<usize> = const { Cell::new(0) };
     }
 
-    /// Whether sealing streamed.
+    /// True where sealing streamed.
     fn is_streamed(key: &Key, non_temporal: bool, text: InOutBuf<'_, '_, u8>) -> bool {
         let before = FINISHED.get();
         let cache = CounterCache::filled(1, |cache| key.fill(cache));
@@ -150,7 +150,8 @@ mod tests {
         FINISHED.get() > before
     }
 
-    /// Where it is asked for, the output begins with a word and is not the input, and there is a group.
+    /// Checks that an output is streamed where that is asked for, it begins with a word and is not the input,
+    /// and there is a group.
     #[test]
     fn outputs_that_begin_with_a_word_are_streamed() {
         let Some(token) = Token::detect() else {

@@ -46,7 +46,7 @@ macro_rules! with_cached_states {
 /// The functions over whole caches of a tier with these features.
 macro_rules! whole_caches {
     ($features:literal) => {
-        /// Whether no bit of the cache has flipped.
+        /// True where no bit of the cache has flipped.
         #[inline]
         #[target_feature(enable = $features)]
         fn is_sound(cache: &CounterCache<2>) -> bool {

@@ -33,7 +33,7 @@ macro_rules! tail {
         /// Const-generic argument: the last vector may be partial.
         const PARTIAL: bool = false;
 
-        /// What goes from vector to vector.
+        /// State carried from vector to vector of the tail.
         pub(super) struct Tail<'k> {
             key: &'k Key,
             product: Product,
