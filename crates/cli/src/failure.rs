@@ -57,14 +57,36 @@ pub(crate) enum Failure {
     SameFile { name: String, role: &'static str, option: &'static str },
     /// Header and document are new and whole, and the header has not got its name.
     #[error(
-        "cannot name the header {}: {}; {document} is complete and its header is {}: free some \
-         space or mend what is said, then run: {}",
+        "cannot name the header {}: {}; {document} is complete and its header is {}: give that a name of its own with: \
+         {}",
         header.display(),
         Said(source),
         next.display(),
-        naming(next, header)
+        naming(next, own)
     )]
-    HeaderName { document: String, header: PathBuf, next: PathBuf, source: io::Error },
+    HeaderName { document: String, header: PathBuf, next: PathBuf, own: PathBuf, source: io::Error },
+    /// The system does not tell if a document has its name.
+    #[error(
+        "cannot write {document}: {}, and it cannot be seen if it has its name all the same: where it does, its header \
+         is {}, which stays; look at both with strongroom inspect",
+        Said(source),
+        header.display()
+    )]
+    HeaderKept { document: String, header: PathBuf, source: io::Error },
+    /// The output has its name, and a power cut may undo that.
+    #[error(
+        "{name} is the new file, whole, and not known to be durable: {}; {}, and run sync, or the same command again",
+        Said(source),
+        rewrap_advice(source)
+    )]
+    NotDurable { name: String, source: io::Error },
+    /// A document and its header would be replaced where nothing keeps another process from doing the same.
+    #[error(
+        "the directory {} cannot be locked, and a document and its header are replaced together under its lock only; \
+         give both new names, or write them on a file system that has locks",
+        path.display()
+    )]
+    NoLock { path: PathBuf },
     /// Two would read one file, and of a pipe each would lack what the other took.
     #[error(
         "{name} is {} and {} at once; give each a file or a pipe of its own", roles[0], roles[1]
@@ -430,10 +452,12 @@ impl Failure {
             Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
             Self::InsideStore { .. } => "inside-store",
             Self::Reserved { .. } | Self::ReservedInput { .. } => "reserved-name",
-            Self::Lock { .. } | Self::Waited { .. } => "locked",
+            Self::Lock { .. } | Self::Waited { .. } | Self::NoLock { .. } => "locked",
             Self::Directory { .. }
             | Self::Write { .. }
             | Self::HeaderName { .. }
+            | Self::HeaderKept { .. }
+            | Self::NotDurable { .. }
             | Self::NotPrinted(_)
             | Self::Move { .. }
             | Self::Remove { .. }
@@ -529,13 +553,13 @@ fn document_kind(error: &Error) -> &'static str {
     }
 }
 
-/// The command that gives the header `next` its name `header`, for a shell of this system.
-pub(crate) fn naming(next: &Path, header: &Path) -> String {
-    let names = format!("{} {}", hint::quoted(next), hint::quoted(header));
+/// The command that gives the header `next` the name `own` and replaces nothing, for a shell of this system.
+pub(crate) fn naming(next: &Path, own: &Path) -> String {
+    let names = format!("{} {}", hint::quoted(next), hint::quoted(own));
     if cfg!(windows) {
         // Of cmd and PowerShell alike; a slash would begin an option.
-        format!("cmd /c move /y {}", names.replace('/', "\\"))
+        format!("cmd /c move /-y {}", names.replace('/', "\\"))
     } else {
-        format!("mv -f -- {names}")
+        format!("mv -n -- {names}")
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use strongroom_keys::LocalVault;
 
 use crate::failure::Failure;
-use crate::output::{is_temporary, pair};
+use crate::output::{is_temporary, next_header};
 use crate::service::HomeLocation;
 
 /// A file to work on.
@@ -54,7 +54,7 @@ fn in_directory(directory: &Path, found: &mut Vec<Found>, failed: &mut dyn FnMut
             if !LocalVault::is_at(&path) && !HomeLocation::is_at(&path) {
                 in_directory(&path, found, failed);
             }
-        } else if !is_temporary(&path) && !path.file_name().is_some_and(pair::is_next_name) {
+        } else if !is_temporary(&path) && !path.file_name().is_some_and(next_header::is_next_name) {
             found.push(Found { path, is_named: false });
         }
     }

@@ -1,6 +1,8 @@
 //! The output of a command: a file that appears whole or not at all, or a stream.
 
 mod atomic;
+pub(crate) mod directory_lock;
+pub(crate) mod next_header;
 pub(crate) mod pair;
 pub(crate) mod room;
 pub(crate) mod sparse;
@@ -15,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use strongroom_keys::{LocalVault, file_system};
 
-use self::atomic::{AtomicFile, Way};
+use self::atomic::{AtomicFile, Refused, Way};
 use crate::failure::Failure;
 use crate::pipe;
 use crate::place::Place;
-use crate::platform::{self, Identity};
+use crate::platform::{self, Directory, Identity};
 use crate::print;
 use crate::readers::Readers;
 use crate::service::HomeLocation;
@@ -33,6 +35,15 @@ pub(crate) enum Existing {
     Replace,
 }
 
+/// Treatment of other commands that name files in the output's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Another lock keeps them away.
+    Excluded,
+    /// They are waited for where a file is replaced, at most for so long.
+    WaitedFor(Option<Duration>),
+}
+
 /// Rules by which an output becomes a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
@@ -44,6 +55,8 @@ pub(crate) struct Rules {
     pub(crate) is_mode_asked_for: bool,
     /// The option that names it, for messages.
     pub(crate) option: &'static str,
+    /// Treatment of other commands.
+    pub(crate) others: Others,
 }
 
 /// The result of a command, on its way.
@@ -204,7 +217,8 @@ impl Output {
 
 /// Refuses a name of the files that the command makes while it works.
 fn refuse_reserved(path: &Path, option: &'static str) -> Result<(), Failure> {
-    if is_temporary(path) || path.file_name().is_some_and(pair::is_next_name) {
+    let is_own = |name| next_header::is_next_name(name) || directory_lock::is_lock_name(name);
+    if is_temporary(path) || path.file_name().is_some_and(is_own) {
         return Err(Failure::Reserved { path: path.to_owned(), option });
     }
     Ok(())
@@ -294,28 +308,96 @@ impl NewFile {
         self.atomic.destination().map_err(|source| Failure::write(self.name(), source))
     }
 
+    /// The directory that it is to be in.
+    fn directory(&self) -> &Directory {
+        self.atomic.directory()
+    }
+
+    /// Identity of what has its name now.
+    fn named(&self) -> Result<Option<Identity>, Failure> {
+        let found = self.directory().identity_of(self.atomic.name());
+        found.map_err(|source| Failure::write(self.name(), source))
+    }
+
     /// Makes the file durable and gives it its name.
     ///
     /// # Errors
     ///
     /// As [`Output::publish`].
     pub(crate) fn publish(self) -> Result<(), Failure> {
-        let name = self.name();
-        let Rules { existing, mut mode, option, .. } = self.rules;
-        if let Some(replaced) = &self.replaced {
-            let kept = platform::keep_what_is_allowed(replaced, self.file(), mode)
-                .map_err(|source| Failure::write(&name, source))?;
-            mode = kept.0;
-            if let Some(lost) = kept.1 {
+        self.publish_if(&|| Ok(true)).map(drop)
+    }
+
+    /// The same where `may_be` says so once no other command replaces a file there; false where it does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NewFile::publish`] and of `may_be`.
+    pub(crate) fn publish_if(
+        mut self,
+        may_be: &dyn Fn() -> Result<bool, Failure>,
+    ) -> Result<bool, Failure> {
+        self.settle()?;
+        let replaces = self.rules.existing == Existing::Replace;
+        // A name that is to be new is taken in one step.
+        let _lock = if replaces { self.lock()? } else { None };
+        if !may_be()? {
+            return Ok(false);
+        }
+        match self.give_name(replaces) {
+            Ok(()) => Ok(true),
+            Err(refused) if refused.is_named && !replaces => {
+                let _lock = self.lock()?;
+                Err(self.withdraw(refused))
+            }
+            Err(refused) => Err(self.failure(refused)),
+        }
+    }
+
+    /// The lock of its directory, where that can be locked.
+    fn lock(&self) -> Result<Option<directory_lock::DirectoryLocks>, Failure> {
+        match self.rules.others {
+            Others::Excluded => Ok(None),
+            Others::WaitedFor(most) => {
+                directory_lock::lock(self.directory(), parent(&self.target), most)
+            }
+        }
+    }
+
+    /// Gives it what it keeps of the file that it replaces, and makes it durable: nothing long is left to do.
+    fn settle(&mut self) -> Result<(), Failure> {
+        let (name, mode) = (self.name(), self.rules.mode);
+        let failed = |source| Failure::write(&name, source);
+        if let Some(replaced) = self.replaced.take() {
+            let kept = platform::keep_what_is_allowed(&replaced, self.file(), mode);
+            let (mode, lost) = kept.map_err(failed)?;
+            self.rules.mode = mode;
+            if let Some(lost) = lost {
                 let text = format!("{name} is a new file of yours: {lost} could not be kept");
                 print::notice("note", &text);
             }
         }
-        match self.atomic.publish(mode, existing == Existing::Replace) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(Failure::Exists { path: self.shown, option })
-            }
-            published => published.map_err(|source| Failure::write(name, source)),
+        self.file().sync_all().map_err(failed)
+    }
+
+    fn give_name(&mut self, replace: bool) -> Result<(), Refused> {
+        self.atomic.publish(self.rules.mode, replace)
+    }
+
+    /// Takes the name away from the file, which was not there before, where it has it.
+    fn withdraw(&self, refused: Refused) -> Failure {
+        let is_named = refused.is_named && !self.atomic.withdraw();
+        self.failure(Refused { is_named, ..refused })
+    }
+
+    fn failure(&self, refused: Refused) -> Failure {
+        let (is_taken, Refused { source, is_named }) = (refused.is_taken(), refused);
+        if is_taken {
+            return Failure::Exists { path: self.shown.clone(), option: self.rules.option };
         }
+        if is_named {
+            return Failure::NotDurable { name: self.name(), source };
+        }
+        Failure::write(self.name(), source)
     }
 }

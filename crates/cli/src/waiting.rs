@@ -18,19 +18,19 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const SILENT: Duration = Duration::from_secs(1);
 
 /// Waits for the lock of `file`, which messages call `name`, at most as long as `most` says. It goes with the
-/// file. A file system without locks gives none.
+/// file. A file system without locks gives none: false.
 ///
 /// # Errors
 ///
 /// [`Failure::Waited`] when another process holds it for longer; [`Failure::Lock`] when the system refuses.
-pub(crate) fn lock(file: &File, name: &str, most: Option<Duration>) -> Result<(), Failure> {
+pub(crate) fn lock(file: &File, name: &str, most: Option<Duration>) -> Result<bool, Failure> {
     let refused = |source| Failure::Lock { name: name.to_owned(), source };
     match (file.try_lock(), most) {
-        (Ok(()), _) => Ok(()),
-        (Err(TryLockError::Error(error)), _) if gives_no_locks(&error) => Ok(()),
+        (Ok(()), _) => Ok(true),
+        (Err(TryLockError::Error(error)), _) if gives_no_locks(&error) => Ok(false),
         (Err(TryLockError::Error(error)), _) => Err(refused(error)),
-        (Err(TryLockError::WouldBlock), None) => wait(file, name).map_err(refused),
-        (Err(TryLockError::WouldBlock), Some(most)) => try_until(file, name, most),
+        (Err(TryLockError::WouldBlock), None) => wait(file, name).map(|()| true).map_err(refused),
+        (Err(TryLockError::WouldBlock), Some(most)) => try_until(file, name, most).map(|()| true),
     }
 }
 

@@ -78,6 +78,7 @@ struct Body {
 /// A [`Failure`] when there is no header to read.
 pub(super) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let sealed = Sealed::open(&args.input, &args.header, &mut Readers::none())?;
+    sealed.say_where_header_is(&args.header);
     let shown = Shown::new(&sealed);
     if args.json.enabled {
         print::json(Channel::Output, &shown)

@@ -9,6 +9,7 @@ use strongroom_keys::resource::{
 };
 use strongroom_keys::{LocalVault, Resources};
 
+use super::sealed::Sealed;
 use super::unlock::unlock;
 use crate::args::{KindOption, ResourceOption, VaultOption};
 use crate::failure::Failure;
@@ -75,6 +76,15 @@ impl KeyFinder {
             self.found.len() - 1
         };
         Ok(&self.found[at])
+    }
+
+    /// Has `sealed` take the header that opens it, where there are several.
+    pub(super) fn choose(&mut self, sealed: &mut Sealed, options: &OpenOptions) {
+        let name = sealed.input().name().to_owned();
+        sealed.choose(|header| {
+            let keys = self.find(header, &name);
+            keys.is_ok_and(|keys| keys.unlock(header, &name, options).is_ok())
+        });
     }
 
     /// The resource whose keys open the document `name`, where it is not a vault.

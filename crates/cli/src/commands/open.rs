@@ -14,7 +14,7 @@ use super::unlock::known_len;
 use crate::args::{HeaderOption, OpenArgs, PrintOptions};
 use crate::failure::Failure;
 use crate::output::sparse::SparseSink;
-use crate::output::{Output, Rules};
+use crate::output::{Others, Output, Rules};
 use crate::place::Place;
 use crate::preserve::Attributes;
 use crate::range::ByteRange;
@@ -61,6 +61,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
             mode: PLAINTEXT_MODE,
             is_mode_asked_for: false,
             option: "-o",
+            others: Others::WaitedFor(args.vault.lock_timeout()),
         },
         header: args.header,
         range: args.range,
@@ -94,7 +95,9 @@ impl Opening {
             return Err(range_of_a_stream("standard input"));
         }
         // Before the output and the vault: a file that is no document is called just that.
-        let sealed = Sealed::open(&target.input, &self.header, &mut self.readers)?;
+        let mut sealed = Sealed::open(&target.input, &self.header, &mut self.readers)?;
+        self.keys.choose(&mut sealed, &self.options);
+        sealed.say_where_header_is(&self.header);
         let input = sealed.input();
         if self.range.is_some() && input.length().is_none() {
             return Err(range_of_a_stream(input.name()));

@@ -40,7 +40,7 @@ use crate::args::RewrapArgs;
 use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::output::{self, pair};
+use crate::output::{self, next_header};
 use crate::place::Place;
 use crate::platform;
 use crate::readers::Readers;
@@ -101,7 +101,7 @@ fn with_next_headers(files: Vec<PathBuf>) -> Vec<PathBuf> {
     files
         .into_iter()
         .flat_map(|file| {
-            let next = pair::next_headers(&file);
+            let next = next_header::next_headers(&file);
             std::iter::once(file).chain(next)
         })
         .collect()

@@ -13,7 +13,7 @@ use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOptio
 use crate::exec::{Checked, ShellCommand};
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::output::{Output, Rules, pair};
+use crate::output::{Others, Output, Rules, next_header, pair};
 use crate::place::Place;
 use crate::platform::Patient;
 use crate::preserve::Attributes;
@@ -69,6 +69,7 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
             mode: 0o666 & !umask,
             is_mode_asked_for: false,
             option: "-o",
+            others: Others::WaitedFor(args.vault.lock_timeout()),
         },
         header: args.detach_header.map(Place::Path),
         stream: args.stream,
@@ -152,7 +153,7 @@ impl Sealing {
         let header = self.header.as_ref().map(create).transpose()?;
         refuse_same(&output, header.as_ref())?;
         if let Some(Output::File(header)) = &header {
-            pair::check_name(header)?;
+            next_header::check_name(header)?;
         }
         if self.check && matches!(output, Output::Stream { .. }) {
             return Err(no_check(place));

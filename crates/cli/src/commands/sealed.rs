@@ -15,7 +15,7 @@ use crate::args::HeaderOption;
 use crate::failure::{Failure, naming};
 use crate::hint;
 use crate::input::Input;
-use crate::output::pair;
+use crate::output::{directory_lock, next_header, parent};
 use crate::place::Place;
 use crate::platform::{self, Patient};
 use crate::print;
@@ -42,6 +42,8 @@ pub(super) struct Sealed {
     header: Header,
     /// The header's own file, where it is detached.
     detached: Option<Input>,
+    /// Headers of stopped seals that begin as the body does, to be tried where that one does not open it.
+    others: Vec<Input>,
     /// The first bytes of a body whose header is detached, at most as many as its prologue has; of a stream
     /// they are read already.
     begins: Vec<u8>,
@@ -70,18 +72,58 @@ impl Sealed {
         }
         let input = Input::open(place)?;
         readers.add("the input", &input)?;
-        let (detached, begins) = match &header.place {
-            Some(place) => {
-                let begins = beginning(&input)?;
-                (Some(open_header(place, &input, &begins)?), begins)
-            }
-            None => (None, Vec::new()),
-        };
-        if let Some(detached) = &detached {
-            readers.add("the header", detached)?;
-            header.place.iter().for_each(|named| readers.add_named("the header", named));
+        let Some(place) = &header.place else { return Self::read(input, None, Vec::new()) };
+        let begins = beginning(&input)?;
+        let Headers { first, others } = Headers::open(place, &begins)?;
+        readers.add("the header", &first)?;
+        readers.add_named("the header", place);
+        let mut sealed = Self::read(input, Some(first), begins)?;
+        sealed.others = others;
+        Ok(sealed)
+    }
+
+    /// Takes the first of several headers that is found to open this document, where there are several: anybody may
+    /// have made a file of such a name. Where `opens` is true of none, the first stays.
+    pub(super) fn choose(&mut self, mut opens: impl FnMut(&Header) -> bool) {
+        if self.others.is_empty() || opens(&self.header) {
+            return;
         }
-        Self::read(input, detached, begins)
+        for other in std::mem::take(&mut self.others) {
+            let mut source = Source { file: other.file(), name: other.name() };
+            if let Ok(header) = Header::read(&mut source)
+                && opens(&header)
+            {
+                self.header = header;
+                self.detached = Some(other);
+                return;
+            }
+        }
+    }
+
+    /// Tells of a header that was found under another name than `option` gives.
+    pub(super) fn say_where_header_is(&self, option: &HeaderOption) {
+        let named = option.place.as_ref().and_then(Place::path);
+        let found = self.detached.as_ref().and_then(Input::file_path);
+        let (Some(named), Some(found)) = (named, found) else { return };
+        if named == found {
+            return;
+        }
+        let (body, next) = (self.input.name(), found.display());
+        if directory_lock::is_held(parent(found)) {
+            let text = format!(
+                "the header of {body} is {next} at this moment: another command is about to name it {}",
+                named.display()
+            );
+            return print::notice("note", &text);
+        }
+        let own = next_header::own_name(found, named);
+        let text = format!(
+            "the header of {body} is {next}: a seal was stopped before it became {}, which may be that of another \
+             document and stays; give it a name of its own, and open {body} with that as --header: {}",
+            named.display(),
+            naming(found, &own)
+        );
+        print::notice("warning", &text);
     }
 
     /// The document of which `input` is the body, and `detached` the header where that is apart: two files.
@@ -104,7 +146,7 @@ impl Sealed {
         let mut source = Source { file: from.file(), name: from.name() };
         let header =
             Header::read(&mut source).map_err(|error| header_failure(from.name(), error, next))?;
-        Ok(Self { input, header, detached, begins })
+        Ok(Self { input, header, detached, others: Vec::new(), begins })
     }
 
     /// The input with the body.
@@ -282,11 +324,11 @@ impl Sealed {
 
 /// The first bytes of `body`, at most as many as a prologue has; of a stream they are taken.
 fn beginning(body: &Input) -> Result<Vec<u8>, Failure> {
-    let most = pair::LEADING as u64;
-    let mut begins = Vec::with_capacity(pair::LEADING);
+    let most = next_header::LEADING as u64;
+    let mut begins = Vec::with_capacity(next_header::LEADING);
     let read = match body.length() {
         Some(length) => {
-            begins.resize(usize::try_from(length.min(most)).unwrap_or(pair::LEADING), 0);
+            begins.resize(usize::try_from(length.min(most)).unwrap_or(next_header::LEADING), 0);
             body.file().read_exact_at(&mut begins, 0)
         }
         None => Patient(body.file()).take(most).read_to_end(&mut begins).map(drop),
@@ -295,26 +337,44 @@ fn beginning(body: &Input) -> Result<Vec<u8>, Failure> {
     Ok(begins)
 }
 
-/// The header at `place`; where it does not belong to `body`, which has the bytes `begins` first, and one that a
-/// killed run had for this name does, that one.
-fn open_header(place: &Place, body: &Input, begins: &[u8]) -> Result<Input, Failure> {
-    let Some(path) = place.path() else { return Input::open(place) };
-    let next = pair::next_headers(path);
-    let belongs = |path: &Path| pair::leading(path).is_some_and(|found| found[..] == *begins);
-    if next.is_empty() || belongs(path) {
-        return Input::open(place);
+/// Headers of stopped seals that are looked at for one document, the newest first: anybody who may write there may
+/// make more.
+const MOST_NEXT_HEADERS: usize = 64;
+
+/// The files that may have the header of a document.
+struct Headers {
+    first: Input,
+    others: Vec<Input>,
+}
+
+impl Headers {
+    /// The header at `place`, and behind it those of stopped seals for that name, as far as they begin with `begins`
+    /// as the body does. Where none does it is the one at `place`.
+    fn open(place: &Place, begins: &[u8]) -> Result<Self, Failure> {
+        let alone = || Input::open(place).map(|first| Self { first, others: Vec::new() });
+        let Some(path) = place.path() else { return alone() };
+        let next = next_header::next_headers(path);
+        if next.is_empty() {
+            return alone();
+        }
+        let belongs =
+            |path: &Path| next_header::leading(path).is_some_and(|found| found[..] == *begins);
+        let next = next.into_iter().take(MOST_NEXT_HEADERS);
+        let next = next.filter(|next| belongs(next) && is_header(next));
+        let mut next = next.filter_map(|next| Input::open(&Place::Path(next)).ok());
+        let first = if belongs(path) { None } else { next.next() };
+        match first {
+            None => Ok(Self { first: Input::open(place)?, others: next.collect() }),
+            Some(first) => Ok(Self { first, others: next.collect() }),
+        }
     }
-    let Some(next) = next.into_iter().find(|next| belongs(next)) else { return Input::open(place) };
-    print::notice(
-        "warning",
-        &format!(
-            "the header of {} is {}: a seal was stopped before it became {place}; finish it with: {}",
-            body.name(),
-            next.display(),
-            naming(&next, path)
-        ),
-    );
-    Input::open(&Place::Path(next))
+}
+
+/// True where the file at `path` can be read as a header.
+fn is_header(path: &Path) -> bool {
+    let name = path.display().to_string();
+    std::fs::File::open(path)
+        .is_ok_and(|file| Header::read_at(&Source { file: &file, name: &name }).is_ok())
 }
 
 /// Converts the engine's error about the header of `name`; `next` is the next step for a body without one.

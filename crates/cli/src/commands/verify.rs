@@ -29,7 +29,9 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let mut readers = Readers::new(&args.vault);
     let mut keys = KeyFinder::new(args.vault, args.resource);
     each(args.inputs, args.print, "verified", |place| {
-        let sealed = Sealed::open(&place, &args.header, &mut readers)?;
+        let mut sealed = Sealed::open(&place, &args.header, &mut readers)?;
+        keys.choose(&mut sealed, &options);
+        sealed.say_where_header_is(&args.header);
         let report = verify(&sealed, &mut keys, &options, &workers)?;
         report.print(Channel::Output, args.print)
     })

@@ -28,6 +28,25 @@ pub(super) enum Way {
     Named,
 }
 
+/// The reason why a file is not durable under its name.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) source: io::Error,
+    /// True where the file has the name all the same.
+    pub(super) is_named: bool,
+}
+
+impl Refused {
+    fn before(source: io::Error) -> Self {
+        Self { source, is_named: false }
+    }
+
+    /// True where another file has the name, and it was not to be replaced.
+    pub(super) fn is_taken(&self) -> bool {
+        !self.is_named && self.source.kind() == io::ErrorKind::AlreadyExists
+    }
+}
+
 /// A file on its way to its name; dropped before [`AtomicFile::publish`], it is gone.
 #[derive(Debug)]
 pub(super) struct AtomicFile {
@@ -66,14 +85,29 @@ impl AtomicFile {
         Ok((self.directory.identity()?, &self.name))
     }
 
-    /// Gives it another name in that directory.
-    pub(super) fn set_name(&mut self, name: OsString) {
-        self.name = name;
+    /// The directory that it is to be in.
+    pub(super) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The name that it has or is to have.
+    pub(super) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Lets it get another name in that directory; tells the one before.
+    pub(super) fn set_name(&mut self, name: OsString) -> OsString {
+        std::mem::replace(&mut self.name, name)
     }
 
     /// Syncs the file and gives it its name and permissions. With `replace` it takes the name over
-    /// from a file that has it, else that is an error of the kind `AlreadyExists`.
-    pub(super) fn publish(mut self, mode: u32, replace: bool) -> io::Result<()> {
+    /// from a file that has it, else that is an error of the kind `AlreadyExists`, after which it can be tried again.
+    pub(super) fn publish(&mut self, mode: u32, replace: bool) -> Result<(), Refused> {
+        self.give_name(mode, replace).map_err(Refused::before)?;
+        self.directory.sync().map_err(|source| Refused { source, is_named: true })
+    }
+
+    fn give_name(&mut self, mode: u32, replace: bool) -> io::Result<()> {
         self.settle(mode)?;
         if self.temporary.is_none() {
             self.link(mode, replace)?;
@@ -86,7 +120,33 @@ impl AtomicFile {
             }
             self.temporary = None;
         }
-        self.directory.sync()
+        Ok(())
+    }
+
+    /// Gives the file, which has its name, another one, durably; a file of that name is replaced.
+    pub(super) fn rename(&mut self, to: OsString) -> Result<(), Refused> {
+        let from = self.set_name(to);
+        if let Err(source) = self.directory.rename(&from, &self.name) {
+            // A file system of another host may have done it and not said so.
+            if !self.has_name() {
+                self.name = from;
+                return Err(Refused::before(source));
+            }
+        }
+        self.directory.sync().map_err(|source| Refused { source, is_named: true })
+    }
+
+    /// True where the name is certainly this file's.
+    fn has_name(&self) -> bool {
+        match (platform::identity(&self.file), self.directory.identity_of(&self.name)) {
+            (Ok(own), Ok(named)) => named == Some(own),
+            _ => false,
+        }
+    }
+
+    /// Takes the name away, where it is this file's; true where it is gone.
+    pub(super) fn withdraw(&self) -> bool {
+        self.has_name() && self.directory.remove(&self.name).is_ok()
     }
 
     /// Makes the file what it is to be under its name.
@@ -192,7 +252,7 @@ mod tests {
         for way in WAYS {
             let directory = tempfile::tempdir().unwrap();
             let target = directory.path().join("target");
-            let file = written(directory.path(), way, b"whole");
+            let mut file = written(directory.path(), way, b"whole");
             assert!(!target.exists(), "{way:?}");
             file.publish(0o640, false).unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"whole");
@@ -221,7 +281,7 @@ mod tests {
     #[test]
     fn a_forked_child_leaves_the_file_of_its_parent() {
         let directory = tempfile::tempdir().unwrap();
-        let file = written(directory.path(), Way::Named, b"whole");
+        let mut file = written(directory.path(), Way::Named, b"whole");
         match fork::fork().unwrap() {
             fork::Fork::Child => {
                 drop(file);
@@ -239,12 +299,12 @@ mod tests {
         for way in WAYS {
             let directory = tempfile::tempdir().unwrap();
             let target = directory.path().join("target");
-            let file = written(directory.path(), way, b"new");
-            let replacing = written(directory.path(), way, b"newer");
+            let mut file = written(directory.path(), way, b"new");
+            let mut replacing = written(directory.path(), way, b"newer");
             fs::write(&target, b"old").unwrap();
 
-            let error = file.publish(0o600, false).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{way:?}");
+            let refused = file.publish(0o600, false).unwrap_err();
+            assert!(refused.is_taken(), "{way:?}");
             assert_eq!(fs::read(&target).unwrap(), b"old");
             replacing.publish(0o600, true).unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"newer");
@@ -273,7 +333,7 @@ mod tests {
     #[test]
     fn what_a_killed_run_left_is_swept_and_a_live_file_is_not() {
         let directory = tempfile::tempdir().unwrap();
-        let live = written(directory.path(), Way::Named, b"live");
+        let mut live = written(directory.path(), Way::Named, b"live");
         // A killed process leaves its file and no lock.
         let dead = directory.path().join(temporary_name(OsStr::new("target")).unwrap());
         fs::write(&dead, b"plaintext of a killed run").unwrap();
@@ -303,7 +363,7 @@ mod tests {
                     for round in 0..50 {
                         sweep(directory);
                         let name = format!("target-{worker}-{round}");
-                        let file =
+                        let mut file =
                             AtomicFile::create(directory, OsStr::new(&name), Way::Named).unwrap();
                         file.file().write_all(name.as_bytes()).unwrap();
                         file.publish(0o600, round % 2 == 0).unwrap();
@@ -320,7 +380,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let name = "n".repeat(255);
         for way in WAYS {
-            let file = AtomicFile::create(directory.path(), OsStr::new(&name), way).unwrap();
+            let mut file = AtomicFile::create(directory.path(), OsStr::new(&name), way).unwrap();
             file.publish(0o600, true).unwrap();
         }
         assert_eq!(names(directory.path()), [OsStr::new(&name)]);

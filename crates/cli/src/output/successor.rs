@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Existing, NewFile, Rules, sweep};
+use super::{Existing, NewFile, Others, Rules, sweep};
 use crate::failure::Failure;
 use crate::platform;
 use crate::waiting;
@@ -67,20 +67,26 @@ impl<'o> Predecessor<'o> {
         self.metadata.len()
     }
 
-    /// A new file beside it, which is to have its name and its permissions.
+    /// A new file beside it, which is to have its name and its permissions; it waits for other commands at most as
+    /// long as `most` says.
     ///
     /// # Errors
     ///
     /// [`Failure::Directory`] and [`Failure::Write`].
-    pub(crate) fn successor(&self) -> Result<NewFile, Failure> {
+    pub(crate) fn successor(&self, most: Option<Duration>) -> Result<NewFile, Failure> {
         let name = || self.path.display().to_string();
         // What a link points to is replaced, not the link.
         let target =
             fs::canonicalize(self.path).map_err(|source| Failure::write(name(), source))?;
         sweep(&target);
         let mode = platform::mode(&self.metadata);
-        let rules =
-            Rules { existing: Existing::Replace, mode, is_mode_asked_for: false, option: "" };
+        let rules = Rules {
+            existing: Existing::Replace,
+            mode,
+            is_mode_asked_for: false,
+            option: "",
+            others: Others::WaitedFor(most),
+        };
         NewFile::create(&target, self.path, rules)
     }
 

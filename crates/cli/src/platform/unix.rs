@@ -164,6 +164,43 @@ impl Directory {
         identity(&self.0)
     }
 
+    /// Identity of what has the name `name`, a link itself included; `None` where it is free.
+    #[allow(
+        clippy::unnecessary_cast,
+        clippy::cast_sign_loss,
+        trivial_numeric_casts,
+        reason = "as the standard library has them, on every system"
+    )]
+    pub(crate) fn identity_of(&self, name: &OsStr) -> io::Result<Option<Identity>> {
+        match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some((found.st_dev as u64, found.st_ino as u64))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same directory once more.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// A file with whose lock this directory is locked.
+    pub(crate) fn open_to_lock(&self) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, ".", flags, Mode::empty())?))
+    }
+
+    /// The private file `name`, made where it is not there.
+    pub(crate) fn open_lock_file(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.0, name, flags, PRIVATE)?))
+    }
+
+    /// Gives the file `from` the name `to` as well, if that is free.
+    pub(crate) fn link_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.0, from, &self.0, to, AtFlags::empty())?)
+    }
+
     /// A private file without a name, or `None` where the file system has no such files or nothing
     /// could name them later.
     #[cfg(target_os = "linux")]

@@ -120,6 +120,36 @@ impl Directory {
         identity(&self.open)
     }
 
+    /// Identity of what has the name `name`; `None` where it is free.
+    pub(crate) fn identity_of(&self, name: &OsStr) -> io::Result<Option<Identity>> {
+        match identity_at(&self.path.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some),
+        }
+    }
+
+    /// The same directory once more.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { path: self.path.clone(), open: self.open.try_clone()? })
+    }
+
+    /// A directory cannot be locked here.
+    #[allow(clippy::unused_self, reason = "as on Unix")]
+    pub(crate) fn open_to_lock(&self) -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The file `name`, made where it is not there.
+    pub(crate) fn open_lock_file(&self, name: &OsStr) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).open(self.path.join(name))
+    }
+
+    /// Gives the file `from` the name `to` as well, if that is free.
+    pub(crate) fn link_name(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::hard_link(self.path.join(from), self.path.join(to))
+    }
+
     /// This system has no files without a name.
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "as on Linux")]
     pub(crate) fn create_unnamed(&self) -> io::Result<Option<File>> {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use strongroom_keys::file_system::try_for_keys;
 
 use crate::failure::Failure;
-use crate::output::{Existing, Output, Rules};
+use crate::output::{Existing, Others, Output, Rules};
 use crate::{platform, print};
 
 /// Interval between attempts at a lock that another process holds.
@@ -125,6 +125,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fail
         mode: 0o600,
         is_mode_asked_for: false,
         option: "--home",
+        others: Others::Excluded, // by the home's lock, which is its directory's
     };
     let output = Output::of_home(path, rules)?;
     {

@@ -266,10 +266,11 @@ fn stopped() -> Home {
 
 const NEXT: &str = ".head.strongroom-next-0123456789abcdef";
 
-const FINISH: &str = if cfg!(windows) {
-    "cmd /c move /y .head.strongroom-next-0123456789abcdef head"
+/// The command that gives the next header a name of its own.
+const NAMING: &str = if cfg!(windows) {
+    "cmd /c move /-y .head.strongroom-next-0123456789abcdef head.0123456789abcdef"
 } else {
-    "mv -f -- .head.strongroom-next-0123456789abcdef head"
+    "mv -n -- .head.strongroom-next-0123456789abcdef head.0123456789abcdef"
 };
 
 #[test]
@@ -277,8 +278,8 @@ fn a_pair_of_which_one_half_has_its_name_opens() {
     let home = stopped();
     let (other, body) = (home.read("other"), home.read("body"));
     let warning = format!(
-        "warning: the header of body is .head.strongroom-next-0123456789abcdef: a seal was stopped before it became head; \
-         finish it with: {FINISH}\n"
+        "warning: the header of body is {NEXT}: a seal was stopped before it became head, which may be that of another \
+         document and stays; give it a name of its own, and open body with that as --header: {NAMING}\n"
     );
     let verified = home.run(["verify", "body", "--header", "head"]).succeeds();
     assert_eq!(verified.stderr, warning);
@@ -305,8 +306,9 @@ fn a_pair_of_which_one_half_has_its_name_opens() {
     fs::remove_file(home.path("head")).unwrap();
     home.run(["verify", "body", "--header", "head"]).succeeds();
     // The hint works as printed.
-    assert!(home.shell(FINISH).status().unwrap().success());
-    assert_eq!(home.run(["verify", "body", "--header", "head"]).succeeds().stderr, "");
+    assert!(home.shell(NAMING).status().unwrap().success());
+    let named = home.run(["verify", "body", "--header", "head.0123456789abcdef"]).succeeds();
+    assert_eq!(named.stderr, "");
 }
 
 #[test]
@@ -337,7 +339,7 @@ fn a_header_that_no_document_got_is_not_taken() {
 fn the_next_header_of_another_document_stays() {
     let home = stopped();
     home.write("third", &bytes(70_000));
-    home.write("head.other1", b"of the user");
+    home.write("head.0123456789abcdef", b"of the user");
     let seal = ["seal", "third", "-o", "else", "--detach-header", "head", "--force"];
     let done = home.run(seal).succeeds();
     let command = done.stderr.trim_end().rsplit_once(": ").unwrap().1;
@@ -348,9 +350,10 @@ fn the_next_header_of_another_document_stays() {
     }
     // As it is printed.
     assert!(home.shell(command).status().unwrap().success(), "{command}");
-    let opened = home.run(["open", "body", "--header", "head.other2", "-o", "-"]).succeeds();
+    let opened =
+        home.run(["open", "body", "--header", "head.0123456789abcdef-1", "-o", "-"]).succeeds();
     assert!(opened.stdout == home.read("other"));
-    assert_eq!(home.read("head.other1"), b"of the user");
+    assert_eq!(home.read("head.0123456789abcdef"), b"of the user");
     assert_eq!(home.run(seal).succeeds().stderr, "");
 }
 
@@ -415,23 +418,31 @@ fn who_names_a_pair_is_waited_for_as_long_as_the_user_allows() {
     let before = (home.read("body"), home.read("head"));
     let done = home.run(seal.into_iter().chain(["--lock-timeout", "1s"]));
     assert_eq!(done.code, Some(1));
-    let words = "error: another process has held the lock of head for 1 s, and nothing was changed; wait for it, \
-                 or end it, and run this again\n";
-    assert!(done.stderr.ends_with(words), "{}", done.stderr);
+    let words = format!(
+        "error: another process has held the lock of the directory {} for 1 s, and nothing was changed; wait for it, \
+         or end it, and run this again\n",
+        fs::canonicalize(home.work()).unwrap().display()
+    );
+    assert!(done.stderr.ends_with(&words), "{}", done.stderr);
     assert_eq!((home.read("body"), home.read("head")), before);
     drop(held);
     home.run(seal).succeeds();
 }
 
 #[test]
-fn the_next_seal_finishes_a_stopped_one_before_it_begins() {
+fn the_next_seal_leaves_the_header_that_a_stopped_one_left() {
     let home = stopped();
     home.write("third", &bytes(70_000));
+    // The document may have another name by now, or a copy.
+    fs::copy(home.path("body"), home.path("copy")).unwrap();
     let seal = ["seal", "third", "-o", "body", "--detach-header", "head", "--force"];
-    home.run(seal).succeeds();
-    home.run(["open", "body", "--header", "head", "-o", "back"]).succeeds();
-    assert!(home.read("back") == home.read("third"));
-    assert_eq!(home.names(), ["back", "body", "head", "other", "plain", "third"]);
+    let done = home.run(seal).succeeds();
+    assert!(done.stderr.starts_with(&format!("note: {NEXT} stays: ")), "{}", done.stderr);
+    for (body, text) in [("body", "third"), ("copy", "other")] {
+        let opened = home.run(["open", body, "--header", "head", "-o", "-"]).succeeds();
+        assert!(opened.stdout == home.read(text), "{body}");
+    }
+    assert_eq!(home.names(), [NEXT, "body", "copy", "head", "other", "plain", "third"]);
 }
 
 #[test]
@@ -442,4 +453,73 @@ fn a_header_whose_next_one_would_have_no_name_is_refused() {
     let refused = home.run(seal);
     refused.is_refused_with("is too long to replace header and document together");
     home.run(["verify", "body", "--header", "head"]).succeeds();
+}
+
+/// Each header gets a name that no other hint has.
+#[test]
+fn hints_for_two_headers_work_one_after_the_other() {
+    let home = stopped();
+    home.run(["seal", "other", "-o", "body2", "--detach-header", "next"]).succeeds();
+    fs::rename(home.path("next"), home.path(".head.strongroom-next-fedcba9876543210")).unwrap();
+    home.write("third", &bytes(70_000));
+    let seal = ["seal", "third", "-o", "else", "--detach-header", "head", "--force"];
+    let done = home.run(seal).succeeds();
+    let commands: Vec<_> =
+        done.stderr.lines().map(|line| line.rsplit_once(": ").unwrap().1.to_owned()).collect();
+    assert_eq!(commands.len(), 2, "{}", done.stderr);
+    for command in commands {
+        assert!(home.shell(&command).status().unwrap().success(), "{command}");
+    }
+    for (body, header) in
+        [("else", "head"), ("body", "head.0123456789abcdef"), ("body2", "head.fedcba9876543210")]
+    {
+        home.run(["verify", body, "--header", header]).succeeds();
+    }
+}
+
+#[test]
+fn a_planted_header_does_not_keep_from_the_real_one() {
+    let home = stopped();
+    let planted = |name: &str, bytes: &[u8]| {
+        home.write(&format!(".head.strongroom-next-{name}"), bytes);
+    };
+    let mut forged = home.read(NEXT);
+    // Cut short, and with other recipients, newer than the real one.
+    planted("0000000000000000", &forged[..128]);
+    let last = forged.len() - 1;
+    for byte in &mut forged[136..last] {
+        *byte ^= 1;
+    }
+    planted("0000000000000001", &forged);
+    home.run(["seal", "plain", "-o", "x", "--detach-header", "y"]).succeeds();
+    let mut mixed = home.read(NEXT)[..128].to_vec();
+    mixed.extend_from_slice(&home.read("y")[128..]);
+    planted("0000000000000002", &mixed);
+    let other = home.read("other");
+    let opened = home.run(["open", "body", "--header", "head", "-o", "-"]).succeeds();
+    assert!(opened.stdout == other);
+    let verified = home.run(["verify", "body", "--header", "head"]).succeeds();
+    assert!(verified.stderr.contains(NEXT), "{}", verified.stderr);
+}
+
+#[cfg(unix)] // symbolic links
+#[test]
+fn a_next_header_beside_a_link_that_leads_nowhere_is_found() {
+    let home = stopped();
+    fs::remove_file(home.path("head")).unwrap();
+    std::os::unix::fs::symlink("nowhere/head", home.path("head")).unwrap();
+    home.run(["verify", "body", "--header", "head"]).succeeds();
+}
+
+#[cfg(unix)] // locks on directories
+#[test]
+fn a_seal_that_runs_is_not_called_a_stopped_one() {
+    let home = stopped();
+    let held = fs::File::open(home.work()).unwrap();
+    held.lock().unwrap();
+    let verified = home.run(["verify", "body", "--header", "head"]).succeeds();
+    let words = format!(
+        "note: the header of body is {NEXT} at this moment: another command is about to name it head\n"
+    );
+    assert_eq!(verified.stderr, words);
 }

@@ -12,8 +12,8 @@ use super::super::sealed::{Sealed, header_failure};
 use crate::failure::Failure;
 use crate::found::Found;
 use crate::input::Input;
-use crate::output::pair;
 use crate::output::successor::open_locked;
+use crate::output::{next_header, pair};
 use crate::place::Place;
 use crate::tagged::Source;
 
@@ -30,9 +30,9 @@ enum Content {
     /// A header, and what belongs to it; or a file that cannot be read, which shows when it is worked on.
     Document,
     /// A header and nothing else, which begins so.
-    Header([u8; pair::LEADING]),
+    Header([u8; next_header::LEADING]),
     /// A body that begins so, whose header is apart.
-    Body([u8; pair::LEADING]),
+    Body([u8; next_header::LEADING]),
     /// Something else.
     Other,
 }
@@ -46,7 +46,7 @@ pub(super) fn documents(
     failed: &mut dyn FnMut(Failure),
 ) -> Vec<Stored> {
     let mut documents = Vec::new();
-    let mut headers: BTreeMap<[u8; pair::LEADING], PathBuf> = BTreeMap::new();
+    let mut headers: BTreeMap<[u8; next_header::LEADING], PathBuf> = BTreeMap::new();
     let mut bodies = Vec::new();
     for Found { path, is_named } in files {
         match content(&path) {
@@ -56,13 +56,16 @@ pub(super) fn documents(
             Content::Body(begins) => bodies.push((begins, path)),
         }
     }
+    let mut without = Vec::new();
     for (begins, path) in bodies {
-        let header = headers.remove(&begins).map_or_else(
-            // Its new header may wait for the name of the old one still.
-            || finished(&path, &mut headers, most),
-            |header| Ok(Some(header)),
-        );
-        match header {
+        match headers.remove(&begins) {
+            Some(header) => documents.push(Stored { path, header: Some(header) }),
+            None => without.push(path),
+        }
+    }
+    // Once the headers are known that are of none of these, for one of which the new one may wait still.
+    for path in without {
+        match finished(&path, &mut headers, most) {
             Ok(Some(header)) => documents.push(Stored { path, header: Some(header) }),
             Ok(None) => {
                 let next = "name that file as well";
@@ -78,7 +81,7 @@ pub(super) fn documents(
 /// The header of the document at `body` among `headers`, once it has the name that a stopped run was to give it.
 fn finished(
     body: &Path,
-    headers: &mut BTreeMap<[u8; pair::LEADING], PathBuf>,
+    headers: &mut BTreeMap<[u8; next_header::LEADING], PathBuf>,
     most: Option<Duration>,
 ) -> Result<Option<PathBuf>, Failure> {
     for (begins, header) in &*headers {
@@ -101,7 +104,7 @@ fn content(path: &Path) -> Content {
     }
     let Ok(file) = File::open(path) else { return Content::Document };
     let begins = || {
-        let mut begins = [0; pair::LEADING];
+        let mut begins = [0; next_header::LEADING];
         file.read_exact_at(&mut begins, 0).ok().map(|()| begins)
     };
     let name = path.display().to_string();
@@ -114,7 +117,7 @@ fn content(path: &Path) -> Content {
         Ok(_) => Content::Document,
         Err(Error::Format { offset: 0, .. }) => Content::Other,
         // The shortest body: of an empty document there is nothing behind the first bytes.
-        Err(_) if length == pair::LEADING as u64 => {
+        Err(_) if length == next_header::LEADING as u64 => {
             begins().map_or(Content::Document, Content::Body)
         }
         Err(error) => match header_failure(&name, error, "") {

@@ -50,7 +50,7 @@ pub(super) fn write<C: ExpectedContext>(
         if Header::read_at(&counted).map_err(engine)? != *rewrap.header() {
             return Ok(Written::ChangedMeanwhile);
         }
-        return replace(path, &counted, rewrap);
+        return replace(path, &counted, rewrap, most);
     }
     match rewrap.write_in_place(&counted) {
         // Another document may have taken the name while the old one was written to.
@@ -71,10 +71,11 @@ fn replace<C: ExpectedContext>(
     path: &Path,
     old: &Counted<'_>,
     rewrap: &Rewrap<C>,
+    most: Option<Duration>,
 ) -> Result<Written, Failure> {
     let failed = |source| Failure::Rewrap { name: old.name.to_owned(), source };
     let predecessor = Predecessor::new(old.file, path).map_err(failed)?;
-    let new = predecessor.successor().map_err(|made| made.into_rewrap(old.name))?;
+    let new = predecessor.successor(most).map_err(|made| made.into_rewrap(old.name))?;
     let header = rewrap
         .to_header()
         .map_err(|error| tagged::failure(old.name, error).into_rewrap(old.name))?;
@@ -87,11 +88,9 @@ fn replace<C: ExpectedContext>(
     }
     read_back(&header, start, old, new.file()).map_err(failed)?;
     predecessor.hand_over(&new).map_err(failed)?;
-    if !predecessor.is_as_it_was().map_err(failed)? {
-        return Ok(Written::ChangedMeanwhile);
-    }
-    new.publish().map_err(|published| published.into_rewrap(old.name))?;
-    Ok(Written::NewFile)
+    let published = new.publish_if(&|| predecessor.is_as_it_was().map_err(failed));
+    let published = published.map_err(|failure| failure.into_rewrap(old.name))?;
+    Ok(if published { Written::NewFile } else { Written::ChangedMeanwhile })
 }
 
 /// Writes `header`, and behind it what `old` has from byte `start` on; tells the length of that.

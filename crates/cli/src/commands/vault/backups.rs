@@ -10,7 +10,7 @@ use super::tell;
 use crate::args::{BackupArgs, KeyArgs, RestoreArgs};
 use crate::failure::Failure;
 use crate::hint;
-use crate::output::{Output, Rules};
+use crate::output::{Others, Output, Rules};
 use crate::place::Place;
 use crate::platform::Patient;
 use crate::readers::Readers;
@@ -27,6 +27,7 @@ const LONGEST_BACKUP: u64 = 64 << 20;
 pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
     let KeyArgs { name, vault, json } = args.key;
     let readers = Readers::new(&vault);
+    let lock_timeout = vault.lock_timeout();
     let vault = Location::find(vault)?.open()?;
     let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
     let rules = Rules {
@@ -34,6 +35,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
         mode: 0o600,
         is_mode_asked_for: false,
         option: "-o",
+        others: Others::WaitedFor(lock_timeout),
     };
     let output = Output::create(&Place::Path(args.output.clone()), &readers, rules)?;
     {

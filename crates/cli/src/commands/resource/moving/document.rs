@@ -86,7 +86,9 @@ impl<'m> Mover<'m> {
         let of_header = document.header.as_ref();
         let of_header = of_header.map(|path| Predecessor::new(sealed.header_input().file(), path));
         let of_header = of_header.transpose().map_err(failed)?;
-        let successor = |of: &Predecessor<'_>| of.successor().map_err(|made| made.into_move(&name));
+        let successor = |of: &Predecessor<'_>| {
+            of.successor(self.lock_timeout).map_err(|made| made.into_move(&name))
+        };
         let new = New {
             document: successor(&body)?,
             header: of_header.as_ref().map(successor).transpose()?,
@@ -106,15 +108,12 @@ impl<'m> Mover<'m> {
             Some(header) => Ok(body.is_as_it_was()? && header.is_as_it_was()?),
             None => body.is_as_it_was(),
         };
+        let may_be = || as_it_was().map_err(failed);
         let published = match new {
             New { document, header: Some(header) } => {
-                let may_be = || as_it_was().map_err(failed);
                 pair::publish_if(document, header, self.lock_timeout, &may_be)
             }
-            New { document, header: None } => {
-                let is_free = as_it_was().map_err(failed)?;
-                if is_free { document.publish().map(|()| true) } else { Ok(false) }
-            }
+            New { document, header: None } => document.publish_if(&may_be),
         };
         let published = published.map_err(|failure| failure.into_move(&name))?;
         Ok(published.then_some(Outcome::Moved { bytes: totals.plaintext_len }))
