@@ -32,8 +32,8 @@ pub(crate) use self::service::{
 };
 pub(crate) use self::vault::{
     BackupArgs, ChangePassphraseArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs,
-    KeyArgs, KeyType, PermissionOption, RestoreArgs, RotateKeyArgs, SetDatesArgs, SettingsArgs,
-    VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
+    KeyArgs, KeyType, PermissionOption, PurgeArgs, RestoreArgs, RotateKeyArgs, SetDatesArgs,
+    SettingsArgs, VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
 };
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.

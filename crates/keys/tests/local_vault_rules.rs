@@ -725,6 +725,43 @@ fn a_version_is_named_by_the_beginning_of_its_id_where_that_is_the_only_one() {
 }
 
 #[test]
+fn a_key_whose_retention_has_ended_is_purged_on_the_word_of_who_knows_the_date() {
+    for purge_protection in [false, true] {
+        let options = InitOptions { retention_days: 7, purge_protection, ..InitOptions::default() };
+        let (_directory, vault, clock) = vault_with(options);
+        for (name, deleted) in [("old", START), ("new", START + 5 * DAY), ("live", START)] {
+            clock.set(deleted);
+            vault.create_with(name, aes()).unwrap();
+            if name != "live" {
+                vault.delete(name).unwrap();
+            }
+        }
+        let purged = |until: u64| {
+            let purged = vault.purge_expired(until)?;
+            Ok::<_, LocalVaultError>(purged.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let left = || vault.list_deleted().unwrap().len();
+        clock.set(START + 7 * DAY - 1);
+        assert!(purged(START + 7 * DAY - 1).unwrap().is_empty());
+        // Not on the word of the one alone: a date that is to come, or a clock that jumped ahead.
+        let error = purged(START + 7 * DAY).unwrap_err();
+        assert!(matches!(error, LocalVaultError::Setting { .. }), "{error}");
+        clock.set(START + 10_000 * DAY);
+        assert!(purged(START + 7 * DAY - 1).unwrap().is_empty());
+        assert_eq!(left(), 2);
+        assert_eq!(purged(START + 7 * DAY).unwrap(), ["old"]);
+        assert_eq!(purged(START + 12 * DAY).unwrap(), ["new"]);
+        assert!(purged(START + 100 * DAY).unwrap().is_empty());
+        assert_eq!((left(), names(&vault)), (0, vec!["live".to_owned()]));
+        // No other change purges anything.
+        vault.delete("live").unwrap();
+        vault.create_with("other", aes()).unwrap();
+        vault.rotate("other").unwrap();
+        assert_eq!(left(), 1);
+    }
+}
+
+#[test]
 fn a_rotation_keeps_the_time_for_which_a_version_was_meant_to_wrap() {
     let (_directory, vault, clock) = new_vault();
     let newest = |name: &str| {

@@ -46,8 +46,8 @@ pub(crate) enum VaultCommand {
     /// Destroy a deleted key for good
     ///
     /// Nothing opens what was sealed under it. A vault with purge protection refuses until its retention
-    /// time is over.
-    Purge(KeyArgs),
+    /// time is over. Nothing is purged by itself.
+    Purge(PurgeArgs),
     /// Give a vault that has a passphrase another one
     ///
     /// Copies of the vault from before still open with the old one.
@@ -91,7 +91,8 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) purge_protection: bool,
 
-    /// Number of days for which a deleted key is kept, 7 to 90
+    /// Number of days for which a deleted key is kept at least under purge protection, 7 to 90; then it stays until it
+    /// is purged
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     pub(crate) retention_days: u32,
 
@@ -163,6 +164,24 @@ pub(crate) struct CreateKeyArgs {
     /// From then on the key does not wrap; it unwraps as before
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) expires: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeArgs {
+    /// The key's name
+    #[arg(value_name = "NAME", required_unless_present = "expired_until")]
+    pub(crate) name: Option<String>,
+
+    /// Every deleted key whose retention time had ended by then: a date that has passed, 2027-01-31. You say it, so that
+    /// a clock that runs ahead destroys nothing
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "name")]
+    pub(crate) expired_until: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) vault: VaultOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
 }
 
 #[derive(Debug, Args)]

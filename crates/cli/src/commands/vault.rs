@@ -12,8 +12,9 @@ use std::path::Path;
 use serde::Serialize;
 use strongroom_keys::LocalVault;
 use strongroom_keys::local_vault::{LocalVaultError, Versions};
+use strongroom_keys::vault::KeyName;
 
-use crate::args::{JsonOption, KeyArgs, VaultCommand, VersionsArgs};
+use crate::args::{JsonOption, KeyArgs, PurgeArgs, VaultCommand, VersionsArgs};
 use crate::failure::Failure;
 use crate::hint;
 use crate::print::{self, Channel};
@@ -38,10 +39,13 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
         VaultCommand::Disable(args) => set_enabled(args, false),
         VaultCommand::Delete(args) => change(args, "deleted", |vault, name| {
             let until = display_time(vault.delete(name)?.purge_from);
-            let protected = vault.settings()?.purge_protection;
-            let kept = if protected { "it cannot be purged before" } else { "it is kept until" };
+            let kept = if vault.settings()?.purge_protection {
+                format!("it cannot be purged before {until} and stays until it is")
+            } else {
+                "it stays until it is purged".to_owned()
+            };
             let text = format!(
-                "nothing opens with it any more; {kept} {until}, bring it back with: {}",
+                "nothing opens with it any more; {kept}, bring it back with: {}",
                 hint::strongroom("vault recover", &[name.as_ref()], &[])
             );
             Ok((text, name.to_owned()))
@@ -50,10 +54,7 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
             vault.recover(name)?;
             Ok(("it opens documents again".to_owned(), name.to_owned()))
         }),
-        VaultCommand::Purge(args) => change(args, "purged", |vault, name| {
-            vault.purge(name)?;
-            Ok(("nothing opens what was sealed under it".to_owned(), name.to_owned()))
-        }),
+        VaultCommand::Purge(args) => purge(args),
         VaultCommand::ChangePassphrase(args) => settings::change_passphrase(args),
         VaultCommand::Settings(args) => settings::settings(args),
         VaultCommand::Grant(args) => permissions::grant(args),
@@ -99,6 +100,35 @@ fn named(
 ) -> Result<Option<Versions>, LocalVaultError> {
     let Some(prefix) = prefix else { return Ok(None) };
     Ok(Some(Versions::Only(vault.show(name)?.version(prefix)?.id.version())))
+}
+
+#[derive(Serialize)]
+struct Purged<'a> {
+    operation: &'static str,
+    vault: &'a Path,
+    keys: Vec<KeyName>,
+}
+
+fn purge(args: PurgeArgs) -> Result<(), Failure> {
+    let PurgeArgs { name, expired_until, vault, json } = args;
+    if let Some(name) = name {
+        return change(KeyArgs { name, vault, json }, "purged", |vault, name| {
+            vault.purge(name)?;
+            Ok(("nothing opens what was sealed under it".to_owned(), name.to_owned()))
+        });
+    }
+    let vault = Location::find(vault)?.open()?;
+    let keys = vault.purge_expired(expired_until.unwrap_or_default())?;
+    if json.enabled {
+        let purged = Purged { operation: "purged", vault: vault.path(), keys };
+        return print::json(Channel::Output, &purged);
+    }
+    let names: Vec<String> = keys.iter().map(|name| format!("{:?}", name.as_str())).collect();
+    let text = match names[..] {
+        [] => "no deleted key has been kept for its time by then; nothing was purged".to_owned(),
+        _ => format!("purged {}: nothing opens what was sealed under them", names.join(", ")),
+    };
+    print::line(Channel::Output, &text)
 }
 
 /// Does `work` to a key, which tells the sentence that follows and the id.

@@ -56,8 +56,8 @@ fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
     let home = with_key();
     assert_eq!(
         run(&home, "vault delete k"),
-        "0\ndeleted the key \"k\": nothing opens with it any more; it cannot be purged before #, \
-         bring it back with: strongroom vault recover k\n"
+        "0\ndeleted the key \"k\": nothing opens with it any more; it cannot be purged before # and \
+         stays until it is, bring it back with: strongroom vault recover k\n"
     );
     assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).code, Some(1));
     let listed = home.run(["vault", "list", "--json"]).json();
@@ -75,6 +75,26 @@ fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
         "0\nrecovered the key \"k\": it opens documents again\n"
     );
     assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
+}
+
+#[test]
+fn keys_whose_retention_has_ended_are_purged_by_a_command_of_its_own() {
+    let home = with_key();
+    home.run(["vault", "delete", "k"]).succeeds();
+    let listed = run(&home, "vault list");
+    assert_eq!(listed, "0\nvault VAULT (id ID)\nk  deleted #  retained until #\n");
+    assert_eq!(
+        run(&home, "vault purge --expired-until 2026-01-31"),
+        "0\nno deleted key has been kept for its time by then; nothing was purged\n"
+    );
+    home.run(["vault", "purge", "--expired-until", "2999-01-31"]).fails_with(
+        "the time until which retention has ended: it is still to come by this machine's clock; give one that \
+         has passed",
+    );
+    home.run(["vault", "purge"]).is_refused_with("<NAME>");
+    home.run(["vault", "purge", "k", "--expired-until", "2026-01-31"])
+        .is_refused_with("cannot be used with");
+    home.run(["vault", "recover", "k"]).succeeds();
 }
 
 #[test]

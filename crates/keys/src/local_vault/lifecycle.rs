@@ -243,16 +243,48 @@ impl LocalVault {
     /// its time in a vault with purge protection; and those of [`LocalVault::delete`].
     pub fn purge(&self, name: &str) -> Result<(), LocalVaultError> {
         let name = id::key_name(name)?;
-        self.0.administer(Act::new("purge", Some(&name)), |locked, act| {
-            let (deletion, attributes) = self.0.deleted(&locked.manifest, &name)?;
-            act.of_key(&self.0.newest_id(&name, &attributes)?);
-            let purge_from = deletion.purge_from;
-            if locked.manifest.purge_protection && self.0.clock.unix_time() < purge_from {
-                return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
-            }
-            locked.before_the_last_step(act)?;
-            files::uninstall(&self.0.keys(), name.as_str())
+        self.0.purge_where(&name, |manifest, purge_from| {
+            !manifest.purge_protection || self.0.clock.unix_time() >= purge_from
         })
+    }
+
+    /// Destroys every deleted key whose retention time had ended by `until` (seconds since 1970), and returns their
+    /// names. Nothing is purged by itself: a clock that jumps ahead would destroy keys that are still to be kept. So
+    /// the caller, who knows the date, says which time has passed, and the clock must not contradict.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Setting`] where `until` is still to come, and those of [`LocalVault::purge`]: what was purged
+    /// before stays so.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_keys::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let deleted = vault.delete("invoices")?;
+    /// assert!(vault.purge_expired(deleted.deleted_at)?.is_empty()); // it is kept for 90 days
+    /// assert!(vault.purge_expired(deleted.purge_from).is_err()); // which are not over
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge_expired(&self, until: u64) -> Result<Vec<KeyName>, LocalVaultError> {
+        if until > self.0.clock.unix_time() {
+            return Err(LocalVaultError::Setting {
+                what: "the time until which retention has ended",
+                reason: "it is still to come by this machine's clock; give one that has passed",
+            });
+        }
+        let mut purged = Vec::new();
+        for deleted in self.list_deleted()?.into_iter().filter(|one| one.purge_from <= until) {
+            let name = deleted.key.name;
+            // It may have been recovered and deleted again meanwhile.
+            self.0.purge_where(&name, |_, purge_from| purge_from <= until)?;
+            purged.push(name);
+        }
+        Ok(purged)
     }
 }
 
@@ -281,6 +313,23 @@ impl Store {
             }
         }
         Ok(Locked { store: self, manifest, _lock: lock })
+    }
+
+    /// Destroys the deleted key `name` where its retention time `is_over`.
+    fn purge_where(
+        &self,
+        name: &KeyName,
+        is_over: impl Fn(&Manifest, u64) -> bool,
+    ) -> Result<(), LocalVaultError> {
+        self.administer(Act::new("purge", Some(name)), |locked, act| {
+            let (Deletion { purge_from, .. }, attributes) = self.deleted(&locked.manifest, name)?;
+            act.of_key(&self.newest_id(name, &attributes)?);
+            if !is_over(&locked.manifest, purge_from) {
+                return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
+            }
+            locked.before_the_last_step(act)?;
+            files::uninstall(&self.keys(), name.as_str())
+        })
     }
 
     /// Refuses a name that a key has, or had and was not purged.

@@ -113,7 +113,7 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
     }
     let mut text =
         format!("vault {} (id {})", print::name(&vault.path().display().to_string()), listing.id);
-    if listing.keys.is_empty() {
+    if listing.keys.is_empty() && listing.deleted.is_empty() {
         let create = hint::strongroom("vault create NAME", &[], &[]);
         let _ = write!(text, "\nno keys yet: create one with {create}");
     }
@@ -123,8 +123,9 @@ pub(super) fn list(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> 
             text.push_str(&version.line(name));
         }
     }
-    for Deleted { name, since, .. } in &listing.deleted {
-        let _ = write!(text, "\n{name}  deleted {}", display_time(*since));
+    for Deleted { name, since, purge_from } in &listing.deleted {
+        let (since, until) = (display_time(*since), display_time(*purge_from));
+        let _ = write!(text, "\n{name}  deleted {since}  retained until {until}");
     }
     print::text(Channel::Output, &text)
 }
