@@ -13,7 +13,13 @@
 //! ```
 //!
 //! Every arrow is a function of [`Resources`], and asks vaults first, then decides (a pure function from
-//! state and event to state), then records and writes. A crash leaves the state before or the one after.
+//! state and event to state), then records that it begins, writes, and records the outcome. A crash leaves the state
+//! before or the one after; a withdrawal of access that was begun is carried out by the next process. What only
+//! withdraws access does not wait for the audit trail.
+//!
+//! The audit trail knows each state that this host wrote or read: an older one is an error, which
+//! [`ResourcesConfig::restore`] leaves on the host's word. Keys are destroyed by no time that is far from what the
+//! trail recorded last and what has passed since ([`Resources::accept_time`]).
 //!
 //! Unreachable is not a state but a [`Reachability`] in memory, and heals by itself. A definite refusal
 //! ([`VaultError::is_definite_about`](crate::VaultError::is_definite_about) the customer's key in use) is

@@ -120,8 +120,8 @@ pub(super) fn resource_sentence(error: &strongroom_keys::Error) -> String {
             )
         }
         strongroom_keys::Error::NoVault { key, .. } => format!(
-            "the service's home does not know the vault of {key}; name it with: strongroom resource \
-             enable-cmk or rotate-cmk, and --vault"
+            "the service's home does not know the vault of {key}; say where it is with: {}",
+            hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())])
         ),
         strongroom_keys::Error::Unrecorded { done, source } => {
             format!("{done}, but that could not be recorded: {}", audit_sentence(source))

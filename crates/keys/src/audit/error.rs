@@ -74,7 +74,7 @@ pub enum AuditError {
         found: Tampering,
     },
     /// The trail cannot be written on: its last line does not hold.
-    #[error("the last line of {} {found}", path.display())]
+    #[error("the last line of {} {found}; keep the file as it is and find out who wrote to it", path.display())]
     End {
         /// The file.
         path: PathBuf,

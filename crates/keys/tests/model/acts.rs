@@ -79,6 +79,10 @@ pub enum Tamper {
     Cut(usize),
     /// An older state in the place of a newer one.
     Replay,
+    /// The newest state is taken away.
+    RollBack,
+    /// The clock is set ahead by so many hours, and keys are to be destroyed by it.
+    ClockAhead(u64),
 }
 
 /// Trouble during an act.
@@ -158,6 +162,8 @@ fn acts() -> impl Strategy<Value = Act> {
         3 => any::<usize>().prop_map(Tamper::Digit),
         1 => any::<usize>().prop_map(Tamper::Cut),
         1 => Just(Tamper::Replay),
+        1 => Just(Tamper::RollBack),
+        1 => (2..9_000_u64).prop_map(Tamper::ClockAhead),
     ];
     prop_oneof![
         8 => (any::<bool>(), hours).prop_map(|(result, hours)| Act::Seal { result, hours }),

@@ -1,11 +1,13 @@
 //! Holds what a step came to against the reference: the outcome, the state after it, documents and leases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom::document::Header;
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::testing::Operation;
+use strongroom_keys::state::StateError;
+use strongroom_keys::testing::{MemoryAudit, Operation};
 use strongroom_keys::vault::DeniedReason;
 
 use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE, Tamper};
@@ -21,6 +23,11 @@ const MAX_AGE: Duration = Duration::from_secs(300);
 impl History<'_> {
     /// Checks that a state that was not signed for its place is refused, and nothing older is taken for it.
     pub fn tamper(&self, tamper: Tamper) -> Checked {
+        match tamper {
+            Tamper::RollBack => return self.roll_back(),
+            Tamper::ClockAhead(hours) => return self.set_clock_ahead(hours),
+            _ => {}
+        }
         let store = &self.world.store;
         let before = store.snapshot();
         let mut after = before.clone();
@@ -39,6 +46,7 @@ impl History<'_> {
                 let replayed = (name.clone(), *number + 1, bytes.clone());
                 after.push(replayed);
             }
+            Tamper::RollBack | Tamper::ClockAhead(_) => {}
         }
         store.restore(after);
         let seen = self.outside(|world| world.run(world.restart().status(&world.id)));
@@ -46,6 +54,52 @@ impl History<'_> {
         match seen {
             Err(Error::State(_)) => Ok(()),
             other => Err(format!("a state that was tampered with gives {other:?}")),
+        }
+    }
+
+    /// Checks that a host which has seen the newest state takes none before it.
+    fn roll_back(&self) -> Checked {
+        let (store, trail) = (&self.world.store, Arc::new(MemoryAudit::default()));
+        let look = || {
+            self.outside(|world| {
+                let host = world.run(world.config(&trail).open())?;
+                world.run(host.status(&world.id))
+            })
+        };
+        // Where the store is away there is nothing to see.
+        let Ok(newest) = look() else { return Ok(()) };
+        let seen = newest.number;
+        let before = store.snapshot();
+        let is_newest = |object: &(String, u64, Vec<u8>)| {
+            object.0 == self.world.id.as_str() && object.1 == seen
+        };
+        store.restore(before.iter().filter(|object| !is_newest(object)).cloned().collect());
+        let found = look();
+        store.restore(before);
+        match found {
+            Err(Error::State(StateError::RolledBack { seen: known, .. })) if known == seen => {
+                Ok(())
+            }
+            other => Err(format!("a state before {seen} gives {other:?}")),
+        }
+    }
+
+    /// Checks that nothing is destroyed by a clock that is ahead.
+    fn set_clock_ahead(&self, hours: u64) -> Checked {
+        let clock = &self.world.clock;
+        let right = clock.unix_time();
+        let (ahead, changes) = (right + hours * 3600, self.world.store.changes());
+        clock.set_unix_time(ahead);
+        let done = self.outside(|world| {
+            let swept = world.run(world.resources.sweep(ahead)).map(drop);
+            [swept, world.run(world.resources.shred_due(ahead)).map(drop)]
+        });
+        clock.set_unix_time(right);
+        let is_refused = |done: &Result<(), Error>| matches!(done, Err(Error::Time { .. }));
+        if done.iter().all(is_refused) && self.world.store.changes() == changes {
+            Ok(())
+        } else {
+            Err(format!("{hours} hours ahead: {done:?}"))
         }
     }
 

@@ -78,8 +78,10 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     }
     let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
     let lock_timeout = vault.lock_timeout();
+    let place = vault.directory.clone();
     let (to, vaults) = named_key(&service, vault, key, args.key_version.as_deref())?;
-    block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))?;
+    block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))
+        .map_err(|error| not_granted(error, cmk.identity.clone(), place))?;
     vaults.record(lock_timeout)?;
     let text = format!(
         "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
