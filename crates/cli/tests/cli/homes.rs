@@ -233,6 +233,16 @@ fn a_pipe_in_the_place_of_a_file_of_a_home_does_not_hang() {
 }
 
 #[test]
+fn a_home_that_lost_the_places_of_vaults_is_told_of_one_by_a_command() {
+    let home = service();
+    fs::remove_file(home.path("h/vaults.json")).unwrap();
+    let done = run(&home, OPEN);
+    assert!(done.stderr.contains("does not know the vault of "), "{}", done.stderr);
+    run_hint(&home, &done.stderr.replace("--vault DIR", "--vault c")).succeeds();
+    lines(&home, &[OPEN]);
+}
+
+#[test]
 fn a_home_of_format_1_is_refused_by_name() {
     let home = service();
     home.write("h/home.json", b"{\"format\":1}");

@@ -240,7 +240,8 @@ impl Entry {
     /// The error that callers get while the vault does not answer.
     fn unreachable(&self, error: &Error) -> Error {
         match error {
-            Error::Unreachable { .. } => error.clone(),
+            // These say themselves what to do.
+            Error::Unreachable { .. } | Error::NoVault { .. } => error.clone(),
             other => {
                 // Of damage and of a trail that cannot be written nothing heals: their own words say what to do.
                 let heals = matches!(error, Error::Vault(VaultError::Unavailable { .. }));

@@ -122,6 +122,12 @@ impl Resources {
         match worst {
             Some((Error::Unreachable { reason, .. }, true)) => Reachability::Unreachable { reason },
             Some((Error::Unreachable { reason, .. }, false)) => Reachability::Cached { reason },
+            Some((error @ Error::NoVault { .. }, true)) => {
+                Reachability::Unreachable { reason: error.to_string() }
+            }
+            Some((error @ Error::NoVault { .. }, false)) => {
+                Reachability::Cached { reason: error.to_string() }
+            }
             _ => Reachability::Normal,
         }
     }
