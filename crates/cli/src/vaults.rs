@@ -96,9 +96,13 @@ impl Location {
         let LocalVaultError::Missing { path } = error else { return error.into() };
         let next = if self.named {
             let init = hint::strongroom("vault init", &[], &[("--vault", path.as_ref())]);
-            format!("check the path, or make a new vault with: {init}")
+            format!(
+                "check the path; where the vault was moved, name its new place; one without keys is made with: {init}"
+            )
         } else {
-            "name the vault with --vault, or make a new one with: strongroom vault init".to_owned()
+            "name the vault with --vault, where it was moved to or another; one without keys is made with: strongroom \
+             vault init"
+                .to_owned()
         };
         Failure::NoVault { path, next }
     }

@@ -214,7 +214,7 @@ fn a_vault_or_key_that_is_not_there() {
     home.write("plain", b"text");
     home.run(["seal", "plain"]).succeeds();
     home.run(["seal", "plain", "-o", "x", "--vault", "nowhere"]).fails_with(
-        "there is no vault at nowhere; check the path, or make a new vault with: strongroom vault \
+        "there is no vault at nowhere; check the path; where the vault was moved, name its new place; one without keys is made with: strongroom vault \
          init --vault nowhere",
     );
     let vault = home.default_vault();

@@ -121,7 +121,7 @@ fn a_directory_that_is_no_vault() {
     home.run(["vault", "init", "--vault", "full"])
         .fails_with("full is not empty; name a new or an empty directory for the vault");
     home.run(["vault", "list", "--vault", "full"]).fails_with(
-        "there is no vault at full; check the path, or make a new vault with: strongroom vault init \
+        "there is no vault at full; check the path; where the vault was moved, name its new place; one without keys is made with: strongroom vault init \
          --vault full",
     );
 }

@@ -530,6 +530,9 @@ fn a_vault_with_a_passphrase_opens_with_it_alone() {
     home.run(["vault", "list", "--vault", "v"])
         .fails_with("the vault v has a passphrase; give it with --passphrase-file");
     assert!(with(&["verify", "plain.sealed"], "wrong").stderr.contains("does not open"));
+    home.run(["vault", "init", "--vault", "w"]).succeeds();
+    home.run(["vault", "change-passphrase", "--vault", "w", "--new-passphrase-file", "right"])
+        .is_refused_with("make a new vault with: strongroom vault init --passphrase --vault DIR");
     with(&["verify", "plain.sealed"], "missing")
         .fails_with("cannot read missing: there is no such file or directory; check the path");
     assert_eq!(with(&["open", "plain.sealed", "-o", "-"], "right").succeeds().stdout, b"text");

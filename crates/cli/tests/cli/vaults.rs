@@ -69,7 +69,7 @@ fn nothing_but_a_seal_makes_a_vault() {
     fs::rename(home.default_vault(), home.path("moved")).unwrap();
     let path = home.default_vault();
     let sentence = format!(
-        "there is no vault at {}; name the vault with --vault, or make a new one with: strongroom \
+        "there is no vault at {}; name the vault with --vault, where it was moved to or another; one without keys is made with: strongroom \
          vault init",
         path.display()
     );

@@ -11,6 +11,7 @@ use strongroom_keys::vault::Place as VaultPlace;
 use super::tell;
 use crate::args::{ChangePassphraseArgs, InitArgs, SettingsArgs};
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel};
 use crate::prompt;
 use crate::readers::Readers;
@@ -53,6 +54,14 @@ pub(super) fn change_passphrase(args: ChangePassphraseArgs) -> Result<(), Failur
         readers.check_path("the new passphrase file", new)?;
     }
     let vault = Location::find(args.vault)?.open()?;
+    if !vault.settings()?.has_passphrase {
+        let init = hint::strongroom("vault init --passphrase", &[], &[("--vault", "DIR".as_ref())]);
+        return Err(Failure::Usage(format!(
+            "the vault {} has no passphrase to change: its keys, and those in copies of it, are in the clear; make a \
+             new vault with: {init}, and bring the documents over to a key of it",
+            vault.path().display()
+        )));
+    }
     let new = match &args.new_passphrase_file {
         Some(file) => passphrase(file)?,
         None => prompt::new_passphrase("--new-passphrase-file")?,
