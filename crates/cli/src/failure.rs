@@ -21,6 +21,7 @@ use self::words::{
     vault_advice, write_advice,
 };
 use crate::hint;
+use crate::place::Place;
 
 /// The reason why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -143,8 +144,8 @@ pub(crate) enum Failure {
     Write { name: String, source: io::Error },
     /// Standard output is not there.
     #[error(
-        "cannot write {name}: it is closed (or is /dev/null); name a file with -o, or authenticate a \
-         document and write nothing with: strongroom verify"
+        "cannot write {name}: it is closed (or is /dev/null); name a file with -o; what authenticates a \
+         document and writes nothing is strongroom verify"
     )]
     StdoutClosed { name: String },
     /// Standard input is not there.
@@ -190,8 +191,8 @@ pub(crate) enum Failure {
     NotAFile { path: PathBuf },
     /// The header of a file could not be replaced.
     #[error(
-        "cannot rewrap {name}: {}; it opens with its old key or with its new one: {}, and run \
-         strongroom rewrap again",
+        "cannot rewrap {name}: {}; unless another program changed it meanwhile, it opens with its old key or with its \
+         new one: {}, and run strongroom rewrap again",
         Said(source),
         rewrap_advice(source)
     )]
@@ -199,7 +200,7 @@ pub(crate) enum Failure {
     /// A document that is to be rewrapped is not what its header says, or has another context.
     #[error(
         "{name}: {}; give the --context it was sealed with (or --any-context, to bring it to a newer \
-         version of its key and nothing else), or restore the file from a copy",
+         version of its key and nothing else), or restore the file from a copy where another program changed it",
         Error::Authentication
     )]
     NotUnlocked { name: String },
@@ -249,6 +250,12 @@ pub(crate) enum Failure {
          run the same command again"
     )]
     SomeNotDone { failed: usize, files: usize, done: &'static str },
+    /// The same where the others cannot be done again: their results are there.
+    #[error(
+        "{} of {files} files could not be {done}, each named above; mend what is said there, and run the command again \
+         with these files alone: {}", left.len(), words::listed(left)
+    )]
+    SomeLeft { files: usize, done: &'static str, left: Vec<Place> },
     /// The vault has none of the keys that a document is wrapped with.
     #[error(
         "no key for {name} in the vault {} (id {id}): it is sealed under {wrapped_with}; name the \
@@ -480,7 +487,9 @@ impl Failure {
             Self::Contended { .. } | Self::Replaced { .. } => "contended",
             Self::NotCounted { .. } => "not-counted",
             Self::Foreign { .. } => "foreign",
-            Self::SomeNotDone { .. } | Self::SomeNotShredded { .. } => "some-failed",
+            Self::SomeNotDone { .. } | Self::SomeLeft { .. } | Self::SomeNotShredded { .. } => {
+                "some-failed"
+            }
             Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
             Self::Check { .. } | Self::MovedOther { .. } => "check",
             Self::Passphrase(_) => "passphrase",

@@ -51,13 +51,50 @@ pub(crate) fn note_given(matches: &ArgMatches) {
     let _ = GIVEN.set(given.collect());
 }
 
-/// `strongroom COMMAND WORDS OPTIONS`, and those options of this process that the command takes as well.
-pub(crate) fn strongroom(command: &str, words: &[&OsStr], options: &[(&str, &OsStr)]) -> String {
-    let mut line = vec!["strongroom".to_owned(), command.to_owned()];
-    line.extend(words.iter().map(quoted));
-    for (option, value) in options {
-        line.extend([(*option).to_owned(), quoted(value)]);
+/// A word of a command that is not an option.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word<'a> {
+    /// A path, which may get `./` before it.
+    Path(&'a Path),
+    /// Anything else, which stays what it is.
+    Name(&'a str),
+}
+
+impl<'a> From<&'a Path> for Word<'a> {
+    fn from(path: &'a Path) -> Self {
+        Self::Path(path)
     }
+}
+
+impl<'a> From<&'a str> for Word<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl Word<'_> {
+    fn quoted(self) -> String {
+        match self {
+            Self::Path(path) => quoted(path),
+            Self::Name(name) => shell_word("", name.as_ref()),
+        }
+    }
+
+    /// True of one that a command would take for an option.
+    fn is_like_option(self) -> bool {
+        matches!(self, Self::Name(name) if name.starts_with('-'))
+    }
+}
+
+/// `strongroom COMMAND WORDS OPTIONS`, and those options of this process that the command takes as well.
+pub(crate) fn strongroom(command: &str, words: &[Word<'_>], options: &[(&str, &OsStr)]) -> String {
+    let mut line = vec!["strongroom".to_owned(), command.to_owned()];
+    let words_last = words.iter().any(|word| word.is_like_option());
+    let quoted_words = words.iter().map(|word| word.quoted());
+    if !words_last {
+        line.extend(quoted_words.clone());
+    }
+    line.extend(options.iter().map(|(option, value)| with_value(option, value)));
     let whole = Cli::command();
     let names = command.split(' ');
     let of_command = names.fold(&whole, |at, name| at.find_subcommand(name).unwrap_or(at));
@@ -68,30 +105,46 @@ pub(crate) fn strongroom(command: &str, words: &[&OsStr], options: &[(&str, &OsS
     };
     for (long, values) in GIVEN.get().into_iter().flatten().filter(|(long, _)| takes(long)) {
         let option = format!("--{long}");
+        line.extend(values.iter().map(|value| with_value(&option, value)));
         if values.is_empty() {
-            line.push(option.clone());
+            line.push(option);
         }
-        line.extend(values.iter().flat_map(|value| [option.clone(), quoted(value)]));
+    }
+    if words_last {
+        line.push("--".to_owned());
+        line.extend(quoted_words);
     }
     line.join(" ")
+}
+
+/// `OPTION VALUE`; with `=` between them where the value would be taken for an option.
+fn with_value(option: &str, value: &OsStr) -> String {
+    let between = if value.as_encoded_bytes().starts_with(b"-") { '=' } else { ' ' };
+    format!("{option}{between}{}", shell_word("", value))
 }
 
 /// The command that makes the resource `name`, whose tenant and region the user knows.
 pub(crate) fn create_resource(name: &str) -> String {
     let options = [("--tenant", "TENANT".as_ref()), ("--region", "REGION".as_ref())];
-    strongroom("resource create", &[name.as_ref()], &options)
+    strongroom("resource create", &[name.into()], &options)
 }
 
 /// The command `strongroom COMMAND WORD` on the vault at `vault`.
 pub(crate) fn with_vault(command: &str, word: &str, vault: &Path) -> String {
-    strongroom(command, &[word.as_ref()], &[("--vault", vault.as_ref())])
+    strongroom(command, &[word.into()], &[("--vault", vault.as_ref())])
 }
 
-/// `word` as a shell of this system takes it for one, and no command for an option.
-pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
-    let bytes = word.as_ref().as_encoded_bytes();
+/// `path` as a shell of this system takes it for one word, and no command for an option.
+pub(crate) fn quoted(path: impl AsRef<OsStr>) -> String {
+    let path = path.as_ref();
+    let start = if path.as_encoded_bytes().starts_with(b"-") { "./" } else { "" };
+    shell_word(start, path)
+}
+
+/// `start` and `word` as a shell of this system takes them for one word.
+fn shell_word(start: &str, word: &OsStr) -> String {
+    let bytes = word.as_encoded_bytes();
     let text = String::from_utf8_lossy(bytes);
-    let start = if bytes.starts_with(b"-") { "./" } else { "" };
     let plain = |c: char| c.is_alphanumeric() || "_@%+=:,./-".contains(c);
     if cfg!(windows) {
         let plain = |c: char| plain(c) || c == '\\';
@@ -106,13 +159,18 @@ pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
     if is_text {
         return format!("'{start}{}'", text.replace('\'', r"'\''"));
     }
-    // What would command the terminal, or is no text, by its number.
-    let escape = |byte: &u8| match byte {
-        b'\'' | b'\\' => format!("\\{}", char::from(*byte)),
-        b' '..=b'~' => char::from(*byte).to_string(),
-        byte => format!("\\x{byte:02x}"),
+    // What would command the terminal, or is no text, by its number, which each POSIX shell's `printf` knows. A
+    // shell takes line ends from the end of what a command prints: there a pattern stands for each.
+    let ends = bytes.iter().rev().take_while(|byte| **byte == b'\n').count();
+    let printed = bytes.get(..bytes.len().saturating_sub(ends)).unwrap_or_default();
+    let number = |(at, byte): (usize, &u8)| match byte {
+        b'%' => "%%".to_owned(),
+        b'-' if at == 0 && start.is_empty() => r"\055".to_owned(),
+        b'\'' | b'\\' | 0..b' ' | 0x7f.. => format!("\\{byte:03o}"),
+        byte => char::from(*byte).to_string(),
     };
-    format!("$'{start}{}'", bytes.iter().map(escape).collect::<String>())
+    let format: String = printed.iter().enumerate().map(number).collect();
+    format!("\"$(printf '{start}{format}')\"{}", "[[:cntrl:]]".repeat(ends))
 }
 
 #[cfg(all(test, unix))]
@@ -131,6 +189,7 @@ mod tests {
             b"a\"b$c`d\\e",
             b"*?[x]~!#&;|<>(){}",
             b"line\nend\t",
+            b"\t100% %s\\n it's",
             b"\x1b[31mred",
             b"caf\xc3\xa9",
             b"no text \xff\xfe",
@@ -139,10 +198,36 @@ mod tests {
             let quoted = quoted(OsStr::from_bytes(word));
             assert!(!quoted.contains(strongroom_keys::audit::is_unsafe), "{quoted}");
             let line = format!("printf %s {quoted}");
-            let shown = std::process::Command::new("bash").args(["-c", &line]).output().unwrap();
-            assert_eq!(shown.stdout, word, "{quoted}");
+            for shell in ["sh", "bash"] {
+                let shown = std::process::Command::new(shell).args(["-c", &line]).output().unwrap();
+                assert_eq!(shown.stdout, word, "{shell}: {quoted}");
+            }
         }
         assert_eq!(quoted("-x"), "./-x");
         assert_eq!(quoted("- x"), "'./- x'");
+    }
+
+    #[test]
+    fn a_shell_finds_a_file_whose_name_ends_with_line_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("name\n\n"), b"text").unwrap();
+        let line = format!("cat {}", quoted("name\n\n"));
+        let mut shell = std::process::Command::new("sh");
+        let shown = shell.args(["-c", &line]).current_dir(directory.path()).output().unwrap();
+        assert_eq!(shown.stdout, b"text", "{line}");
+    }
+
+    #[test]
+    fn names_and_values_stay_what_they_are() {
+        assert_eq!(
+            strongroom("vault recover", &["-x".into()], &[]),
+            "strongroom vault recover -- -x"
+        );
+        assert_eq!(
+            with_vault("vault create", "-x", Path::new("-v")),
+            "strongroom vault create --vault=-v -- -x"
+        );
+        assert_eq!(with_value("--context", OsStr::new("-a=b c")), "--context='-a=b c'");
+        assert_eq!(with_value("--context", OsStr::new("a=b")), "--context a=b");
     }
 }

@@ -1,6 +1,6 @@
 //! The input of a command: a file of known length, or a stream.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -55,6 +55,21 @@ impl Input {
             opened => opened.map_err(failed)?,
         };
         Self::of_file(path, file)
+    }
+
+    /// Opens the file at `path`, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::NotAFile`]; those of [`Input::open`].
+    pub(crate) fn open_file(path: &Path) -> Result<Self, Failure> {
+        let refused = || Failure::NotAFile { path: path.to_owned() };
+        // Opening a pipe would wait for its writer.
+        if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(refused());
+        }
+        let input = Self::open(&Place::Path(path.to_owned()))?;
+        if input.length().is_some() { Ok(input) } else { Err(refused()) }
     }
 
     /// The open file or stream at `path`.

@@ -111,25 +111,27 @@ fn into_directory(directory: &Path, name: &Place) -> Place {
 ///
 /// # Errors
 ///
-/// The failure of the only item, or [`Failure::SomeNotDone`] with `done`, a participle.
+/// The failure of the only item, or [`Failure::SomeLeft`] with `done`, a participle, and the places that are left.
 pub(crate) fn each<T>(
     items: Vec<T>,
     print: PrintOptions,
     done: &'static str,
+    place_of: impl Fn(&T) -> &Place,
     mut work: impl FnMut(T) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let (files, mut failed) = (items.len(), 0);
+    let (files, mut left) = (items.len(), Vec::new());
     for item in items {
+        let place = place_of(&item).clone();
         match work(item) {
             Ok(()) => {}
             Err(failure) if files == 1 => return Err(failure),
             Err(failure) => {
                 print::error(&failure, ErrorFormat::asked_for(print.json.enabled));
-                failed += 1;
+                left.push(place);
             }
         }
     }
-    if failed == 0 { Ok(()) } else { Err(Failure::SomeNotDone { failed, files, done }) }
+    if left.is_empty() { Ok(()) } else { Err(Failure::SomeLeft { files, done, left }) }
 }
 
 /// The name that `seal` gives its output by default.

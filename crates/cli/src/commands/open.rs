@@ -71,7 +71,7 @@ pub(super) fn run(args: OpenArgs) -> Result<(), Failure> {
         readers: Readers::new(&args.vault),
         keys: KeyFinder::new(args.vault, args.resource),
     };
-    each(targets, args.print, "opened", |target| opening.open(&target))
+    each(targets, args.print, "opened", |target| &target.input, |target| opening.open(&target))
 }
 
 /// The options of a run, shared by all its files.

@@ -48,12 +48,12 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             |resources, id| block_on(resources.rotate_resource_key(id)),
         ),
         ResourceCommand::Revoke(args) => {
-            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().as_ref()], &[]);
+            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
             let next = format!("is revoked: nothing opens or is sealed until: {refresh}");
             change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
         }
         ResourceCommand::IdentityDisabled(args) => {
-            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().as_ref()], &[]);
+            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
             let next = format!(
                 "is closed: enable or replace the identity that asks its vault, then run: {refresh}"
             );
@@ -69,7 +69,7 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
         }
         ResourceCommand::Delete(args) => {
             let shred = hint::strongroom("resource shred", &[], &[]);
-            let restore = hint::strongroom("resource restore", &[args.name.as_str().as_ref()], &[]);
+            let restore = hint::strongroom("resource restore", &[args.name.as_str().into()], &[]);
             let next = format!(
                 "is deleted: its keys are destroyed by {shred} from 24 hours on; take it back before with: \
                  {restore}"
@@ -77,7 +77,10 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             change(args, "deleted", &next, |resources, id| block_on(resources.resource_deleted(id)))
         }
         ResourceCommand::Restore(args) => {
-            change(args, "restored", "is not deleted any more", |resources, id| {
+            let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
+            let next =
+                format!("is not deleted any more: nothing opens or is sealed until: {refresh}");
+            change(args, "restored", &next, |resources, id| {
                 block_on(resources.resource_restored(id))
             })
         }
@@ -127,14 +130,14 @@ fn moved_to_tenant(args: MovedToTenantArgs) -> Result<(), Failure> {
     let status = block_on(resources.status(&name))?;
     let text = match (&status.moved_to, &status.protection) {
         (Some(_), _) => {
-            let words = [name.as_str().as_ref(), status.tenant.as_ref()];
+            let words = [name.as_str().into(), status.tenant.as_str().into()];
             let back = hint::strongroom("resource moved-to-tenant", &words, &[]);
             format!(
                 "belongs to another tenant now: nothing opens or is sealed until it is back, with: {back}"
             )
         }
         (None, Protection::Denied { .. }) => {
-            let refresh = hint::strongroom("resource refresh", &[name.as_str().as_ref()], &[]);
+            let refresh = hint::strongroom("resource refresh", &[name.as_str().into()], &[]);
             format!("belongs to the tenant {tenant} again; restore access with: {refresh}")
         }
         _ => format!("belongs to the tenant {tenant}"),

@@ -41,7 +41,6 @@ use crate::counted::{Counted, Counts};
 use crate::failure::Failure;
 use crate::input::Input;
 use crate::output::{self, next_header};
-use crate::place::Place;
 use crate::platform;
 use crate::readers::Readers;
 use crate::vaults::Location;
@@ -124,10 +123,7 @@ impl Job {
 
     /// The file's header as it is now.
     fn read(&self) -> Result<Header, Failure> {
-        let input = Input::open(&Place::Path(self.path.clone()))?;
-        if input.length().is_none() {
-            return Err(Failure::NotAFile { path: self.path.clone() });
-        }
+        let input = Input::open_file(&self.path)?;
         platform::read_here_and_there(input.file());
         let counted = Counted { file: input.file(), name: &self.name, counts: &self.counts };
         Header::read_at(&counted)

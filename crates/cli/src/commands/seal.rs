@@ -90,14 +90,20 @@ pub(super) fn run(args: SealArgs, umask: u32) -> Result<(), Failure> {
         // The command inherits it.
         sealing.readers.check_path("the command's input", Path::new("/dev/stdin"))?;
     }
-    each(targets, args.print, "sealed", |target| {
-        refuse_streams(&target.output, args.check)?;
-        let input = match &args.exec {
-            Some(line) => Input::of_command(line)?,
-            None => Input::open(&target.input)?,
-        };
-        sealing.seal(&input, &target.output)
-    })
+    each(
+        targets,
+        args.print,
+        "sealed",
+        |target| &target.input,
+        |target| {
+            refuse_streams(&target.output, args.check)?;
+            let input = match &args.exec {
+                Some(line) => Input::of_command(line)?,
+                None => Input::open(&target.input)?,
+            };
+            sealing.seal(&input, &target.output)
+        },
+    )
 }
 
 /// The holders of a document's keys, as the command line names them.

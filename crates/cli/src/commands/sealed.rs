@@ -208,7 +208,7 @@ impl Sealed {
         let holder = self.header_input();
         let next = match holder.file_path() {
             Some(path) => {
-                let rewrap = hint::strongroom("rewrap", &[path.as_ref()], &[]);
+                let rewrap = hint::strongroom("rewrap", &[path.into()], &[]);
                 format!("; write both anew with: {rewrap}")
             }
             None => String::new(),

@@ -46,7 +46,7 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
             };
             let text = format!(
                 "nothing opens with it any more; {kept}, bring it back with: {}",
-                hint::strongroom("vault recover", &[name.as_ref()], &[])
+                hint::strongroom("vault recover", &[name.into()], &[])
             );
             Ok((text, name.to_owned()))
         }),

@@ -28,13 +28,19 @@ pub(super) fn run(args: VerifyArgs) -> Result<(), Failure> {
     let options = OpenOptions { context, backend: workers.backend(), ..OpenOptions::default() };
     let mut readers = Readers::new(&args.vault);
     let mut keys = KeyFinder::new(args.vault, args.resource);
-    each(args.inputs, args.print, "verified", |place| {
-        let mut sealed = Sealed::open(&place, &args.header, &mut readers)?;
-        keys.choose(&mut sealed, &options);
-        sealed.say_where_header_is(&args.header);
-        let report = verify(&sealed, &mut keys, &options, &workers)?;
-        report.print(Channel::Output, args.print)
-    })
+    each(
+        args.inputs,
+        args.print,
+        "verified",
+        |place| place,
+        |place| {
+            let mut sealed = Sealed::open(&place, &args.header, &mut readers)?;
+            keys.choose(&mut sealed, &options);
+            sealed.say_where_header_is(&args.header);
+            let report = verify(&sealed, &mut keys, &options, &workers)?;
+            report.print(Channel::Output, args.print)
+        },
+    )
 }
 
 fn verify(

@@ -10,6 +10,7 @@ use strongroom_keys::resource::Cause;
 use strongroom_keys::state::StateError;
 
 use crate::hint;
+use crate::place::Place;
 use crate::time::display_time;
 
 /// The system's error, in words and without its number.
@@ -24,11 +25,20 @@ impl fmt::Display for Said<'_> {
             io::ErrorKind::BrokenPipe => f.write_str("the reader has closed it"),
             io::ErrorKind::InvalidFilename => f.write_str("the name is too long or not allowed"),
             io::ErrorKind::ReadOnlyFilesystem => f.write_str("the file system is read-only"),
-            io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system"),
+            io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system, or for the limit of this process (ulimit -f)"),
             io::ErrorKind::QuotaExceeded => f.write_str("the quota is used up"),
             _ => fmt::Display::fmt(self.0, f),
         }
     }
+}
+
+/// `places`, as a shell takes them.
+pub(super) fn listed(places: &[Place]) -> String {
+    let words: Vec<String> = places
+        .iter()
+        .map(|place| place.path().map_or_else(|| "-".to_owned(), hint::quoted))
+        .collect();
+    words.join(" ")
 }
 
 /// The next step after `error` of reading.
@@ -110,7 +120,7 @@ pub(super) fn resource_sentence(error: &strongroom_keys::Error) -> String {
             let since = display_time(*since);
             let deleted = *cause == Cause::ResourceDeleted;
             let command = if deleted { "resource restore" } else { "resource refresh" };
-            let command = hint::strongroom(command, &[resource.as_str().as_ref()], &[]);
+            let command = hint::strongroom(command, &[resource.as_str().into()], &[]);
             format!("no access to the resource {resource} since {since}: {cause}, with: {command}")
         }
         strongroom_keys::Error::Expired { expires_at } => {

@@ -3,6 +3,7 @@
 mod descriptor;
 mod owner;
 mod patient;
+mod signals;
 mod terminal;
 
 use std::ffi::OsStr;

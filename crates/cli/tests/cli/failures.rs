@@ -287,8 +287,8 @@ fn standard_output_that_was_closed_from_the_start() {
     for args in ["open plain.sealed -o -", "seal plain -o -"] {
         let line = format!("exec \"$0\" {args} >&-");
         Done::of(&home.shell(&line).output().unwrap()).fails_with(
-            "cannot write standard output: it is closed (or is /dev/null); name a file with -o, or \
-             authenticate a document and write nothing with: strongroom verify",
+            "cannot write standard output: it is closed (or is /dev/null); name a file with -o; what \
+             authenticates a document and writes nothing is strongroom verify",
         );
     }
 }
@@ -447,4 +447,24 @@ fn a_document_with_one_damaged_copy_of_its_recipients_opens_with_a_warning() {
     assert_eq!((&opened.stdout[..], &*opened.stderr), (&b"text"[..], &*warning));
     home.run(["rewrap", "a doc"]).succeeds();
     assert_eq!(home.run(["open", "a doc", "-o", "back"]).succeeds().stderr, "");
+}
+
+#[cfg(unix)] // limits of a process
+#[test]
+fn a_file_that_may_not_grow_is_told_of() {
+    let home = Home::with_vault();
+    home.write("plain", &bytes(300_000));
+    for args in ["seal plain", "seal - <plain -o plain.sealed"] {
+        let line = format!("ulimit -f 100; exec \"$0\" {args}");
+        let done = Done::of(&home.shell(&line).output().unwrap());
+        done.fails_words(
+            "the file is too large for the file system, or for the limit of this process",
+        );
+        assert_eq!(home.names(), ["plain"], "{args}");
+    }
+    // What it starts has the system's own treatment of the signal.
+    let line = "exec \"$0\" seal -o out --exec 'ulimit -f 1; head -c 5000 plain >grown'";
+    let done = Done::of(&home.shell(line).output().unwrap());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(done.stderr.contains("exit code 153"), "{}", done.stderr); // 128 + SIGXFSZ
 }

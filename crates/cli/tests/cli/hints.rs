@@ -16,10 +16,11 @@ fn hint<'t>(text: &'t str, program: &str) -> &'t str {
 
 /// Runs `command`, as a message printed it, in a shell that finds the program under test.
 #[track_caller]
-fn follow(home: &Home, command: &str) {
+fn follow(home: &Home, command: &str) -> Done {
     let line = format!("strongroom() {{ \"$0\" \"$@\"; }}; {command}");
     let done = Done::of(&home.shell(&line).output().unwrap());
     assert_eq!(done.code, Some(0), "{command}: {}", done.stderr);
+    done
 }
 
 /// A name that a shell would take apart.
@@ -120,7 +121,11 @@ fn what_is_said_of_a_resource_names_its_home() {
         for next in give_back {
             let refused = run(&["verify", "plain.sealed"]);
             assert_eq!(refused.code, Some(1), "{withdraw}");
-            follow(&home, hint(&refused.stderr, &format!("strongroom resource {next}")));
+            let done = follow(&home, hint(&refused.stderr, &format!("strongroom resource {next}")));
+            if *next == "restore" {
+                let said = hint(done.text(), "strongroom resource refresh");
+                assert!(said.contains(" r --home '"), "{said}");
+            }
         }
         run(&["verify", "plain.sealed"]).succeeds();
         let said = hint(done.text(), &format!("strongroom resource {}", give_back[0]));
@@ -161,4 +166,37 @@ fn what_is_said_of_a_vaults_permissions_sets_them() {
         follow(&home, hint(&refused.stderr, "chmod"));
         home.run(seal).succeeds();
     }
+}
+
+#[test]
+fn what_is_said_of_names_and_values_that_look_like_options_works() {
+    let home = Home::new();
+    home.write("plain", b"text");
+    home.run(["vault", "init"]).succeeds();
+    home.run(["vault", "create", "--", "-x"]).succeeds();
+    let given = ["--context=-a=b", "--context", "c=-d e"];
+    home.run(["seal", "plain", "--key=-x"].iter().chain(&given)).succeeds();
+    let deleted = home.run(["vault", "delete", "--", "-x"]).succeeds();
+    follow(&home, hint(deleted.text(), "strongroom vault recover"));
+    let mut sealed = home.read("plain.sealed");
+    sealed[512 + 512] ^= 0xff; // the middle of the first slot
+    home.write("plain.sealed", &sealed);
+    let done = home.run(["verify", "plain.sealed"].iter().chain(&given)).succeeds();
+    follow(&home, hint(&done.stderr, "strongroom rewrap"));
+    let whole = home.run(["verify", "plain.sealed"].iter().chain(&given)).succeeds();
+    assert_eq!(whole.stderr, "");
+}
+
+#[test]
+fn what_is_said_of_names_with_control_characters_works_in_every_shell() {
+    let home = Home::new();
+    home.write("plain", b"text");
+    let vault = "a\x1b[31mred\nvault's 100%";
+    let refused = home.run(["vault", "list", "--vault", vault]);
+    assert_eq!(refused.code, Some(1));
+    follow(&home, hint(&refused.stderr, "strongroom vault init"));
+    assert!(home.path(vault).join("vault.json").exists());
+    let refused = home.run(["seal", "plain", "--key", "k", "--vault", vault]);
+    follow(&home, hint(&refused.stderr, "strongroom vault create"));
+    home.run(["seal", "plain", "--key", "k", "--vault", vault]).succeeds();
 }

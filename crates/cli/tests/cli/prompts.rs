@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::process::{Output, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::home::{Done, Home};
@@ -149,6 +151,34 @@ fn a_passphrase_is_changed_by_prompt_and_by_file() {
 fn an_interrupted_question_leaves_the_terminal_as_it_was() {
     let home = Home::new();
     at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    let by_key = asked(&home, "", |keyboard, _| keyboard.write_all(b"half a phra\x03").unwrap());
+    assert!(!by_key.success());
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        let status = asked(&home, "", |keyboard, program| {
+            keyboard.write_all(b"half a phra").unwrap();
+            kill_process(program, signal).unwrap();
+        });
+        assert_eq!(status.signal(), Some(signal.as_raw()));
+    }
+}
+
+/// As `nohup` has it.
+#[cfg(target_os = "linux")] // tells which signals are ignored
+#[test]
+fn a_signal_that_was_ignored_before_a_question_does_not_end_it() {
+    let home = Home::new();
+    at_terminal(&home, "vault init --vault v --passphrase", &["one", "one"], b"");
+    let status = asked(&home, "trap '' HUP; ", |keyboard, program| {
+        kill_process(program, Signal::HUP).unwrap();
+        thread::sleep(Duration::from_millis(100));
+        writeln!(keyboard, "one").unwrap();
+    });
+    assert!(status.success(), "{status}");
+}
+
+/// Does `then` while the program, which a shell starts after `before`, asks for a passphrase; asserts that its
+/// terminal is as it was when it has ended.
+fn asked(home: &Home, before: &str, then: impl FnOnce(&mut File, Pid)) -> ExitStatus {
     let controller =
         openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&controller).unwrap();
@@ -163,7 +193,7 @@ fn an_interrupted_question_leaves_the_terminal_as_it_was() {
     };
     assert!(echoes());
     let mut child = home
-        .in_session("exec \"$0\" vault create k --vault v")
+        .in_session(&format!("{before}exec \"$0\" vault create k --vault v"))
         .stdin(Stdio::from(terminal.try_clone().unwrap()))
         .stdout(Stdio::null())
         .stderr(Stdio::from(terminal.try_clone().unwrap()))
@@ -179,10 +209,10 @@ fn an_interrupted_question_leaves_the_terminal_as_it_was() {
         shown.extend_from_slice(&buffer[..length]);
     }
     assert!(!echoes());
-    screen.write_all(b"half a phra\x03").unwrap();
+    then(&mut screen, Pid::from_child(&child));
     let status = child.wait().unwrap();
-    assert!(!status.success());
     assert!(echoes(), "{status}");
+    status
 }
 
 #[test]

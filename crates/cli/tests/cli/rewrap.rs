@@ -320,7 +320,8 @@ fn many_files_of_which_some_are_bad() {
         ),
         "error: forged: authentication failed: the key or the context is not the one it was sealed \
          with, or the bytes were changed; give the --context it was sealed with (or --any-context, to \
-         bring it to a newer version of its key and nothing else), or restore the file from a copy"
+         bring it to a newer version of its key and nothing else), or restore the file from a copy \
+         where another program changed it"
             .to_owned(),
         "error: other is a directory, and strongroom works on single files; pack it into one first, \
          for instance with tar"
@@ -503,7 +504,8 @@ fn a_directory_that_cannot_be_written_is_told_and_the_file_stays() {
     home.run(["vault", "rotate", "default"]).succeeds();
     let sentence = |name: &str| {
         format!(
-            "cannot rewrap {name}: permission denied; it opens with its old key or with its new one: \
+            "cannot rewrap {name}: permission denied; unless another program changed it meanwhile, it opens \
+             with its old key or with its new one: \
              check who may write it and its directory with ls -l, and run strongroom rewrap again"
         )
     };
@@ -645,7 +647,7 @@ fn another_key_takes_the_context() {
     let sentence = "doc: authentication failed: the key or the context is not the one it was sealed with, \
                     or the bytes were changed; give the --context it was sealed with (or --any-context, to \
                     bring it to a newer version of its key and nothing else), or restore the file from a \
-                    copy";
+                    copy where another program changed it";
     let context = ["--context", "tenant=8"];
     for others in
         [&[][..], &context, &["--key", "mine"], &["--key", "mine", context[0], context[1]]]
@@ -712,4 +714,20 @@ fn a_document_that_has_expired_is_not_rewrapped() {
         assert!(refused.stderr.contains("old: the document expired"), "{}", refused.stderr);
     }
     assert_eq!(home.read("old"), sealed);
+}
+
+#[cfg(unix)] // named pipes
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let home = Home::with_vault();
+    home.write("plain", b"text");
+    home.run(["seal", "plain"]).succeeds();
+    let made = Command::new("mkfifo").arg(home.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let done = home.run(["rewrap", "pipe", "/dev/null", "plain.sealed"]);
+    assert_eq!(done.code, Some(1));
+    for name in ["pipe", "/dev/null"] {
+        let words = format!("{name} is not a file; give a sealed document, or a header's file");
+        assert!(done.stderr.contains(&words), "{}", done.stderr);
+    }
 }

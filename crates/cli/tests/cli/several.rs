@@ -40,7 +40,7 @@ fn a_file_that_fails_does_not_stop_the_others() {
         done.stderr,
         "error: cannot read missing: there is no such file or directory; check the path\n\
          error: 1 of 3 files could not be sealed, each named above; mend what is said there, and run \
-         the same command again\n"
+         the command again with these files alone: missing\n"
     );
     home.write("c.sealed", b"no document");
     let done = home.run(["open", "a.sealed", "c.sealed", "--force", "--json"]);

@@ -67,7 +67,8 @@ fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
     assert_eq!(purge_from - listed["deleted"][0]["deleted_at"].as_u64().unwrap(), 7 * 86_400);
     let until = strongroom_keys::time::Rfc3339(purge_from);
     home.run(["vault", "purge", "k"]).fails_with(&format!(
-        "purge protection keeps the deleted key \"k\" until {until}; recover it, or purge it then"
+        "purge protection keeps the deleted key \"k\" until {until}; recover it, or wait if it is to be destroyed with \
+         every document under it"
     ));
     assert_eq!(home.run(["vault", "create", "k"]).code, Some(1));
     assert_eq!(
@@ -101,8 +102,16 @@ fn keys_whose_retention_has_ended_are_purged_by_a_command_of_its_own() {
 fn without_protection_a_deleted_key_is_purged() {
     let home = Home::with_vault();
     home.run(["vault", "purge", "default"])
-        .fails_with("the key \"default\" is not deleted; delete it first to purge it");
+        .fails_with("the key \"default\" is not deleted: it is in use as it is; only a deleted key is recovered or purged");
+    let recovered = home.run(["vault", "recover", "default"]);
+    assert!(recovered.stderr.contains("is in use as it is"), "{}", recovered.stderr);
+    home.run(["vault", "backup", "default", "-o", "backup"]).succeeds();
     home.run(["vault", "delete", "default"]).succeeds();
+    // Nothing that destroys is advised, and nothing is said of a protection that there is not.
+    let restored = home.run(["vault", "restore", "backup"]);
+    assert_eq!(restored.code, Some(1));
+    assert!(restored.stderr.contains("recover it, or choose another name"), "{}", restored.stderr);
+    assert!(!restored.stderr.contains("purge protection"), "{}", restored.stderr);
     assert_eq!(
         run(&home, "vault purge default"),
         "0\npurged the key \"default\": nothing opens what was sealed under it\n"

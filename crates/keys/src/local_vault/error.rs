@@ -163,8 +163,9 @@ pub enum LocalVaultError {
     },
     /// The key of this name is deleted and not purged.
     #[error(
-        "the key {name:?} of the vault {} is deleted; recover it, or purge it to have its name again (purge protection allows it from {} on)",
-        vault.display(), Rfc3339(*purge_from)
+        "the key {name:?} of the vault {} is deleted, and its name stays its own; recover it, or choose another name for \
+         another key (to purge it destroys all its versions, and with them every document under it)",
+        vault.display()
     )]
     KeyDeleted {
         /// The vault's directory.
@@ -175,14 +176,16 @@ pub enum LocalVaultError {
         purge_from: u64,
     },
     /// The key is not deleted, so it can be neither recovered nor purged.
-    #[error("the key {name:?} is not deleted; delete it first to purge it")]
+    #[error(
+        "the key {name:?} is not deleted: it is in use as it is; only a deleted key is recovered or purged"
+    )]
     NotDeleted {
         /// The key's name.
         name: String,
     },
     /// Purge protection keeps the deleted key.
     #[error(
-        "purge protection keeps the deleted key {name:?} until {}; recover it, or purge it then",
+        "purge protection keeps the deleted key {name:?} until {}; recover it, or wait if it is to be destroyed with every document under it",
         Rfc3339(*purge_from)
     )]
     PurgeProtected {

@@ -48,7 +48,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
         "backed up the key {name:?} with all its versions to {}: whoever has the file has the key; \
          put it back with: {}",
         args.output.display(),
-        hint::strongroom("vault restore", &[args.output.as_ref()], &[])
+        hint::strongroom("vault restore", &[args.output.as_path().into()], &[])
     );
     tell(&vault, "backed-up", name, &text, json)
 }

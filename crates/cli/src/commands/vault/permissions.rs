@@ -88,7 +88,7 @@ pub(super) fn grant(args: GrantArgs) -> Result<(), Failure> {
         ("granted", grants, text)
     };
     if !grants.enabled && !args.disable {
-        let enable = hint::strongroom("vault grant --enable", &[identity.as_ref()], &[]);
+        let enable = hint::strongroom("vault grant --enable", &[identity.into()], &[]);
         print::notice(
             "warning",
             &format!("{identity:?} is disabled and may do nothing until: {enable}"),
@@ -115,7 +115,7 @@ fn what_stays(
         let effective = grants.of_key(key);
         let stays = format!("{} with the key {key:?}", listed(effective));
         let none = [("--permissions", "none".as_ref())];
-        let take_away = hint::strongroom("vault grant", &[identity.as_ref()], &none);
+        let take_away = hint::strongroom("vault grant", &[identity.into()], &none);
         (beyond(effective).then_some(stays)?, "what is granted on every key adds to it", take_away)
     } else {
         let more = |name: &KeyName| beyond(grants.of_key(name.as_str()));
@@ -127,9 +127,9 @@ fn what_stays(
             [] => return None,
             [key] => {
                 let none = [("--key", key.as_ref()), ("--permissions", "none".as_ref())];
-                hint::strongroom("vault grant", &[identity.as_ref()], &none)
+                hint::strongroom("vault grant", &[identity.into()], &none)
             }
-            _ => hint::strongroom("vault revoke", &[identity.as_ref()], &[]),
+            _ => hint::strongroom("vault revoke", &[identity.into()], &[]),
         };
         (stays, "what is granted on a single key adds to it", take_away)
     };
@@ -185,7 +185,7 @@ fn described(vault: &LocalVault, listing: &Listing<'_>) -> String {
     let path = vault.path().display().to_string();
     let mut text = format!("vault {} (id {})", print::name(&path), listing.id);
     if listing.identities.is_empty() {
-        let grant = hint::strongroom("vault grant", &["IDENTITY".as_ref()], &[]);
+        let grant = hint::strongroom("vault grant", &["IDENTITY".into()], &[]);
         text.push_str("\nnobody is granted anything; grant something with: ");
         text.push_str(&grant);
     }

@@ -9,6 +9,8 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
+use super::signals::undo_before_end;
+
 /// The terminal of this process, whatever its standard input and output are.
 pub(crate) const TERMINAL: &str = "/dev/tty";
 
@@ -64,6 +66,11 @@ impl Drop for Hidden<'_> {
 /// What the system says; of the kind `Interrupted` where the user interrupted it and the process goes on.
 pub(crate) fn ask_unseen(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     let terminal = File::options().read(true).write(true).open(TERMINAL)?;
+    let shown = tcgetattr(&terminal)?;
+    let again = terminal.try_clone()?;
+    let undone = undo_before_end(move || {
+        let _ = tcsetattr(&again, OptionalActions::Now, &shown);
+    });
     let hidden = Hidden::new(&terminal)?;
     (&terminal).write_all(question.as_bytes())?;
     // Of its greatest length at once: a vector that grows leaves copies behind.
@@ -84,6 +91,7 @@ pub(crate) fn ask_unseen(question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
     }
     (&terminal).write_all(b"\n")?;
     drop(hidden);
+    drop(undone);
     if let Some(signal) = signal {
         // As the key does: to all of the job.
         kill_current_process_group(signal)?;
