@@ -318,6 +318,33 @@ fn other_names_of_a_moved_file_are_told_of_and_links_are_followed_where_they_are
     assert_eq!(fs::metadata(home.path("docs/a")).unwrap().permissions().mode() & 0o777, 0o640);
 }
 
+#[cfg(unix)] // a shell sets the limit
+#[test]
+fn a_document_that_there_is_no_room_to_seal_again_stays_as_it_was() {
+    let home = service();
+    home.write("large", &bytes(300_000));
+    lines(
+        &home,
+        &[
+            "seal large -o docs/a --resource r --home h",
+            "seal plain -o docs/b --resource r --home h",
+            ENABLE,
+        ],
+    );
+    let held = home.read("docs/a");
+    let limited = format!("trap '' XFSZ; ulimit -f 128; exec \"$0\" {MOVE}");
+    let done = Done::of(&home.shell(&limited).output().unwrap());
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let said =
+        "error: cannot move docs/a: the file is too large for the file system; it is as it was";
+    assert!(done.stderr.contains(said), "{}", done.stderr);
+    assert!(home.read("docs/a") == held);
+    assert_eq!(fs::read_dir(home.path("docs")).unwrap().count(), 2);
+    assert_eq!(layers(&home, "docs/b"), 2, "the others go on");
+    run(&home, MOVE).succeeds();
+    assert_eq!(layers(&home, "docs/a"), 2);
+}
+
 #[test]
 fn a_resource_whose_key_is_withdrawn_ends_the_run_with_one_sentence() {
     let home = service();

@@ -27,8 +27,8 @@ use crate::print;
 use crate::service::HomeLocation;
 use crate::workers::Workers;
 
-/// Number of documents after which the state counts them: each count is a state and a line of the audit trail.
-const COUNTED_AT_ONCE: u64 = 64;
+/// Time after which the state counts what was moved: each count is a state and a line of the audit trail.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Number of attempts at a document that other processes replace.
 const ATTEMPTS: u32 = 16;
@@ -71,7 +71,8 @@ pub(super) fn run(args: MoveDocumentsArgs) -> Result<(), Failure> {
     for failure in unpaired {
         summary.add_failed(None, failure);
     }
-    let mut counter = Counter { resources: &resources, id: &args.name, waiting: 0 };
+    let mut counter =
+        Counter { resources: &resources, id: &args.name, waiting: 0, counted: Instant::now() };
     let mover = Mover::new(&resources, &args.name, &workers, context, lock_timeout);
     let moved = documents.iter().try_for_each(|document| {
         match moved(&mover, document) {
@@ -120,20 +121,23 @@ fn is_of_resource(failure: &Failure) -> bool {
     }
 }
 
-/// Counts what was moved in the resource's state, some documents at once.
+/// Counts what was moved in the resource's state, once an interval.
 struct Counter<'r> {
     resources: &'r Resources,
     id: &'r ResourceId,
     waiting: u64,
+    /// Time of the last count.
+    counted: Instant,
 }
 
 impl Counter<'_> {
     fn add(&mut self) -> Result<(), Failure> {
         self.waiting += 1;
-        if self.waiting < COUNTED_AT_ONCE { Ok(()) } else { self.finish() }
+        if self.counted.elapsed() < COUNT_INTERVAL { Ok(()) } else { self.finish() }
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
+        self.counted = Instant::now();
         let moved = std::mem::take(&mut self.waiting);
         if moved == 0 {
             return Ok(());

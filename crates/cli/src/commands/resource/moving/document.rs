@@ -94,20 +94,26 @@ impl<'m> Mover<'m> {
             header: of_header.as_ref().map(successor).transpose()?,
         };
 
-        let (totals, grant) = self.seal_again(&sealed, &new).map_err(of_document)?;
-        body.hand_over(&new.document).map_err(failed)?;
-        if let (Some(of), Some(header)) = (&of_header, &new.header) {
-            of.hand_over(header).map_err(failed)?;
-        }
-        self.compare(&sealed, &new, &totals).map_err(of_document)?;
-        // What is sealed under keys that were withdrawn meanwhile gets no name.
-        grant.renew()?;
-        sealed.say_other_names();
-
         let as_it_was = || match &of_header {
             Some(header) => Ok(body.is_as_it_was()? && header.is_as_it_was()?),
             None => body.is_as_it_was(),
         };
+        let made = self.seal_again(&sealed, &new).and_then(|(totals, grant)| {
+            body.hand_over(&new.document).map_err(failed)?;
+            if let (Some(of), Some(header)) = (&of_header, &new.header) {
+                of.hand_over(header).map_err(failed)?;
+            }
+            self.compare(&sealed, &new, &totals)?;
+            // What is sealed under keys that were withdrawn meanwhile gets no name.
+            grant.renew()?;
+            Ok(totals)
+        });
+        let totals = match made {
+            // What was written to meanwhile is not damaged.
+            Err(_) if !as_it_was().map_err(failed)? => return Ok(None),
+            made => made.map_err(of_document)?,
+        };
+        sealed.say_other_names();
         let may_be = || as_it_was().map_err(failed);
         let published = match new {
             New { document, header: Some(header) } => {
