@@ -306,6 +306,7 @@ mod tests {
             let refused = file.publish(0o600, false).unwrap_err();
             assert!(refused.is_taken(), "{way:?}");
             assert_eq!(fs::read(&target).unwrap(), b"old");
+            drop(file); // until then it can be tried again
             replacing.publish(0o600, true).unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"newer");
             assert_eq!(names(directory.path()), ["target"], "{way:?}");
