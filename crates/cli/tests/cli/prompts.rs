@@ -208,7 +208,17 @@ fn asked(home: &Home, before: &str, then: impl FnOnce(&mut File, Pid)) -> ExitSt
     }
     assert!(!echoes());
     then(&mut screen, Pid::from_child(&child));
-    let status = child.wait().unwrap();
+    let started = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if started.elapsed() > PATIENCE {
+            child.kill().unwrap();
+            panic!("it asks on");
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
     assert!(echoes(), "{status}");
     status
 }

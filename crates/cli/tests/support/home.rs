@@ -118,10 +118,10 @@ impl Home {
     }
 
     /// A shell that runs `line` in a session of its own, whose controlling terminal is its standard
-    /// input.
+    /// input. It ignores no signal, whatever these tests were started with: in the background, or by `nohup`.
     pub(crate) fn in_session(&self, line: &str) -> Command {
-        let mut command = self.at_home("setsid");
-        command.args(["--ctty", "--wait", "sh", "-c", line, PROGRAM]);
+        let mut command = self.at_home("env");
+        command.args(["--default-signal", "setsid", "--ctty", "--wait", "sh", "-c", line, PROGRAM]);
         command
     }
 
