@@ -8,22 +8,11 @@ use strongroom::document::{self, SealOptions};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
 
-use crate::home::{Done, Home};
+use crate::home::{Home, lines, run};
 
 const SEAL: &str = "seal plain --resource r --home h -o";
 const SWEEP: &str = "resource sweep r docs --home h";
 const DELETE: &str = "resource delete-documents r";
-
-/// `line`, cut at spaces.
-fn run(home: &Home, line: &str) -> Done {
-    home.run(line.split(' '))
-}
-
-fn lines(home: &Home, all: &[&str]) {
-    for line in all {
-        run(home, line).succeeds();
-    }
-}
 
 /// The resource `r` in the home `h`, and a directory `docs`.
 fn service() -> Home {

@@ -2,18 +2,7 @@
 
 use std::fs;
 
-use crate::home::{Done, Home, copy_dir};
-
-/// `line`, cut at spaces.
-fn run(home: &Home, line: &str) -> Done {
-    home.run(line.split(' '))
-}
-
-fn lines(home: &Home, all: &[&str]) {
-    for line in all {
-        run(home, line).succeeds();
-    }
-}
+use crate::home::{Done, Home, copy_dir, lines, run};
 
 /// The resource `r` in the home `h` under the key `k` of the vault `c`, and its document `plain.sealed`.
 fn service() -> Home {

@@ -5,21 +5,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use crate::home::{Done, Home, bytes};
+use crate::home::{Done, Home, bytes, lines, run};
 
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
 const MOVE: &str = "resource move-documents r docs --home h";
-
-/// `line`, cut at spaces.
-fn run(home: &Home, line: &str) -> Done {
-    home.run(line.split(' '))
-}
-
-fn lines(home: &Home, all: &[&str]) {
-    for line in all {
-        run(home, line).succeeds();
-    }
-}
 
 /// The resource `r` in the home `h`, a customer's vault `c` with the key `k`, and a directory `docs`.
 fn service() -> Home {

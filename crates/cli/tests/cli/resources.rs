@@ -9,18 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::home::{Done, Home, bytes, copy_dir, lock_of};
-
-/// `line`, cut at spaces.
-fn run(home: &Home, line: &str) -> Done {
-    home.run(line.split(' '))
-}
-
-fn lines(home: &Home, all: &[&str]) {
-    for line in all {
-        run(home, line).succeeds();
-    }
-}
+use crate::home::{Done, Home, bytes, copy_dir, lines, lock_of, run};
 
 /// The resource `r` in the home `h`, and a customer's vault `c` with the key `k`.
 fn service() -> Home {

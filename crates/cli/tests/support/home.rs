@@ -427,3 +427,15 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Runs the program with the words of `line`, which is cut at its spaces.
+pub(crate) fn run(home: &Home, line: &str) -> Done {
+    home.run(line.split(' '))
+}
+
+/// Runs each line, which must succeed.
+pub(crate) fn lines(home: &Home, all: &[&str]) {
+    for line in all {
+        run(home, line).succeeds();
+    }
+}
