@@ -30,7 +30,8 @@
 //! the end, without its newline. Only such a rest counts as torn; the next writer puts a line with its
 //! length and SHA-256 in its place.
 //!
-//! A line that does not hold is damage: nothing is written after it. [`JsonLines::repair`] closes the damaged
+//! A line that does not hold is damage: nothing is written after it by who has found it, at the end or when the
+//! trail was [recalled](AuditSink::recall). [`JsonLines::repair`] closes the damaged
 //! file and begins a new one, whose first line says in `"repaired"` which files were closed, with length and
 //! SHA-256, and which line held last; its number is above all that there were. [`verify`] tells of it for ever.
 

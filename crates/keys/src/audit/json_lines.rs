@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -15,10 +15,11 @@ use super::event::{AuditEvent, AuditResult, AuditSink};
 use super::head_store::HeadStore;
 use super::known::{Known, note_outline};
 use super::line::{AuditLine, Torn};
-use super::recall::recall;
+use super::recall::{FoundDamage, recall};
 use super::tail::{self, Access, Tail};
 use super::text::bounded;
 use super::verify::{Verified, verify_each};
+use crate::lock::lock;
 use crate::offload::unblock;
 
 /// Durability of a trail's lines.
@@ -43,7 +44,9 @@ pub enum Sync {
 /// An audit trail in a file, for any number of threads and processes at once.
 ///
 /// Each event takes the file's lock, adds one line with one write, and makes it durable. The file is made
-/// with the first event, with mode 0600; its directory must be there. A clone is the same trail.
+/// with the first event, with mode 0600; its directory must be there. A clone is the same trail. A trail that has
+/// [recalled](AuditSink::recall) what does not hold takes no event before that is [repaired](Self::repair): a line
+/// behind it would be worth nothing, and what the trail knows of states is not all that there was.
 ///
 /// # Example
 ///
@@ -83,6 +86,8 @@ pub(super) struct Trail {
     /// The trail's id, where it is known that there is one.
     id: Option<String>,
     disk: Arc<dyn Disk>,
+    /// The damage that was found when the trail was recalled.
+    damage: Arc<Mutex<Option<FoundDamage>>>,
 }
 
 impl JsonLines {
@@ -97,7 +102,8 @@ impl JsonLines {
         let key = key.clone();
         let sync = Sync::default();
         let (rotate_at, head_store, id) = (None, None, None);
-        Self(Arc::new(Trail { path, key, sync, rotate_at, head_store, id, disk }))
+        let damage = Arc::default();
+        Self(Arc::new(Trail { path, key, sync, rotate_at, head_store, id, disk, damage }))
     }
 
     /// Sets the durability of lines; [`Sync::EachEvent`] by default.
@@ -209,7 +215,18 @@ impl Trail {
         if known.damage.is_none() && self.id.as_ref().is_some_and(is_other) {
             known.damage = Some(AuditError::Missing { path: self.path.clone() });
         }
+        let found = known.damage.as_ref().map(|error| FoundDamage::of(error, &self.path));
+        *lock(&self.damage) = found;
         known
+    }
+
+    /// Refuses to write behind damage that was found and not repaired since.
+    fn check_found(&self) -> Result<(), AuditError> {
+        let mut damage = lock(&self.damage);
+        if damage.as_ref().is_some_and(|found| found.is_repaired(&self.path)) {
+            *damage = None;
+        }
+        damage.as_ref().map_or(Ok(()), |found| Err(found.error.clone()))
     }
 
     /// True where a line must be there and none is: `last` is the last that was found.
@@ -236,6 +253,7 @@ impl Trail {
     /// Appends a line for `event`; `None` where the file was full and another must be opened.
     fn append_or_rotate(&self, event: &AuditEvent) -> Result<Option<()>, AuditError> {
         let Some(file) = tail::open_locked(&self.path, Access::Append)? else { return Ok(None) };
+        self.check_found()?;
         let tail = Tail::read(&file, &self.path, &self.key)?;
         let mut begins = tail.head.is_none();
         let mut head = match tail.head {

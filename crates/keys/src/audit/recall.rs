@@ -39,6 +39,33 @@ struct Kept {
     mac: String,
 }
 
+/// Damage that was found in a trail, and the files that there were.
+#[derive(Clone, Debug)]
+pub(super) struct FoundDamage {
+    pub(super) error: AuditError,
+    files: Files,
+}
+
+/// The number of full files, and true where the current one has bytes; a repair changes either.
+type Files = Option<(usize, bool)>;
+
+impl FoundDamage {
+    pub(super) fn of(error: &AuditError, path: &Path) -> Self {
+        Self { error: error.clone(), files: files(path) }
+    }
+
+    pub(super) fn is_repaired(&self, path: &Path) -> bool {
+        // Where they could not be listed, nobody knows what there was.
+        let found = files(path);
+        self.files.is_some() && found.is_some() && found != self.files
+    }
+}
+
+fn files(path: &Path) -> Files {
+    let full = tail::full_files(path).ok()?.len();
+    Some((full, fs::metadata(path).is_ok_and(|current| current.len() > 0)))
+}
+
 /// Knowledge of the trail `path`; `damage` says where it does not hold.
 pub(super) fn recall(path: &Path, key: &AuditKey) -> Known {
     let summary = load(path, key);

@@ -1,14 +1,18 @@
 //! A store that is rolled back: noticed by each host that knows better, and left by an explicit word.
 
+use std::fs;
 use std::sync::Arc;
 
-use strongroom_keys::Error;
+use strongroom_keys::audit::{AuditKey, AuditSink as _, JsonLines};
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Protection, Resources, SealRequest};
+use strongroom_keys::resource::{
+    EnableCmk, OnKeyLoss, OpenRequest, Protection, Resources, SealRequest,
+};
 use strongroom_keys::state::StateError;
 use strongroom_keys::testing::MemoryAudit;
+use strongroom_keys::{Error, block_on};
 
-use crate::world::{World, now};
+use crate::world::{TENANT, World, now};
 use crate::{DAY, HOUR, seconds};
 
 type Snapshot = Vec<(String, u64, Vec<u8>)>;
@@ -218,4 +222,47 @@ fn the_services_own_state_is_noticed_and_restored_as_well() {
     let resources = restored(&world);
     world.open_in(&resources, &sealed).unwrap();
     world.open_in(&world.restart(), &sealed).unwrap();
+}
+
+/// The damage hides which states there were since, so that an older one may be from before a revocation.
+#[test]
+fn who_finds_its_trail_damaged_gives_no_access_until_it_is_repaired() {
+    let world = World::with_cmk();
+    let directory = tempfile::tempdir().unwrap();
+    let (path, key) = (directory.path().join("audit.jsonl"), AuditKey::new(&[7; 32]));
+    let process = || {
+        let trail = Arc::new(JsonLines::new(&path, &key));
+        let config = world.config(&world.audit).with_audit(Arc::clone(&trail) as _);
+        (block_on(config.open()).unwrap(), trail)
+    };
+    let opens = |resources: &Resources, sealed: &[u8]| {
+        block_on(resources.open(&world.id, sealed, &OpenRequest::default())).map(drop)
+    };
+    let (resources, _) = process();
+    let sealed = world.seal().unwrap();
+    opens(&resources, &sealed).unwrap();
+    let older = world.store.snapshot();
+    block_on(resources.revoke_now(&world.id)).unwrap();
+    world.store.restore(older);
+    // A byte of the first line: the lines behind it cannot be told from others any more.
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+
+    let (resources, trail) = process();
+    assert!(opens(&resources, &sealed).is_err());
+    let error = block_on(resources.rotate_resource_key(&world.id)).unwrap_err();
+    assert!(matches!(&error, Error::Audit(error) if error.is_damage()), "{error}");
+    let error = block_on(resources.moved_to_tenant(&world.id, "fabrikam")).unwrap_err();
+    assert!(matches!(error, Error::Unrecorded { .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is written behind damage");
+    assert_eq!(world.state(), "denied");
+
+    // The same process goes on after a repair by another one.
+    let other = JsonLines::new(&path, &key);
+    other.repair(world.clock.unix_time(), Some("ops")).unwrap().unwrap();
+    block_on(resources.moved_to_tenant(&world.id, TENANT)).unwrap();
+    block_on(resources.refresh(&world.id)).unwrap();
+    opens(&resources, &sealed).unwrap();
+    assert!(block_on(trail.recall()).damage.is_none());
 }
