@@ -37,6 +37,7 @@
 
 mod auditor;
 mod chain;
+mod copy;
 mod disk;
 mod error;
 mod event;

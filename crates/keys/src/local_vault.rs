@@ -43,6 +43,7 @@
 mod async_vault;
 mod attributes;
 mod backup;
+mod copy;
 mod disk;
 mod error;
 mod files;

@@ -28,6 +28,7 @@
 
 mod cmk;
 mod config;
+mod copies;
 mod coverage;
 mod documents;
 mod expired;
@@ -50,6 +51,7 @@ mod transition;
 
 pub use self::cmk::EnableCmk;
 pub use self::config::ResourcesConfig;
+pub use self::copies::CheckedState;
 pub use self::documents::{OpenRequest, SealRequest, SealingKeys};
 pub use self::expired::Expired;
 pub use self::host::{HostEvent, HostEvents, NoHostEvents, Pins, VaultDirectory};

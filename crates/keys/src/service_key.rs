@@ -146,6 +146,11 @@ impl ServiceKey {
         Ok((record, key))
     }
 
+    /// True where `bytes` are a record of this service, with this number.
+    pub(crate) async fn holds(&self, number: u64, bytes: &[u8], origin: Origin<'_>) -> bool {
+        self.verified(number, bytes, origin).await.is_ok()
+    }
+
     fn hold(&self, number: u64, record: Record, key: &Arc<StateKey>) {
         let mut held = self.lock();
         if number > held.number {

@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -119,6 +120,49 @@ fn threads_write_at_once_as_well() {
 }
 
 /// A number below `bound` that differs from run to run.
+/// Each of 20 copies, most of them made over the end of a file, is a trail that holds.
+#[test]
+fn a_copy_that_is_made_while_others_write_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit.jsonl");
+    let trail =
+        || JsonLines::new(&path, &key()).rotate_at(4096).head_store(Arc::new(head_store(&path)));
+    trail().record_blocking(&event("first", 0)).unwrap();
+    let (mut grown, mut files) = (0, 0);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for writer in ["one", "two"] {
+            let (trail, is_done) = (trail(), &is_done);
+            scope.spawn(move || {
+                while !is_done.load(Ordering::Relaxed) {
+                    trail.record_blocking(&event(writer, 1)).unwrap();
+                }
+            });
+        }
+        for copy in 0..20 {
+            let to = directory.path().join(format!("copy-{copy}"));
+            let before = block_on(trail().head()).unwrap().unwrap().number;
+            let copied = trail().copy_to(&to).unwrap();
+            let after = block_on(trail().head()).unwrap().unwrap().number;
+            let last = copied.head.unwrap().number;
+            assert!((before..=after).contains(&last));
+            grown += usize::from(before < after);
+            files = copied.files;
+            // It is written on.
+            JsonLines::new(&to, &key()).record_blocking(&event("copy", 2)).unwrap();
+            assert_eq!(verify(&to, &key(), copied.head).unwrap().lines, copied.lines + 1);
+            assert!(trail().copy_to(&to).is_err(), "a copy replaces nothing");
+        }
+        is_done.store(true, Ordering::Relaxed);
+    });
+    assert!(grown >= 10 && files > 1, "{grown} copies of a trail that grew, of {files} files");
+    // A cut trail is not copied.
+    let text = std::fs::read(&path).unwrap();
+    let end = text[..text.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    std::fs::write(&path, &text[..=end]).unwrap();
+    assert!(trail().copy_to(&directory.path().join("cut")).unwrap_err().is_damage());
+}
+
 fn random_below(bound: u64) -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).unwrap();

@@ -183,6 +183,44 @@ fn the_directory_holds_what_is_documented_and_nothing_else() {
 }
 
 #[test]
+fn a_vault_is_copied_whole_while_its_keys_are_rotated() {
+    let (directory, vault) = new_vault();
+    let aes = KeyOptions { kind: KeyKind::Oct, ..KeyOptions::default() };
+    vault.create_with("service", aes).unwrap();
+    vault.create("documents").unwrap();
+    vault.grant("billing", None, Operations::from(Operation::ALL)).unwrap();
+    let newest = || vault.show("service").unwrap().versions.last().unwrap().id.clone();
+    let mut changed = 0;
+    thread::scope(|scope| {
+        let rotating = scope.spawn(|| (0..60).for_each(|_| drop(vault.rotate("service").unwrap())));
+        let mut copies = 0;
+        while !rotating.is_finished() {
+            let before = newest();
+            let path = directory.path().join(format!("copy-{copies}"));
+            vault.copy_to(&path).unwrap();
+            let copy = LocalVault::open(&path).unwrap();
+            let has = copy.show("service").unwrap().versions.iter().any(|one| one.id == before);
+            assert!(has, "what was there when it began is there");
+            assert_eq!(copy.show("documents").unwrap(), vault.show("documents").unwrap());
+            assert_eq!(copy.identities().unwrap(), vault.identities().unwrap());
+            copy.backup("service").unwrap();
+            copy.audit(None, &mut |_| {}).unwrap();
+            changed += usize::from(newest() != before);
+            copies += 1;
+            assert!(matches!(vault.copy_to(&path), Err(LocalVaultError::NotEmpty { .. })));
+        }
+    });
+    assert!(changed >= 3, "{changed} copies of a vault that changed meanwhile");
+
+    let path = vault.path().join("keys/service");
+    let key = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path());
+    let key = key.filter(|path| path.extension().unwrap() == "aes").max().unwrap();
+    fs::write(&key, "0".repeat(64)).unwrap();
+    let refused = vault.copy_to(&directory.path().join("damaged")).unwrap_err();
+    assert!(matches!(refused, LocalVaultError::Damaged { path, .. } if path == key));
+}
+
+#[test]
 fn many_threads_and_processes_rotate_one_key_and_lose_none() {
     const THREADS: usize = 6;
     const PROCESSES: usize = 4;

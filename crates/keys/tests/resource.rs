@@ -8,6 +8,8 @@ mod world;
 
 #[path = "resource/clocks.rs"]
 mod clocks;
+#[path = "resource/copying.rs"]
+mod copying;
 #[path = "resource/destroying.rs"]
 mod destroying;
 #[path = "resource/documents.rs"]

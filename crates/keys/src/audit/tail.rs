@@ -94,6 +94,33 @@ pub(super) fn full_files(path: &Path) -> Result<Vec<u64>, AuditError> {
     Ok(numbers)
 }
 
+/// The files of a trail at one moment: lines are only added to the current file, nothing to the full ones.
+#[derive(Debug)]
+pub(super) struct Moment {
+    /// The numbers of the full files.
+    pub(super) full: Vec<u64>,
+    /// The current file, and its length by then.
+    pub(super) current: Option<(File, u64)>,
+    /// The current file's lock: while it is held nobody adds a line, or renames the file.
+    pub(super) locked: Option<File>,
+}
+
+impl Moment {
+    /// This moment of the trail `path`.
+    pub(super) fn of(path: &Path) -> Result<Self, AuditError> {
+        let locked = open_locked(path, Access::Read)?;
+        let full = full_files(path)?;
+        // It is read when its lock is gone.
+        let open = |_| {
+            let file = platform::open_regular(path).map_err(AuditError::io("open", path))?;
+            let length = file.metadata().map_err(AuditError::io("read", path))?.len();
+            Ok((file, length))
+        };
+        let current = locked.as_ref().map(open).transpose()?;
+        Ok(Self { full, current, locked })
+    }
+}
+
 /// The end of a file.
 #[derive(Debug)]
 pub(super) struct Tail {

@@ -8,7 +8,7 @@ use super::chain::{AuditKey, Head};
 use super::error::{AuditError, Tampering};
 use super::line::{AuditLine, FORMAT, LONGEST_LINE, Place, Torn, Unchecked, number_after};
 use super::repair::{Repaired, are, naming};
-use super::tail::{self, Access};
+use super::tail::{self, Moment};
 use crate::platform;
 
 /// A trail that holds, from its first line to its last, the [repaired](Self::repaired) parts aside.
@@ -81,25 +81,11 @@ pub fn verify_each(
     anchor: Option<Head>,
     visit: &mut dyn FnMut(&AuditLine),
 ) -> Result<Verified, AuditError> {
-    // What there is at this moment: lines are only added to the current file, nothing to the full ones.
-    let locked = tail::open_locked(path, Access::Read)?;
-    let full = tail::full_files(path)?;
-    let current = match &locked {
-        // It is read when its lock is gone, and while the lock is held nobody renames it.
-        Some(_) => Some(platform::open_regular(path).map_err(AuditError::io("open", path))?),
-        None if full.is_empty() && anchor.is_none() => {
-            return Err(AuditError::Missing { path: path.to_owned() });
-        }
-        None => None,
-    };
-    let current = match current {
-        Some(file) => {
-            let length = file.metadata().map_err(AuditError::io("read", path))?.len();
-            Some((file, length))
-        }
-        None => None,
-    };
+    let Moment { full, current, locked } = Moment::of(path)?;
     drop(locked);
+    if current.is_none() && full.is_empty() && anchor.is_none() {
+        return Err(AuditError::Missing { path: path.to_owned() });
+    }
     let (verified, read) = read_files(path, key, anchor, &full, current, visit)?;
     read?;
     let found = verified.head.map_or(0, |head| head.number);

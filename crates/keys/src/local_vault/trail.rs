@@ -82,6 +82,11 @@ impl VaultTrail {
         let lines = JsonLines::new(path.join(TRAIL), &key).rotate_at(FULL);
         Some(Self { lines, key, options })
     }
+
+    /// Its lines.
+    pub(super) fn lines(&self) -> &JsonLines {
+        &self.lines
+    }
 }
 
 /// One operation, until it is recorded.

@@ -168,8 +168,17 @@ impl World {
 
     /// The configuration of a process on the host whose audit trail this is.
     pub fn config(&self, audit: &Arc<MemoryAudit>) -> ResourcesConfig {
+        self.config_over(&self.store, audit)
+    }
+
+    /// The same with the states in `store`.
+    pub fn config_over(
+        &self,
+        store: &Arc<MemoryStore>,
+        audit: &Arc<MemoryAudit>,
+    ) -> ResourcesConfig {
         config(
-            Arc::clone(&self.store) as _,
+            Arc::clone(store) as _,
             &self.service,
             &self.customer,
             audit,
