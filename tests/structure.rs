@@ -7,6 +7,8 @@
 
 #[path = "structure/first_lines.rs"]
 mod first_lines;
+#[path = "structure/floors.rs"]
+mod floors;
 #[path = "structure/keys.rs"]
 mod keys;
 #[path = "structure/short_files.rs"]
@@ -433,15 +435,31 @@ fn the_engine_depends_on_what_is_written_down() {
     );
 }
 
-/// The engine does not know its add-ons; keys do not know the command line.
+/// The engine does not know its add-ons; the interface of vaults knows neither a vault nor its users, a vault does
+/// not know what keys are for, and none of them the command line.
 #[test]
 fn crates_depend_downwards() {
     let manifest = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let engine = manifest("Cargo.toml");
     let dependencies = engine.split("\n[dependencies]").nth(1).unwrap();
     assert!(!dependencies.split("\n[dev-").next().unwrap().contains("strongroom"));
-    assert!(!manifest("crates/keys/Cargo.toml").contains("strongroom-cli"));
-    assert!(manifest("crates/cli/Cargo.toml").contains("strongroom-keys"));
+    let floors: [(&str, &[&str]); 5] = [
+        ("files", &["strongroom"]), // on Windows alone
+        ("vault", &["strongroom", "strongroom-files"]),
+        ("local-vault", &["strongroom", "strongroom-files", "strongroom-vault"]),
+        ("keys", &["strongroom", "strongroom-files", "strongroom-vault"]),
+        ("cli", &["strongroom", "strongroom-files", "strongroom-keys", "strongroom-local-vault"]),
+    ];
+    for (name, wanted) in floors {
+        let manifest = manifest(&format!("crates/{name}/Cargo.toml"));
+        let normal = manifest.split("\n[dev-dependencies]").next().unwrap();
+        let ours: BTreeSet<&str> = normal
+            .lines()
+            .filter_map(|line| line.strip_suffix(".workspace = true"))
+            .filter(|name| name.starts_with("strongroom"))
+            .collect();
+        assert_eq!(ours, BTreeSet::from_iter(wanted.iter().copied()), "crates/{name}");
+    }
 }
 
 /// The body of `function`, from the file's last or only block that has its module or type.

@@ -7,8 +7,17 @@ use std::path::Path;
 use super::{Sources, one, sources};
 
 /// First lines of each crate that still break the rule. A number here only falls.
-const BUDGETS: [(&str, usize); 6] =
-    [("async", 0), ("cli", 0), ("compare", 0), ("fuzz", 0), ("keys", 0), ("strongroom", 0)];
+const BUDGETS: [(&str, usize); 9] = [
+    ("async", 0),
+    ("cli", 0),
+    ("compare", 0),
+    ("files", 0),
+    ("fuzz", 0),
+    ("keys", 0),
+    ("local-vault", 0),
+    ("strongroom", 0),
+    ("vault", 0),
+];
 
 /// Words that begin a clause, where a first line is to begin with a noun phrase or a verb.
 const CLAUSE_WORDS: [&str; 17] = [

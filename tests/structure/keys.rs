@@ -1,53 +1,54 @@
-//! The floors of `crates/keys`, by file, and the calls from opening a document to the vault.
+//! The floors of `crates/vault` and `crates/keys`, by file, and the calls from opening a document to the vault.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Sources, body, code, is_test, one, sources};
+use super::floors::House;
+use super::{Sources, body, one, sources};
 
-const SRC: &str = "crates/keys/src";
+/// The files of `crates/vault`, and a folder, lowest first.
+const VAULT: House<'_> = House {
+    src: "crates/vault/src",
+    folders: &["audit"],
+    floors: &[
+        ("hex", &[]),
+        ("key_id", &[]),
+        ("lock", &[]),
+        ("mac", &[]),
+        ("offload", &[]),
+        ("clock", &["offload"]),
+        ("error", &["key_id"]),
+        ("description", &["error", "key_id"]),
+        ("audit", &["clock", "hex", "lock", "mac", "offload"]),
+    ],
+};
 
-/// Folders that are one place in [`FLOORS`].
-const FOLDERS: [&str; 4] = ["audit", "local_vault", "platform", "testing"];
+/// The files of `crates/keys`, and a folder, lowest first: each with those that it uses, all of which stand before it.
+const KEYS: House<'_> =
+    House { src: "crates/keys/src", folders: &["testing"], floors: KEYS_FLOORS };
 
-/// The files and folders, lowest first: each with those that it uses, all of which stand before it.
-const FLOORS: &[(&str, &[&str])] = &[
+const KEYS_FLOORS: &[(&str, &[&str])] = &[
     ("cache/settings", &[]),
-    ("hex", &[]),
-    ("key_id", &[]),
-    ("lock", &[]),
-    ("offload", &[]),
-    ("platform", &[]),
     ("state/error", &[]),
     ("time", &[]),
-    ("clock", &["offload", "platform"]),
-    ("file_system", &["platform"]),
-    ("state/signed", &["hex", "state/error"]),
+    ("state/signed", &["state/error"]),
     ("state/store", &["state/error"]),
-    ("vault/error", &["key_id"]),
-    ("state/file", &["file_system", "offload", "platform", "state/error", "state/store"]),
-    ("vault/description", &["key_id", "vault/error"]),
+    ("state/file", &["state/error", "state/store"]),
     ("state", &["state/error", "state/file", "state/signed", "state/store"]),
-    ("vault", &["key_id", "vault/description", "vault/error"]),
-    ("audit", &["clock", "lock", "offload", "platform", "vault"]),
     ("id", &["state"]),
-    ("local_vault", &["audit", "clock", "file_system", "offload", "platform", "time", "vault"]),
-    ("error", &["audit", "id", "state", "time", "vault"]),
-    ("key_ring", &["error", "hex", "id", "vault"]),
-    ("resource/host", &["error", "id", "vault"]),
-    ("vault_client", &["audit", "clock", "error", "lock", "vault"]),
+    ("error", &["id", "state", "time"]),
+    ("key_ring", &["error", "id"]),
+    ("resource/host", &["error", "id"]),
+    ("vault_client", &["error"]),
     ("cache/loading", &["error", "id", "key_ring"]),
-    ("resource/record", &["audit", "error", "hex", "id", "key_ring", "vault"]),
-    ("state_marks", &["audit", "error", "lock", "state", "vault", "vault_client"]),
-    (
-        "service_key",
-        &["error", "hex", "key_ring", "lock", "state", "state_marks", "vault", "vault_client"],
-    ),
-    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring", "lock", "vault"]),
-    ("resource/host_time", &["audit", "clock", "error", "lock", "vault_client"]),
-    ("resource/transition", &["error", "id", "key_ring", "resource/record", "vault"]),
-    ("cache/lease", &["cache/entry", "cache/loading", "clock", "error"]),
-    ("resource/pending", &["id", "lock", "resource/transition"]),
+    ("resource/record", &["error", "id", "key_ring"]),
+    ("state_marks", &["error", "state", "vault_client"]),
+    ("service_key", &["error", "key_ring", "state", "state_marks", "vault_client"]),
+    ("cache/entry", &["cache/loading", "cache/settings", "error", "key_ring"]),
+    ("resource/host_time", &["error", "vault_client"]),
+    ("resource/transition", &["error", "id", "key_ring", "resource/record"]),
+    ("cache/lease", &["cache/entry", "cache/loading", "error"]),
+    ("resource/pending", &["id", "resource/transition"]),
     (
         "cache",
         &[
@@ -55,22 +56,17 @@ const FLOORS: &[(&str, &[&str])] = &[
             "cache/lease",
             "cache/loading",
             "cache/settings",
-            "clock",
             "error",
             "id",
             "key_ring",
-            "lock",
         ],
     ),
     (
         "resource/repository",
         &[
-            "audit",
-            "clock",
             "error",
             "id",
             "key_ring",
-            "lock",
             "resource/host",
             "resource/pending",
             "resource/record",
@@ -78,14 +74,10 @@ const FLOORS: &[(&str, &[&str])] = &[
             "service_key",
             "state",
             "state_marks",
-            "vault",
             "vault_client",
         ],
     ),
-    (
-        "resource/config",
-        &["audit", "cache", "clock", "resource/host", "state", "vault", "vault_client"],
-    ),
+    ("resource/config", &["cache", "resource/host", "state", "vault_client"]),
     ("resource/leased", &["cache", "error"]),
     (
         "resource/loader",
@@ -97,21 +89,12 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/record",
             "resource/repository",
             "state",
-            "vault",
             "vault_client",
         ],
     ),
     (
         "resource/revoke",
-        &[
-            "cache",
-            "error",
-            "id",
-            "resource/record",
-            "resource/repository",
-            "resource/transition",
-            "vault",
-        ],
+        &["cache", "error", "id", "resource/record", "resource/repository", "resource/transition"],
     ),
     ("resource/opened", &["cache", "error", "resource/leased"]),
     (
@@ -130,7 +113,6 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "resource/resources",
         &[
-            "audit",
             "cache",
             "error",
             "id",
@@ -151,7 +133,6 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "resource/copies",
         &[
-            "audit",
             "error",
             "id",
             "key_ring",
@@ -161,7 +142,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/resources",
             "service_key",
             "state",
-            "vault",
         ],
     ),
     (
@@ -178,7 +158,6 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/repository",
             "resource/resources",
             "resource/transition",
-            "vault",
             "vault_client",
         ],
     ),
@@ -240,13 +219,11 @@ const FLOORS: &[(&str, &[&str])] = &[
             "resource/repository",
             "resource/resources",
             "resource/transition",
-            "vault",
         ],
     ),
     (
         "resource",
         &[
-            "audit",
             "error",
             "id",
             "resource/cmk",
@@ -264,10 +241,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
-    (
-        "testing",
-        &["audit", "clock", "error", "id", "key_ring", "lock", "resource", "state", "vault"],
-    ),
+    ("testing", &["error", "id", "key_ring", "resource", "state"]),
 ];
 
 /// The calls from the command's `open` to the vault: each function with its file and with how it calls the
@@ -288,113 +262,21 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("crates/keys/src/resource/loader.rs", "unwrap_root", "client.unwrap("),
     ("crates/keys/src/vault_client.rs", "BoundClient<'_>::unwrap", "self.vault.unwrap("),
     (
-        "crates/keys/src/local_vault/async_vault.rs",
+        "crates/local-vault/src/async_vault.rs",
         "Vault for IdentityVault::unwrap",
         "self.unwrap_batch(",
     ),
     (
-        "crates/keys/src/local_vault/async_vault.rs",
+        "crates/local-vault/src/async_vault.rs",
         "Vault for IdentityVault::unwrap_batch",
         "store.unwrap(",
     ),
-    ("crates/keys/src/local_vault/operations.rs", "Store::unwrap", "self.unwrap_now("),
-    ("crates/keys/src/local_vault/operations.rs", "Store::unwrap_now", "key.unwrap_batch("),
+    ("crates/local-vault/src/operations.rs", "Store::unwrap", "self.unwrap_now("),
+    ("crates/local-vault/src/operations.rs", "Store::unwrap_now", "key.unwrap_batch("),
 ];
 
 /// Most calls from `open` to the vault.
 const CALLS_CAP: usize = 18;
-
-/// The place in [`FLOORS`] of a file: its path below `src` without the ending, or its folder.
-fn place_of(path: &Path) -> Option<String> {
-    let path = path.strip_prefix(SRC).ok()?.with_extension("");
-    let top = path.components().next()?.as_os_str().to_str()?;
-    Some(if FOLDERS.contains(&top) { top.to_owned() } else { path.to_str()?.to_owned() })
-}
-
-/// The first names of the items behind `crate::`, `super::` or `self::`: one, or those in braces.
-fn names(rest: &str) -> Vec<&str> {
-    let name = |item: &str| -> usize {
-        item.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(item.len())
-    };
-    let Some(list) = rest.strip_prefix('{') else { return vec![&rest[..name(rest)]] };
-    let (mut depth, mut start, mut items) = (0, 0, Vec::new());
-    for (at, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' | '}' if depth == 0 => {
-                let item = list[start..at].trim();
-                items.push(&item[..name(item)]);
-                start = at + 1;
-                if c == '}' {
-                    break;
-                }
-            }
-            _ => {}
-        }
-    }
-    items
-}
-
-/// The places that a file uses. `super::` and `self::` name files of its folder; items of the parent file
-/// count as the parent.
-fn uses(path: &Path, text: &str, places: &BTreeSet<String>) -> BTreeSet<String> {
-    let Some(inside) = path.strip_prefix(SRC).ok().map(|path| path.with_extension("")) else {
-        return BTreeSet::new();
-    };
-    let (mut used, code) = (BTreeSet::new(), code(text));
-    for (prefix, base) in [
-        ("crate::", Path::new("")),
-        ("super::", inside.parent().unwrap_or(Path::new(""))),
-        ("self::", inside.as_path()),
-    ] {
-        for (at, found) in code.match_indices(prefix) {
-            let before = code[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-                continue;
-            }
-            for name in names(&code[at + found.len()..]) {
-                let full = base.join(name).to_string_lossy().replace('\\', "/"); // as in FLOORS
-                let known = Path::new(&full)
-                    .ancestors()
-                    .filter_map(Path::to_str)
-                    .find(|p| places.contains(*p));
-                used.extend(known.map(str::to_owned));
-            }
-        }
-    }
-    used
-}
-
-fn floor_complaints(sources: &Sources, floors: &[(&str, &[&str])]) -> Vec<String> {
-    let mut complaints = Vec::new();
-    let places: BTreeSet<String> = floors.iter().map(|(place, _)| (*place).to_owned()).collect();
-    let mut found = BTreeSet::new();
-    for (path, text) in sources.iter().filter(|(path, _)| !is_test(path)) {
-        let Some(place) = place_of(path).filter(|place| place != "lib") else { continue };
-        let Some((_, allowed)) = floors.iter().find(|(from, _)| *from == place) else {
-            complaints.push(format!("{}: {place} has no floor", path.display()));
-            continue;
-        };
-        for used in uses(path, text, &places).into_iter().filter(|used| *used != place) {
-            if !allowed.contains(&used.as_str()) {
-                complaints.push(format!("{}: {place} may not use {used}", path.display()));
-            }
-            found.insert((place.clone(), used));
-        }
-    }
-    for (at, (from, allowed)) in floors.iter().enumerate() {
-        for to in *allowed {
-            if !floors[..at].iter().any(|(below, _)| below == to) {
-                complaints.push(format!("{from} is not above {to}"));
-            }
-            if !found.contains(&((*from).to_owned(), (*to).to_owned())) {
-                complaints.push(format!("nothing in {from} uses {to}: take the edge out"));
-            }
-        }
-    }
-    complaints
-}
 
 fn call_complaints(sources: &Sources, calls: &[(&str, &str, &str)]) -> Vec<String> {
     let called = |(file, function, call): &&(&str, &str, &str)| {
@@ -406,48 +288,26 @@ fn call_complaints(sources: &Sources, calls: &[(&str, &str, &str)]) -> Vec<Strin
 }
 
 #[test]
-fn keys_stand_on_floors_without_a_circle() {
-    let complaints = floor_complaints(&sources(SRC), FLOORS);
-    assert_eq!(complaints, Vec::<String>::new());
+fn vault_and_keys_stand_on_floors_without_a_circle() {
+    for house in [VAULT, KEYS] {
+        assert_eq!(house.complaints(&sources(house.src)), Vec::<String>::new());
+    }
 }
 
 #[test]
-fn an_upward_edge_and_a_circle_in_keys_are_found() {
-    let floors: &[(&str, &[&str])] =
-        &[("error", &[]), ("cache/entry", &["error"]), ("cache", &["cache/entry", "error"])];
-    let with = |entry: &str| {
-        let mut sources = one("crates/keys/src/cache/entry.rs", entry);
-        let cache = "use self::entry::{A, B};\nuse crate::{error::Error};".to_owned();
-        sources.insert("crates/keys/src/cache.rs".into(), cache);
-        sources.insert("crates/keys/src/error.rs".into(), String::new());
-        floor_complaints(&sources, floors)
-    };
-    assert_eq!(with("use crate::error::Error;"), Vec::<String>::new());
-    for upward in ["use crate::cache::KeyCache;", "use super::KeyCache;", "fn f(a: super::A) {}"] {
-        let complaints = with(&format!("use crate::error::Error;\n{upward}"));
-        assert!(complaints[0].ends_with("cache/entry may not use cache"), "{complaints:?}");
-    }
-    assert_eq!(with("// nothing"), ["nothing in cache/entry uses error: take the edge out"]);
-
-    // An edge that the table itself has upward is no floor, and a new file needs one.
-    let circle: &[(&str, &[&str])] = &[("a", &["b"]), ("b", &["a"])];
-    let mut two = one("crates/keys/src/a.rs", "use crate::b::B;");
-    two.insert("crates/keys/src/b.rs".into(), "use crate::a::A;".into());
-    assert_eq!(floor_complaints(&two, circle), ["a is not above b"]);
-    assert_eq!(floor_complaints(&one("crates/keys/src/new.rs", ""), &[]).len(), 1);
-
-    // An upward edge in the real sources.
-    let mut planted = sources(SRC);
+fn an_upward_edge_in_the_real_sources_is_found() {
+    let mut planted = sources(KEYS.src);
     let entry = planted.get_mut(Path::new("crates/keys/src/cache/entry.rs")).unwrap();
     entry.insert_str(0, "use crate::resource::Resources;\n");
-    let complaints = floor_complaints(&planted, FLOORS);
+    let complaints = KEYS.complaints(&planted);
     assert!(complaints[0].ends_with("cache/entry may not use resource"), "{complaints:?}");
 }
 
 #[test]
 fn open_reaches_the_vault_in_few_calls() {
-    let mut all = sources(SRC);
+    let mut all = sources(KEYS.src);
     all.extend(sources("crates/cli/src"));
+    all.extend(sources("crates/local-vault/src"));
     assert_eq!(call_complaints(&all, CALLS), Vec::<String>::new());
     assert!(CALLS.len() <= CALLS_CAP, "{} calls", CALLS.len());
 
@@ -491,6 +351,7 @@ fn each_promise_names_the_tests_that_keep_it() {
     let documented = std::fs::read_to_string(super::root().join("docs/promises.md")).unwrap();
     let mut tests = sources("crates/keys/tests");
     tests.extend(sources("crates/cli/tests"));
+    tests.extend(sources("crates/local-vault/tests"));
     tests.extend(sources("tests"));
     tests.remove(Path::new("tests/structure/keys.rs")); // it has names of tests in its own
     assert_eq!(promise_complaints(&documented, &tests), Vec::<String>::new());

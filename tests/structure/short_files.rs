@@ -27,11 +27,11 @@ const REASONS: [(&str, &str); 24] = [
         "crates/keys/src/cache/loading.rs",
         "what passes between cache and loader, which do not know each other",
     ),
-    ("crates/keys/src/lock.rs", "below every file that shares memory"),
     (
         "crates/keys/src/testing/unwrapping.rs",
         "the only one of the test doubles that gives keys out",
     ),
+    ("crates/vault/src/lock.rs", "below every file that shares memory"),
     ("src/arch/aarch64/memory.rs", "the only pointers of the tier"),
     ("src/arch/x86_64/barrier.rs", "a block of unsafe code with its proof"),
     ("src/arch/x86_64/message.rs", "what all tiers of the platform share of a message"),

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use strongroom::Error;
+use strongroom_files::Lacking;
 use strongroom_keys::audit::AuditError;
-use strongroom_keys::file_system::Lacking;
-use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::resource::ResourceId;
 use strongroom_keys::vault::VersionedKeyId;
+use strongroom_local_vault::LocalVaultError;
 
 use self::words::{
     Said, audit_sentence, document_sentence, read_advice, resource_sentence, rewrap_advice,

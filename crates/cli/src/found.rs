@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use strongroom_keys::LocalVault;
+use strongroom_local_vault::LocalVault;
 
 use crate::failure::Failure;
 use crate::output::{is_temporary, next_header};

@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use strongroom_keys::{LocalVault, file_system};
+use strongroom_local_vault::LocalVault;
 
 use self::atomic::{AtomicFile, Refused, Way};
 use crate::failure::Failure;
@@ -226,7 +226,7 @@ fn refuse_reserved(path: &Path, option: &'static str) -> Result<(), Failure> {
 
 /// True of the name of an unfinished file, which a later run removes.
 pub(crate) fn is_temporary(path: &Path) -> bool {
-    path.file_name().is_some_and(file_system::is_temporary_name)
+    path.file_name().is_some_and(strongroom_files::is_temporary_name)
 }
 
 /// Greatest depth of a file in a home: `vault/keys/NAME/FILE`.

@@ -20,17 +20,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
+use strongroom_keys::Resources;
 use strongroom_keys::audit::{
     AuditEvent, AuditKey, AuditResult, AuditSink as _, Auditor, FileHeadStore, HeadStore,
     JsonLines, Repaired,
 };
 use strongroom_keys::block_on;
 use strongroom_keys::clock::{Clock as _, SystemClock};
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 use strongroom_keys::resource::{Caller, Pins, ResourceId, ResourcesConfig, Restored};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::{KeyName, VersionedKeyId};
-use strongroom_keys::{LocalVault, Resources};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 use crate::args::HomeOption;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use etcetera::BaseStrategy as _;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::WrappingKey;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{
     InitOptions, KeyEntry, LocalVaultError, LockWait, OpenOptions, TrailOptions,
 };
 use zeroize::Zeroizing;

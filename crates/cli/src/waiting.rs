@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use strongroom_keys::file_system::gives_no_locks;
+use strongroom_files::gives_no_locks;
 
 use crate::failure::Failure;
 use crate::print;

@@ -8,14 +8,15 @@ use anyhow::Result;
 use futures_lite::future::block_on;
 use strongroom::document::{Header, PlaintextLen, Sealer};
 use strongroom::secret::Secret;
+use strongroom_keys::Resources;
 use strongroom_keys::audit::{AuditKey, JsonLines};
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions};
 use strongroom_keys::resource::{
     EnableCmk, LeasedOpener, NewResource, OpenRequest, ResourceId, ResourcesConfig, SealRequest,
 };
 use strongroom_keys::state::FileStore;
 use strongroom_keys::vault::{KeyName, Operation, Operations, Place, Vault};
-use strongroom_keys::{LocalVault, Resources};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions};
 use tempfile::TempDir;
 
 const IDENTITY: &str = "compare";

@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::key_ring::{KeyRing, Layer};
-use crate::lock::lock;
+use strongroom_vault::lock;
 
 /// The cache. Clones share it.
 #[derive(Clone)]

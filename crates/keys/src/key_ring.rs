@@ -18,9 +18,9 @@ use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
 use crate::error::Error;
-use crate::hex;
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::vault::VersionedKeyId;
+use strongroom_vault::hex;
 
 /// The key that wraps another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

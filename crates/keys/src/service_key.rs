@@ -19,15 +19,15 @@ use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::Algorithm;
 
 use crate::error::Error;
-use crate::hex;
 use crate::key_ring::{from_payload, payload};
-use crate::lock::lock;
 use crate::state::{
     Created, KEPT, StateError, StateKey, StateStore, key_id_of, open as unverified, prune,
 };
 use crate::state_marks::{StateMarks, mark_of};
 use crate::vault::{KeyName, Vault, VersionedKeyId};
 use crate::vault_client::{BoundClient, Origin, SERVICE, Timed, VaultClient};
+use strongroom_vault::hex;
+use strongroom_vault::lock;
 
 /// The object in the state store. No resource can have this name.
 pub(crate) const NAME: &str = "_service";

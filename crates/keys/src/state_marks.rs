@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::audit::{AuditEvent, AuditResult, Known, StateMark};
 use crate::error::Error;
-use crate::lock::lock;
 use crate::state::{StateError, StateStore, mac_of};
 use crate::vault::VersionedKeyId;
 use crate::vault_client::{Origin, VaultClient};
+use strongroom_vault::lock;
 
 #[derive(Debug)]
 pub(crate) struct StateMarks {

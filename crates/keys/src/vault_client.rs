@@ -16,8 +16,8 @@ use strongroom::wrap::Algorithm;
 use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller, Known};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::lock::lock;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
+use strongroom_vault::lock;
 
 /// The identity for requests to the service's own vault, in the audit trail.
 pub(crate) const SERVICE: &str = "the service";

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use futures_lite::future::block_on;
 use strongroom::secret::Secret;
 use strongroom::wrap::Algorithm;
-use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{
     AuditError, AuditEvent, AuditKey, AuditResult, Auditor, Caller, FileHeadStore, HeadStore as _,
     JsonLines, verify,
 };
 use strongroom_keys::clock::SystemClock;
 use strongroom_keys::vault::VersionedKeyId;
+use strongroom_local_vault::LocalVault;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Captured log.

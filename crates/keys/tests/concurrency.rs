@@ -351,7 +351,7 @@ fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
     keys.clock.advance(SECOND * 25 * 3600);
     let shred = || block_on(resources.shred_due(keys.clock.unix_time())).unwrap();
     assert_eq!(shred().len(), 1);
-    let name = strongroom_keys::file_system::temporary_name("".as_ref()).unwrap();
+    let name = strongroom_files::temporary_name("".as_ref()).unwrap();
     let left = path.join(id.as_str()).join(name);
     std::fs::write(&left, b"a state with all keys").unwrap();
     shred();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use strongroom_keys::audit::Head;
-use strongroom_keys::local_vault::DateChange;
+use strongroom_local_vault::DateChange;
 
 use super::{ForceOption, JsonOption, parse_duration, parse_time, path};
 

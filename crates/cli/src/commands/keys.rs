@@ -2,12 +2,13 @@
 
 use strongroom::document::{Header, Layers, OpenOptions, SealOptions};
 use strongroom::wrap::WrappingKey;
+use strongroom_keys::Resources;
 use strongroom_keys::block_on;
 use strongroom_keys::cache::Lease;
 use strongroom_keys::resource::{
     DocumentError, DocumentKind, LeasedOpener, OpenRequest, ResourceId, SealRequest, SealingKeys,
 };
-use strongroom_keys::{LocalVault, Resources};
+use strongroom_local_vault::LocalVault;
 
 use super::sealed::Sealed;
 use super::unlock::unlock;

@@ -27,7 +27,7 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 use strongroom::Error;
 use strongroom::document::{Header, Recipient, Rewrap, RewrapOptions, SlotState};
-use strongroom_keys::LocalVault;
+use strongroom_local_vault::LocalVault;
 
 use self::asking::Answer;
 use self::exchange::Exchange;

@@ -3,9 +3,9 @@
 use strongroom::Error;
 use strongroom::document::{Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState};
 use strongroom::secret::SecretVec;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalVaultError;
-use strongroom_keys::local_vault::{LocalKeyId, VaultId};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::LocalVaultError;
+use strongroom_local_vault::{LocalKeyId, VaultId};
 
 use crate::failure::Failure;
 

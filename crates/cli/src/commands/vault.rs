@@ -10,9 +10,9 @@ mod versions;
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{LocalVaultError, Versions};
 use strongroom_keys::vault::KeyName;
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{LocalVaultError, Versions};
 
 use crate::args::{JsonOption, KeyArgs, PurgeArgs, VaultCommand, VersionsArgs};
 use crate::failure::Failure;

@@ -11,7 +11,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _};
 use std::path::Path;
 
-use strongroom_keys::file_system::{is_not_there, temporary_name};
+use strongroom_files::{is_not_there, temporary_name};
 
 use crate::platform::{self, Directory, Identity};
 
@@ -228,7 +228,7 @@ mod tests {
     use std::fs;
     use std::io::Write as _;
 
-    use strongroom_keys::file_system::sweep;
+    use strongroom_files::sweep;
 
     use super::*;
 

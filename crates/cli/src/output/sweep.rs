@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use strongroom_keys::file_system;
-
 static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// Removes from `directory` the temporary files of runs that have ended: without unnamed files one that was
@@ -13,6 +11,6 @@ static SWEPT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 pub(crate) fn sweep(directory: &Path) {
     let mut swept = SWEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if swept.insert(directory.to_owned()) {
-        file_system::sweep(directory);
+        strongroom_files::sweep(directory);
     }
 }

@@ -17,7 +17,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RawMode, Uid};
 use rustix::io::Errno;
-use strongroom_keys::file_system::is_not_there;
+use strongroom_files::is_not_there;
 
 pub(crate) use self::descriptor::{leads_nowhere, number_of_descriptor, share_descriptor};
 pub(crate) use self::owner::keep_what_is_allowed;

@@ -13,10 +13,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::LocalVaultError;
 use strongroom_keys::resource::VaultDirectory;
 use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::LocalVaultError;
 
 use super::files;
 use crate::args::VaultOption;

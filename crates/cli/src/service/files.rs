@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use strongroom_keys::file_system::try_for_keys;
+use strongroom_files::try_for_keys;
 
 use crate::failure::Failure;
 use crate::output::{Existing, Others, Output, Rules};

@@ -375,7 +375,7 @@ fn a_pipe_in_the_next_headers_place_is_not_waited_for() {
 fn a_name_of_the_commands_own_files_is_no_output() {
     let home = sealed(100);
     home.run(["seal", "plain"]).succeeds();
-    let temporary = strongroom_keys::file_system::temporary_name("x".as_ref()).unwrap();
+    let temporary = strongroom_files::temporary_name("x".as_ref()).unwrap();
     let temporary = temporary.to_str().unwrap();
     let into = home.path("into");
     fs::create_dir(&into).unwrap();

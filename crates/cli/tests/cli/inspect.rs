@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use strongroom::document::{Header, Layers, PlaintextLen, SealOptions, Sealer, Slots, seal};
 use strongroom::wrap::WrappingKey;
-use strongroom_keys::LocalVault;
+use strongroom_local_vault::LocalVault;
 
 use crate::home::{Home, bytes};
 

@@ -12,7 +12,7 @@ use strongroom::document::{Header, SealOptions, SlotState, Slots, seal};
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::Secret;
 use strongroom::wrap::WrappingKey;
-use strongroom_keys::LocalVault;
+use strongroom_local_vault::LocalVault;
 
 use crate::home::{Done, Home, bytes};
 

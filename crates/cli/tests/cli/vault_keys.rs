@@ -355,7 +355,8 @@ fn key_of_openssl(home: &Home, name: &str, args: &str) {
     if openssl.status().is_ok_and(|status| status.success()) {
         return;
     }
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../keys/tests/imported").join(name);
+    let kept =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-vault/tests/imported").join(name);
     std::fs::copy(kept, home.path(name)).unwrap();
 }
 

@@ -14,8 +14,8 @@ use super::loading::{CacheKey, Loaded, Unavailable};
 use super::settings::CacheSettings;
 use crate::error::Error;
 use crate::key_ring::KeyRing;
-use crate::lock::lock;
 use crate::vault::VaultError;
+use strongroom_vault::lock;
 
 type Boxed = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// A request for keys that any number of callers wait for. It goes on as long as one of them does, and is

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::audit::{AuditEvent, AuditResult, TimeMark};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::lock::lock;
 use crate::vault_client::{Origin, VaultClient};
+use strongroom_vault::lock;
 
 /// So many seconds may a clock be ahead of what has passed.
 const AHEAD: u64 = 3600;

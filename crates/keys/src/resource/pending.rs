@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::transition::Event;
 use crate::id::ResourceId;
-use crate::lock::lock;
+use strongroom_vault::lock;
 
 /// Events to persist, those of a resource in their order.
 #[derive(Debug, Default)]

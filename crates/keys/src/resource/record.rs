@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use crate::audit::{is_unsafe, printable};
 use crate::error::{Cause, Error};
-use crate::hex;
 use crate::id::{KeyLabel, ResourceId};
 use crate::key_ring::{KeyRecord, Layer, WrappedKeys};
 use crate::vault::VersionedKeyId;
+use strongroom_vault::hex;
 
 /// The description of a resource to create. It has no key of the customer's: that comes with `enable_cmk`.
 ///

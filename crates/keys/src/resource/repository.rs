@@ -16,12 +16,12 @@ use crate::clock::Clock;
 use crate::error::{Cause, Error};
 use crate::id::ResourceId;
 use crate::key_ring::WrappedKeys;
-use crate::lock::lock;
 use crate::service_key::ServiceKey;
 use crate::state::{Created, KEPT, NUMBERED, StateError, StateStore, prune};
 use crate::state_marks::{StateMarks, mark_of};
 use crate::vault::VersionedKeyId;
 use crate::vault_client::{Origin, SERVICE, VaultClient, micros};
+use strongroom_vault::lock;
 
 /// The number of times that another writer may come first before a change is given up.
 const ATTEMPTS: usize = 32;

@@ -1,7 +1,7 @@
 //! States in a directory: `ROOT/NAME/00000000000000000007.state`.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,8 @@ use async_trait::async_trait;
 
 use super::error::StateError;
 use super::store::{Created, StateStore, check_name};
-use crate::file_system::{name_unless_taken, sweep, temporary_name, try_for_keys};
-use crate::offload::unblock;
-use crate::platform;
+use strongroom_files::{name_unless_taken, sweep, temporary_name, try_for_keys};
+use strongroom_vault::unblock;
 
 const SUFFIX: &str = ".state";
 /// The file that keeps room for withdrawals on a disk that fills up, and its length in bytes.
@@ -53,7 +52,7 @@ impl FileStore {
     /// # Errors
     ///
     /// [`StateError::Io`], also where other users have access to the directory, or a new one's file system
-    /// lacks what [keys need](crate::file_system::try_for_keys).
+    /// lacks what [keys need](strongroom_files::try_for_keys).
     pub async fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         let root = root.into();
         unblock(move || {
@@ -67,7 +66,7 @@ impl FileStore {
                 }
             }
             let metadata = fs::metadata(&root).map_err(failed("read", &root))?;
-            if platform::mode(&metadata) & 0o077 != 0 {
+            if strongroom_files::mode(&metadata) & 0o077 != 0 {
                 let reason = "other users have access to it; run chmod 700 on it";
                 return Err(failed("use the directory", &root)(io::Error::other(reason)));
             }
@@ -87,9 +86,7 @@ impl FileStore {
         }
         let mut bytes = vec![0; RESERVED];
         getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        let mut options = OpenOptions::new();
-        let written = platform::private(options.write(true).create_new(true))
-            .open(&path)
+        let written = strongroom_files::create_private(&path)
             .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()));
         if written.is_err() {
             let _best_effort = fs::remove_file(&path);
@@ -155,10 +152,10 @@ impl StateStore for FileStore {
                 let temporary = Temporary::write(&directory, &bytes)?;
                 // Over a network the answer to the first try may be lost, and the second meets its work.
                 let created = name_unless_taken(&temporary.path, &path)?
-                    || platform::names(&temporary.file)? > 1;
+                    || strongroom_files::names(&temporary.file)? > 1;
                 let created = if created { Created::New } else { Created::Exists };
                 drop(temporary);
-                platform::sync_directory(&directory)?;
+                strongroom_files::sync_directory(&directory)?;
                 Ok(created)
             };
             create().map_err(failed("create", &path))
@@ -173,7 +170,7 @@ impl StateStore for FileStore {
                 let temporary = Temporary::write(&directory, &[])?;
                 fs::rename(&temporary.path, &path)?;
                 sweep(&directory);
-                platform::sync_directory(&directory)
+                strongroom_files::sync_directory(&directory)
             };
             erase().map_err(failed("erase", &path))
         })
@@ -190,7 +187,7 @@ impl StateStore for FileStore {
         unblock(move || match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed
-                .and_then(|()| platform::sync_directory(&directory))
+                .and_then(|()| strongroom_files::sync_directory(&directory))
                 .map_err(failed("remove", &path)),
         })
         .await
@@ -208,8 +205,7 @@ impl Temporary {
     fn write(directory: &Path, bytes: &[u8]) -> io::Result<Self> {
         let temporary = loop {
             let path = directory.join(temporary_name(OsStr::new(""))?);
-            let file =
-                platform::private(OpenOptions::new().write(true).create_new(true)).open(&path)?;
+            let file = strongroom_files::create_private(&path)?;
             // Where there are no locks, the name tells that this process lives.
             let _ = file.lock();
             // Somebody who swept may have been faster than the lock.
@@ -233,11 +229,13 @@ impl Drop for Temporary {
 
 /// Makes the directory durably; whether it was not there.
 fn make_directory(path: &Path) -> io::Result<bool> {
-    match platform::create_private_directory(path) {
+    match strongroom_files::create_private_directory(path) {
         Ok(()) => {
             match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => platform::sync_directory(parent)?,
-                _ => platform::sync_directory(Path::new("."))?,
+                Some(parent) if !parent.as_os_str().is_empty() => {
+                    strongroom_files::sync_directory(parent)?;
+                }
+                _ => strongroom_files::sync_directory(Path::new("."))?,
             }
             Ok(true)
         }
@@ -256,7 +254,7 @@ fn entries(directory: &Path) -> io::Result<Vec<String>> {
 }
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match platform::open_regular(path) {
+    let file = match strongroom_files::open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };

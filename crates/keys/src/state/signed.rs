@@ -7,13 +7,13 @@
 //!
 //! Nothing of the JSON is looked at before the HMAC holds.
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::Sha256;
 use strongroom::secret::Secret;
 
 use super::error::{READER_VERSION, StateError};
-use crate::hex;
+use strongroom_vault::hex;
+use strongroom_vault::mac::hmac_sha256;
 
 const LABEL: &[u8] = b"strongroom/1 state\0";
 const ALGORITHM: &str = "hmac-sha256";
@@ -98,15 +98,15 @@ impl StateKey {
         };
         let json = serde_json::to_string(&envelope)
             .map_err(|error| invalid(name, number, &error.to_string()))?;
-        self.sign_line(&json).ok_or_else(|| invalid(name, number, "its key is none"))
+        Ok(self.sign_line(&json))
     }
 
-    fn sign_line(&self, json: &str) -> Option<Vec<u8>> {
+    fn sign_line(&self, json: &str) -> Vec<u8> {
         let mut text = format!("{json}\n{ALGORITHM} {} ", self.id);
-        let mac = hex::encode(&self.mac(text.as_bytes())?.finalize().into_bytes());
-        text.push_str(&mac);
+        let mac = self.mac(text.as_bytes());
+        text.push_str(&hex::encode(mac.expose()));
         text.push('\n');
-        Some(text.into_bytes())
+        text.into_bytes()
     }
 
     /// The body of a state of `name`, object `number`.
@@ -126,8 +126,7 @@ impl StateKey {
         if parts.key_id != self.id {
             return Err(invalid("it was signed under another version of the service key"));
         }
-        let holds = self.mac(parts.signed).is_some_and(|mac| mac.verify_slice(&parts.mac).is_ok());
-        if !holds {
+        if self.mac(parts.signed) != Secret::copy_from(&parts.mac) {
             return Err(invalid("its HMAC does not hold"));
         }
         let json = |error: serde_json::Error| invalid(&error.to_string());
@@ -142,12 +141,8 @@ impl StateKey {
         Ok(serde_json::from_str::<Envelope<B>>(parts.json).map_err(json)?.body)
     }
 
-    /// `None` never: HMAC takes a key of any length.
-    fn mac(&self, text: &[u8]) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).ok()?;
-        mac.update(LABEL);
-        mac.update(text);
-        Some(mac)
+    fn mac(&self, text: &[u8]) -> Secret<32> {
+        hmac_sha256(&self.key, &[LABEL, text])
     }
 }
 
@@ -155,7 +150,7 @@ struct Parts<'a> {
     json: &'a str,
     key_id: &'a str,
     signed: &'a [u8],
-    mac: Vec<u8>,
+    mac: [u8; 32],
 }
 
 fn split(bytes: &[u8]) -> Option<Parts<'_>> {
@@ -168,12 +163,12 @@ fn split(bytes: &[u8]) -> Option<Parts<'_>> {
     }
     // One newline and the HMAC end the text.
     let signed = bytes.get(..bytes.len().checked_sub(mac.len().checked_add(1)?)?)?;
-    Some(Parts { json, key_id, signed, mac: hex::decode(mac)? })
+    Some(Parts { json, key_id, signed, mac: hex::decode_array(mac)? })
 }
 
 /// The MAC that a state ends with. It is not verified here.
 pub(crate) fn mac_of(bytes: &[u8]) -> Option<[u8; 32]> {
-    split(bytes)?.mac.try_into().ok()
+    Some(split(bytes)?.mac)
 }
 
 /// The version of the service key that a state claims to be signed under. It is not authenticated.
@@ -232,12 +227,12 @@ mod tests {
     #[test]
     fn min_reader_is_obeyed() {
         let newer = r#"{"version":9,"min_reader":2,"name":"contoso","number":3,"body":{"new":1}}"#;
-        let signed = key().sign_line(newer).unwrap();
+        let signed = key().sign_line(newer);
         let refused = key().verify::<String>("contoso", 3, &signed);
         assert!(matches!(refused, Err(StateError::TooNew { min_reader: 2, .. })));
         let readable = newer.replace("\"min_reader\":2", "\"min_reader\":1");
         let readable = readable.replace("{\"new\":1}", "\"body\"");
-        let signed = key().sign_line(&readable).unwrap();
+        let signed = key().sign_line(&readable);
         assert_eq!(key().verify::<String>("contoso", 3, &signed).unwrap(), "body");
     }
 }

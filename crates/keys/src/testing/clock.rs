@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::lock::lock;
+use strongroom_vault::lock;
 
 /// Stands still until it is [advanced](ManualClock::advance), which wakes who sleeps.
 ///

@@ -11,10 +11,10 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
 use crate::clock::Clock;
-use crate::lock::lock;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyName, Operation, Place, Vault, VaultError, VersionedKeyId,
 };
+use strongroom_vault::lock;
 
 /// The fate of a request.
 ///
@@ -54,11 +54,7 @@ impl Fault {
     pub fn name(&self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Refuse(DeniedReason::KeyDisabled) => "key-disabled",
-            Self::Refuse(DeniedReason::KeyMissing) => "key-missing",
-            Self::Refuse(DeniedReason::Permission) => "permission",
-            Self::Refuse(DeniedReason::Identity) => "identity",
-            Self::Refuse(DeniedReason::Firewall) => "firewall",
+            Self::Refuse(reason) => reason.name(),
             Self::RefuseOther(..) => "other-key",
             Self::Delay(_) => "delay",
             Self::Throttle(None) => "throttle",

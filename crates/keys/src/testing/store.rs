@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
-use crate::lock::lock;
 use crate::state::{Created, StateError, StateStore, check_name};
+use strongroom_vault::lock;
 
 type Objects = BTreeMap<String, BTreeMap<u64, Vec<u8>>>;
 

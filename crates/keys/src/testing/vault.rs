@@ -8,11 +8,11 @@ use strongroom::rsa::PrivateKey;
 use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{Algorithm, UnwrappingKey, WrappingKey};
 
-use crate::lock::lock;
 use crate::vault::{
     DeniedReason, KeyDescription, KeyName, KeyType, Operation, Operations, Place, RecoveryLevel,
     Vault, VaultError, VersionedKeyId,
 };
+use strongroom_vault::lock;
 
 /// RSA-2048 and AES-256 keys in memory, in versions that can be changed one by one.
 ///

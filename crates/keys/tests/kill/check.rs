@@ -8,13 +8,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_lite::future::block_on;
 use strongroom::wrap::{Algorithm, KeyId};
-use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{
     AuditEvent, AuditLine, AuditResult, HeadStore as _, MemorySink, Verified, verify, verify_each,
 };
 use strongroom_keys::cache::CacheSettings;
 use strongroom_keys::resource::{Cause, Protection, Resources, Status};
 use strongroom_keys::state::{Created, FileStore, KEPT, StateError, StateStore};
+use strongroom_local_vault::LocalVault;
 
 use crate::place::{
     CUSTOMER_KEY, PROBE, Parts, Place, Random, SERVICE_KEY, file_name, open_document, resource,
@@ -203,7 +203,7 @@ fn check_versions(place: &Place, vault: &LocalVault, known: &mut Known) -> Resul
             let words: Vec<&str> = line.split(' ').collect();
             let algorithm = [Algorithm::A256Kw, Algorithm::RsaOaep256];
             let algorithm = algorithm.into_iter().find(|one| one.name() == words[1]).unwrap();
-            let wrapped = base16ct::lower::decode_vec(words[2]).unwrap();
+            let wrapped = strongroom_vault::hex::decode(words[2]).unwrap();
             known.versions.insert(words[0].to_owned(), (algorithm, wrapped));
         }
         // It will say no more: all that it said is known now.

@@ -11,9 +11,10 @@ use futures_lite::future::block_on;
 use strongroom::document;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::Error;
+use strongroom_keys::VaultError;
 use strongroom_keys::resource::{Caller, Cause, DocumentKind, EnableCmk, Resources, SealRequest};
 use strongroom_keys::vault::VersionedKeyId;
-use strongroom_keys::{LocalVault, VaultError};
+use strongroom_local_vault::LocalVault;
 
 use crate::phase::{Announcement, Announcer, Met, Operation, Phase};
 use crate::place::{

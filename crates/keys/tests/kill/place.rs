@@ -11,15 +11,15 @@ use futures_lite::future::block_on;
 use strongroom::document::Header;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::Error;
-use strongroom_keys::LocalVault;
 use strongroom_keys::audit::{AuditKey, AuditSink, FileHeadStore, HeadStore, JsonLines};
 use strongroom_keys::cache::CacheSettings;
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions, LocalKeyId};
 use strongroom_keys::resource::{
     DocumentError, NewResource, OpenRequest, ResourceId, Resources, ResourcesConfig, VaultLimits,
 };
 use strongroom_keys::state::{FileStore, StateStore};
 use strongroom_keys::vault::{KeyName, Operation, Operations, Place as Where, Vault};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalKeyId};
 
 pub const SERVICE_KEY: &str = "service-key";
 pub const CUSTOMER_KEY: &str = "documents";
@@ -193,7 +193,7 @@ pub fn file_name(path: &Path) -> String {
 pub fn probe(vault: &LocalVault, id: &LocalKeyId, algorithm: Algorithm) -> String {
     let key = KeyId::new(&id.to_string()).unwrap();
     let wrapped = vault.wrap(&key, algorithm, &PROBE).unwrap();
-    format!("{id} {} {}\n", algorithm.name(), base16ct::lower::encode_string(&wrapped))
+    format!("{id} {} {}\n", algorithm.name(), strongroom_vault::hex::encode(&wrapped))
 }
 
 /// The text of the document that is named `LIFE-NUMBER-LENGTH`.

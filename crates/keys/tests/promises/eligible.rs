@@ -1,11 +1,11 @@
 //! Eligibility of resources, keys and vaults.
 
 use strongroom_keys::Error;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, KeyKind, KeyOptions};
 use strongroom_keys::resource::{EnableCmk, Ineligible, NewResource, ResourceId};
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::{KeyType, RecoveryLevel, Vault, VersionedKeyId};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions};
 
 use crate::rig::{Owner, Rig, rigs};
 use crate::world::{IDENTITY, new_resource, now};

@@ -8,14 +8,13 @@ use async_trait::async_trait;
 use futures_lite::future::block_on;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
-use strongroom_keys::local_vault::{
-    InitOptions, KeyKind, KeyOptions, OpenOptions, VersionId, Versions,
-};
+use strongroom_keys::VaultError;
 use strongroom_keys::testing::{ManualClock, MemoryVault};
 use strongroom_keys::vault::{
     KeyDescription, KeyName, Operation, Operations, Place, Vault, VersionedKeyId,
 };
-use strongroom_keys::{LocalVault, VaultError};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, OpenOptions, VersionId, Versions};
 use tempfile::TempDir;
 
 use crate::world::{IDENTITY, Keys, REGION, TENANT, World, now, rsa};

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use strongroom_keys::LocalVault;
 use strongroom_keys::block_on;
-use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError};
 use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
 use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{LocalKeyId, LocalVaultError};
 
 use super::tell;
 use crate::args::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use strongroom::document::Recipient;
 use strongroom::secret::SecretVec;
-use strongroom_keys::LocalVault;
+use strongroom_local_vault::LocalVault;
 
 use super::super::unlock::{Refusal, unwrap};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use strongroom::document::Recipient;
 use strongroom::wrap::WrappingKey;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{LocalKeyId, LocalVaultError, VersionId};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{LocalKeyId, LocalVaultError, VersionId};
 
 use super::super::unlock::own_id;
 use crate::failure::Failure;

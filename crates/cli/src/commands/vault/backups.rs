@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 
-use strongroom_keys::local_vault::LocalVaultError;
+use strongroom_local_vault::LocalVaultError;
 use zeroize::Zeroizing;
 
 use super::tell;

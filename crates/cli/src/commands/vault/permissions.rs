@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::Grants;
 use strongroom_keys::vault::{KeyName, Operation, Operations};
+use strongroom_local_vault::Grants;
+use strongroom_local_vault::LocalVault;
 
 use super::show::names;
 use crate::args::{GrantArgs, IdentityArgs, JsonOption, PermissionOption, VaultOption};

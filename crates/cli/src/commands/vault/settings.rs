@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{InitOptions, PassphraseCost, VaultSettings};
 use strongroom_keys::vault::Place as VaultPlace;
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{InitOptions, PassphraseCost, VaultSettings};
 
 use super::tell;
 use crate::args::{ChangePassphraseArgs, InitArgs, SettingsArgs};

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{KeyEntry, KeyKind, KeyVersion, VersionId};
 use strongroom_keys::vault::{Operation, Operations};
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{KeyEntry, KeyKind, KeyVersion, VersionId};
 
 use crate::args::{JsonOption, KeyArgs};
 use crate::failure::Failure;

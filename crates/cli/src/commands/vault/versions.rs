@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::time::SystemTime;
 
 use strongroom::secret::SecretVec;
-use strongroom_keys::LocalVault;
-use strongroom_keys::local_vault::{
+use strongroom_local_vault::LocalVault;
+use strongroom_local_vault::{
     KeyKind, KeyOptions, KeyVersion, LocalVaultError, RotateOptions, Versions, read_rsa_key,
 };
 use zeroize::Zeroizing;
