@@ -1,14 +1,12 @@
 //! Documents that go: results after 24 hours, expired ones by `resource sweep`, others by `resource delete-documents`.
 
 use std::fs;
-use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use strongroom::document::{self, SealOptions};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
 
-use crate::home::{Home, lines, run};
+use crate::home::{Home, lines, run, seal_expiring, unix_time, wait_until};
 
 const SEAL: &str = "seal plain --resource r --home h -o";
 const SWEEP: &str = "resource sweep r docs --home h";
@@ -21,10 +19,6 @@ fn service() -> Home {
     fs::create_dir(home.path("docs")).unwrap();
     lines(&home, &["service init --home h", "resource create r --tenant t --region e --home h"]);
     home
-}
-
-fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn names(home: &Home) -> Vec<String> {
@@ -59,17 +53,19 @@ fn a_result_expires_24_hours_after_it_was_sealed_unless_told_otherwise() {
 fn a_sweep_removes_expired_documents_and_names_what_it_cannot_prove_to_have_expired() {
     let home = service();
     lines(&home, &["resource create other --tenant t --region e --home h"]);
-    for name in ["expired.sealed", "damaged.sealed"] {
-        lines(&home, &[&format!("{SEAL} docs/{name} --expires-in 1s --context a=b")]);
-    }
+    let expired = [
+        format!("{SEAL} docs/expired.sealed --context a=b"),
+        format!("{SEAL} docs/damaged.sealed --context a=b"),
+        format!("{SEAL} docs/body --detach-header docs/header"),
+        format!("{SEAL} docs/gone --detach-header docs/alone"),
+        "seal plain -o docs/foreign.sealed --resource other --home h".to_owned(),
+    ];
+    let expiry = expired.iter().map(|line| seal_expiring(&home, line)).max().unwrap();
     lines(
         &home,
         &[
-            &format!("{SEAL} docs/body --detach-header docs/header --expires-in 1s"),
-            &format!("{SEAL} docs/gone --detach-header docs/alone --expires-in 1s"),
             &format!("{SEAL} docs/lasting.sealed"),
             &format!("{SEAL} docs/later.sealed --kind result"),
-            "seal plain -o docs/foreign.sealed --resource other --expires-in 1s --home h",
         ],
     );
     // As a sweep that was killed between the two leaves it.
@@ -85,7 +81,7 @@ fn a_sweep_removes_expired_documents_and_names_what_it_cannot_prove_to_have_expi
     let options = SealOptions { expires_at: Some(490_000 * 3600), ..SealOptions::default() };
     home.write("docs/forged.sealed", &document::seal(b"text", &[key], &options).unwrap());
     home.write("docs/notes.txt", b"no document");
-    thread::sleep(Duration::from_millis(1100));
+    wait_until(expiry);
     let done = run(&home, SWEEP);
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     for said in [

@@ -1,11 +1,10 @@
 //! `resource move-documents`: documents of before a customer's key was enabled, under it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
-use crate::home::{Done, Home, bytes, lines, run};
+use crate::home::{Done, Home, bytes, lines, run, seal_expiring, wait_until};
 
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
 const MOVE: &str = "resource move-documents r docs --home h";
@@ -125,13 +124,13 @@ fn documents_that_cannot_be_moved_are_named_and_the_others_are_moved() {
         &[
             "resource create other --tenant t --region e --home h",
             "seal plain -o docs/foreign.sealed --resource other --home h",
-            "seal plain -o docs/expired.sealed --resource r --home h --expires-in 1s",
             "seal plain -o docs/damaged.sealed --resource r --home h",
             "seal plain -o docs/cut.sealed --resource r --home h",
             "seal plain -o docs/bound.sealed --resource r --home h --context a=b",
             "seal plain -o docs/whole.sealed --resource r --home h",
         ],
     );
+    let expiry = seal_expiring(&home, "seal plain -o docs/expired.sealed --resource r --home h");
     home.write("docs/notes.txt", b"no document");
     home.write("docs/text.sealed", b"no document, and called one");
     let mut damaged = home.read("docs/damaged.sealed");
@@ -139,7 +138,7 @@ fn documents_that_cannot_be_moved_are_named_and_the_others_are_moved() {
     home.write("docs/damaged.sealed", &damaged);
     home.write("docs/cut.sealed", &home.read("docs/cut.sealed")[..9000]);
     lines(&home, &[&format!("{ENABLE} --documents-before 5")]);
-    thread::sleep(Duration::from_millis(1100));
+    wait_until(expiry);
     let kept: Vec<_> = ["foreign", "expired", "damaged", "cut", "bound"]
         .map(|name| format!("docs/{name}.sealed"))
         .into();
@@ -273,16 +272,15 @@ fn a_newer_document_that_took_the_name_meanwhile_is_kept_and_told_of() {
         "another process has held the lock of docs/a for 1 s, and nothing was changed",
     );
     let mut command = home.command(MOVE.split(' '));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(1500));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut said, mut stderr) = (String::new(), BufReader::new(child.stderr.take().unwrap()));
+    stderr.read_line(&mut said).unwrap();
+    assert!(said.starts_with("note: ") && said.contains("waiting"), "{said}");
     fs::rename(home.path("newer"), home.path("docs/a")).unwrap();
     drop(locked);
+    stderr.read_to_string(&mut said).unwrap();
     let done = Done::of(&child.wait_with_output().unwrap()).succeeds();
-    assert!(
-        done.stderr.contains("note: docs/a was replaced meanwhile; the newer file is kept"),
-        "{}",
-        done.stderr
-    );
+    assert!(said.contains("note: docs/a was replaced meanwhile; the newer file is kept"), "{said}");
     assert!(done.text().contains("docs/a is under the customer's key already"), "{}", done.text());
     assert!(home.read("docs/a") == newer);
 }

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::home::{Done, Home, bytes, copy_dir, lines, lock_of, run};
+use crate::home::{Done, Home, bytes, copy_dir, lines, lock_of, run, seal_expiring, wait_until};
 
 /// The resource `r` in the home `h`, and a customer's vault `c` with the key `k`.
 fn service() -> Home {
@@ -146,8 +146,7 @@ fn a_scope_of_models_leaves_results_to_the_service() {
 #[test]
 fn an_expired_document_is_not_opened() {
     let home = service();
-    lines(&home, &["seal plain --resource r --kind result --expires-in 4s --home h"]);
-    thread::sleep(Duration::from_millis(5_100));
+    wait_until(seal_expiring(&home, "seal plain --resource r --kind result --home h"));
     let done = run(&home, "open plain.sealed -o - --home h");
     assert!(done.stderr.starts_with("error: the document expired at 20"), "{}", done.stderr);
     assert_eq!(done.code, Some(1));

@@ -439,3 +439,30 @@ pub(crate) fn lines(home: &Home, all: &[&str]) {
         run(home, line).succeeds();
     }
 }
+
+/// Seals with `line` for as short a time as this machine lets it, a second where it can: the time of expiry, in
+/// seconds since 1970. A seal that is slower than its document's time is refused, by name.
+pub(crate) fn seal_expiring(home: &Home, line: &str) -> u64 {
+    let mut seconds = 1;
+    loop {
+        let done = run(home, &format!("{line} --expires-in {seconds}s --force --json"));
+        if done.code == Some(0) {
+            return done.json()["expires_at"].as_u64().unwrap();
+        }
+        assert!(done.stderr.contains("expired at"), "{}", done.stderr);
+        seconds *= 2;
+    }
+}
+
+/// Waits until the clock is past `time`, in seconds since 1970.
+pub(crate) fn wait_until(time: u64) {
+    while unix_time() <= time {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> u64 {
+    let since = std::time::SystemTime::UNIX_EPOCH;
+    std::time::SystemTime::now().duration_since(since).unwrap().as_secs()
+}
