@@ -115,7 +115,9 @@ impl Trail {
             self.rotate()?;
         }
         let full = tail::full_files(path)?;
-        let held = usize::try_from(verified.files).unwrap_or(usize::MAX).min(full.len());
+        // A closed file with a torn end is not whole, though its lines hold.
+        let whole = verified.files.saturating_sub(u64::from(verified.torn.is_some()));
+        let held = usize::try_from(whole).unwrap_or(usize::MAX).min(full.len());
         let damaged = full.get(held..).unwrap_or_default();
         let mut files = Vec::new();
         for number in damaged {

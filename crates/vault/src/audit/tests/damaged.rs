@@ -67,7 +67,7 @@ fn a_damaged_line_is_closed_and_told_of_for_ever() {
 
 #[test]
 fn a_cut_end_a_deleted_trail_and_a_damaged_head_are_closed_and_told_of() {
-    for damage in 0..4 {
+    for damage in 0..6 {
         let trail = Trail::empty();
         (1..=LINES).for_each(|time| trail.kept().record_blocking(&event(time)).unwrap());
         let id = trail.recall().trail.unwrap();
@@ -76,6 +76,9 @@ fn a_cut_end_a_deleted_trail_and_a_damaged_head_are_closed_and_told_of() {
             0 => trail.set_bytes(&trail.raw_lines()[..20].concat()),
             1 => fs::remove_file(&trail.path).unwrap(),
             2 => fs::write(trail.path.with_extension("head"), "rubbish").unwrap(),
+            // The rest of a line stays: alone, or behind lines that hold.
+            4 => trail.set_bytes(&trail.bytes()[..7]),
+            5 => trail.set_bytes(&[&trail.raw_lines()[..20].concat()[..], b"{\"num"].concat()),
             _ => {
                 fs::remove_file(&trail.path).unwrap();
                 fs::remove_file(trail.path.with_extension("head")).unwrap();
@@ -84,7 +87,7 @@ fn a_cut_end_a_deleted_trail_and_a_damaged_head_are_closed_and_told_of() {
         let sink = trail.kept().of(&id);
         assert!(sink.record_blocking(&event(99)).unwrap_err().is_damage(), "{damage}");
         let repaired = sink.repair(5, None).unwrap().unwrap();
-        assert_eq!(repaired.held, [20, 0, LINES, 0][damage]);
+        assert_eq!(repaired.held, [20, 0, LINES, 0, 0, 20][damage]);
         sink.record_blocking(&event(99)).unwrap();
         let verified = verify(&trail.path, &trail.key, trail.head_store().load().unwrap()).unwrap();
         assert_eq!(verified.repaired, [repaired]);
