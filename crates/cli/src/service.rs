@@ -313,7 +313,8 @@ impl Service {
         Ok(self.trail().repair(SystemClock.unix_time(), Some(&platform::user()))?)
     }
 
-    /// Records what was done to the home, on behalf of the user who runs this.
+    /// Records what was done to the home, for a resource under a key where there is one, on behalf of the user who
+    /// runs this.
     ///
     /// # Errors
     ///
@@ -321,15 +322,14 @@ impl Service {
     pub(crate) fn audit(
         &self,
         operation: &str,
-        key: &VersionedKeyId,
-        resource: &ResourceId,
-        result: AuditResult,
+        under: Option<&(ResourceId, VersionedKeyId)>,
+        result: &AuditResult,
     ) -> Result<(), Failure> {
         let auditor = Auditor::new(Arc::new(self.trail()), Arc::new(SystemClock), true);
         let event = AuditEvent {
-            key: Some(key.clone()),
-            resource: Some(resource.as_str().to_owned()),
-            ..AuditEvent::new(operation, result)
+            key: under.map(|(_, key)| key.clone()),
+            resource: under.map(|(resource, _)| resource.as_str().to_owned()),
+            ..AuditEvent::new(operation, result.clone())
         };
         Ok(block_on(auditor.record(event, &self.caller))?)
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::audit::AuditResult;
-use strongroom_keys::resource::ResourceId;
+use strongroom_keys::resource::{NamedVault, ResourceId};
 use strongroom_keys::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
 use strongroom_keys::{Resources, block_on};
 
@@ -103,10 +103,13 @@ struct Moved<'a> {
 fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.open()?;
     let lock_timeout = vault.lock_timeout();
-    let (vault, customer) = CustomerVault::find(vault)?;
-    let (id, directory) = (Vault::id(&vault).to_owned(), customer.directory.clone());
+    let (vault, location) = CustomerVault::find(vault)?;
+    let (id, directory) = (Vault::id(&vault).to_owned(), location.directory.clone());
+    let named = NamedVault { id: id.clone(), location, moved: true };
+    let vaults = service.customers().with(named, lock_timeout)?;
     let under = resources_under(&service, &id)?;
-    if under.is_empty() {
+    // Where no resource is under its keys any more, it is moved for the next one that will be.
+    if under.is_empty() && service.customers().get(&id)?.is_none() {
         let home = service.path().to_owned();
         return Err(Failure::VaultUnused { id, named: directory, home });
     }
@@ -122,13 +125,16 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
         }
     }
     // Before it is done: what could not be recorded afterwards would have left no trace.
-    for (resource, key) in &under {
-        service.audit("move-vault", key, resource, AuditResult::Begun)?;
-    }
-    let moved = service.customers().with_moved(&id, customer).record(lock_timeout);
-    for (resource, key) in &under {
-        service.audit("move-vault", key, resource, AuditResult::of(&moved))?;
-    }
+    let audit = |result: &AuditResult| {
+        if under.is_empty() {
+            return service.audit("move-vault", None, result);
+        }
+        let mut each = under.iter();
+        each.try_for_each(|under| service.audit("move-vault", Some(under), result))
+    };
+    audit(&AuditResult::Begun)?;
+    let moved = vaults.record();
+    audit(&AuditResult::of(&moved))?;
     moved?;
     let resources: Vec<ResourceId> = under.into_iter().map(|(resource, _)| resource).collect();
     if json.enabled {

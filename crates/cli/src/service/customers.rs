@@ -2,9 +2,10 @@
 //! looked at.
 //!
 //! A directory is recorded once the command that named it has succeeded, and replaced by `service move-vault`
-//! alone: a copy of a vault has the same id, and does not know of a key that is disabled in the original.
+//! alone: a copy of a vault has the same id, and does not know of a key that is disabled in the original. The home is
+//! locked from the look at what is recorded to the record, so that no other command records a copy meanwhile.
 
-use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
-use strongroom_keys::resource::VaultDirectory;
+use strongroom_keys::resource::{NamedVault, VaultDirectory, VaultLocation, VaultLocations};
 use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::LocalVaultError;
@@ -28,8 +29,15 @@ use crate::vaults::{Location, open_vault};
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerVaults {
     home: PathBuf,
-    /// A vault that this command names, with its id: used, and not recorded yet.
-    candidate: Option<(String, CustomerVault)>,
+    /// A vault that this command names: used, and not recorded yet.
+    named: Option<Named>,
+}
+
+/// A vault that a command names, and the lock of the home.
+#[derive(Clone, Debug)]
+struct Named {
+    vault: NamedVault<CustomerVault>,
+    _lock: Arc<File>,
 }
 
 /// One vault.
@@ -43,36 +51,40 @@ pub(crate) struct CustomerVault {
 
 impl CustomerVaults {
     pub(super) fn of(home: &Path) -> Self {
-        Self { home: home.to_owned(), candidate: None }
+        Self { home: home.to_owned(), named: None }
     }
 
-    /// The same with the vault `id` at `vault`, until [`record`](Self::record) keeps it.
+    /// The same with the vault `vault`, until [`record`](Self::record) keeps its location; waits at most for
+    /// `lock_timeout` for others that change the home.
     ///
     /// # Errors
     ///
-    /// [`Failure::VaultMoved`] where the home knows another directory for `id`.
-    pub(crate) fn with(self, id: &str, vault: CustomerVault) -> Result<Self, Failure> {
-        match self.get(id)? {
-            Some(known) if known.directory != vault.directory => Err(Failure::VaultMoved {
-                id: id.to_owned(),
-                known: known.directory,
-                named: vault.directory,
-                home: self.home,
-            }),
-            _ => Ok(self.with_moved(id, vault)),
-        }
+    /// [`Failure::VaultMoved`] where the home knows another directory and the vault was not moved;
+    /// [`Failure::HomeFile`] and its like.
+    pub(crate) fn with(
+        self,
+        vault: NamedVault<CustomerVault>,
+        lock_timeout: Option<Duration>,
+    ) -> Result<Self, Failure> {
+        let lock = Arc::new(files::lock(&self.home, lock_timeout)?);
+        self.read()?.check(&vault).map_err(|known| self.moved(known, &vault))?;
+        Ok(Self { named: Some(Named { vault, _lock: lock }), ..self })
     }
 
-    /// The same with the vault `id` at `vault`, wherever it was before.
-    pub(crate) fn with_moved(self, id: &str, vault: CustomerVault) -> Self {
-        Self { candidate: Some((id.to_owned(), vault)), ..self }
+    fn moved(&self, known: &CustomerVault, named: &NamedVault<CustomerVault>) -> Failure {
+        Failure::VaultMoved {
+            id: named.id.clone(),
+            known: known.directory.clone(),
+            named: named.location.directory.clone(),
+            home: self.home.clone(),
+        }
     }
 
     fn path(&self) -> PathBuf {
         self.home.join("vaults.json")
     }
 
-    fn read(&self) -> Result<BTreeMap<String, CustomerVault>, Failure> {
+    fn read(&self) -> Result<VaultLocations<CustomerVault>, Failure> {
         Ok(files::read_json(&self.path())?.unwrap_or_default())
     }
 
@@ -82,27 +94,27 @@ impl CustomerVaults {
     ///
     /// [`Failure::HomeDamaged`] and its like.
     pub(crate) fn get(&self, id: &str) -> Result<Option<CustomerVault>, Failure> {
-        match &self.candidate {
-            Some((named, vault)) if named == id => Ok(Some(vault.clone())),
-            _ => Ok(self.read()?.remove(id)),
-        }
+        let named = self.named.as_ref().map(|named| &named.vault);
+        Ok(self.read()?.find(id, named).cloned())
     }
 
-    /// Keeps the directory of the vault that this command named; waits at most for `lock_timeout` for others that
-    /// change the home.
+    /// Keeps the directory of the vault that this command named.
     ///
     /// # Errors
     ///
     /// [`Failure::HomeFile`] and its like.
-    pub(crate) fn record(self, lock_timeout: Option<Duration>) -> Result<(), Failure> {
-        let Some((id, vault)) = &self.candidate else { return Ok(()) };
-        let _lock = files::lock(&self.home, lock_timeout)?;
-        let mut vaults = self.read()?;
-        if vaults.get(id) == Some(vault) {
-            return Ok(());
-        }
-        vaults.insert(id.clone(), vault.clone());
-        files::write_json(&self.path(), &vaults)
+    pub(crate) fn record(self) -> Result<(), Failure> {
+        let Some(Named { vault, .. }) = &self.named else { return Ok(()) };
+        let before = self.read()?;
+        let mut locations = before.clone();
+        locations.record(vault).map_err(|known| self.moved(known, vault))?;
+        if locations == before { Ok(()) } else { files::write_json(&self.path(), &locations) }
+    }
+}
+
+impl VaultLocation for CustomerVault {
+    fn is_same(&self, other: &Self) -> bool {
+        self.directory == other.directory
     }
 }
 

@@ -406,6 +406,54 @@ fn a_vault_that_was_moved_is_asked_at_its_new_place_by_a_command_of_its_own() {
     run(&home, "audit verify --home h").succeeds();
 }
 
+/// No resource is under its keys at the moment, and the command that is advised must work.
+#[test]
+fn a_vault_that_was_moved_while_no_resource_was_under_its_keys_is_told_as_that() {
+    let home = service();
+    lines(&home, &[ENABLE, "resource disable-cmk r --home h"]);
+    fs::rename(home.path("c"), home.path("d")).unwrap();
+    let enable = ENABLE.replace("--vault c", "--vault d");
+    assert_ne!(enable, ENABLE);
+    let refused = run(&home, &enable);
+    assert_eq!(refused.code, Some(1));
+    assert!(
+        refused.stderr.contains("strongroom service move-vault --vault "),
+        "{}",
+        refused.stderr
+    );
+    let moved = run(&home, "service move-vault --vault d --home h --json").json();
+    assert_eq!(moved["resources"], serde_json::json!([]));
+    run(&home, &enable).succeeds();
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("move-vault").count(), 2, "{trail}");
+}
+
+/// Two commands name the vault and a copy of it for the first time, at once.
+#[test]
+fn a_copy_that_is_named_at_the_same_time_as_the_vault_does_not_take_its_place() {
+    let home = service();
+    lines(&home, &["resource create other --tenant t --region e --home h"]);
+    copy_dir(&home.path("c"), &home.path("copy"));
+    for round in 0..4 {
+        let _ = fs::remove_file(home.path("h/vaults.json"));
+        let lines = ["r", "other"].map(|name| {
+            let vault = if name == "r" { "c" } else { "copy" };
+            format!("resource enable-cmk {name} --vault {vault} --key k --home h")
+        });
+        let codes = thread::scope(|scope| {
+            let each = lines.each_ref().map(|line| scope.spawn(|| run(&home, line).code));
+            each.map(|done| done.join().unwrap())
+        });
+        assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{round}: {codes:?}");
+        for (name, code) in ["r", "other"].into_iter().zip(codes) {
+            let status = run(&home, &format!("resource status {name} --home h"));
+            let expected = if code == Some(0) { "cmk-active" } else { "service-managed" };
+            assert!(status.text().contains(expected), "{round}: {}", status.text());
+            run(&home, &format!("resource disable-cmk {name} --home h")).succeeds();
+        }
+    }
+}
+
 #[test]
 fn a_damaged_state_does_not_hide_the_other_resources() {
     let home = service();

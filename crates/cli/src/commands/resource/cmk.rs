@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use strongroom_keys::block_on;
-use strongroom_keys::resource::{EnableCmk, OnKeyLoss, Scope};
+use strongroom_keys::resource::{EnableCmk, NamedVault, OnKeyLoss, Scope};
 use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{LocalKeyId, LocalVaultError};
@@ -26,7 +26,6 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.open()?;
     // Before the vault is opened: a name that is not there is said at once.
     block_on(service.resources_with(&name, pins.pins())?.status(&name))?;
-    let lock_timeout = args.vault.lock_timeout();
     let place = args.vault.directory.clone();
     let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version.as_deref())?;
     let with = EnableCmk {
@@ -43,7 +42,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     };
     block_on(service.resources_in(vaults.clone())?.enable_cmk(&name, &with))
         .map_err(|error| not_granted(error, args.identity.clone(), place))?;
-    vaults.record(lock_timeout)?;
+    vaults.record()?;
     let text = format!(
         "is under {} as well: what is sealed from now on needs this key and the service's",
         with.key
@@ -77,12 +76,11 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
         vault.passphrase_file = vault.passphrase_file.or(known.passphrase_file);
     }
     let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
-    let lock_timeout = vault.lock_timeout();
     let place = vault.directory.clone();
     let (to, vaults) = named_key(&service, vault, key, args.key_version.as_deref())?;
     block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))
         .map_err(|error| not_granted(error, cmk.identity.clone(), place))?;
-    vaults.record(lock_timeout)?;
+    vaults.record()?;
     let text = format!(
         "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
         cmk.key
@@ -112,10 +110,12 @@ fn named_key(
     key: &str,
     version: Option<&str>,
 ) -> Result<(VersionedKeyId, CustomerVaults), Failure> {
-    let (vault, customer) = CustomerVault::find(option)?;
+    let lock_timeout = option.lock_timeout();
+    let (vault, location) = CustomerVault::find(option)?;
     let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
-    let vaults = service.customers().with(id.vault(), customer)?;
+    let named = NamedVault { id: id.vault().to_owned(), location, moved: false };
+    let vaults = service.customers().with(named, lock_timeout)?;
     Ok((id, vaults))
 }
 
