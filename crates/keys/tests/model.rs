@@ -10,14 +10,26 @@ mod world;
 mod acts;
 #[path = "model/checks.rs"]
 mod checks;
+#[path = "model/copies.rs"]
+mod copies;
 #[path = "model/faults.rs"]
 mod faults;
 #[path = "model/history.rs"]
 mod history;
+#[path = "model/perform.rs"]
+mod perform;
 #[path = "model/reference.rs"]
 mod reference;
+#[path = "model/scenes.rs"]
+mod scenes;
+#[path = "model/sink.rs"]
+mod sink;
 #[path = "model/tally.rs"]
 mod tally;
+#[path = "model/tampering.rs"]
+mod tampering;
+#[path = "model/trails.rs"]
+mod trails;
 
 use std::cell::RefCell;
 
@@ -42,12 +54,13 @@ fn play(cases: u32, seed: u64) -> (Tally, Option<String>) {
         ..Config::default()
     };
     let tally = RefCell::new(Tally::default());
-    let outcome = TestRunner::new(config).run(&acts::histories(), |steps| {
-        History::new(&mut tally.borrow_mut()).play(&steps).map_err(TestCaseError::fail)
+    let outcome = TestRunner::new(config).run(&scenes::histories(), |plan| {
+        let mut tally = tally.borrow_mut();
+        History::new(plan.on_disk, &mut tally).play(&plan.steps).map_err(TestCaseError::fail)
     });
     let wrong = match outcome {
         Ok(()) => None,
-        Err(TestError::Fail(wrong, steps)) => Some(format!("{wrong}\nthe history: {steps:#?}")),
+        Err(TestError::Fail(wrong, plan)) => Some(format!("{wrong}\nthe history: {plan:#?}")),
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     };
     (tally.into_inner(), wrong)

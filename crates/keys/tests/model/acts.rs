@@ -1,9 +1,11 @@
-//! Acts of a service, a customer, a host and an attacker, and troubles meanwhile; random histories of them.
+//! Acts of a service, a customer, a host and an attacker, and troubles meanwhile.
 
-use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 use strongroom_keys::vault::DeniedReason;
+
+use crate::copies::{KEYS, Location};
+use crate::trails::Harm;
 
 /// Grace time of a lost key, in seconds.
 pub const SHRED_GRACE: u64 = 7200;
@@ -18,13 +20,18 @@ pub enum Act {
         hours: Option<u8>,
     },
     Open(usize),
+    /// Under a key of the vault that is named, or of the one that the host knows.
     Enable {
         key: usize,
+        at: Option<Location>,
         all: bool,
         shred: bool,
     },
     Disable,
-    Rotate(usize),
+    Rotate {
+        to: usize,
+        at: Option<Location>,
+    },
     RotateResourceKey,
     RotateServiceKey,
     Revoke,
@@ -40,13 +47,36 @@ pub enum Act {
     CreateAgain,
     Pass(u64),
     Restart,
-    KeyChange(usize, KeyChange),
+    KeyChange {
+        at: Location,
+        key: usize,
+        change: KeyChange,
+    },
+    /// The customer's vault is copied, once; from then on both live on.
+    CopyVault,
+    /// The host says that the customer's vault was moved to this location.
+    MoveVault(Location),
     /// All keys are as they should be, and their vault answers.
     AllWell,
     /// From now on the customer's vault does this to every request.
     Outage(Bad),
     Back,
     Tamper(Tamper),
+    /// Something befalls the audit trail, where it is on a disk.
+    Trail(Harm),
+    Repair,
+}
+
+impl Act {
+    /// True where it only takes access away.
+    pub fn only_closes(&self) -> bool {
+        matches!(self, Self::Revoke | Self::IdentityDisabled | Self::Move { .. } | Self::Delete)
+    }
+
+    /// True where it is about a document.
+    pub fn is_document(&self) -> bool {
+        matches!(self, Self::Seal { .. } | Self::Open(_))
+    }
 }
 
 /// Change that the customer makes to a key.
@@ -56,6 +86,8 @@ pub enum KeyChange {
     Deleted(bool),
     /// Get, wrap, unwrap.
     Granted([bool; 3]),
+    /// The vault makes its own version of the key, whichever was meant.
+    Made,
 }
 
 /// Fault of a vault in the place of an answer.
@@ -79,8 +111,8 @@ pub enum Tamper {
     Cut(usize),
     /// An older state in the place of a newer one.
     Replay,
-    /// The newest state is taken away.
-    RollBack,
+    /// The newest states are taken away, back to one of those before.
+    RollBack(usize),
     /// The clock is set ahead by so many hours, and keys are to be destroyed by it.
     ClockAhead(u64),
 }
@@ -133,7 +165,7 @@ fn bad() -> impl Strategy<Value = Bad> {
 }
 
 /// Silence, and refusals that do not concern the key.
-fn outages() -> impl Strategy<Value = Act> {
+pub fn outages() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => Just(Bad::Fail),
         1 => Just(Bad::Refuse(DeniedReason::Firewall)),
@@ -144,7 +176,34 @@ fn outages() -> impl Strategy<Value = Act> {
     .prop_map(Act::Outage)
 }
 
-fn acts() -> impl Strategy<Value = Act> {
+fn locations() -> impl Strategy<Value = Location> {
+    prop_oneof![2 => Just(Location::Original), 1 => Just(Location::Copy)]
+}
+
+/// Mostly a key that is in both vaults.
+fn keys() -> impl Strategy<Value = usize> {
+    prop_oneof![9 => 0..3_usize, 1 => 3..KEYS]
+}
+
+fn harms() -> impl Strategy<Value = Harm> {
+    let number = any::<usize>;
+    prop_oneof![
+        2 => number().prop_map(Harm::FlipLast),
+        3 => (number(), number()).prop_map(|(line, at)| Harm::FlipEarlier { line, at }),
+        2 => (number(), number()).prop_map(|(lines, rest)| Harm::Cut { lines, rest }),
+        1 => any::<bool>().prop_map(|all| Harm::Delete { all }),
+        1 => number().prop_map(Harm::Tear),
+        2 => Just(Harm::Fill),
+        2 => Just(Harm::Room),
+    ]
+}
+
+/// Harm to a trail, and its repair.
+pub fn trail_acts() -> impl Strategy<Value = Act> {
+    prop_oneof![3 => harms().prop_map(Act::Trail), 2 => Just(Act::Repair)]
+}
+
+pub fn acts() -> impl Strategy<Value = Act> {
     let hours = prop_oneof![3 => Just(None), 1 => (1..3_u8).prop_map(Some)];
     let change = prop_oneof![
         any::<bool>().prop_map(KeyChange::Enabled),
@@ -156,22 +215,24 @@ fn acts() -> impl Strategy<Value = Act> {
             Just([false, true, true])
         ]
         .prop_map(KeyChange::Granted),
+        Just(KeyChange::Made),
     ];
+    let named = || prop_oneof![3 => Just(None), 1 => locations().prop_map(Some)];
     let times = vec![1_u64, 5, 30, 61, 120, 239, 301, 3600, SHRED_GRACE + 1, DELETION_GRACE + 1];
     let tamper = prop_oneof![
         3 => any::<usize>().prop_map(Tamper::Digit),
         1 => any::<usize>().prop_map(Tamper::Cut),
         1 => Just(Tamper::Replay),
-        1 => Just(Tamper::RollBack),
+        2 => any::<usize>().prop_map(Tamper::RollBack),
         1 => (2..9_000_u64).prop_map(Tamper::ClockAhead),
     ];
     prop_oneof![
         8 => (any::<bool>(), hours).prop_map(|(result, hours)| Act::Seal { result, hours }),
         8 => any::<usize>().prop_map(Act::Open),
-        8 => (0..3_usize, any::<bool>(), any::<bool>())
-            .prop_map(|(key, all, shred)| Act::Enable { key, all, shred }),
+        8 => (keys(), named(), any::<bool>(), any::<bool>())
+            .prop_map(|(key, at, all, shred)| Act::Enable { key, at, all, shred }),
         4 => Just(Act::Disable),
-        6 => (0..3_usize).prop_map(Act::Rotate),
+        6 => (keys(), named()).prop_map(|(to, at)| Act::Rotate { to, at }),
         3 => Just(Act::RotateResourceKey),
         2 => Just(Act::RotateServiceKey),
         2 => Just(Act::Revoke),
@@ -185,14 +246,17 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => Just(Act::CreateAgain),
         8 => proptest::sample::select(times).prop_map(Act::Pass),
         3 => Just(Act::Restart),
-        6 => (0..3_usize, change).prop_map(|(key, change)| Act::KeyChange(key, change)),
+        7 => (locations(), keys(), change)
+            .prop_map(|(at, key, change)| Act::KeyChange { at, key, change }),
+        1 => Just(Act::CopyVault),
+        2 => locations().prop_map(Act::MoveVault),
         3 => outages(),
         4 => Just(Act::Back),
         2 => tamper.prop_map(Act::Tamper),
     ]
 }
 
-fn troubles() -> impl Strategy<Value = Trouble> {
+pub fn troubles() -> impl Strategy<Value = Trouble> {
     let with_crash = prop_oneof![4 => bad(), 1 => Just(Bad::Crash)];
     // Most operations make few requests.
     let request = prop_oneof![4 => Just(0), 3 => Just(1_usize), 2 => Just(2), 1 => 3..6_usize];
@@ -206,84 +270,7 @@ fn troubles() -> impl Strategy<Value = Trouble> {
     ]
 }
 
-fn steps() -> impl Strategy<Value = Step> {
+pub fn steps() -> impl Strategy<Value = Step> {
     let trouble = prop_oneof![2 => Just(Trouble::None), 1 => troubles()];
     (acts(), trouble).prop_map(|(act, trouble)| Step { act, trouble })
-}
-
-/// Sequences that seldom come about by themselves, and matter most.
-fn scenes() -> impl Strategy<Value = Vec<Act>> {
-    let enable = |shred| Act::Enable { key: 0, all: true, shred };
-    let seal = || Act::Seal { result: false, hours: None };
-    let lose = || {
-        prop_oneof![
-            Just(KeyChange::Enabled(false)),
-            Just(KeyChange::Deleted(true)),
-            Just(KeyChange::Granted([true, true, false])),
-        ]
-        .prop_map(|change| Act::KeyChange(0, change))
-    };
-    let silence = || prop_oneof![outages(), Just(Act::Outage(Bad::Refuse(DeniedReason::Identity)))];
-    let read = Just(vec![enable(false), seal(), Act::Open(0), Act::Open(0)]);
-    let again = Just(vec![enable(false), seal(), Act::Disable, enable(false), seal()]);
-    let lost = (any::<bool>(), lose()).prop_map(move |(shred, lose)| {
-        vec![enable(shred), seal(), Act::Open(0), lose, Act::Refresh]
-    });
-    let due = prop_oneof![silence(), Just(Act::Back)].prop_flat_map(move |then| {
-        let pass = Act::Pass(SHRED_GRACE + 1);
-        lose().prop_map(move |lose| {
-            let then = then.clone();
-            vec![enable(true), seal(), lose, Act::Refresh, pass.clone(), then, Act::ShredDue]
-        })
-    });
-    let early = prop_oneof![Just(1), Just(239)];
-    let out = (early, silence()).prop_map(move |(early, silence)| {
-        let (seal, open) = (seal(), Act::Open(0));
-        let wait = |seconds| Act::Pass(seconds);
-        vec![
-            enable(false),
-            seal,
-            open.clone(),
-            wait(early),
-            silence,
-            wait(60),
-            open.clone(),
-            wait(61),
-            open.clone(),
-            wait(180),
-            open.clone(),
-            wait(241),
-            open,
-        ]
-    });
-    let rotate = (0..3_usize, any::<bool>(), any::<bool>()).prop_map(move |(to, unfit, more)| {
-        let granted = [true, true, !unfit];
-        let change = Act::KeyChange(to, KeyChange::Granted(granted));
-        let more = if more { Act::RotateResourceKey } else { Act::Rotate(to) };
-        vec![enable(false), change, Act::Rotate(to), seal(), Act::Open(0), more, seal()]
-    });
-    let well_again =
-        prop_oneof![Just(None), Just(Some(Act::Restore)), Just(Some(Act::Move { away: false }))]
-            .prop_map(move |first| {
-                [Some(Act::AllWell), first, Some(Act::Refresh)].into_iter().flatten().collect()
-            });
-    prop_oneof![
-        2 => read, 1 => again, 2 => lost, 2 => due, 2 => out, 2 => rotate, 4 => well_again
-    ]
-}
-
-/// Histories of up to 40 operations.
-pub fn histories() -> impl Strategy<Value = Vec<Step>> {
-    let one = steps().prop_map(|step| vec![step]);
-    let trouble = || prop_oneof![9 => Just(Trouble::None), 1 => troubles()];
-    let scene = scenes().prop_flat_map(move |acts| {
-        acts.into_iter()
-            .map(|act| trouble().prop_map(move |trouble| Step { act: act.clone(), trouble }))
-            .collect::<Vec<_>>()
-    });
-    vec(prop_oneof![9 => one, 1 => scene], 1..=36).prop_map(|parts| {
-        let mut steps = parts.concat();
-        steps.truncate(40);
-        steps
-    })
 }

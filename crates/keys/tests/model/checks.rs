@@ -1,19 +1,19 @@
 //! Holds what a step came to against the reference: the outcome, the state after it, documents and leases.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom::document::Header;
 use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::state::StateError;
-use strongroom_keys::testing::{MemoryAudit, Operation};
+use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
 
-use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE, Tamper};
+use crate::acts::{Act, DELETION_GRACE, SHRED_GRACE};
+use crate::copies::{KEYS, Location};
 use crate::faults::{Asked, Said};
 use crate::history::{Checked, History};
 use crate::reference::{Cause, Closing, Due, Key, Kind, State};
+use crate::trails::Trail;
 
 /// After this time keys are asked for again.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -21,88 +21,6 @@ const REFRESH: Duration = Duration::from_secs(60);
 const MAX_AGE: Duration = Duration::from_secs(300);
 
 impl History<'_> {
-    /// Checks that a state that was not signed for its place is refused, and nothing older is taken for it.
-    pub fn tamper(&self, tamper: Tamper) -> Checked {
-        match tamper {
-            Tamper::RollBack => return self.roll_back(),
-            Tamper::ClockAhead(hours) => return self.set_clock_ahead(hours),
-            _ => {}
-        }
-        let store = &self.world.store;
-        let before = store.snapshot();
-        let mut after = before.clone();
-        let newest = after.iter_mut().filter(|(name, ..)| name == self.world.id.as_str()).last();
-        let (name, number, bytes) = newest.unwrap();
-        match tamper {
-            Tamper::Digit(n) => {
-                let line = bytes.iter().position(|byte| *byte == b'\n').unwrap();
-                let digits: Vec<usize> =
-                    (0..line).filter(|at| bytes[*at].is_ascii_digit()).collect();
-                let at = digits[n % digits.len()];
-                bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
-            }
-            Tamper::Cut(n) => bytes.truncate(n % bytes.len()),
-            Tamper::Replay => {
-                let replayed = (name.clone(), *number + 1, bytes.clone());
-                after.push(replayed);
-            }
-            Tamper::RollBack | Tamper::ClockAhead(_) => {}
-        }
-        store.restore(after);
-        let seen = self.outside(|world| world.run(world.restart().status(&world.id)));
-        store.restore(before);
-        match seen {
-            Err(Error::State(_)) => Ok(()),
-            other => Err(format!("a state that was tampered with gives {other:?}")),
-        }
-    }
-
-    /// Checks that a host which has seen the newest state takes none before it.
-    fn roll_back(&self) -> Checked {
-        let (store, trail) = (&self.world.store, Arc::new(MemoryAudit::default()));
-        let look = || {
-            self.outside(|world| {
-                let host = world.run(world.config(&trail).open())?;
-                world.run(host.status(&world.id))
-            })
-        };
-        // Where the store is away there is nothing to see.
-        let Ok(newest) = look() else { return Ok(()) };
-        let seen = newest.number;
-        let before = store.snapshot();
-        let is_newest = |object: &(String, u64, Vec<u8>)| {
-            object.0 == self.world.id.as_str() && object.1 == seen
-        };
-        store.restore(before.iter().filter(|object| !is_newest(object)).cloned().collect());
-        let found = look();
-        store.restore(before);
-        match found {
-            Err(Error::State(StateError::RolledBack { seen: known, .. })) if known == seen => {
-                Ok(())
-            }
-            other => Err(format!("a state before {seen} gives {other:?}")),
-        }
-    }
-
-    /// Checks that nothing is destroyed by a clock that is ahead.
-    fn set_clock_ahead(&self, hours: u64) -> Checked {
-        let clock = &self.world.clock;
-        let right = clock.unix_time();
-        let (ahead, changes) = (right + hours * 3600, self.world.store.changes());
-        clock.set_unix_time(ahead);
-        let done = self.outside(|world| {
-            let swept = world.run(world.resources.sweep(ahead)).map(drop);
-            [swept, world.run(world.resources.shred_due(ahead)).map(drop)]
-        });
-        clock.set_unix_time(right);
-        let is_refused = |done: &Result<(), Error>| matches!(done, Err(Error::Time { .. }));
-        if done.iter().all(is_refused) && self.world.store.changes() == changes {
-            Ok(())
-        } else {
-            Err(format!("{hours} hours ahead: {done:?}"))
-        }
-    }
-
     pub fn check_due(&self, now: State, due: Option<u64>, began: u64) -> Checked {
         let Kind::Pending(cause) = now.kind else { return Ok(()) };
         let due = due.unwrap();
@@ -127,7 +45,12 @@ impl History<'_> {
         done: Option<&Result<(), Error>>,
         now: State,
     ) -> Checked {
-        let keys = step.effective_keys(self.script().keys);
+        let elsewhere = |one: &&Asked| one.customer && one.location != step.location;
+        if let Some(asked) = step.asked.iter().find(elsewhere) {
+            return Err(format!("a vault is asked that is not at {:?}: {asked:?}", step.location));
+        }
+        let at = step.location.unwrap_or(Location::Original);
+        let keys = step.effective_keys(self.script().vaults[at as usize]);
         let unix = self.world.clock.unix_time();
         let due = Due {
             now: self.due.is_some_and(|due| due <= unix),
@@ -184,7 +107,7 @@ impl History<'_> {
         allowed.extend(self.on_the_way());
         allowed.extend(step.refusals(base).map(|reason| base.denied(Cause::Vault(reason))));
         allowed.extend(step.identity_is_gone().then(|| base.denied(Cause::IdentityDisabled)));
-        if let (Act::Rotate(to), true) = (step.act, base.in_use()) {
+        if let (Act::Rotate { to, .. }, true) = (step.act, base.in_use()) {
             allowed.extend([Kind::Rotating(*to), Kind::Active].map(|kind| State { kind, ..base }));
         }
         if allowed.contains(&now) { Ok(()) } else { wrong("it failed") }
@@ -278,23 +201,27 @@ impl History<'_> {
 
     /// Another process opens everything, or nothing.
     pub fn check_documents(&self) -> Checked {
-        let keys = self.script().keys;
+        let keys = self.recorded.map(|at| self.script().vaults[at as usize]);
         let state = self.state;
         let usable = match state.cmk.filter(|_| state.in_use()) {
-            Some(cmk) => keys[cmk.key].refusal(Operation::UnwrapKey).is_none(),
+            Some(cmk) => {
+                keys.is_some_and(|keys| keys[cmk.key].refusal(Operation::UnwrapKey).is_none())
+            }
             None => true,
         };
+        // Nobody who starts may open anything while the trail does not take it.
+        let opens = state.is_open() && !self.trail.as_ref().is_some_and(Trail::is_mute_at_start);
+        let other = self.process().map_err(|error| format!("no process starts: {error}"))?;
         if state.is_open() && !usable {
             return Ok(()); // the look itself would close it
         }
         self.outside(|world| {
-            let other = world.restart();
             let unix = world.clock.unix_time();
             for (n, document) in self.documents.iter().enumerate() {
                 if document.expires_at.is_some_and(|at| at <= unix) {
                     continue;
                 }
-                match (world.open_in(&other, &document.sealed), state.is_open()) {
+                match (world.open_in(&other, &document.sealed), opens) {
                     (Ok(()), true) | (Err(_), false) => {}
                     (opened, _) => return Err(format!("document {n} in {state:?}: {opened:?}")),
                 }
@@ -308,6 +235,8 @@ impl History<'_> {
 pub struct Taken<'a> {
     pub act: &'a Act,
     pub asked: &'a [Asked],
+    /// The location at which the customer's vault is asked.
+    pub location: Option<Location>,
     pub troubled: bool,
     pub was_calm: bool,
     pub start: Duration,
@@ -316,13 +245,13 @@ pub struct Taken<'a> {
 
 impl Taken<'_> {
     pub fn is_document(&self) -> bool {
-        matches!(self.act, Act::Seal { .. } | Act::Open(_))
+        self.act.is_document()
     }
 
     /// True where documents may depend on other keys now than before.
     pub fn replaces_keys(&self) -> bool {
         use Act::{Rotate, RotateResourceKey, RotateServiceKey, Sweep};
-        matches!(self.act, Rotate(_) | RotateResourceKey | RotateServiceKey | Sweep)
+        matches!(self.act, Rotate { .. } | RotateResourceKey | RotateServiceKey | Sweep)
     }
 
     /// The customer's vault refused the key in use.
@@ -367,9 +296,9 @@ impl Taken<'_> {
     }
 
     /// The keys as the vault spoke of them: only its word, heard now, says that one is lost for good.
-    fn effective_keys(&self, mut keys: [Key; 3]) -> [Key; 3] {
+    fn effective_keys(&self, mut keys: [Key; KEYS]) -> [Key; KEYS] {
         if matches!(self.act, Act::ShredDue) {
-            keys = [Key::FINE; 3];
+            keys = [Key::FINE; KEYS];
             for one in self.asked {
                 if let (Some(key), Said::Refused(_)) = (one.key, one.said) {
                     keys[key].granted[one.operation as usize] = false;
@@ -387,7 +316,7 @@ impl Taken<'_> {
                 | Act::Open(_)
                 | Act::Enable { .. }
                 | Act::Disable
-                | Act::Rotate(_)
+                | Act::Rotate { .. }
                 | Act::RotateResourceKey
                 | Act::Refresh
                 | Act::Restore

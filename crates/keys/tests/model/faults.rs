@@ -10,18 +10,21 @@ use strongroom::wrap::Algorithm;
 use strongroom_keys::VaultError;
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::Cause;
-use strongroom_keys::testing::{Call, Fault, FaultyVault, MemoryVault, Operation};
+use strongroom_keys::testing::{Call, Fault, FaultyVault, ManualClock, MemoryVault, Operation};
 use strongroom_keys::vault::{DeniedReason, KeyDescription, KeyName, Place, Vault, VersionedKeyId};
 
 use crate::acts::Bad;
-use crate::reference::Key;
+use crate::copies::{Directory, KEYS, Location, NEW, Vaults};
 use crate::tally::Tally;
+use crate::trails::Trail;
 use crate::world::{Keys, World};
 
 /// Request to a vault, with its answer.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub customer: bool,
+    /// The location of the customer's vault.
+    pub location: Option<Location>,
     pub operation: Operation,
     /// The customer's key that it was about.
     pub key: Option<usize>,
@@ -40,7 +43,7 @@ pub enum Said {
 /// Plan for requests, and the record of them.
 #[derive(Debug)]
 pub struct Script {
-    pub keys: [Key; 3],
+    pub vaults: Vaults,
     /// From now on the customer's vault does this to every request.
     pub outage: Option<Bad>,
     /// This one request meets that.
@@ -58,7 +61,7 @@ pub struct Script {
 impl Script {
     pub fn new() -> Arc<Mutex<Self>> {
         Arc::new(Mutex::new(Self {
-            keys: [Key::FINE; 3],
+            vaults: [NEW; 2],
             outage: None,
             once: None,
             requests: [0; 2],
@@ -89,8 +92,16 @@ impl Script {
         (std::mem::take(&mut self.asked), self.injected)
     }
 
-    fn decide(&mut self, customer: bool, key: Option<usize>, call: &Call, at: Duration) -> Fault {
-        let refusal = key.and_then(|key| self.keys[key].refusal(call.operation));
+    fn decide(
+        &mut self,
+        location: Option<Location>,
+        key: Option<usize>,
+        call: &Call,
+        at: Duration,
+    ) -> Fault {
+        let customer = location.is_some();
+        let keys = location.map(|location| self.vaults[location as usize]);
+        let refusal = keys.zip(key).and_then(|(keys, key)| keys[key].refusal(call.operation));
         let by_the_keys = refusal.map_or(Fault::None, Fault::Refuse);
         if self.paused {
             return by_the_keys;
@@ -108,7 +119,7 @@ impl Script {
         };
         self.injected |= bad.is_some();
         self.crash |= bad == Some(Bad::Crash);
-        self.asked.push(Asked { customer, operation: call.operation, key, at, said });
+        self.asked.push(Asked { customer, location, operation: call.operation, key, at, said });
         fault
     }
 }
@@ -128,57 +139,87 @@ fn fault(bad: Bad) -> Fault {
     }
 }
 
-/// A resource, a service's vault and a customer's, that answer as `script` says.
-pub fn world(script: &Arc<Mutex<Script>>) -> World {
+/// A service with one resource, and what is around it.
+pub struct Rig {
+    pub world: World,
+    pub vaults: Arc<Directory>,
+    pub trail: Option<Trail>,
+}
+
+/// A resource, a service's vault and a customer's with its copy, that answer as `script` says.
+pub fn rig(script: &Arc<Mutex<Script>>, on_disk: bool) -> Rig {
     // The customer's RSA keys serve every history: reading one proves anew that its factors are prime.
-    static CUSTOMER: OnceLock<(Arc<MemoryVault>, [VersionedKeyId; 3])> = OnceLock::new();
-    let (customer_keys, cmk) = CUSTOMER.get_or_init(|| {
+    static CUSTOMER: OnceLock<(Arc<MemoryVault>, [VersionedKeyId; KEYS])> = OnceLock::new();
+    let (customer_keys, ids) = CUSTOMER.get_or_init(|| {
         let keys = Keys::in_memory();
-        (keys.customer_keys, keys.cmk)
+        let own = [(); 2].map(|()| keys.customer_keys.create_rsa("documents").unwrap());
+        let ids = keys.cmk.into_iter().chain(own).collect::<Vec<_>>();
+        (keys.customer_keys, ids.try_into().unwrap())
     });
-    let customer = CustomerVault {
-        keys: Arc::clone(customer_keys),
-        ids: cmk.clone(),
-        script: Arc::clone(script),
-        payloads: Mutex::default(),
+    let payloads = Arc::default();
+    let customer = |location| -> Arc<dyn Vault> {
+        Arc::new(CustomerVault {
+            keys: Arc::clone(customer_keys),
+            ids: ids.clone(),
+            location,
+            script: Arc::clone(script),
+            payloads: Arc::clone(&payloads),
+        })
     };
     let service_keys = Arc::new(MemoryVault::new("memory/service"));
     service_keys.create_aes("service-key").unwrap();
     let keys = Keys {
         clock: Arc::default(),
         service: Arc::clone(&service_keys) as _,
-        customer: Arc::new(customer),
+        customer: customer(Location::Original),
         service_keys,
         customer_keys: Arc::clone(customer_keys),
-        cmk: cmk.clone(),
+        cmk: ids.first_chunk().unwrap().clone(),
     };
-    let world = World::over(&keys, |config| config);
-    for (customer, vault) in [(false, &world.service), (true, &world.customer)] {
-        attach(vault, customer, &world, script);
+    let vaults = [Location::Original, Location::Copy].map(|location| {
+        let vault = Arc::new(FaultyVault::new(customer(location), Arc::clone(&keys.clock) as _));
+        attach(&vault, Some(location), ids, &keys.clock, script);
+        vault
+    });
+    let vaults = Arc::new(Directory::new(ids.clone(), vaults));
+    let mut trail = on_disk.then(Trail::new);
+    let world = World::over(&keys, |config| {
+        let config = config.with_vaults(Arc::clone(&vaults) as _);
+        trail.as_ref().map_or(config.clone(), |trail| config.with_audit(trail.sink()))
+    });
+    attach(&world.service, None, ids, &world.clock, script);
+    if let Some(trail) = &mut trail {
+        trail.begin();
     }
-    world
+    Rig { world, vaults, trail }
 }
 
-fn attach(vault: &FaultyVault, customer: bool, world: &World, script: &Arc<Mutex<Script>>) {
-    let (script, clock) = (Arc::clone(script), Arc::clone(&world.clock));
-    let ids = world.cmk.clone();
+fn attach(
+    vault: &FaultyVault,
+    location: Option<Location>,
+    ids: &[VersionedKeyId; KEYS],
+    clock: &Arc<ManualClock>,
+    script: &Arc<Mutex<Script>>,
+) {
+    let (script, clock, ids) = (Arc::clone(script), Arc::clone(clock), ids.clone());
     vault.decide(move |call| {
         let key = ids.iter().position(|id| call.key.as_ref() == Some(id));
-        script.lock().unwrap().decide(customer, key, call, clock.elapsed())
+        script.lock().unwrap().decide(location, key, call, clock.elapsed())
     });
 }
 
 /// Wrapped payloads, by the key and the wrapped bytes.
 type Payloads = HashMap<(VersionedKeyId, Vec<u8>), Vec<u8>>;
 
-/// The customer's keys. Whether they may be used is the script's to say. What they wrapped is remembered
+/// The customer's keys at one location. Whether they may be used is the script's to say. What they wrapped is remembered
 /// for the history, so that RSA, which is most of its time, works in one direction only.
 #[derive(Debug)]
 struct CustomerVault {
     keys: Arc<MemoryVault>,
-    ids: [VersionedKeyId; 3],
+    ids: [VersionedKeyId; KEYS],
+    location: Location,
     script: Arc<Mutex<Script>>,
-    payloads: Mutex<Payloads>,
+    payloads: Arc<Mutex<Payloads>>,
 }
 
 #[async_trait]
@@ -198,7 +239,8 @@ impl Vault for CustomerVault {
     async fn describe(&self, id: &VersionedKeyId) -> Result<KeyDescription, VaultError> {
         let mut description = self.keys.describe(id).await?;
         if let Some(key) = self.ids.iter().position(|known| known == id) {
-            description.enabled = self.script.lock().unwrap().keys[key].enabled;
+            description.enabled =
+                self.script.lock().unwrap().vaults[self.location as usize][key].enabled;
         }
         Ok(description)
     }

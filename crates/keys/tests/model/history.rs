@@ -1,26 +1,24 @@
 //! Plays a history on a real resource; `checks` holds every step against the reference.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::Poll;
 use std::time::Duration;
 
-use strongroom::document::Header;
-use strongroom_keys::Error;
 use strongroom_keys::clock::Clock as _;
-use strongroom_keys::resource::{
-    DocumentError, EnableCmk, LeasedOpener, OnKeyLoss, OpenRequest, Protection, Scope, SealRequest,
-};
+use strongroom_keys::resource::{DocumentError, LeasedOpener, Resources};
 use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
+use strongroom_keys::{Error, block_on};
 
-use crate::acts::{Act, Bad, KeyChange, SHRED_GRACE, Step, Trouble};
+use crate::acts::{Act, Bad, Step, Trouble};
 use crate::checks::Taken;
-use crate::faults::{self, Asked, Said, Script};
+use crate::copies::{self, Directory, Location, Refused};
+use crate::faults::{self, Asked, Rig, Said, Script};
 use crate::reference::{Cause, Closing, Key, Kind, State};
 use crate::tally::{Tally, variant};
-use crate::world::{IDENTITY, TENANT, World, new_resource, poll, refusal, result};
+use crate::tampering::Older;
+use crate::trails::Trail;
+use crate::world::World;
 
 /// `Err` says where the resource and the reference differ.
 pub type Checked = Result<(), String>;
@@ -32,8 +30,8 @@ pub struct Document {
 
 /// An open document.
 pub struct Opened {
-    opener: LeasedOpener,
-    sealed: Vec<u8>,
+    pub opener: LeasedOpener,
+    pub sealed: Vec<u8>,
     /// True where the customer's keys are part of it.
     pub customer: bool,
 }
@@ -52,7 +50,18 @@ impl Opened {
 pub struct History<'t> {
     pub world: World,
     script: Arc<Mutex<Script>>,
+    pub vaults: Arc<Directory>,
+    /// True once the customer's vault was copied.
+    pub copied: bool,
+    /// The location of the customer's vault that the host has recorded.
+    pub recorded: Option<Location>,
+    /// The audit trail, where it is on a disk.
+    pub trail: Option<Trail>,
+    /// Backups of the store, from the oldest.
+    pub older: Vec<Older>,
     pub state: State,
+    /// Number of the newest state.
+    pub number: u64,
     /// Events that took access away, which this process heeds and could not write.
     pub unwritten: Vec<Closing>,
     /// True where it has seen the resource.
@@ -75,14 +84,20 @@ pub struct History<'t> {
 }
 
 impl<'t> History<'t> {
-    pub fn new(tally: &'t mut Tally) -> Self {
+    pub fn new(on_disk: bool, tally: &'t mut Tally) -> Self {
         let script = Script::new();
-        let world = faults::world(&script);
+        let Rig { world, vaults, trail } = faults::rig(&script, on_disk);
         let now = world.clock.elapsed();
-        Self {
+        let mut history = Self {
             world,
             script,
+            vaults,
+            copied: false,
+            recorded: None,
+            trail,
+            older: Vec::new(),
             state: State::NEW,
+            number: 1,
             unwritten: Vec::new(),
             knows: true,
             due: None,
@@ -94,7 +109,12 @@ impl<'t> History<'t> {
             troubled_until: Duration::ZERO,
             identity_since: None,
             tally,
+        };
+        if on_disk {
+            history.tally.note("trail", "on a disk");
+            history.restart(); // as the one that has this trail
         }
+        history
     }
 
     pub fn play(mut self, steps: &[Step]) -> Checked {
@@ -137,8 +157,21 @@ impl<'t> History<'t> {
         seen
     }
 
+    /// Another process on the same host, with nothing in memory.
+    pub fn process(&self) -> Result<Resources, Error> {
+        let config = self.world.config(&self.world.audit);
+        let config = config.with_vaults(Arc::clone(&self.vaults) as _);
+        self.outside(|world| match &self.trail {
+            Some(trail) => block_on(config.with_audit(trail.sink()).open()),
+            None => world.run(config.open()),
+        })
+    }
+
     fn restart(&mut self) {
-        let again = self.outside(World::restart);
+        let again = self.process().unwrap();
+        if let Some(trail) = &mut self.trail {
+            trail.restarted(self.tally);
+        }
         self.opened.clear();
         self.world.resources = again;
         self.unwritten.clear();
@@ -153,44 +186,29 @@ impl<'t> History<'t> {
         match &step.act {
             Act::Pass(seconds) => self.world.clock.advance(Duration::from_secs(*seconds)),
             Act::Restart => self.restart(),
-            Act::KeyChange(key, change) => self.change_key(*key, *change),
+            Act::KeyChange { at, key, change } => {
+                let at = self.there(*at);
+                copies::change(&mut self.script().vaults, at, *key, *change);
+            }
+            Act::CopyVault => self.copy_vault(),
+            Act::MoveVault(to) => self.move_vault(*to)?,
             Act::Outage(bad) => self.script().outage = Some(*bad),
             Act::Back => self.script().outage = None,
             Act::AllWell => self.all_well(),
             Act::Tamper(tamper) => self.tamper(*tamper)?,
+            Act::Trail(harm) => self.harm(*harm)?,
+            Act::Repair => self.repair()?,
             act => self.act(act, step.trouble)?,
         }
         self.check_opened()
     }
 
-    fn change_key(&self, key: usize, change: KeyChange) {
-        let known = &mut self.script().keys[key];
-        match change {
-            KeyChange::Enabled(enabled) => known.enabled = enabled,
-            KeyChange::Deleted(deleted) => known.deleted = deleted,
-            KeyChange::Granted(granted) => known.granted = granted,
-        }
-    }
-
     fn all_well(&self) {
         let mut script = self.script();
         script.outage = None;
-        script.keys = [Key::FINE; 3];
-    }
-
-    /// Runs a call until it is done, or the process ends.
-    fn run<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = Box::pin(future);
-        for _step in 0..10_000 {
-            if let Poll::Ready(value) = poll(future.as_mut()) {
-                return Some(value);
-            }
-            if self.script().crash {
-                return None;
-            }
-            self.world.clock.advance_to_next(Duration::from_secs(1));
+        for key in script.vaults.as_flattened_mut() {
+            *key = Key { made: key.made, ..Key::FINE };
         }
-        panic!("it waits for ever");
     }
 
     fn act(&mut self, act: &Act, trouble: Trouble) -> Checked {
@@ -198,12 +216,18 @@ impl<'t> History<'t> {
             Trouble::Vault { customer, request, bad } => Some((customer, request, bad)),
             _ => None,
         };
+        let location = match self.location_of(act) {
+            Ok(location) => location,
+            Err(Refused::AsItShould) => return Ok(()),
+            Err(other) => return Err(format!("refused: {other:?}, recorded: {:?}", self.recorded)),
+        };
         self.script().begin(once);
+        let mute = self.trail.as_ref().is_some_and(Trail::is_mute);
         let store = Arc::clone(&self.world.store);
         match trouble {
             Trouble::StoreAfter { changes, .. } => store.fail_after(Some(changes)),
             Trouble::StoreDown => store.fail(true),
-            Trouble::AuditDown => self.world.audit.fail(true),
+            Trouble::AuditDown => self.fail_trail(true),
             Trouble::None | Trouble::Vault { .. } => {}
         }
         let start = self.world.clock.elapsed();
@@ -211,19 +235,21 @@ impl<'t> History<'t> {
         let mut done = self.perform(act)?;
         store.fail(false);
         store.fail_after(None);
-        self.world.audit.fail(false);
+        self.fail_trail(false);
         let (asked, injected) = self.script.lock().unwrap().end(self.tally);
         let elsewhere = !matches!(trouble, Trouble::None | Trouble::Vault { .. });
         if elsewhere {
             self.tally.note("trouble", &variant(&trouble));
         }
-        let troubled = injected || elsewhere;
+        let is_lost = self.state.cmk.is_some() && location.is_none(); // a process ended before it was recorded
+        let troubled = injected || elsewhere || is_lost || (mute && !act.only_closes());
         if troubled {
             self.tally.note("step in trouble", "");
         }
         if matches!(trouble, Trouble::StoreAfter { crash: true, .. }) {
             done = None;
         }
+        self.end_naming(act, location, matches!(done, Some(Ok(()))))?;
         let was_calm = start >= self.troubled_until;
         let identity_stood = self.identity_since;
         self.note(&asked, troubled);
@@ -239,17 +265,27 @@ impl<'t> History<'t> {
             self.unwritten = unwritten; // it may have been written just before
         }
 
-        let (now, due, deleted) = self.look()?;
+        let seen = self.look()?;
+        let (now, due, deleted) = (seen.state, seen.due, seen.deleted);
         self.check_due(now, due, began)?;
-        let step = Taken { act, asked: &asked, troubled, was_calm, start, identity_stood };
+        if mute {
+            self.check_mute(act, done.as_ref(), &seen)?;
+            if act.only_closes() && matches!(done, Some(Err(Error::Unrecorded { .. }))) {
+                done = Some(Ok(())); // access has ended, as it is to be
+            }
+        }
+        let step =
+            Taken { act, asked: &asked, location, troubled, was_calm, start, identity_stood };
         self.check(&step, done.as_ref(), now)?;
         let refused = matches!(done, Some(Err(_)));
         self.note_unwritten(&step, refused, now)?;
         self.knows |= matches!(done, Some(Ok(())));
         let changed = now != self.state;
-        (self.state, self.due, self.deleted) = (now, due, deleted);
+        (self.state, self.due, self.deleted, self.number) = (now, due, deleted, seen.number);
+        self.keep_backup();
         if changed {
             self.tally.note("state", &now.name());
+            self.note_what_the_copy_says(location);
         } else if !step.replaces_keys() {
             return Ok(());
         }
@@ -257,96 +293,6 @@ impl<'t> History<'t> {
             self.tally.note("state", "closed by the identity's answers");
         }
         self.check_documents()
-    }
-
-    /// The state as another process finds it, and when its keys may be destroyed.
-    fn look(&self) -> Result<(State, Option<u64>, Option<u64>), String> {
-        let seen = self.outside(|world| world.run(world.restart().status(&world.id)));
-        let seen = seen.map_err(|error| format!("the state does not load: {error}"))?;
-        let cmk = &self.world.cmk;
-        let now = State::observed(&seen, |id| {
-            cmk.iter().position(|known| known.to_string() == id).unwrap()
-        });
-        let (due, deleted) = match &seen.protection {
-            Protection::ShredPending { due, since, .. } => {
-                let deleted = now.kind == Kind::Pending(Cause::ResourceDeleted);
-                (Some(*due), deleted.then_some(*since))
-            }
-            _ => (None, None),
-        };
-        Ok((now, due, deleted))
-    }
-
-    /// Does it: `None` where the process ended meanwhile.
-    fn perform(&mut self, act: &Act) -> Result<Option<Result<(), Error>>, String> {
-        let (resources, id) = (self.world.resources.clone(), self.world.id.clone());
-        let unix = self.world.clock.unix_time();
-        Ok(match act {
-            Act::Seal { result: is_result, hours } => {
-                let expires_at = hours.map(|hours| unix + 3600 * u64::from(hours));
-                let kind = if *is_result { result() } else { SealRequest::default() };
-                let request = kind.expiring_at(expires_at);
-                let expires_at = expires_at.or(is_result.then_some(unix + 24 * 3600));
-                match self.run(resources.seal(&id, b"text", &request)) {
-                    Some(Ok(sealed)) => {
-                        self.documents.push(Document { sealed, expires_at });
-                        Some(Ok(()))
-                    }
-                    other => other.map(|refused| refused.map(|_| ()).map_err(refusal)),
-                }
-            }
-            Act::Open(n) => {
-                let Some(document) = self.documents.get(n % self.documents.len().max(1)) else {
-                    return Ok(Some(Err(Error::NotFound { resource: id })));
-                };
-                let header = Header::parse(&document.sealed).unwrap();
-                match self.run(resources.opener(&id, &header, &OpenRequest::default())) {
-                    Some(Ok(opener)) => {
-                        let sealed = document.sealed.clone();
-                        let customer = format!("{:?}", opener.lease()).contains("Customer");
-                        let opened = Opened { opener, sealed, customer };
-                        if !opened.reads()? {
-                            return Err("a document that was just opened is not read".to_owned());
-                        }
-                        self.opened.push(opened);
-                        Some(Ok(()))
-                    }
-                    other => other.map(|refused| refused.map(|_| ()).map_err(refusal)),
-                }
-            }
-            Act::Enable { key, all, shred } => {
-                let scope = if *all { Scope::ModelsAndResults } else { Scope::Models };
-                let on_key_loss = if *shred {
-                    OnKeyLoss::CryptoShred { grace: SHRED_GRACE }
-                } else {
-                    OnKeyLoss::Block
-                };
-                let key = EnableCmk::new(self.world.cmk[*key].clone(), IDENTITY);
-                self.run(resources.enable_cmk(&id, &EnableCmk { scope, on_key_loss, ..key }))
-            }
-            Act::Disable => self.run(resources.disable_cmk(&id)),
-            Act::Rotate(to) => self.run(resources.rotate_cmk(&id, &self.world.cmk[*to])),
-            Act::RotateResourceKey => self.run(resources.rotate_resource_key(&id)),
-            Act::RotateServiceKey => {
-                self.world.service_keys.create_aes("service-key").unwrap();
-                self.run(resources.rotate_service_key()).map(|done| done.map(|_| ()))
-            }
-            Act::Revoke => self.run(resources.revoke_now(&id)),
-            Act::Refresh => self.run(resources.refresh(&id)),
-            Act::IdentityDisabled => self.run(resources.identity_disabled(&id)),
-            Act::Move { away } => {
-                let tenant = if *away { "fabrikam" } else { TENANT };
-                self.run(resources.moved_to_tenant(&id, tenant))
-            }
-            Act::Delete => self.run(resources.resource_deleted(&id)),
-            Act::Restore => self.run(resources.resource_restored(&id)),
-            Act::ShredDue => self.run(resources.shred_due(unix)).map(|outcomes| {
-                outcomes.and_then(|all| all.into_iter().try_for_each(|(_, outcome)| outcome))
-            }),
-            Act::Sweep => self.run(resources.sweep(unix)).map(|swept| swept.map(|_| ())),
-            Act::CreateAgain => self.run(resources.create(new_resource(&id))),
-            other => panic!("{other:?} is no call"),
-        })
     }
 
     /// Notes what this process heard.
@@ -376,15 +322,22 @@ impl<'t> History<'t> {
             self.troubled_until = self.troubled_until.max(until);
         }
         if troubled {
-            let until = self.world.clock.elapsed() + Duration::from_secs(2);
+            let until = self.world.clock.elapsed() + Duration::from_secs(6);
             self.troubled_until = self.troubled_until.max(until);
         }
     }
 
     /// Once all is well again, nothing is lost that was not shredded.
     fn end(&mut self) -> Checked {
-        self.restart();
         self.all_well();
+        self.mend()?;
+        self.restart();
+        if self.recorded.is_none() {
+            self.move_vault(Location::Original)?;
+        }
+        if self.recorded.is_none() {
+            self.move_vault(Location::Copy)?;
+        }
         if self.state.kind == Kind::Pending(Cause::ResourceDeleted) {
             self.act(&Act::Restore, Trouble::None)?;
         }
@@ -394,9 +347,10 @@ impl<'t> History<'t> {
             if !self.state.is_open() {
                 return Err("it stays closed".to_owned());
             }
-            self.act(&Act::Enable { key: 0, all: true, shred: false }, Trouble::None)?;
+            self.act(&Act::Enable { key: 0, at: None, all: true, shred: false }, Trouble::None)?;
             self.act(&Act::Seal { result: true, hours: None }, Trouble::None)?;
         }
-        self.check_documents()
+        self.check_documents()?;
+        self.check_trail()
     }
 }

@@ -7,6 +7,7 @@ use strongroom_keys::testing::Operation;
 use strongroom_keys::vault::DeniedReason;
 
 use crate::acts::Act;
+use crate::copies::KEYS;
 use crate::world::TENANT;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +59,17 @@ pub enum Closing {
 /// State of a key in the customer's vault.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
+    pub made: bool,
     pub enabled: bool,
     pub deleted: bool,
     pub granted: [bool; 3],
 }
 
 impl Key {
-    pub const FINE: Self = Self { enabled: true, deleted: false, granted: [true; 3] };
+    pub const FINE: Self = Self { made: true, enabled: true, deleted: false, granted: [true; 3] };
 
     pub fn refusal(self, operation: Operation) -> Option<DeniedReason> {
-        if self.deleted {
+        if self.deleted || !self.made {
             Some(DeniedReason::KeyMissing)
         } else if !self.granted[operation as usize] {
             Some(DeniedReason::Permission)
@@ -79,7 +81,7 @@ impl Key {
     }
 
     /// True where it can become a resource's key.
-    fn is_fit(self) -> bool {
+    pub fn is_fit(self) -> bool {
         self.enabled && Operation::ALL.iter().all(|one| self.refusal(*one).is_none())
     }
 }
@@ -147,7 +149,7 @@ impl State {
     }
 
     /// After the vault was asked to unwrap with the key in use, if that is what it says now.
-    fn asked(self, keys: &[Key; 3]) -> Result<Self, Self> {
+    fn asked(self, keys: &[Key; KEYS]) -> Result<Self, Self> {
         let key = self.cmk.filter(|_| self.in_use()).map(|cmk| keys[cmk.key]);
         match key.and_then(|key| key.refusal(Operation::UnwrapKey)) {
             Some(reason) => Err(self.denied(Cause::Vault(reason))),
@@ -157,7 +159,7 @@ impl State {
 
     /// The state after `act` when everybody answers: `Ok` where it is done, `Err` where it is refused.
     /// Sealing and opening may be served from memory, which the caller must know.
-    pub fn after(self, act: &Act, keys: &[Key; 3], due: Due) -> Result<Self, Self> {
+    pub fn after(self, act: &Act, keys: &[Key; KEYS], due: Due) -> Result<Self, Self> {
         match act {
             Act::Seal { .. } | Act::Open(_) => {
                 if self.is_open() {
@@ -166,7 +168,7 @@ impl State {
                     Err(self)
                 }
             }
-            Act::Enable { key, all, shred } => {
+            Act::Enable { key, all, shred, .. } => {
                 let cmk = Cmk { key: *key, all: *all, shred: *shred };
                 match self.kind {
                     Kind::Managed if self.home && keys[*key].is_fit() => {
@@ -184,7 +186,7 @@ impl State {
                 }
                 _ => Err(self),
             },
-            Act::Rotate(to) => self.rotated(*to, keys),
+            Act::Rotate { to, .. } => self.rotated(*to, keys),
             Act::RotateResourceKey => match (self.kind, self.cmk) {
                 (Kind::Managed, _) => Ok(self),
                 (Kind::Active, Some(cmk)) => {
@@ -245,7 +247,7 @@ impl State {
     }
 
     /// Described first, then the old key, then the new one: only when all went well does it switch.
-    fn rotated(self, to: usize, keys: &[Key; 3]) -> Result<Self, Self> {
+    fn rotated(self, to: usize, keys: &[Key; KEYS]) -> Result<Self, Self> {
         let (true, Some(cmk)) = (self.in_use(), self.cmk) else { return Err(self) };
         let active = Self { kind: Kind::Active, ..self };
         if cmk.key == to {

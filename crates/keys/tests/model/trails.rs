@@ -1,0 +1,356 @@
+//! An audit trail on a disk, what befalls it, and what it still knows of states then.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use strongroom_keys::audit::{AuditKey, AuditSink, HeadStore as _, JsonLines, Sync};
+use strongroom_keys::clock::Clock as _;
+use strongroom_keys::{Error, block_on};
+use tempfile::TempDir;
+
+use crate::acts::Act;
+use crate::history::{Checked, History};
+use crate::perform::Seen;
+use crate::sink::{Heads, Sink};
+use crate::tally::Tally;
+
+/// Something that befalls a trail.
+#[derive(Clone, Copy, Debug)]
+pub enum Harm {
+    /// A bit of the last line is flipped.
+    FlipLast(usize),
+    /// A bit of a line before the last is flipped.
+    FlipEarlier { line: usize, at: usize },
+    /// Lines are cut from its end; the rest of one may stay.
+    Cut { lines: usize, rest: usize },
+    /// It is deleted; with all that is known of it elsewhere, or not.
+    Delete { all: bool },
+    /// A writer was killed in the middle of a line.
+    Tear(usize),
+    /// Its disk is full.
+    Fill,
+    /// Its disk has room again.
+    Room,
+}
+
+/// Damage that was not repaired yet.
+#[derive(Clone, Copy, Debug)]
+struct Damage {
+    /// The number of lines of the current file that hold.
+    holds: usize,
+    /// The number of those that a process which starts knows of: the summary may tell of more.
+    known: usize,
+    /// True where each writer meets it.
+    stops: bool,
+    /// True where a summary tells of all lines up to it, so that nobody who starts looks at it.
+    is_covered: bool,
+}
+
+/// A trail with the reference of it.
+pub struct Trail {
+    directory: TempDir,
+    id: Option<String>,
+    heads: Arc<Heads>,
+    full: Arc<AtomicBool>,
+    damage: Option<Damage>,
+    /// True where the process that plays the history found the damage when it started.
+    is_found: bool,
+    /// The newest state that closed files tell of.
+    closed: u64,
+    /// So many lines of the current file tell of that state.
+    learned: Vec<(usize, u64)>,
+    /// The number of closed parts that it tells of.
+    repairs: usize,
+}
+
+impl Trail {
+    pub fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            id: None,
+            heads: Arc::default(),
+            full: Arc::default(),
+            damage: None,
+            is_found: false,
+            closed: 0,
+            learned: Vec::new(),
+            repairs: 0,
+        }
+    }
+
+    /// The same trail in another place.
+    pub fn copy(&self) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(self.directory.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
+        }
+        Self {
+            directory,
+            id: self.id.clone(),
+            heads: Arc::new(Heads(Mutex::new(*self.heads.0.lock().unwrap()))),
+            full: Arc::new(AtomicBool::new(self.is_full())),
+            learned: self.learned.clone(),
+            ..*self
+        }
+    }
+
+    /// The service has been made: its home knows the trail by its id from now on.
+    pub fn begin(&mut self) {
+        self.id = block_on(self.lines().recall()).trail;
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("audit.jsonl")
+    }
+
+    fn summary_path(&self) -> PathBuf {
+        self.directory.path().join("audit.jsonl.known")
+    }
+
+    fn lines(&self) -> JsonLines {
+        let lines = JsonLines::new(self.path(), &AuditKey::new(&[7; 32]))
+            .sync(Sync::Never)
+            .head_store(Arc::clone(&self.heads) as _);
+        self.id.iter().fold(lines, |lines, id| lines.of(id))
+    }
+
+    /// The trail for another process.
+    pub fn sink(&self) -> Arc<dyn AuditSink> {
+        Arc::new(Sink { lines: self.lines(), full: Arc::clone(&self.full) })
+    }
+
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::SeqCst)
+    }
+
+    fn is_refused(&self, is_found: bool) -> bool {
+        self.is_full() || self.damage.is_some_and(|damage| damage.stops || is_found)
+    }
+
+    /// True where nothing can be recorded by the process that plays the history.
+    pub fn is_mute(&self) -> bool {
+        self.is_refused(self.is_found)
+    }
+
+    /// True where nothing can be recorded by a process that starts.
+    pub fn is_mute_at_start(&self) -> bool {
+        self.is_refused(self.damage.is_some_and(|damage| !damage.is_covered))
+    }
+
+    pub fn restarted(&mut self, tally: &mut Tally) {
+        self.is_found = self.damage.is_some_and(|damage| !damage.is_covered);
+        if self.damage.is_some_and(|damage| !damage.stops) {
+            let name = if self.is_found { "found at a start" } else { "covered by the summary" };
+            tally.note("trail", name);
+        }
+    }
+
+    /// Notes that a process that started has seen the newest state.
+    pub fn learn(&mut self, number: u64) {
+        let newest = self.learned.last().map_or(self.closed, |(_, newest)| *newest);
+        if number > newest && !self.is_mute_at_start() {
+            self.learned.push((self.ends().len(), number));
+        }
+    }
+
+    /// The newest state that the trail tells of.
+    pub fn known(&self) -> u64 {
+        let holds = match self.damage {
+            Some(damage) if !damage.is_covered => damage.known,
+            _ => usize::MAX,
+        };
+        self.known_by(holds)
+    }
+
+    fn known_by(&self, lines: usize) -> u64 {
+        let held = self.learned.iter().filter(|(line, _)| *line <= lines);
+        held.map(|(_, number)| *number).fold(self.closed, u64::max)
+    }
+
+    /// The ends of the lines of the current file.
+    fn ends(&self) -> Vec<usize> {
+        let text = fs::read(self.path()).unwrap_or_default();
+        let newlines = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        newlines.map(|(at, _)| at + 1).collect()
+    }
+
+    /// The number of lines of the current file that the summary tells of.
+    fn summed_up(&self) -> usize {
+        let read = |path| fs::read(path).ok();
+        let field = |json: &[u8], name: &str| {
+            serde_json::from_slice::<Value>(json).ok()?.get(name).cloned()
+        };
+        let first = || {
+            let text = read(self.path())?;
+            field(text.split(|byte| *byte == b'\n').next()?, "number")?.as_u64()
+        };
+        let head = || {
+            let summary = field(&read(self.summary_path())?, "summary")?;
+            let head = field(summary.as_str()?.as_bytes(), "head")?;
+            head.as_str()?.split(':').next()?.parse::<u64>().ok()
+        };
+        let lines = head().zip(first()).map_or(0, |(head, first)| (head + 1).saturating_sub(first));
+        usize::try_from(lines).unwrap()
+    }
+
+    /// Does it: its name, where there was something to do.
+    fn harm(&mut self, harm: Harm) -> Option<&'static str> {
+        let (ends, summed_up) = (self.ends(), self.summed_up());
+        let count = ends.len();
+        let start = |line: usize| line.checked_sub(1).map_or(0, |before| ends[before]);
+        let (holds, stops, name) = match harm {
+            Harm::Fill | Harm::Room => {
+                let full = matches!(harm, Harm::Fill);
+                let name = if full { "its disk is full" } else { "its disk has room" };
+                return (self.full.swap(full, Ordering::SeqCst) != full).then_some(name);
+            }
+            _ if count < 2 => return None,
+            Harm::FlipLast(at) if self.damage.is_none() => {
+                let start = start(count - 1);
+                self.flip(start + at % (ends[count - 1] - 1 - start));
+                (count - 1, true, "its last line is changed")
+            }
+            Harm::FlipEarlier { line, at } if self.damage.is_none() => {
+                let line = line % (count - 1);
+                // Not in its MAC, which is looked at with the next line.
+                self.flip(start(line) + at % (ends[line] - start(line) - 80));
+                (line, false, "an earlier line is changed")
+            }
+            Harm::Cut { lines, rest } => {
+                let line = lines % count;
+                let length = start(line) + rest % (ends[line] - start(line));
+                let file = fs::OpenOptions::new().write(true).open(self.path()).unwrap();
+                file.set_len(length as u64).unwrap();
+                (line, true, "its end is cut off")
+            }
+            Harm::Delete { all } => {
+                fs::remove_file(self.path()).unwrap();
+                // A part that was closed before would tell of it.
+                if all && self.repairs == 0 {
+                    let _ = fs::remove_file(self.summary_path());
+                    *self.heads.0.lock().unwrap() = None;
+                    self.learned.clear();
+                }
+                (0, true, "it is deleted")
+            }
+            Harm::Tear(length) if self.damage.is_none() => {
+                let line = br#"{"number":7,"time":1800000000,"operation":"unwrap""#;
+                let mut file = fs::OpenOptions::new().append(true).open(self.path()).unwrap();
+                file.write_all(&line[..=length % (line.len() - 1)]).unwrap();
+                return Some("a line is torn");
+            }
+            Harm::FlipLast(_) | Harm::FlipEarlier { .. } | Harm::Tear(_) => return None,
+        };
+        let before = self.damage.map_or(usize::MAX, |damage| damage.holds);
+        let holds = holds.min(before);
+        let (known, is_covered) = (holds.max(summed_up), !stops && holds < summed_up);
+        self.damage = Some(Damage { holds, known, stops, is_covered });
+        Some(name)
+    }
+
+    fn flip(&self, at: usize) {
+        let mut text = fs::read(self.path()).unwrap();
+        text[at] ^= 1;
+        fs::write(self.path(), text).unwrap();
+    }
+
+    /// Checks that a look at all of it says what it is.
+    fn verify(&self) -> Checked {
+        let kept = self.heads.load().unwrap();
+        match (self.lines().verify(kept), self.damage) {
+            (Ok(verified), None) if verified.repaired.len() == self.repairs => Ok(()),
+            (Err(error), Some(_)) if error.is_damage() => Ok(()),
+            (found, damage) => Err(format!("{damage:?}, {} repairs: {found:?}", self.repairs)),
+        }
+    }
+
+    /// Repairs it, and checks that nothing is lost by that; true where there was something to repair.
+    fn repair(&mut self, time: u64) -> Result<bool, String> {
+        let before = fs::read(self.path()).unwrap_or_default();
+        let repaired = self.lines().repair(time, Some("ops")).map_err(|error| error.to_string())?;
+        if repaired.is_some() != self.damage.is_some() {
+            return Err(format!("{:?} is repaired as {repaired:?}", self.damage));
+        }
+        let Some(repaired) = repaired else { return Ok(false) };
+        if let Some(file) = repaired.files.last().filter(|_| !before.is_empty()) {
+            let kept = fs::read(self.directory.path().join(&file.name)).unwrap();
+            if kept != before {
+                return Err(format!("{} is not what was damaged", file.name));
+            }
+        }
+        let damage = self.damage.take();
+        self.closed = self.known_by(damage.map_or(0, |damage| damage.known));
+        self.learned.clear();
+        // Where the line is lost that told of the part before, the new one tells of both.
+        let is_untold = self.repairs > 0 && damage.is_some_and(|damage| damage.holds == 0);
+        self.repairs += usize::from(!is_untold);
+        self.is_found = false;
+        self.verify().map(|()| true)
+    }
+}
+
+impl History<'_> {
+    pub fn harm(&mut self, harm: Harm) -> Checked {
+        let Some(trail) = &mut self.trail else { return Ok(()) };
+        let name = trail.harm(harm);
+        if let Some(name) = name {
+            self.tally.note("trail", name);
+        }
+        self.check_trail()
+    }
+
+    pub fn repair(&mut self) -> Checked {
+        let unix = self.world.clock.unix_time();
+        let Some(trail) = self.trail.as_mut().filter(|trail| !trail.is_full()) else {
+            return Ok(());
+        };
+        if trail.repair(unix)? {
+            self.tally.note("trail", "repaired");
+        }
+        Ok(())
+    }
+
+    /// All that is wrong with the trail is mended.
+    pub fn mend(&mut self) -> Checked {
+        self.harm(Harm::Room)?;
+        self.repair()
+    }
+
+    pub fn check_trail(&self) -> Checked {
+        self.trail.as_ref().map_or(Ok(()), Trail::verify)
+    }
+
+    /// Has the trail refuse each event, or none.
+    pub fn fail_trail(&self, fails: bool) {
+        match &self.trail {
+            None => self.world.audit.fail(fails),
+            Some(trail) => trail.full.store(fails, Ordering::SeqCst),
+        }
+    }
+
+    /// Checks what is done while nothing can be recorded: access is taken away, and nothing else.
+    pub fn check_mute(
+        &mut self,
+        act: &Act,
+        done: Option<&Result<(), Error>>,
+        seen: &Seen,
+    ) -> Checked {
+        let changed = seen.number != self.number;
+        let name = match (done, changed) {
+            (_, true) => "access is taken away without a trail",
+            (Some(Ok(())), false) if act.is_document() => "served from memory without a trail",
+            (Some(Ok(())), false) => "nothing to do without a trail",
+            (Some(Err(_)) | None, false) => "refused without a trail",
+        };
+        self.tally.note("trail", name);
+        if changed && seen.state.is_open() && !act.only_closes() {
+            return Err(format!("without a trail there is a new state: {seen:?}, {done:?}"));
+        }
+        Ok(())
+    }
+}
