@@ -253,7 +253,6 @@ impl Trail {
     /// Appends a line for `event`; `None` where the file was full and another must be opened.
     fn append_or_rotate(&self, event: &AuditEvent) -> Result<Option<()>, AuditError> {
         let Some(file) = tail::open_locked(&self.path, Access::Append)? else { return Ok(None) };
-        self.check_found()?;
         let tail = Tail::read(&file, &self.path, &self.key)?;
         let mut begins = tail.head.is_none();
         let mut head = match tail.head {
@@ -264,6 +263,7 @@ impl Trail {
         if self.is_gone(head) && tail.torn.is_empty() {
             return Err(AuditError::Missing { path: self.path.clone() });
         }
+        self.check_found()?;
         let mut length = tail.length;
         if !tail.torn.is_empty() {
             (head, length) = self.mend(&file, &tail, head, event.time)?;
