@@ -11,6 +11,8 @@ mod first_lines;
 mod floors;
 #[path = "structure/keys.rs"]
 mod keys;
+#[path = "structure/messages.rs"]
+mod messages;
 #[path = "structure/short_files.rs"]
 mod short_files;
 

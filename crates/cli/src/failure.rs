@@ -2,10 +2,11 @@
 //!
 //! One failure is one sentence: what, where, and what to do next.
 
+mod next_step;
 mod words;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use strongroom_keys::resource::ResourceId;
 use strongroom_keys::vault::VersionedKeyId;
 use strongroom_local_vault::LocalVaultError;
 
+use self::next_step::{audit_sentence, damage_sentence, resource_sentence, vault_sentence};
 use self::words::{
-    Said, audit_sentence, document_sentence, read_advice, resource_sentence, rewrap_advice,
-    vault_advice, write_advice,
+    Said, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
 };
 use crate::hint;
 use crate::place::Place;
@@ -63,15 +64,16 @@ pub(crate) enum Failure {
         header.display(),
         Said(source),
         next.display(),
-        naming(next, own)
+        hint::naming(next, own)
     )]
     HeaderName { document: String, header: PathBuf, next: PathBuf, own: PathBuf, source: io::Error },
     /// The system does not tell if a document has its name.
     #[error(
         "cannot write {document}: {}, and it cannot be seen if it has its name all the same: where it does, its header \
-         is {}, which stays; look at both with strongroom inspect",
+         is {}, which stays; look at both with: {}",
         Said(source),
-        header.display()
+        header.display(),
+        hint::inspect_pair(document, header)
     )]
     HeaderKept { document: String, header: PathBuf, source: io::Error },
     /// The output has its name, and a power cut may undo that.
@@ -144,8 +146,8 @@ pub(crate) enum Failure {
     Write { name: String, source: io::Error },
     /// Standard output is not there.
     #[error(
-        "cannot write {name}: it is closed (or is /dev/null); name a file with -o; what authenticates a \
-         document and writes nothing is strongroom verify"
+        "cannot write {name}: it is closed (or is /dev/null); name a file with -o; the command verify \
+         authenticates a document and writes nothing"
     )]
     StdoutClosed { name: String },
     /// Standard input is not there.
@@ -192,7 +194,7 @@ pub(crate) enum Failure {
     /// The header of a file could not be replaced.
     #[error(
         "cannot rewrap {name}: {}; unless another program changed it meanwhile, it opens with its old key or with its \
-         new one: {}, and run strongroom rewrap again",
+         new one: {}, and run the same command again",
         Said(source),
         rewrap_advice(source)
     )]
@@ -207,7 +209,7 @@ pub(crate) enum Failure {
     /// A key does not unwrap what was wrapped for it.
     #[error(
         "{name}: the vault does not unwrap what was just wrapped for {key}: another key has this id by \
-         now; the file is as it was: run strongroom rewrap again"
+         now; the file is as it was: run the same command again"
     )]
     Unproved { name: String, key: String },
     /// A document could not be sealed again under the customer's key.
@@ -242,7 +244,7 @@ pub(crate) enum Failure {
     #[error("{name}: other processes keep replacing it; run the same command again")]
     Replaced { name: String },
     /// A file's header was another one at each attempt.
-    #[error("{name}: other processes keep changing its header; run strongroom rewrap again")]
+    #[error("{name}: other processes keep changing its header; run the same command again")]
     Contended { name: String },
     /// Some of several files could not be worked on, and each was named.
     #[error(
@@ -289,13 +291,12 @@ pub(crate) enum Failure {
     )]
     Check { name: String, backend: &'static str },
     /// The vault refused.
-    #[error(transparent)]
+    #[error("{}", vault_sentence(.0))]
     Vault(LocalVaultError),
     /// Others can reach a vault's directory or one of its key files.
     #[error(
-        "{} is open to other users (mode {mode:03o}), so its keys may be known to them; make it private with: chmod \
-         {wanted:o} {}",
-        path.display(), hint::quoted(path)
+        "{} is open to other users (mode {mode:03o}), so its keys may be known to them; make it private with: {}",
+        path.display(), hint::make_private(path, *wanted)
     )]
     VaultExposed { path: PathBuf, mode: u32, wanted: u32 },
     /// The vault has a passphrase and none was given.
@@ -304,9 +305,14 @@ pub(crate) enum Failure {
     /// The vault does not let the service use a customer's key.
     #[error(
         "{source}; or grant what is lacking with: {}",
-        hint::with_vault("vault grant", identity, vault)
+        hint::with_vault(if *is_disabled { "vault grant --enable" } else { "vault grant" }, identity, vault)
     )]
-    NotGranted { source: Box<strongroom_keys::Error>, identity: String, vault: PathBuf },
+    NotGranted {
+        source: Box<strongroom_keys::Error>,
+        identity: String,
+        is_disabled: bool,
+        vault: PathBuf,
+    },
     /// A file of the vault cannot be read or written.
     #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), vault_advice(source))]
     VaultFile { doing: &'static str, path: PathBuf, source: io::Error },
@@ -360,12 +366,12 @@ pub(crate) enum Failure {
     #[error("{} is a service's home already; use it as it is, or name another with --home", path.display())]
     HomeExists { path: PathBuf },
     /// A file of a home is not what it was.
-    #[error("{} is damaged: {reason}", path.display())]
+    #[error("{}", damage_sentence(path, reason, path.parent(), "home"))]
     HomeDamaged { path: PathBuf, reason: &'static str },
     /// Others can reach a home.
     #[error(
-        "{} is open to other users (mode {mode:03o}); make it private with: chmod 700 {}",
-        path.display(), hint::quoted(path)
+        "{} is open to other users (mode {mode:03o}); make it private with: {}",
+        path.display(), hint::make_private(path, 0o700)
     )]
     HomeExposed { path: PathBuf, mode: u32 },
     /// A home cannot be kept on the file system.
@@ -398,10 +404,10 @@ pub(crate) enum Failure {
     Audit(#[from] AuditError),
     /// The audit trail holds but for what was closed when it was damaged.
     #[error(
-        "the audit trail holds but for the {parts} damaged parts that are named above: what they held is lost, and \
-         stays so"
+        "the audit trail holds but for damaged parts, which were closed, and what they held is lost: {}",
+        parts.join("; ")
     )]
-    TrailRepaired { parts: usize },
+    TrailRepaired { parts: Vec<String> },
     /// A home of another format.
     #[error(
         "the service's home {} has the format {found}, and this version reads the format {read} only; use the version \
@@ -540,6 +546,11 @@ impl From<LocalVaultError> for Failure {
                 Self::VaultExposed { path, mode, wanted }
             }
             error @ LocalVaultError::PassphraseNeeded { .. } => Self::Passphrase(error),
+            LocalVaultError::KeyMissing { ref vault, ref name, .. } => Self::NoSuchKey {
+                name: name.clone(),
+                vault: vault.clone(),
+                source: Box::new(error),
+            },
             error => Self::Vault(error),
         }
     }
@@ -559,16 +570,5 @@ fn document_kind(error: &Error) -> &'static str {
         Error::NoKey { .. } => "no-key",
         Error::Io { .. } => "io",
         _ => "document",
-    }
-}
-
-/// The command that gives the header `next` the name `own` and replaces nothing, for a shell of this system.
-pub(crate) fn naming(next: &Path, own: &Path) -> String {
-    let names = format!("{} {}", hint::quoted(next), hint::quoted(own));
-    if cfg!(windows) {
-        // Of cmd and PowerShell alike; a slash would begin an option.
-        format!("cmd /c move /-y {}", names.replace('/', "\\"))
-    } else {
-        format!("mv -n -- {names}")
     }
 }

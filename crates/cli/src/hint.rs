@@ -3,12 +3,14 @@
 //! A command that was given with options such as `--vault` is about that vault, and so is the next one: those that
 //! the next one takes are in it.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _};
+use strongroom_local_vault::LocalVault;
 
 use crate::args::Cli;
 
@@ -24,6 +26,21 @@ const CARRIED: [&str; 9] = [
     "require-cmk",
     "least-epoch",
 ];
+
+/// Directories of the vaults that this process opened, by their ids.
+static VAULTS: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+
+/// Takes note of where `vault` is: a command about a key of it names the directory.
+pub(crate) fn note_vault(vault: &LocalVault) {
+    let mut vaults = VAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    vaults.insert(vault.id().to_string(), vault.path().to_owned());
+}
+
+/// Directory of the vault `id`; `DIR` for the user to replace where this process did not open it.
+pub(crate) fn directory_of(id: &str) -> PathBuf {
+    let vaults = VAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    vaults.get(id).cloned().unwrap_or_else(|| PathBuf::from("DIR"))
+}
 
 /// An option without its hyphens, and its values.
 type Given = (String, Vec<OsString>);
@@ -114,7 +131,29 @@ pub(crate) fn strongroom(command: &str, words: &[Word<'_>], options: &[(&str, &O
         line.push("--".to_owned());
         line.extend(quoted_words);
     }
+    debug_assert!(is_taken(command, words, options), "{}", line.join(" "));
     line.join(" ")
+}
+
+/// True of words and options that this program takes with `command`: a build for tests refuses any others.
+fn is_taken(command: &str, words: &[Word<'_>], options: &[(&str, &OsStr)]) -> bool {
+    let mut line: Vec<OsString> =
+        ["strongroom"].into_iter().chain(command.split(' ')).map(OsString::from).collect();
+    for (option, value) in options {
+        let mut option = OsString::from(format!("{option}="));
+        option.push(value);
+        line.push(option);
+    }
+    line.push("--".into());
+    line.extend(words.iter().map(|word| match word {
+        Word::Path(path) => path.as_os_str().to_owned(),
+        Word::Name(name) => (*name).into(),
+    }));
+    match Cli::command().try_get_matches_from(line) {
+        Ok(_) => true,
+        // A word such as NAME is the user's to replace.
+        Err(error) => error.kind() == clap::error::ErrorKind::ValueValidation,
+    }
 }
 
 /// `OPTION VALUE`; with `=` between them where the value would be taken for an option.
@@ -132,6 +171,67 @@ pub(crate) fn create_resource(name: &str) -> String {
 /// The command `strongroom COMMAND WORD` on the vault at `vault`.
 pub(crate) fn with_vault(command: &str, word: &str, vault: &Path) -> String {
     strongroom(command, &[word.into()], &[("--vault", vault.as_ref())])
+}
+
+/// The command `strongroom COMMAND NAME` about the key of which `id` (`local/VAULT/NAME/VERSION`) is a version.
+pub(crate) fn on_key(command: &str, id: &str) -> String {
+    let mut parts = id.split('/').skip(1);
+    let (vault, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    with_vault(command, name, &directory_of(vault))
+}
+
+/// The command `strongroom COMMAND NAME --key-version VERSION OPTIONS` about the version `id`.
+pub(crate) fn on_version(command: &str, id: &str, options: &[(&str, &OsStr)]) -> String {
+    let mut parts = id.split('/').skip(1);
+    let (vault, name) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (vault, version) = (directory_of(vault), parts.next().unwrap_or_default());
+    let mut all = vec![("--key-version", version.as_ref()), ("--vault", vault.as_os_str())];
+    all.extend_from_slice(options);
+    strongroom(command, &[name.into()], &all)
+}
+
+/// The command that puts the resource `name` under a customer's key, which the user chooses.
+pub(crate) fn enable_cmk(name: &str) -> String {
+    let options = [("--key", "KEY".as_ref()), ("--vault", "DIR".as_ref())];
+    strongroom("resource enable-cmk", &[name.into()], &options)
+}
+
+/// The command that puts a copy of the file `path`, from the directory `COPY` that is one of `root`, in its place.
+pub(crate) fn copy_back(root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    if cfg!(windows) {
+        let copy = Path::new("COPY").join(inside);
+        return format!("cmd /c copy /y {} {}", quoted(copy), quoted(path));
+    }
+    let (copy, path_word) = (shell_word("COPY/", inside.as_os_str()), quoted(path));
+    // What is not a file is not written through, or into.
+    if std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".damaged");
+        return format!("mv -- {path_word} {} && cp -Rp -- {copy} {path_word}", quoted(aside));
+    }
+    format!("cp -p -- {copy} {path_word}")
+}
+
+/// The command that lets nobody but its owner use `path`.
+pub(crate) fn make_private(path: &Path, mode: u32) -> String {
+    format!("chmod {mode:o} {}", quoted(path))
+}
+
+/// The command that shows the document at `path` with the header in the file `header`.
+pub(crate) fn inspect_pair(path: &str, header: &Path) -> String {
+    strongroom("inspect", &[Path::new(path).into()], &[("--header", header.as_ref())])
+}
+
+/// The command that gives the header `next` the name `own` and replaces nothing, for a shell of this system.
+pub(crate) fn naming(next: &Path, own: &Path) -> String {
+    let names = format!("{} {}", quoted(next), quoted(own));
+    if cfg!(windows) {
+        // Of cmd and PowerShell alike; a slash would begin an option.
+        format!("cmd /c move /-y {}", names.replace('/', "\\"))
+    } else {
+        format!("mv -n -- {names}")
+    }
 }
 
 /// `path` as a shell of this system takes it for one word, and no command for an option.

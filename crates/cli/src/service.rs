@@ -150,7 +150,8 @@ impl HomeLocation {
                 let init = hint::strongroom("service init", &[], &[home]);
                 format!("check the path, or make one with: {init}")
             } else {
-                "name it with --home, or make one with: strongroom service init".to_owned()
+                let init = hint::strongroom("service init", &[], &[]);
+                format!("name it with --home, or make one with: {init}")
             };
             return Err(Failure::NoService { path: self.path.clone(), next });
         };
@@ -177,7 +178,7 @@ fn make_audit_key(home: &Path, vault: &LocalVault) -> Result<(), Failure> {
 
 fn key_id(home: &Path, text: &str) -> Result<KeyId, Failure> {
     let path = home.join(AUDIT_KEY);
-    let reason = "it names no key; restore it from a copy of the home";
+    let reason = "it names no key";
     KeyId::new(text).map_err(|_| Failure::HomeDamaged { path, reason })
 }
 
@@ -194,16 +195,15 @@ pub(crate) struct Service {
 
 impl Service {
     fn load(home: &Path, vault: LocalVault, trail: Option<String>) -> Result<Self, Failure> {
+        hint::note_vault(&vault);
         let path = home.join(AUDIT_KEY);
         let damaged = |reason| Failure::HomeDamaged { path: path.clone(), reason };
-        let wrapped: WrappedAuditKey = files::read_json(&path)?
-            .ok_or_else(|| damaged("it is missing; restore it from a copy of the home"))?;
+        let wrapped: WrappedAuditKey =
+            files::read_json(&path)?.ok_or_else(|| damaged("it is missing"))?;
         let id = key_id(home, &wrapped.key)?;
         let secret = vault.unwrap(&id, Algorithm::A256Kw, &wrapped.wrapped)?;
-        let secret: &[u8; 32] = secret
-            .expose()
-            .try_into()
-            .map_err(|_| damaged("it holds another key; restore it from a copy of the home"))?;
+        let secret: &[u8; 32] =
+            secret.expose().try_into().map_err(|_| damaged("it holds another key"))?;
         let audit_key = AuditKey::new(secret);
         Ok(Self { home: home.to_owned(), vault, audit_key, trail, caller: caller()? })
     }

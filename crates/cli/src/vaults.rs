@@ -57,6 +57,7 @@ impl Location {
         options.lock_wait = lock_wait(self.lock_timeout);
         options.trail = trail()?;
         let vault = LocalVault::init_with(&self.path, options)?;
+        hint::note_vault(&vault);
         if let Some(note) = platform::NO_PERMISSIONS {
             print::notice("note", note);
         }
@@ -100,9 +101,10 @@ impl Location {
                 "check the path; where the vault was moved, name its new place; one without keys is made with: {init}"
             )
         } else {
-            "name the vault with --vault, where it was moved to or another; one without keys is made with: strongroom \
-             vault init"
-                .to_owned()
+            let init = hint::strongroom("vault init", &[], &[]);
+            format!(
+                "name the vault with --vault, where it was moved to or another; one without keys is made with: {init}"
+            )
         };
         Failure::NoVault { path, next }
     }
@@ -123,7 +125,7 @@ pub(crate) fn open_vault(
     let open = |passphrase| {
         let (lock_wait, trail) = (lock_wait(lock_timeout), trail.clone());
         let options = OpenOptions { passphrase, lock_wait, trail, ..OpenOptions::default() };
-        LocalVault::open_with(path, options)
+        LocalVault::open_with(path, options).inspect(hint::note_vault)
     };
     let opened = open(passphrase_file.map(passphrase).transpose()?);
     if let Err(LocalVaultError::PassphraseNeeded { .. }) = opened
@@ -250,17 +252,5 @@ fn only_default(keys: &[KeyEntry]) -> bool {
 }
 
 fn wrapping_key(vault: &LocalVault, name: &str) -> Result<WrappingKey, Failure> {
-    vault.wrapping_key(name).map_err(|error| missing_key(vault, error))
-}
-
-/// Adds the command that creates a missing key.
-pub(crate) fn missing_key(vault: &LocalVault, error: LocalVaultError) -> Failure {
-    match error {
-        LocalVaultError::KeyMissing { ref name, .. } => Failure::NoSuchKey {
-            name: name.clone(),
-            vault: vault.path().to_owned(),
-            source: Box::new(error),
-        },
-        error => error.into(),
-    }
+    Ok(vault.wrapping_key(name)?)
 }

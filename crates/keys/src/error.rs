@@ -64,6 +64,59 @@ impl fmt::Display for Cause {
     }
 }
 
+/// Step that leads out of a state which does not take an operation.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_keys::resource::NextStep;
+///
+/// assert!(NextStep::EnableCmk.to_string().contains("customer-managed key"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// A customer-managed key is enabled.
+    EnableCmk,
+    /// The customer-managed key is disabled.
+    DisableCmk,
+    /// The rotation is finished, or abandoned.
+    FinishRotation {
+        /// The key in use.
+        from: VersionedKeyId,
+        /// The key that the rotation was begun to.
+        to: VersionedKeyId,
+    },
+    /// The resource is refreshed.
+    Refresh,
+    /// The deletion is undone.
+    Restore,
+    /// Its key is back: access is restored, or the customer withdraws the key for good.
+    KeyIsBack,
+    /// Nothing leads out of it.
+    CreateAnother,
+}
+
+impl fmt::Display for NextStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EnableCmk => f.write_str("enable a customer-managed key first"),
+            Self::DisableCmk => {
+                f.write_str("where that is meant, disable the customer-managed key first")
+            }
+            Self::FinishRotation { to, .. } => write!(
+                f,
+                "rotate to the key in use to abandon the rotation, or finish it by rotating to {to}"
+            ),
+            Self::Refresh => f.write_str("wait until it is due, or refresh it once the key is back"),
+            Self::Restore => f.write_str("wait until it is due, or restore it"),
+            Self::KeyIsBack => f.write_str(
+                "its key is back: have the customer withdraw the key for good, or refresh the resource",
+            ),
+            Self::CreateAnother => f.write_str("its keys are destroyed; create another resource"),
+        }
+    }
+}
+
 /// The reason why an operation on a resource failed. A message names the thing and the next step, and
 /// carries no key material.
 ///
@@ -109,7 +162,7 @@ pub enum Error {
         /// The operation.
         operation: &'static str,
         /// The next step.
-        next: &'static str,
+        next: Box<NextStep>,
     },
     /// No access.
     #[error("no access to the resource {resource}, since {}: {cause}", Rfc3339(*since))]
@@ -130,12 +183,20 @@ pub enum Error {
         resource: ResourceId,
     },
     /// The cached keys' time is up, and the vault does not answer.
-    #[error("the resource {resource} cannot be used: {reason}")]
+    #[error("the resource {resource} cannot be used: {}", self.reason())]
     Unreachable {
         /// The resource.
         resource: ResourceId,
         /// The error of the last attempt.
-        reason: String,
+        source: Box<Error>,
+    },
+    /// The cached keys' time is up, and nothing asked the vault meanwhile.
+    #[error(
+        "the keys of the resource {resource} were not refreshed in time: spawn `Resources::run`"
+    )]
+    NotRefreshed {
+        /// The resource.
+        resource: ResourceId,
     },
     /// The resource may not have a customer-managed key.
     #[error("the resource {resource} cannot have a customer-managed key: {reason}")]
@@ -320,6 +381,20 @@ fn place(named: Option<&str>) -> &str {
 }
 
 impl Error {
+    /// The reason why a vault does not answer, without the resource. Damage does not heal, nor does a trail that
+    /// cannot be written: their own messages name the step.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Unreachable { source, .. } => match &**source {
+                Self::Vault(VaultError::Unavailable { .. }) => {
+                    format!("{source}; it comes back by itself when the vault answers")
+                }
+                source => source.to_string(),
+            },
+            error => error.to_string(),
+        }
+    }
+
     pub(crate) fn engine(doing: &'static str) -> impl FnOnce(strongroom::Error) -> Self {
         move |error| Self::Engine { doing, reason: error.to_string() }
     }

@@ -64,6 +64,6 @@ pub use self::restore::Restored;
 pub use self::rotation::ServiceKeyRotation;
 pub use self::status::{Reachability, Status};
 pub use crate::audit::Caller;
-pub use crate::error::{Cause, DocumentError, Ineligible};
+pub use crate::error::{Cause, DocumentError, Ineligible, NextStep};
 pub use crate::id::{InvalidResourceId, ResourceId};
 pub use crate::vault_client::VaultLimits;

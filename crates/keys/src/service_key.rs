@@ -261,16 +261,19 @@ impl ServiceKey {
         }
     }
 
-    /// Writes the newest record in a store that was rolled back again, above the number that the trail knows.
+    /// Writes the newest record in a store that was rolled back, or written on from there, again, above the number that
+    /// the trail knows.
     pub(crate) async fn restore(&self, origin: Origin<'_>) -> Result<(), Error> {
         let number = self.store.list(NAME).await?.last().copied();
         let number = number.ok_or_else(|| StateError::Missing { name: NAME.to_owned() })?;
-        let known = self.marks.number(NAME);
-        if number >= known {
-            return Ok(());
-        }
         let bytes = self.store.read(NAME, number).await?.unwrap_or_default();
+        match self.marks.check(&*self.store, &mark_of(NAME, number, &bytes)).await {
+            Ok(()) => return Ok(()),
+            Err(StateError::RolledBack { .. } | StateError::Replaced { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
         let (record, key) = self.verified(number, &bytes, origin).await?;
+        let known = self.marks.number(NAME).max(number);
         self.write(known.saturating_add(1), record, &key, origin).await.map(|_| ())
     }
 

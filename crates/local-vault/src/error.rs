@@ -47,8 +47,9 @@ pub enum LocalVaultError {
     },
     /// Others can reach a directory or a key file that must be private.
     #[error(
-        "{} is open to other users (mode {mode:03o}), so its keys may be known to them; make it private with: chmod {wanted:o} {}",
-        path.display(), path.display()
+        "{} is open to other users (mode {mode:03o}), so its keys may be known to them; make it private to its owner \
+         (mode {wanted:03o})",
+        path.display()
     )]
     Exposed {
         /// The directory or the file.
@@ -81,7 +82,7 @@ pub enum LocalVaultError {
         name: String,
     },
     /// A key of this name is there already.
-    #[error("the vault {} has a key {name:?} already; rotate it for a new version, or choose another name", vault.display())]
+    #[error("the vault {} has a key {name:?} already; choose another name, or rotate it for a new version", vault.display())]
     KeyExists {
         /// The vault's directory.
         vault: PathBuf,
@@ -100,7 +101,7 @@ pub enum LocalVaultError {
     },
     /// The key is there, this version of it is not.
     #[error(
-        "the vault {} has no key {id} (any more); restore it from a copy of the vault",
+        "the vault {} has no key {id} (any more); open a copy of the vault that has it",
         vault.display()
     )]
     VersionMissing {
@@ -163,8 +164,8 @@ pub enum LocalVaultError {
     },
     /// The key of this name is deleted and not purged.
     #[error(
-        "the key {name:?} of the vault {} is deleted, and its name stays its own; recover it, or choose another name for \
-         another key (to purge it destroys all its versions, and with them every document under it)",
+        "the key {name:?} of the vault {} is deleted, and its name stays its own (to purge it destroys all its versions, \
+         and with them every document under it); choose another name for another key, or recover it",
         vault.display()
     )]
     KeyDeleted {
@@ -185,7 +186,7 @@ pub enum LocalVaultError {
     },
     /// Purge protection keeps the deleted key.
     #[error(
-        "purge protection keeps the deleted key {name:?} until {}; recover it, or wait if it is to be destroyed with every document under it",
+        "purge protection keeps the deleted key {name:?} until {}; wait if it is to be destroyed with every document under it, or recover it",
         Rfc3339(*purge_from)
     )]
     PurgeProtected {
@@ -195,7 +196,7 @@ pub enum LocalVaultError {
         purge_from: u64,
     },
     /// The version is disabled.
-    #[error("the key {id} is disabled; enable it first")]
+    #[error("the key {id} is disabled; enable it")]
     KeyDisabled {
         /// The versioned id.
         id: String,
@@ -235,7 +236,7 @@ pub enum LocalVaultError {
         id: String,
     },
     /// The identity is disabled or not known.
-    #[error("the vault {} does not know the identity {identity:?}, or it is disabled there; grant it something, or enable it", vault.display())]
+    #[error("the vault {} does not know the identity {identity:?}, or it is disabled there; enable it, or grant it something", vault.display())]
     Identity {
         /// The vault's directory.
         vault: PathBuf,
@@ -333,7 +334,7 @@ pub enum LocalVaultError {
         waited: Duration,
     },
     /// The vault's audit trail cannot be written, or does not hold.
-    #[error("the vault's audit trail: {source}")]
+    #[error("the vault's audit trail: {source}{}", if source.is_damage() { "; repair it to go on" } else { "" })]
     Trail {
         /// The trail's own error.
         source: strongroom_vault::audit::AuditError,

@@ -305,11 +305,13 @@ impl LocalVaultError {
             }
             Self::Io { .. }
             | Self::Missing { .. }
-            | Self::Exposed { .. }
-            | Self::Trail { .. }
             | Self::Random
             | Self::Memory
             | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. } => {
+                VaultError::Unavailable { reason, retry_after: None }
+            }
+            // Damage does not heal, nor do permissions.
+            Self::Trail { source } if !source.is_damage() => {
                 VaultError::Unavailable { reason, retry_after: None }
             }
             _ => VaultError::Invalid { reason },

@@ -21,7 +21,7 @@ use super::operations::Caller as Asking;
 use super::options::TrailOptions;
 use super::store::Store;
 use strongroom_vault::audit::{
-    AuditError, AuditEvent, AuditKey, AuditLine, AuditResult, Head, JsonLines, Verified,
+    AuditError, AuditEvent, AuditKey, AuditLine, AuditResult, Head, JsonLines, Repaired, Verified,
     verify_each,
 };
 use strongroom_vault::{KeyName, VersionedKeyId};
@@ -269,5 +269,38 @@ impl LocalVault {
         let trail: Result<_, AuditError> =
             verify_each(&self.trail_path(), &self.0.trail.key, anchor, visit);
         trail.map_err(|source| LocalVaultError::Trail { source })
+    }
+
+    /// Closes the part of the vault's audit trail that does not hold, and begins a new file that names it: without
+    /// that, nothing is done that must be recorded. Nothing is removed or changed, and [`LocalVault::audit`] lists the
+    /// part from then on. `None` where the trail holds.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Trail`] where files cannot be read, renamed or written, and those of
+    /// [`LocalVault::protect_from_purge`].
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_local_vault::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// std::fs::write(vault.trail_path(), "not a line of a trail\n")?;
+    /// assert!(vault.create("invoices").is_err());
+    ///
+    /// let repaired = vault.repair_audit()?.ok_or("it is damaged")?;
+    /// vault.create("invoices")?;
+    /// assert_eq!(vault.audit(None, &mut |_| {})?.repaired, [repaired]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn repair_audit(&self) -> Result<Option<Repaired>, LocalVaultError> {
+        let store = &*self.0;
+        let _locked = store.lock()?;
+        let VaultTrail { lines, options, .. } = &store.trail;
+        let signed = options.caller.attribute(AuditEvent::new("", AuditResult::Done));
+        let repaired = lines.repair(store.clock.unix_time(), signed.caller.as_deref());
+        repaired.map_err(|source| LocalVaultError::Trail { source })
     }
 }

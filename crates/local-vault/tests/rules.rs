@@ -627,7 +627,7 @@ fn what_is_not_there_or_damaged_is_never_a_refusal() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, &whole).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(unavailable(ask()), "{file} is open to others");
+        assert!(invalid(ask()), "{file} is open to others"); // which does not heal
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         ask().unwrap();
     }

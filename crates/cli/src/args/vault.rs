@@ -346,9 +346,14 @@ pub(crate) struct VaultAuditArgs {
     #[arg(long, value_name = "HEAD")]
     pub(crate) anchor: Option<Head>,
 
-    /// Only say whether it holds
+    /// Verify it without printing its events
     #[arg(long)]
     pub(crate) verify: bool,
+
+    /// Close a part of the trail that does not hold, and go on in a new file that names it; the damaged file keeps its
+    /// bytes under another name
+    #[arg(long, conflicts_with_all = ["verify", "anchor"])]
+    pub(crate) repair: bool,
 
     #[command(flatten)]
     pub(crate) json: JsonOption,

@@ -34,8 +34,16 @@ struct Repair {
     repaired: Option<Repaired>,
 }
 
+/// The failure that says which parts of a trail were closed, where there are any.
+pub(super) fn unless_repaired(repaired: &[Repaired]) -> Result<(), Failure> {
+    if repaired.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::TrailRepaired { parts: repaired.iter().map(closed).collect() })
+}
+
 /// A damaged part, in words.
-fn closed(repaired: &Repaired) -> String {
+pub(super) fn closed(repaired: &Repaired) -> String {
     let files: Vec<String> = repaired
         .files
         .iter()
@@ -76,8 +84,7 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
                 torn: verified.torn.map(|torn| torn.to_string()),
                 repaired: verified.repaired,
             };
-            let parts = shown.repaired.len();
-            let outcome = if parts == 0 { Ok(()) } else { Err(Failure::TrailRepaired { parts }) };
+            let outcome = unless_repaired(&shown.repaired);
             if json.enabled {
                 print::json(Channel::Output, &shown)?;
                 return outcome;
@@ -98,9 +105,6 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
                 shown.lines
             );
             print::line(Channel::Output, &text)?;
-            for repaired in &shown.repaired {
-                print::line(Channel::Output, &format!("repaired: {}", closed(repaired)))?;
-            }
             outcome
         }
         AuditCommand::Repair { home, json } => {

@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::hint;
 use crate::print::{self, Channel};
 use crate::time::display_time;
-use crate::vaults::{Location, missing_key};
+use crate::vaults::Location;
 
 /// Does what the command asks for.
 ///
@@ -138,7 +138,7 @@ fn change(
     work: impl FnOnce(&LocalVault, &str) -> Result<(String, String), LocalVaultError>,
 ) -> Result<(), Failure> {
     let vault = Location::find(args.vault)?.open()?;
-    let (text, id) = work(&vault, &args.name).map_err(|error| missing_key(&vault, error))?;
+    let (text, id) = work(&vault, &args.name)?;
     tell(&vault, operation, id, &format!("{operation} the key {:?}: {text}", args.name), args.json)
 }
 

@@ -1,13 +1,9 @@
-//! The words that sentences of failures have in common: errors of the system, of the engine and of resources, and what
-//! to do next.
+//! The words that sentences of failures have in common: errors of the system and of the engine, and the next step.
 
 use std::fmt;
 use std::io;
 
 use strongroom::Error;
-use strongroom_keys::audit::AuditError;
-use strongroom_keys::resource::Cause;
-use strongroom_keys::state::StateError;
 
 use crate::hint;
 use crate::place::Place;
@@ -106,53 +102,4 @@ pub(super) fn document_sentence(name: &str, error: &Error) -> String {
         _ => return format!("{name}: {error}"),
     };
     format!("{name}: {error}; {next}")
-}
-
-/// A resource's `error`, with commands that work as they are printed.
-pub(super) fn resource_sentence(error: &strongroom_keys::Error) -> String {
-    match error {
-        strongroom_keys::Error::NotFound { resource } => format!(
-            "there is no resource {resource}; see which there are with: {}, or create it with: {}",
-            hint::strongroom("resource list", &[], &[]),
-            hint::create_resource(resource.as_str())
-        ),
-        strongroom_keys::Error::Denied { resource, cause, since } => {
-            let since = display_time(*since);
-            let deleted = *cause == Cause::ResourceDeleted;
-            let command = if deleted { "resource restore" } else { "resource refresh" };
-            let command = hint::strongroom(command, &[resource.as_str().into()], &[]);
-            format!("no access to the resource {resource} since {since}: {cause}, with: {command}")
-        }
-        strongroom_keys::Error::Expired { expires_at } => {
-            format!(
-                "the document expired at {} and is not opened any more",
-                display_time(*expires_at)
-            )
-        }
-        strongroom_keys::Error::NoVault { key, .. } => format!(
-            "the service's home does not know the vault of {key}; say where it is with: {}",
-            hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())])
-        ),
-        strongroom_keys::Error::Unrecorded { done, source } => {
-            format!("{done}, but that could not be recorded: {}", audit_sentence(source))
-        }
-        strongroom_keys::Error::Audit(error) => audit_sentence(error),
-        strongroom_keys::Error::State(
-            error @ (StateError::RolledBack { .. } | StateError::Replaced { .. }),
-        ) => format!(
-            "{error}; where they are lost, go on from the older ones with: {}",
-            hint::strongroom("service restore", &[], &[])
-        ),
-        strongroom_keys::Error::Time { .. } => format!("{error} with --accept-time"),
-        error => error.to_string(),
-    }
-}
-
-/// An audit trail's `error`, with the command that goes on after damage.
-pub(super) fn audit_sentence(error: &AuditError) -> String {
-    if !error.is_damage() {
-        return error.to_string();
-    }
-    let repair = hint::strongroom("audit repair", &[], &[]);
-    format!("{error}; close the damaged part, and go on, with: {repair}")
 }

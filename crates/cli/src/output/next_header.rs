@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Existing, NewFile, parent};
-use crate::failure::{Failure, naming};
+use crate::failure::Failure;
+use crate::hint::naming;
 use crate::print;
 
 /// Follows the header's name in that of the next header.

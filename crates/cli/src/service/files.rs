@@ -105,12 +105,12 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, F
     file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
     serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
         path: path.to_owned(),
-        reason: "it is not what was written there; restore it from a copy of the home",
+        reason: "it is not what was written there",
     })
 }
 
 fn not_a_file(path: &Path) -> Failure {
-    let reason = "it is not a file; restore it from a copy of the home";
+    let reason = "it is not a file";
     Failure::HomeDamaged { path: path.to_owned(), reason }
 }
 

@@ -9,7 +9,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::home::{Done, Home, PROGRAM, bytes, converted_as_text, key_file, wait_until_written};
+use crate::home::{
+    Done, Home, PROGRAM, bytes, converted_as_text, key_file, put_back, wait_until_written,
+};
 
 const OTHER_FILE: &str = "give a file that strongroom has sealed, in full";
 
@@ -250,7 +252,8 @@ fn a_vault_or_key_that_is_not_there() {
     }
     fs::remove_file(&pem).unwrap();
     home.run(["open", "plain.sealed", "-o", "x"]).fails_with(&format!(
-        "{shown} is damaged: it is missing; restore it from a copy of the vault"
+        "{shown} is damaged: it is missing; {}",
+        put_back("vault", &home.default_vault(), &pem)
     ));
     assert_eq!(home.names(), ["other", "plain", "plain.sealed"]);
 }
@@ -287,8 +290,8 @@ fn standard_output_that_was_closed_from_the_start() {
     for args in ["open plain.sealed -o -", "seal plain -o -"] {
         let line = format!("exec \"$0\" {args} >&-");
         Done::of(&home.shell(&line).output().unwrap()).fails_with(
-            "cannot write standard output: it is closed (or is /dev/null); name a file with -o; what \
-             authenticates a document and writes nothing is strongroom verify",
+            "cannot write standard output: it is closed (or is /dev/null); name a file with -o; the \
+             command verify authenticates a document and writes nothing",
         );
     }
 }

@@ -1,5 +1,12 @@
 //! Commands that messages name, run as they are printed.
 
+#[path = "hints/resources.rs"]
+mod resources;
+#[path = "hints/table.rs"]
+mod table;
+#[path = "hints/vaults.rs"]
+mod vaults;
+
 use std::fs;
 
 use crate::home::{Done, Home, key_file};

@@ -68,7 +68,7 @@ fn a_damaged_audit_tail_stops_no_revocation_and_is_repaired_by_a_command() {
     for _ in 0..2 {
         let verified = run(&home, "audit verify --home h");
         assert_eq!(verified.code, Some(3));
-        assert!(verified.text().contains("\nrepaired: audit.jsonl.1 ("), "{}", verified.text());
+        assert!(verified.stderr.contains(": audit.jsonl.1 ("), "{}", verified.stderr);
         assert!(verified.stderr.contains("what they held is lost"), "{}", verified.stderr);
     }
     let shown = run(&home, "audit verify --home h --json");
@@ -95,7 +95,7 @@ fn a_deleted_trail_is_noticed_whatever_is_deleted_with_it() {
         lines(&home, &["audit repair --home h", "resource refresh r --home h", OPEN]);
         let verified = run(&home, "audit verify --home h");
         assert_eq!(verified.code, Some(3), "{}", verified.stderr);
-        assert!(verified.text().contains("none of its lines holds"), "{}", verified.text());
+        assert!(verified.stderr.contains("none of its lines holds"), "{}", verified.stderr);
     }
 }
 

@@ -58,8 +58,8 @@ fn documents_sealed_before_a_key_was_enabled_are_moved_under_it_by_one_command()
         ],
     );
     run(&home, MOVE).fails_with(
-        "cannot move documents under the customer's key: the resource r is service-managed; enable one first, with \
-         strongroom resource enable-cmk",
+        "cannot move documents under the customer's key: the resource r is service-managed; enable a customer-managed \
+         key first with: strongroom resource enable-cmk r --key KEY --vault DIR --home h",
     );
     lines(&home, &[&format!("{ENABLE} --documents-before 4")]);
     let names = ["docs/a.sealed", "docs/b.sealed", "docs/c.sealed"];

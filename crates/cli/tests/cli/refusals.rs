@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::home::{Done, Home, PROGRAM, wait_until_written};
+use crate::home::{Done, Home, PROGRAM, put_back, wait_until_written};
 
 #[cfg(unix)] // /proc
 #[test]
@@ -108,7 +108,7 @@ fn a_header_that_others_keep_changing() {
     let swaps = contend(&home, "plain.sealed", &mut child);
     assert_eq!(swaps, 16);
     Done::of(&child.wait_with_output().unwrap()).fails_with(
-        "plain.sealed: other processes keep changing its header; run strongroom rewrap again",
+        "plain.sealed: other processes keep changing its header; run the same command again",
     );
     home.run(["rewrap", "plain.sealed"]).succeeds();
 }
@@ -118,8 +118,9 @@ fn a_directory_that_is_no_vault() {
     let home = Home::new();
     fs::create_dir(home.path("full")).unwrap();
     home.write("full/file", b"");
-    home.run(["vault", "init", "--vault", "full"])
-        .fails_with("full is not empty; name a new or an empty directory for the vault");
+    home.run(["vault", "init", "--vault", "full"]).fails_with(
+        "full is not empty; name a new or an empty directory for the vault, with --vault",
+    );
     home.run(["vault", "list", "--vault", "full"]).fails_with(
         "there is no vault at full; check the path; where the vault was moved, name its new place; one without keys is made with: strongroom vault init \
          --vault full",
@@ -139,13 +140,14 @@ fn a_vault_that_is_damaged_or_of_another_version() {
         home.run(["vault", "list"])
     };
     list("{").fails_with(&format!(
-        "{file} is damaged: it is not the vault's JSON; restore it from a copy of the vault"
+        "{file} is damaged: it is not the vault's JSON; {}",
+        put_back("vault", &vault, &manifest)
     ));
     let text = String::from_utf8(whole.clone()).unwrap();
     let id = serde_json::from_str::<Value>(&text).unwrap()["id"].as_str().unwrap().to_owned();
     list(&text.replace(&id, "../..")).fails_with(&format!(
-        "{file} is damaged: its id is not 16 lower-case hexadecimal digits; restore it from a copy of the \
-         vault"
+        "{file} is damaged: its id is not 16 lower-case hexadecimal digits; {}",
+        put_back("vault", &vault, &manifest)
     ));
     for format in [1, 2] {
         list(&format!("{{\"format\":{format},\"id\":\"0123456789abcdef\"}}")).fails_with(&format!(

@@ -9,7 +9,9 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::home::{Done, Home, bytes, copy_dir, lines, lock_of, run, seal_expiring, wait_until};
+use crate::home::{
+    Done, Home, bytes, copy_dir, lines, lock_of, put_back, run, seal_expiring, wait_until,
+};
 
 /// The resource `r` in the home `h`, and a customer's vault `c` with the key `k`.
 fn service() -> Home {
@@ -217,8 +219,8 @@ fn what_cannot_be_a_customers_key_changes_nothing() {
     let listed = run(&home, "resource list --home h").succeeds();
     assert_eq!(listed.text(), "old  service-managed\nr  service-managed\nsmall  service-managed\n");
     run(&home, "resource rotate-cmk r --home h").fails_with(
-        "cannot rotate the customer-managed key: the resource r is service-managed; enable one first, \
-         with strongroom resource enable-cmk",
+        "cannot rotate the customer-managed key: the resource r is service-managed; enable a customer-managed key \
+         first with: strongroom resource enable-cmk r --key KEY --vault DIR --home h",
     );
 }
 
@@ -248,8 +250,9 @@ fn a_home_that_will_not_do() {
     }
     home.write("h/home.json", b"{");
     run(&home, "resource list --home h").fails_with(&format!(
-        "{} is damaged: it is not what was written there; restore it from a copy of the home",
-        Path::new("h").join("home.json").display()
+        "{} is damaged: it is not what was written there; {}",
+        Path::new("h").join("home.json").display(),
+        put_back("home", Path::new("h"), &Path::new("h").join("home.json"))
     ));
 }
 

@@ -14,7 +14,7 @@ use strongroom::secret::Secret;
 use strongroom::wrap::WrappingKey;
 use strongroom_local_vault::LocalVault;
 
-use crate::home::{Done, Home, bytes};
+use crate::home::{Done, Home, bytes, put_back};
 
 const HEADER: usize = 2560;
 
@@ -89,7 +89,7 @@ fn a_version_that_the_vault_does_not_list_is_an_error_and_never_older() {
         ["rewrap plain.sealed", "rewrap plain.sealed --any-context", "open plain.sealed -o x"]
     {
         home.run(line.split(' ')).fails_with(&format!(
-            "the vault {} has no key {} (any more); restore it from a copy of the vault",
+            "the vault {} has no key {} (any more); open a copy of the vault that has it, with --vault",
             home.default_vault().display(),
             theirs.as_str()
         ));
@@ -386,8 +386,9 @@ fn a_version_that_is_gone_is_named() {
     fs::remove_file(&key).unwrap();
     let before = home.read("plain.sealed");
     home.run(["rewrap", "plain.sealed"]).fails_with(&format!(
-        "{} is damaged: it is missing; restore it from a copy of the vault",
-        key.display()
+        "{} is damaged: it is missing; {}",
+        key.display(),
+        put_back("vault", &home.default_vault(), &key)
     ));
     assert_eq!(home.read("plain.sealed"), before);
 }
@@ -506,7 +507,7 @@ fn a_directory_that_cannot_be_written_is_told_and_the_file_stays() {
         format!(
             "cannot rewrap {name}: permission denied; unless another program changed it meanwhile, it opens \
              with its old key or with its new one: \
-             check who may write it and its directory with ls -l, and run strongroom rewrap again"
+             check who may write it and its directory with ls -l, and run the same command again"
         )
     };
     let mode = |path: &str, mode| {

@@ -28,8 +28,9 @@ fn a_disabled_key_opens_nothing_until_it_is_enabled() {
         "0\ndisabled the key \"k\": all its versions neither wrap nor unwrap\n"
     );
     let id = home.key_id("k/1");
-    home.run(["open", "plain.sealed", "-o", "-"])
-        .fails_with(&format!("the key {id} is disabled; enable it first"));
+    home.run(["open", "plain.sealed", "-o", "-"]).fails_words(&format!(
+        "the key {id} is disabled; enable it with: strongroom vault enable k "
+    ));
     assert_eq!(
         run(&home, "vault list"),
         "0\nvault VAULT (id ID)\nk/1  RSA-OAEP-256  #  disabled\n"
@@ -67,8 +68,8 @@ fn a_deleted_key_is_recovered_and_not_purged_before_its_time() {
     assert_eq!(purge_from - listed["deleted"][0]["deleted_at"].as_u64().unwrap(), 7 * 86_400);
     let until = strongroom_keys::time::Rfc3339(purge_from);
     home.run(["vault", "purge", "k"]).fails_with(&format!(
-        "purge protection keeps the deleted key \"k\" until {until}; recover it, or wait if it is to be destroyed with \
-         every document under it"
+        "purge protection keeps the deleted key \"k\" until {until}; wait if it is to be destroyed with every document under \
+         it, or recover it with: strongroom vault recover k"
     ));
     assert_eq!(home.run(["vault", "create", "k"]).code, Some(1));
     assert_eq!(
@@ -110,7 +111,11 @@ fn without_protection_a_deleted_key_is_purged() {
     // Nothing that destroys is advised, and nothing is said of a protection that there is not.
     let restored = home.run(["vault", "restore", "backup"]);
     assert_eq!(restored.code, Some(1));
-    assert!(restored.stderr.contains("recover it, or choose another name"), "{}", restored.stderr);
+    assert!(
+        restored.stderr.contains("choose another name for another key, or recover it with: "),
+        "{}",
+        restored.stderr
+    );
     assert!(!restored.stderr.contains("purge protection"), "{}", restored.stderr);
     assert_eq!(
         run(&home, "vault purge default"),
@@ -175,8 +180,9 @@ fn identities_are_granted_what_they_may_do() {
     home.run(["vault", "grant", "auditor", "--permissions", "none,get"])
         .is_refused_with("--permissions none stands alone");
     home.run(["vault", "grant", "nobody", "--enable"]).fails_with(&format!(
-        "the vault {} does not know the identity \"nobody\", or it is disabled there; grant it \
-         something, or enable it",
+        "the vault {} does not know the identity \"nobody\", or it is disabled there; enable it, or grant \
+         it something with: strongroom vault grant nobody --vault {}",
+        home.default_vault().display(),
         home.default_vault().display()
     ));
 }
@@ -556,8 +562,9 @@ fn nothing_is_sealed_under_a_key_whose_private_half_is_lost() {
     let seal = ["seal", "plain", "-o", "new", "--key", "k"];
     std::fs::remove_file(&private).unwrap();
     home.run(seal).fails_with(&format!(
-        "{} is damaged: it is missing; restore it from a copy of the vault",
-        private.display()
+        "{} is damaged: it is missing; {}",
+        private.display(),
+        crate::home::put_back("vault", &home.default_vault(), &private)
     ));
     std::fs::write(&private, &kept[..kept.len() / 2]).unwrap();
     crate::home::set_mode(&private, 0o600);

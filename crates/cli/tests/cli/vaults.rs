@@ -105,14 +105,15 @@ fn a_vault_is_made_filled_listed_and_rotated() {
     assert!(made.text().starts_with("initialised the vault v (id "), "{}", made.text());
     let empty = home.run(["vault", "list", "--vault", "v"]).succeeds();
     assert!(empty.text().contains("no keys yet"), "{}", empty.text());
-    home.run(["vault", "init", "--vault", "v"])
-        .fails_with("v is a vault already; use it as it is or name another directory");
+    home.run(["vault", "init", "--vault", "v"]).fails_with(
+        "v is a vault already; use it as it is or name another directory, with --vault",
+    );
 
     let created = home.run(["vault", "create", "invoices", "--vault", "v"]).succeeds();
     assert!(created.text().starts_with("created the key \"invoices\": "), "{}", created.text());
     home.run(["vault", "create", "invoices", "--vault", "v"]).fails_with(
-        "the vault v has a key \"invoices\" already; rotate it for a new version, or choose another \
-         name",
+        "the vault v has a key \"invoices\" already; choose another name, or rotate it for a new version \
+         with: strongroom vault rotate invoices --vault v",
     );
     let rotated = home.run(["vault", "rotate", "invoices", "--vault", "v", "--json"]).succeeds();
     let rotated: Value = serde_json::from_str(rotated.text()).unwrap();

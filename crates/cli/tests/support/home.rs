@@ -428,6 +428,15 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
+/// The end of a message on the damaged file `path` of the vault or home `root`.
+pub(crate) fn put_back(store: &str, root: &Path, path: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap();
+    let copy = Path::new("COPY").join(inside);
+    let (copy, path) = (copy.display(), path.display());
+    let command = if cfg!(windows) { "cmd /c copy /y" } else { "cp -p --" };
+    format!("put the file of a copy of the {store} in its place, with: {command} {copy} {path}")
+}
+
 /// Runs the program with the words of `line`, which is cut at its spaces.
 pub(crate) fn run(home: &Home, line: &str) -> Done {
     home.run(line.split(' '))
@@ -457,7 +466,7 @@ pub(crate) fn seal_expiring(home: &Home, line: &str) -> u64 {
 /// Waits until the clock is past `time`, in seconds since 1970.
 pub(crate) fn wait_until(time: u64) {
     while unix_time() <= time {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(std::time::Duration::from_millis(50));
     }
 }
 

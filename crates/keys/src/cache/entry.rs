@@ -185,11 +185,8 @@ impl Entry {
             let refusal = inner.failure.as_ref().filter(|failure| failure.definite);
             return refusal.map_or(Error::LeaseEnded { resource }, |failure| failure.error.clone());
         }
-        let too_old = || {
-            let reason = "its keys were not refreshed in time; spawn Resources::run".to_owned();
-            Error::Unreachable { resource, reason }
-        };
-        inner.failure.as_ref().map_or_else(too_old, |failure| failure.error.clone())
+        let too_old = Error::NotRefreshed { resource };
+        inner.failure.as_ref().map_or(too_old, |failure| failure.error.clone())
     }
 
     /// The keys, unless they are too old, and their generation.
@@ -243,12 +240,8 @@ impl Entry {
             // These say themselves what to do.
             Error::Unreachable { .. } | Error::NoVault { .. } => error.clone(),
             other => {
-                // Of damage and of a trail that cannot be written nothing heals: their own words say what to do.
-                let heals = matches!(error, Error::Vault(VaultError::Unavailable { .. }));
-                let hint =
-                    if heals { "; it comes back by itself when the vault answers" } else { "" };
-                let (resource, reason) = (self.key.resource.clone(), format!("{other}{hint}"));
-                Error::Unreachable { resource, reason }
+                let (resource, source) = (self.key.resource.clone(), Box::new(other.clone()));
+                Error::Unreachable { resource, source }
             }
         }
     }

@@ -5,7 +5,7 @@ use super::record::{NewResource, Protection, Resource};
 use super::resources::Resources;
 use super::revoke::withdraw;
 use super::transition::{Event, apply, wrong_state};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, NextStep};
 use crate::id::{KeyKind, KeyLabel, ResourceId};
 use crate::key_ring::{Layer, ResourceKey};
 use crate::state::prune;
@@ -187,7 +187,7 @@ impl Resources {
                 resource: resource.id.clone(),
                 state: resource.protection.name(),
                 operation: "shred the resource",
-                next: "its key is back: refresh it, or have the customer withdraw the key for good",
+                next: Box::new(NextStep::KeyIsBack),
             }),
         }
     }

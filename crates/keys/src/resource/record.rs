@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::audit::{is_unsafe, printable};
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, NextStep};
 use crate::id::{KeyLabel, ResourceId};
 use crate::key_ring::{KeyRecord, Layer, WrappedKeys};
 use crate::vault::VersionedKeyId;
@@ -325,7 +325,7 @@ impl Resource {
                 resource: self.id.clone(),
                 state: other.name(),
                 operation: "use the customer key",
-                next: "enable a customer-managed key first",
+                next: Box::new(NextStep::EnableCmk),
             },
         })
     }

@@ -383,7 +383,8 @@ impl Repository {
         }
     }
 
-    /// Goes on from a state that is older than one which the audit trail knows, as the event says.
+    /// Goes on from a state that is older than one which the audit trail knows, or that was written on from an older
+    /// one, as the event says.
     pub(crate) async fn roll_forward(
         &self,
         id: &ResourceId,
@@ -392,12 +393,23 @@ impl Repository {
         let (name, now) = (id.as_str(), self.clock().unix_time());
         let number = self.store().list(name).await?.last().copied();
         let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
-        if number >= self.marks().number(name) {
-            return Ok(None);
-        }
         let contended = || Error::Contended { resource: id.clone() };
-        let before = self.read_object(id, number).await?.ok_or_else(contended)?;
-        let event = Event::RolledForward { known: Box::new(known), now };
+        let before = match self.read_object(id, number).await {
+            // Of one that is not valid nothing is known that leads on, and nothing that keeps others from going on.
+            Err(Error::State(StateError::Invalid { .. }))
+                if number >= self.marks().number(name) =>
+            {
+                return Ok(None);
+            }
+            before => before?.ok_or_else(contended)?,
+        };
+        let written_on = match self.marks().check(self.store(), &before.mark()).await {
+            Ok(()) => return Ok(None),
+            Err(StateError::RolledBack { .. }) => false,
+            Err(StateError::Replaced { .. }) => true,
+            Err(error) => return Err(error.into()),
+        };
+        let event = Event::RolledForward { known: Box::new(known), now, written_on };
         let after = apply(&before.resource, &event)?;
         let Some((current, recorded)) = self.write(&before, after, &event).await? else {
             return Err(contended());

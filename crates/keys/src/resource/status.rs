@@ -120,13 +120,13 @@ impl Resources {
         let failures = [failure(Layer::Service), failure(Layer::Customer)];
         let worst = failures.into_iter().flatten().max_by_key(|(_, over)| *over);
         match worst {
-            Some((Error::Unreachable { reason, .. }, true)) => Reachability::Unreachable { reason },
-            Some((Error::Unreachable { reason, .. }, false)) => Reachability::Cached { reason },
-            Some((error @ Error::NoVault { .. }, true)) => {
-                Reachability::Unreachable { reason: error.to_string() }
-            }
-            Some((error @ Error::NoVault { .. }, false)) => {
-                Reachability::Cached { reason: error.to_string() }
+            Some((error @ (Error::Unreachable { .. } | Error::NoVault { .. }), is_over)) => {
+                let reason = error.reason();
+                if is_over {
+                    Reachability::Unreachable { reason }
+                } else {
+                    Reachability::Cached { reason }
+                }
             }
             _ => Reachability::Normal,
         }

@@ -5,7 +5,7 @@ use super::record::{Cmk, OnKeyLoss, Protection, Resource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::{Cause, Error};
+use crate::error::{Cause, Error, NextStep};
 use crate::id::{KeyKind, KeyLabel};
 use crate::key_ring::{KeyRecord, Layer, WrappedBy};
 use crate::vault::{DeniedReason, VersionedKeyId};
@@ -85,6 +85,8 @@ pub(crate) enum Event {
     RolledForward {
         known: Box<Resource>,
         now: u64,
+        /// True where the state was written from an older one by somebody else, who may have withdrawn access.
+        written_on: bool,
     },
 }
 
@@ -193,7 +195,12 @@ pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Error>
         Event::DocumentsMoved { count } => {
             after.outside_cmk = before.outside_cmk.map(|outside| outside.saturating_sub(*count));
         }
-        Event::RolledForward { known, now } => rolled_forward(&mut after, known, *now),
+        Event::RolledForward { known, now, written_on } => {
+            rolled_forward(&mut after, known, *now);
+            if *written_on && before.check_access().is_err() && after.check_access().is_ok() {
+                after.protection = before.protection.clone();
+            }
+        }
     }
     Ok(after)
 }
@@ -496,22 +503,17 @@ pub(crate) fn wrong_state(resource: &Resource, operation: &'static str) -> Error
         return Error::Denied { resource, cause, since };
     }
     let next = match &resource.protection {
-        Protection::ServiceManaged => "enable a customer-managed key first",
-        Protection::CmkActive { .. } => "disable the customer-managed key first, if that is meant",
-        Protection::Rotating { .. } => {
-            "finish the rotation, or rotate to the key in use to abandon it"
+        Protection::ServiceManaged => NextStep::EnableCmk,
+        Protection::CmkActive { .. } => NextStep::DisableCmk,
+        Protection::Rotating { cmk, to } => {
+            NextStep::FinishRotation { from: cmk.key.clone(), to: to.clone() }
         }
-        Protection::Denied { .. } => "refresh it once the key is back",
-        Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => {
-            "restore it, or wait until it is due"
-        }
-        Protection::ShredPending { .. } => {
-            "refresh it once the key is back, or wait until it is due"
-        }
-        Protection::Shredded { .. } => "its keys are destroyed; create another resource",
+        Protection::ShredPending { cause: Cause::ResourceDeleted, .. } => NextStep::Restore,
+        Protection::Denied { .. } | Protection::ShredPending { .. } => NextStep::Refresh,
+        Protection::Shredded { .. } => NextStep::CreateAnother,
     };
     let (state, resource) = (resource.protection.name(), resource.id.clone());
-    Error::WrongState { resource, state, operation, next }
+    Error::WrongState { resource, state, operation, next: Box::new(next) }
 }
 
 #[cfg(test)]

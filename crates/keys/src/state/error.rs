@@ -1,5 +1,7 @@
 //! The errors of states.
 
+use std::path::PathBuf;
+
 /// The version of states that this code writes, and the highest `min_reader` that it reads.
 pub const READER_VERSION: u32 = 1;
 
@@ -77,6 +79,17 @@ pub enum StateError {
     Name {
         /// The name.
         name: String,
+    },
+    /// Others can reach the store's directory.
+    #[error(
+        "the directory {} of states is open to other users (mode {mode:03o}): make it private to its owner",
+        path.display()
+    )]
+    Exposed {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
     },
     /// The store cannot be read or written.
     #[error("cannot {doing}: {reason}")]

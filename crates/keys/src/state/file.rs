@@ -51,8 +51,8 @@ impl FileStore {
     ///
     /// # Errors
     ///
-    /// [`StateError::Io`], also where other users have access to the directory, or a new one's file system
-    /// lacks what [keys need](strongroom_files::try_for_keys).
+    /// [`StateError::Exposed`] where other users can reach the directory; [`StateError::Io`], also where a new one's
+    /// file system lacks what [keys need](strongroom_files::try_for_keys).
     pub async fn open(root: impl Into<PathBuf>) -> Result<Self, StateError> {
         let root = root.into();
         unblock(move || {
@@ -66,9 +66,9 @@ impl FileStore {
                 }
             }
             let metadata = fs::metadata(&root).map_err(failed("read", &root))?;
-            if strongroom_files::mode(&metadata) & 0o077 != 0 {
-                let reason = "other users have access to it; run chmod 700 on it";
-                return Err(failed("use the directory", &root)(io::Error::other(reason)));
+            let mode = strongroom_files::mode(&metadata);
+            if mode & 0o077 != 0 {
+                return Err(StateError::Exposed { path: root, mode });
             }
             let store = Self { root };
             // Without it a withdrawal waits for room like anything else.
@@ -343,7 +343,7 @@ mod tests {
         }
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
         let error = block_on(FileStore::open(&path)).unwrap_err();
-        assert!(error.to_string().contains("chmod 700"), "{error}");
+        assert_eq!(error, StateError::Exposed { path, mode: 0o750 });
     }
 
     /// Checks that leftovers of a crash are not objects, and that an erased one keeps its number.

@@ -99,6 +99,25 @@ fn an_older_state_that_was_written_on_elsewhere_is_refused() {
         let replaced = matches!(error, Error::State(StateError::Replaced { number: 3, .. }));
         assert!(replaced, "{changes}: {error}");
     }
+    // The withdrawal that this host's trail knows is in force again.
+    let resources = restored(&world);
+    let status = now(resources.status(&world.id)).unwrap();
+    assert!(matches!(status.protection, Protection::Denied { .. }), "{:?}", status.protection);
+    now(world.restart().status(&world.id)).unwrap();
+}
+
+#[test]
+fn a_withdrawal_in_a_state_that_was_written_on_elsewhere_stays() {
+    let world = World::with_cmk();
+    let older = world.store.snapshot();
+    world.run(world.resources.rotate_resource_key(&world.id)).unwrap();
+    world.store.restore(older);
+    let elsewhere = world.run(world.config(&Arc::default()).open()).unwrap();
+    now(elsewhere.revoke_now(&world.id)).unwrap();
+    assert!(now(world.restart().status(&world.id)).is_err());
+    let status = now(restored(&world).status(&world.id)).unwrap();
+    assert!(matches!(status.protection, Protection::Denied { .. }), "{:?}", status.protection);
+    now(world.restart().refresh(&world.id)).unwrap();
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub enum AuditError {
         reason: String,
     },
     /// Others may write to the trail.
-    #[error("{} may be written by others (mode {mode:03o}); run chmod 600 on it", path.display())]
+    #[error("{} may be written by others (mode {mode:03o}); make it private to its owner", path.display())]
     Exposed {
         /// The file.
         path: PathBuf,
@@ -126,6 +126,22 @@ impl AuditError {
             | Self::Truncated { .. }
             | Self::Replaced { .. } => true,
             Self::Unwritable { .. } | Self::File { .. } | Self::Exposed { .. } => false,
+        }
+    }
+
+    /// The file that the error is about.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Unwritable { .. } => None,
+            Self::File { path, .. }
+            | Self::Exposed { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::Tampered { path, .. }
+            | Self::End { path, .. }
+            | Self::Missing { path }
+            | Self::Truncated { path, .. }
+            | Self::Replaced { path, .. } => Some(path),
         }
     }
 

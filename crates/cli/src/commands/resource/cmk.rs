@@ -1,9 +1,7 @@
 //! `strongroom resource enable-cmk` and `rotate-cmk`.
 
-use std::path::PathBuf;
-
 use strongroom_keys::block_on;
-use strongroom_keys::resource::{EnableCmk, NamedVault, OnKeyLoss, Scope};
+use strongroom_keys::resource::{EnableCmk, NamedVault, NextStep, OnKeyLoss, Scope};
 use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{LocalKeyId, LocalVaultError};
@@ -14,7 +12,6 @@ use crate::args::{
 };
 use crate::failure::Failure;
 use crate::service::{CustomerVault, CustomerVaults, HomeLocation, Service};
-use crate::vaults::missing_key;
 
 /// Puts a resource under a customer's key.
 ///
@@ -26,8 +23,8 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.open()?;
     // Before the vault is opened: a name that is not there is said at once.
     block_on(service.resources_with(&name, pins.pins())?.status(&name))?;
-    let place = args.vault.directory.clone();
-    let (key, vaults) = named_key(&service, args.vault, &args.key, args.key_version.as_deref())?;
+    let (vault, key, vaults) =
+        named_key(&service, args.vault, &args.key, args.key_version.as_deref())?;
     let with = EnableCmk {
         scope: match args.scope {
             ScopeOption::Models => Scope::Models,
@@ -41,7 +38,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
         ..EnableCmk::new(key, &args.identity)
     };
     block_on(service.resources_in(vaults.clone())?.enable_cmk(&name, &with))
-        .map_err(|error| not_granted(error, args.identity.clone(), place))?;
+        .map_err(|error| not_granted(error, &args.identity, &vault))?;
     vaults.record()?;
     let text = format!(
         "is under {} as well: what is sealed from now on needs this key and the service's",
@@ -64,7 +61,7 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
             resource: name,
             state: status.protection.name(),
             operation: "rotate the customer-managed key",
-            next: "enable one first, with strongroom resource enable-cmk",
+            next: Box::new(NextStep::EnableCmk),
         }
         .into());
     };
@@ -76,10 +73,9 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
         vault.passphrase_file = vault.passphrase_file.or(known.passphrase_file);
     }
     let key = args.key.as_deref().unwrap_or(cmk.key.name().as_str());
-    let place = vault.directory.clone();
-    let (to, vaults) = named_key(&service, vault, key, args.key_version.as_deref())?;
+    let (vault, to, vaults) = named_key(&service, vault, key, args.key_version.as_deref())?;
     block_on(service.resources_in(vaults.clone())?.rotate_cmk(&name, &to))
-        .map_err(|error| not_granted(error, cmk.identity.clone(), place))?;
+        .map_err(|error| not_granted(error, &cmk.identity, &vault))?;
     vaults.record()?;
     let text = format!(
         "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
@@ -89,34 +85,37 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
     tell(&name, "cmk-rotated", &text, json)
 }
 
-/// Adds the command that grants what an identity lacks.
-fn not_granted(error: strongroom_keys::Error, identity: String, vault: Option<PathBuf>) -> Failure {
-    let reason = match &error {
-        strongroom_keys::Error::Vault(VaultError::Denied { reason, .. }) => Some(*reason),
-        _ => None,
+/// Adds the command that grants what an identity lacks in `vault`.
+fn not_granted(error: strongroom_keys::Error, identity: &str, vault: &LocalVault) -> Failure {
+    use DeniedReason::{Identity, Permission};
+    let strongroom_keys::Error::Vault(VaultError::Denied { reason: Permission | Identity, .. }) =
+        &error
+    else {
+        return error.into();
     };
-    match (reason, vault) {
-        (Some(DeniedReason::Permission | DeniedReason::Identity), Some(vault)) => {
-            Failure::NotGranted { source: Box::new(error), identity, vault }
-        }
-        _ => error.into(),
+    let grants = vault.identities().ok().and_then(|mut known| known.remove(identity));
+    Failure::NotGranted {
+        source: Box::new(error),
+        identity: identity.to_owned(),
+        is_disabled: grants.is_some_and(|grants| !grants.enabled),
+        vault: vault.path().to_owned(),
     }
 }
 
-/// The id of a key of a vault, and the home's vaults with that one.
+/// A vault, the id of a key of it, and the home's vaults with that one.
 fn named_key(
     service: &Service,
     option: VaultOption,
     key: &str,
     version: Option<&str>,
-) -> Result<(VersionedKeyId, CustomerVaults), Failure> {
+) -> Result<(LocalVault, VersionedKeyId, CustomerVaults), Failure> {
     let lock_timeout = option.lock_timeout();
     let (vault, location) = CustomerVault::find(option)?;
-    let id = versioned(&vault, key, version).map_err(|error| missing_key(&vault, error))?;
+    let id = versioned(&vault, key, version)?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
     let named = NamedVault { id: id.vault().to_owned(), location, moved: false };
     let vaults = service.customers().with(named, lock_timeout)?;
-    Ok((id, vaults))
+    Ok((vault, id, vaults))
 }
 
 fn versioned(

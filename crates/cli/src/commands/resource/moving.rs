@@ -14,7 +14,7 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use strongroom_keys::resource::ResourceId;
+use strongroom_keys::resource::{NextStep, ResourceId};
 use strongroom_keys::{Error, Resources, block_on};
 
 use self::document::{Mover, Outcome};
@@ -51,7 +51,7 @@ pub(super) fn run(args: MoveDocumentsArgs) -> Result<(), Failure> {
             resource: args.name,
             state: status.protection.name(),
             operation: "move documents under the customer's key",
-            next: "enable one first, with strongroom resource enable-cmk",
+            next: Box::new(NextStep::EnableCmk),
         }));
     }
     let lock_timeout = args.lock_timeout.map(Duration::from_secs);

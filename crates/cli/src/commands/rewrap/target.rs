@@ -11,7 +11,6 @@ use strongroom_local_vault::{LocalKeyId, LocalVaultError, VersionId};
 
 use super::super::unlock::own_id;
 use crate::failure::Failure;
-use crate::vaults::missing_key;
 
 /// A recipient of the vault, and the key in whose favour it goes.
 pub(super) struct Target {
@@ -118,6 +117,6 @@ impl Known {
 }
 
 fn newest(vault: &LocalVault, name: &str) -> Result<Arc<WrappingKey>, Failure> {
-    let key = vault.wrapping_key(name).map_err(|error| missing_key(vault, error))?;
+    let key = vault.wrapping_key(name)?;
     Ok(Arc::new(key))
 }

@@ -14,7 +14,7 @@ use crate::output::{Others, Output, Rules};
 use crate::place::Place;
 use crate::platform::Patient;
 use crate::readers::Readers;
-use crate::vaults::{Location, missing_key};
+use crate::vaults::Location;
 
 /// The longest backup that is read, in bytes; longer ones are none.
 const LONGEST_BACKUP: u64 = 64 << 20;
@@ -29,7 +29,7 @@ pub(super) fn backup(args: BackupArgs) -> Result<(), Failure> {
     let readers = Readers::new(&vault);
     let lock_timeout = vault.lock_timeout();
     let vault = Location::find(vault)?.open()?;
-    let backup = vault.backup(&name).map_err(|error| missing_key(&vault, error))?;
+    let backup = vault.backup(&name)?;
     let rules = Rules {
         existing: args.force.existing(),
         mode: 0o600,

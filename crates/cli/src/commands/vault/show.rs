@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::hint;
 use crate::print::{self, Channel};
 use crate::time::{display_time, since_epoch};
-use crate::vaults::{Location, missing_key};
+use crate::vaults::Location;
 
 #[derive(Serialize)]
 struct Listing<'a> {
@@ -150,7 +150,7 @@ struct Shown<'a> {
 /// A [`Failure`] when there is none of the name.
 pub(super) fn show(args: KeyArgs) -> Result<(), Failure> {
     let vault = Location::find(args.vault)?.open()?;
-    let entry = vault.show(&args.name).map_err(|error| missing_key(&vault, error))?;
+    let entry = vault.show(&args.name)?;
     let settings = vault.settings()?;
     let newest = entry.versions.last();
     let kind = match newest.map(|version| version.kind) {

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use serde::Serialize;
-use strongroom_keys::audit::{AuditEvent, AuditLine, AuditResult, printable};
+use strongroom_keys::audit::{AuditEvent, AuditLine, AuditResult, Repaired, printable};
+use strongroom_local_vault::LocalVault;
 
-use crate::args::VaultAuditArgs;
+use crate::args::{JsonOption, VaultAuditArgs};
+use crate::commands::audit::{closed, unless_repaired};
 use crate::failure::Failure;
 use crate::print::{self, Channel};
 use crate::time::display_time;
@@ -19,6 +21,8 @@ struct Shown<'a> {
     head: Option<String>,
     /// Lines that stand in the place of torn ones.
     mended: u64,
+    /// Damaged parts that were closed: what they held is lost.
+    repaired: Vec<Repaired>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<AuditEvent>>,
 }
@@ -30,6 +34,9 @@ struct Shown<'a> {
 /// A [`Failure`] when it does not hold.
 pub(super) fn audit(args: VaultAuditArgs) -> Result<(), Failure> {
     let vault = Location::find(args.vault)?.open()?;
+    if args.repair {
+        return repair(&vault, args.json);
+    }
     let mut events = Vec::new();
     let verified = vault.audit(args.anchor, &mut |line: &AuditLine| {
         if !args.verify {
@@ -42,10 +49,13 @@ pub(super) fn audit(args: VaultAuditArgs) -> Result<(), Failure> {
         lines: verified.lines,
         head: verified.head.map(|head| head.to_string()),
         mended: verified.mended,
+        repaired: verified.repaired,
         events: (!args.verify).then_some(events),
     };
+    let outcome = unless_repaired(&shown.repaired);
     if args.json.enabled {
-        return print::json(Channel::Output, &shown);
+        print::json(Channel::Output, &shown)?;
+        return outcome;
     }
     for line in &lines {
         print::line(Channel::Output, line)?;
@@ -60,7 +70,28 @@ pub(super) fn audit(args: VaultAuditArgs) -> Result<(), Failure> {
         vault.path().display(),
         shown.lines
     );
-    print::line(Channel::Output, &text)
+    print::line(Channel::Output, &text)?;
+    outcome
+}
+
+#[derive(Serialize)]
+struct Repair {
+    /// `null` where the trail holds.
+    repaired: Option<Repaired>,
+}
+
+/// Closes the part of the trail of `vault` that does not hold.
+fn repair(vault: &LocalVault, json: JsonOption) -> Result<(), Failure> {
+    let repaired = vault.repair_audit()?;
+    if json.enabled {
+        return print::json(Channel::Output, &Repair { repaired });
+    }
+    let outcome = repaired.as_ref().map_or_else(
+        || "holds: there is nothing to repair".to_owned(),
+        |repaired| format!("goes on: {}", closed(repaired)),
+    );
+    let path = vault.path().display();
+    print::line(Channel::Output, &format!("the audit trail of the vault {path} {outcome}"))
 }
 
 fn line(event: &AuditEvent) -> String {

@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::prompt;
 use crate::readers::Readers;
 use crate::time::{display_time, since_epoch};
-use crate::vaults::{Location, missing_key, passphrase};
+use crate::vaults::{Location, passphrase};
 
 /// No file with one RSA-2048 key is longer, in bytes.
 const LONGEST_KEY: usize = 64 << 10;
@@ -106,7 +106,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
     let (not_before, expires) = (args.not_before, args.expires);
     let options = KeyOptions { not_before, expires, ..KeyOptions::default() };
     let name = &args.key.name;
-    let id = vault.import_rsa(name, key, options).map_err(|error| missing_key(&vault, error))?;
+    let id = vault.import_rsa(name, key, options)?;
     let id = id.to_string();
     let text = format!(
         "imported the key {name:?}: {}; {} still holds the key, so keep it as safe as the vault, or destroy it",
@@ -126,7 +126,7 @@ pub(super) fn set_dates(args: SetDatesArgs) -> Result<(), Failure> {
         (args.not_before.unwrap_or_default(), args.expires.unwrap_or_default());
     let vault = Location::find(args.key.vault)?.open()?;
     let name = &args.key.name;
-    let changed = || {
+    let changed = || -> Result<Option<KeyVersion>, LocalVaultError> {
         let which = match named(&vault, name, args.key_version.as_deref())? {
             Some(version) => version,
             // Named, so that the answer is about the version that was changed.
@@ -140,7 +140,7 @@ pub(super) fn set_dates(args: SetDatesArgs) -> Result<(), Failure> {
         let of_it = |one: &&KeyVersion| which == Versions::Only(one.id.version());
         Ok(vault.show(name)?.versions.iter().find(of_it).cloned())
     };
-    let changed = changed().map_err(|error| missing_key(&vault, error))?;
+    let changed = changed()?;
     let (id, dates) =
         changed.map_or_else(Default::default, |version| (version.id.to_string(), dates(&version)));
     let text = format!("set the dates of the key {name:?}: {id} {dates}; it unwraps at any time");
