@@ -15,6 +15,8 @@ mod keys;
 mod messages;
 #[path = "structure/short_files.rs"]
 mod short_files;
+#[path = "structure/type_names.rs"]
+mod type_names;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
