@@ -24,7 +24,8 @@ fn a_crate_has_few_names_of_types() {
         let found = count(&sources(src));
         assert!(found <= cap, "{src} names {found} types, and {cap} is the most: put two into one");
     }
-    let named = "pub struct A;\npub(crate) enum B {}\ntype C = A;\nimpl A {\n    type D = A;\n}\nfn f() {}";
+    let named =
+        "pub struct A;\npub(crate) enum B {}\ntype C = A;\nimpl A {\n    type D = A;\n}\nfn f() {}";
     assert_eq!(count(&one("a.rs", named)), 3);
     assert_eq!(count(&one("tests/a.rs", named)), 0);
 }

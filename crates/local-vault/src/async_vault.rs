@@ -22,7 +22,8 @@ use strongroom_vault::{KeyDescription, KeyName, Place, Vault, VaultError, Versio
 /// use strongroom_local_vault::IdentityVault;
 /// use strongroom_vault::{Operation, Operations, VersionedKeyId};
 /// use strongroom::wrap::Algorithm;
-/// use strongroom_vault::{LocalVault, Vault, VaultError};
+/// use strongroom_local_vault::LocalVault;
+/// use strongroom_vault::{Vault, VaultError};
 ///
 /// # let directory = tempfile::tempdir()?;
 /// let vault = LocalVault::init(&directory.path().join("vault"))?;

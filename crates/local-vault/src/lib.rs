@@ -286,7 +286,8 @@ impl LocalVault {
     ///
     /// ```
     /// use strongroom_vault::{KeyName, Operation, Operations, Vault};
-    /// use strongroom_vault::{LocalVault, VaultError};
+    /// use strongroom_local_vault::LocalVault;
+    /// use strongroom_vault::VaultError;
     ///
     /// # let directory = tempfile::tempdir()?;
     /// let vault = LocalVault::init(&directory.path().join("vault"))?;
