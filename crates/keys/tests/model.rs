@@ -56,7 +56,7 @@ fn play(cases: u32, seed: u64) -> (Tally, Option<String>) {
     let tally = RefCell::new(Tally::default());
     let outcome = TestRunner::new(config).run(&scenes::histories(), |plan| {
         let mut tally = tally.borrow_mut();
-        History::new(plan.on_disk, &mut tally).play(&plan.steps).map_err(TestCaseError::fail)
+        History::new(plan.trail, &mut tally).play(&plan.steps).map_err(TestCaseError::fail)
     });
     let wrong = match outcome {
         Ok(()) => None,

@@ -146,8 +146,9 @@ pub struct Rig {
     pub trail: Option<Trail>,
 }
 
-/// A resource, a service's vault and a customer's with its copy, that answer as `script` says.
-pub fn rig(script: &Arc<Mutex<Script>>, on_disk: bool) -> Rig {
+/// A resource, a service's vault and a customer's with its copy, that answer as `script` says; with a trail on a disk
+/// that has so many lines, or one in memory.
+pub fn rig(script: &Arc<Mutex<Script>>, lines: Option<usize>) -> Rig {
     // The customer's RSA keys serve every history: reading one proves anew that its factors are prime.
     static CUSTOMER: OnceLock<(Arc<MemoryVault>, [VersionedKeyId; KEYS])> = OnceLock::new();
     let (customer_keys, ids) = CUSTOMER.get_or_init(|| {
@@ -182,14 +183,14 @@ pub fn rig(script: &Arc<Mutex<Script>>, on_disk: bool) -> Rig {
         vault
     });
     let vaults = Arc::new(Directory::new(ids.clone(), vaults));
-    let mut trail = on_disk.then(Trail::new);
+    let mut trail = lines.map(|_| Trail::new());
     let world = World::over(&keys, |config| {
         let config = config.with_vaults(Arc::clone(&vaults) as _);
         trail.as_ref().map_or(config.clone(), |trail| config.with_audit(trail.sink()))
     });
     attach(&world.service, None, ids, &world.clock, script);
-    if let Some(trail) = &mut trail {
-        trail.begin();
+    if let (Some(trail), Some(lines)) = (&mut trail, lines) {
+        trail.begin(lines);
     }
     Rig { world, vaults, trail }
 }

@@ -84,9 +84,9 @@ pub struct History<'t> {
 }
 
 impl<'t> History<'t> {
-    pub fn new(on_disk: bool, tally: &'t mut Tally) -> Self {
+    pub fn new(lines: Option<usize>, tally: &'t mut Tally) -> Self {
         let script = Script::new();
-        let Rig { world, vaults, trail } = faults::rig(&script, on_disk);
+        let Rig { world, vaults, trail } = faults::rig(&script, lines);
         let now = world.clock.elapsed();
         let mut history = Self {
             world,
@@ -110,7 +110,7 @@ impl<'t> History<'t> {
             identity_since: None,
             tally,
         };
-        if on_disk {
+        if history.trail.is_some() {
             history.tally.note("trail", "on a disk");
             history.restart(); // as the one that has this trail
         }

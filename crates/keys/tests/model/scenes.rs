@@ -13,8 +13,8 @@ use crate::copies::Location;
 /// A history to be played.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// True where the audit trail is on a disk.
-    pub on_disk: bool,
+    /// The number of lines that the audit trail has before it, where it is on a disk.
+    pub trail: Option<usize>,
     pub steps: Vec<Step>,
 }
 
@@ -151,6 +151,7 @@ fn harmed() -> impl Strategy<Value = Vec<Act>> {
                 withdrawal,
                 roll_back.clone(),
                 Act::Repair,
+                roll_back.clone(),
                 Act::Refresh,
                 roll_back,
                 Act::Open(0),
@@ -177,14 +178,16 @@ pub fn histories() -> impl Strategy<Value = Plan> {
     let on_disk = prop_oneof![
         9 => one(false), 3 => one(true), 1 => played(scenes().boxed()), 1 => played(harmed().boxed())
     ];
-    let plan = |on_disk, parts: Vec<Vec<Step>>| {
+    let plan = |trail, parts: Vec<Vec<Step>>| {
         let mut steps = parts.concat();
         steps.truncate(40);
-        Plan { on_disk, steps }
+        Plan { trail, steps }
     };
+    // Some have so many lines that there is a summary.
+    let lines = prop_oneof![2 => Just(0), 1 => Just(128_usize)];
     prop_oneof![
-        19 => vec(in_memory, 1..=36).prop_map(move |parts| plan(false, parts)),
-        1 => vec(on_disk, 1..=30).prop_map(move |parts| plan(true, parts)),
+        5 => vec(in_memory, 1..=36).prop_map(move |parts| plan(None, parts)),
+        1 => (lines, vec(on_disk, 1..=30)).prop_map(move |(lines, parts)| plan(Some(lines), parts)),
     ]
 }
 

@@ -32,12 +32,14 @@ impl HeadStore for Heads {
 pub struct Sink {
     pub lines: JsonLines,
     pub full: Arc<AtomicBool>,
+    /// True during an act whose trouble it is.
+    pub fails: Arc<AtomicBool>,
 }
 
 #[async_trait]
 impl AuditSink for Sink {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
-        if self.full.load(Ordering::SeqCst) {
+        if self.full.load(Ordering::SeqCst) || self.fails.load(Ordering::SeqCst) {
             return Err(AuditError::File {
                 doing: "write to",
                 path: self.lines.path().to_owned(),

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Names that are met at least once in so many histories, by kind. Each is met four times as often or more, so
 /// that no seed falls short by chance.
-const EXPECTED: [(usize, &str, &[&str]); 27] = [
+const EXPECTED: &[(usize, &str, &[&str])] = &[
     (2, "done", &["Enable", "Move", "Open", "Refresh", "Seal"]),
     (2, "state", &["Active"]),
     (2, "step", &["KeyChange", "Pass"]),
@@ -97,6 +97,52 @@ const EXPECTED: [(usize, &str, &[&str]); 27] = [
             "service Bad(Throttle(Some(20)))",
         ],
     ),
+    (10, "vaults", &["the original is recorded"]),
+    (20, "step", &["CopyVault", "MoveVault"]),
+    (20, "trail", &["a rollback is seen", "refused without a trail"]),
+    (20, "vaults", &["copied"]),
+    (50, "step", &["Repair", "Trail"]),
+    (50, "trail", &["on a disk", "repaired"]),
+    (50, "vaults", &["another location is refused"]),
+    (
+        100,
+        "trail",
+        &[
+            "a rollback may be hidden, and nothing opens",
+            "an earlier line is changed",
+            "its end is cut off",
+            "nothing to do without a trail",
+        ],
+    ),
+    (
+        100,
+        "vaults",
+        &["a location without the key is refused", "closed whatever the other vault says", "moved"],
+    ),
+    (
+        200,
+        "trail",
+        &[
+            "a rollback is seen, and the trail takes nothing",
+            "access is taken away without a trail",
+            "it is deleted",
+            "its disk has room",
+            "its disk is full",
+            "its last line is changed",
+            "served from memory without a trail",
+        ],
+    ),
+    (
+        500,
+        "trail",
+        &[
+            "a line is torn",
+            "a rollback is hidden by what was lost before a repair",
+            "an earlier line is changed, and a summary tells of it",
+            "found at a start",
+        ],
+    ),
+    (500, "vaults", &["the copy is recorded"]),
 ];
 
 /// Counts by kind and name.

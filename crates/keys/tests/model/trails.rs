@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
-use strongroom_keys::audit::{AuditKey, AuditSink, HeadStore as _, JsonLines, Sync};
+use strongroom_keys::audit::{
+    AuditEvent, AuditKey, AuditResult, AuditSink, HeadStore as _, JsonLines, Sync,
+};
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::{Error, block_on};
 use tempfile::TempDir;
@@ -15,6 +17,7 @@ use tempfile::TempDir;
 use crate::acts::Act;
 use crate::history::{Checked, History};
 use crate::perform::Seen;
+use crate::reference::Kind;
 use crate::sink::{Heads, Sink};
 use crate::tally::Tally;
 
@@ -56,6 +59,7 @@ pub struct Trail {
     id: Option<String>,
     heads: Arc<Heads>,
     full: Arc<AtomicBool>,
+    fails: Arc<AtomicBool>,
     damage: Option<Damage>,
     /// True where the process that plays the history found the damage when it started.
     is_found: bool,
@@ -74,6 +78,7 @@ impl Trail {
             id: None,
             heads: Arc::default(),
             full: Arc::default(),
+            fails: Arc::default(),
             damage: None,
             is_found: false,
             closed: 0,
@@ -94,14 +99,18 @@ impl Trail {
             id: self.id.clone(),
             heads: Arc::new(Heads(Mutex::new(*self.heads.0.lock().unwrap()))),
             full: Arc::new(AtomicBool::new(self.is_full())),
+            fails: Arc::default(),
             learned: self.learned.clone(),
             ..*self
         }
     }
 
     /// The service has been made: its home knows the trail by its id from now on.
-    pub fn begin(&mut self) {
+    /// Its trail gets so many lines more.
+    pub fn begin(&mut self, lines: usize) {
         self.id = block_on(self.lines().recall()).trail;
+        let event = AuditEvent::new("unwrap", AuditResult::Done);
+        (0..lines).for_each(|_| self.lines().record_blocking(&event).unwrap());
     }
 
     fn path(&self) -> PathBuf {
@@ -121,7 +130,8 @@ impl Trail {
 
     /// The trail for another process.
     pub fn sink(&self) -> Arc<dyn AuditSink> {
-        Arc::new(Sink { lines: self.lines(), full: Arc::clone(&self.full) })
+        let (full, fails) = (Arc::clone(&self.full), Arc::clone(&self.fails));
+        Arc::new(Sink { lines: self.lines(), full, fails })
     }
 
     fn is_full(&self) -> bool {
@@ -144,9 +154,8 @@ impl Trail {
 
     pub fn restarted(&mut self, tally: &mut Tally) {
         self.is_found = self.damage.is_some_and(|damage| !damage.is_covered);
-        if self.damage.is_some_and(|damage| !damage.stops) {
-            let name = if self.is_found { "found at a start" } else { "covered by the summary" };
-            tally.note("trail", name);
+        if self.is_found && self.damage.is_some_and(|damage| !damage.stops) {
+            tally.note("trail", "found at a start");
         }
     }
 
@@ -250,7 +259,11 @@ impl Trail {
         let holds = holds.min(before);
         let (known, is_covered) = (holds.max(summed_up), !stops && holds < summed_up);
         self.damage = Some(Damage { holds, known, stops, is_covered });
-        Some(name)
+        Some(if is_covered {
+            "an earlier line is changed, and a summary tells of it"
+        } else {
+            name
+        })
     }
 
     fn flip(&self, at: usize) {
@@ -329,7 +342,7 @@ impl History<'_> {
     pub fn fail_trail(&self, fails: bool) {
         match &self.trail {
             None => self.world.audit.fail(fails),
-            Some(trail) => trail.full.store(fails, Ordering::SeqCst),
+            Some(trail) => trail.fails.store(fails, Ordering::SeqCst),
         }
     }
 
@@ -348,7 +361,13 @@ impl History<'_> {
             (Some(Err(_)) | None, false) => "refused without a trail",
         };
         self.tally.note("trail", name);
-        if changed && seen.state.is_open() && !act.only_closes() {
+        // A refusal that was heard meanwhile, or what was told before.
+        let is_taken_away = match seen.state.kind {
+            _ if act.only_closes() || self.on_the_way().contains(&seen.state) => true,
+            Kind::Denied(_) | Kind::Pending(_) => !matches!(act, Act::Restore),
+            _ => false,
+        };
+        if changed && !is_taken_away {
             return Err(format!("without a trail there is a new state: {seen:?}, {done:?}"));
         }
         Ok(())
