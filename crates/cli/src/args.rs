@@ -31,8 +31,8 @@ pub(crate) use self::service::{
     ServiceCommand, ServiceKeyCommand, TimeOption,
 };
 pub(crate) use self::vault::{
-    BackupArgs, ChangePassphraseArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs,
-    KeyArgs, KeyType, PermissionOption, PurgeArgs, RestoreArgs, RotateKeyArgs, SetDatesArgs,
+    BackupArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs, KeyArgs, KeyType,
+    PermissionOption, PurgeArgs, RestoreArgs, RotateKeyArgs, SetDatesArgs, SetPassphraseArgs,
     SettingsArgs, VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
 };
 

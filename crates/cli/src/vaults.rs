@@ -77,6 +77,17 @@ impl Location {
         self.open_it()?.map_err(|error| self.failure(error))
     }
 
+    /// Opens a vault that must be there with `passphrase`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Location::open`].
+    pub(crate) fn open_with(&self, passphrase: &SecretVec) -> Result<LocalVault, Failure> {
+        let passphrase = SecretVec::from(passphrase.expose().to_vec());
+        open_once(&self.path, Some(passphrase), self.lock_timeout)?
+            .map_err(|error| self.failure(error))
+    }
+
     /// The vault to seal with: the one that is there; where none was named and there is none, a new
     /// one.
     fn open_or_init(&self) -> Result<LocalVault, Failure> {
@@ -121,20 +132,26 @@ pub(crate) fn open_vault(
     passphrase_file: Option<&Path>,
     lock_timeout: Option<Duration>,
 ) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
-    let trail = trail()?;
-    let open = |passphrase| {
-        let (lock_wait, trail) = (lock_wait(lock_timeout), trail.clone());
-        let options = OpenOptions { passphrase, lock_wait, trail, ..OpenOptions::default() };
-        LocalVault::open_with(path, options).inspect(hint::note_vault)
-    };
-    let opened = open(passphrase_file.map(passphrase).transpose()?);
+    let open = |passphrase| open_once(path, passphrase, lock_timeout);
+    let opened = open(passphrase_file.map(passphrase).transpose()?)?;
     if let Err(LocalVaultError::PassphraseNeeded { .. }) = opened
         && let Some(typed) =
             prompt::passphrase(&format!("passphrase of the vault {}", path.display()))?
     {
-        return Ok(open(Some(typed)));
+        return open(Some(typed));
     }
     Ok(opened)
+}
+
+/// Opens the vault at `path` with `passphrase`, and asks nobody.
+fn open_once(
+    path: &Path,
+    passphrase: Option<SecretVec>,
+    lock_timeout: Option<Duration>,
+) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
+    let (lock_wait, trail) = (lock_wait(lock_timeout), trail()?);
+    let options = OpenOptions { passphrase, lock_wait, trail, ..OpenOptions::default() };
+    Ok(LocalVault::open_with(path, options).inspect(hint::note_vault))
 }
 
 /// The user who runs this, for the vault's audit trail.

@@ -43,6 +43,8 @@ mod moving;
 mod options;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/passphrases.rs"]
+mod passphrases;
 #[path = "cli/printing.rs"]
 mod printing;
 #[cfg(unix)] // a pseudo-terminal

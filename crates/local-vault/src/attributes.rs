@@ -130,6 +130,12 @@ impl Attributes {
             && ids.len() == self.versions.len()
     }
 
+    /// True where both say the same, whatever key authenticates them.
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        let unchecked = |attributes: &Self| Self { check: None, ..attributes.clone() };
+        unchecked(self) == unchecked(other)
+    }
+
     /// The key's name.
     pub(super) fn name(&self) -> &KeyName {
         &self.name

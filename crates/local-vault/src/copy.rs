@@ -9,7 +9,7 @@ use super::attributes::{ATTRIBUTES, Attributes};
 use super::disk;
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY, Published};
-use super::identities::{IDENTITIES, Identities};
+use super::identities::Identities;
 use super::json_file::Document;
 use super::manifest::{MANIFEST, Manifest};
 use super::store::{Store, public_file};
@@ -55,7 +55,7 @@ impl LocalVault {
         if !files::entries(path)?.is_empty() {
             return Err(LocalVaultError::NotEmpty { path: path.to_owned() });
         }
-        let keys = path.join("keys");
+        let keys = path.join(store.layout.keys());
         disk::create_directory(&keys)?;
         match store.trail.lines().copy_to(&path.join(TRAIL)) {
             // It begins with the next event.
@@ -70,10 +70,13 @@ impl LocalVault {
             read_back(&keys.join(name.as_str()), &found)?;
         }
         // The manifest comes last: a directory that has it is a whole vault.
-        for (file, longest) in [(IDENTITIES, Identities::LONGEST), (MANIFEST, Manifest::LONGEST)] {
+        let identities = store.layout.identities();
+        for (file, longest) in [(identities, Identities::LONGEST), (MANIFEST, Manifest::LONGEST)] {
             let Some(text) = files::read_private(&store.path.join(file), longest)? else {
                 continue;
             };
+            // It is the one that the keys are of.
+            store.manifest()?;
             if files::publish(path, file, text.as_bytes())? == Published::NameTaken {
                 return Err(LocalVaultError::NotEmpty { path: path.to_owned() });
             }

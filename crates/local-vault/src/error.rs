@@ -273,6 +273,12 @@ pub enum LocalVaultError {
         /// The directory.
         path: PathBuf,
     },
+    /// The vault was given a passphrase, or lost it, since this handle was opened.
+    #[error("the vault {} was given a passphrase, or lost it, since it was opened: open it again", path.display())]
+    PassphraseChanged {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A setting that cannot be.
     #[error("{what}: {reason}")]
     Setting {

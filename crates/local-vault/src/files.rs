@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use strongroom::secret::SecretVec;
 use zeroize::Zeroizing;
 
 use super::disk;
@@ -254,6 +255,40 @@ pub(super) fn install(
     disk::sync_directory(parent)
 }
 
+/// Makes the directory `name` in `parent` with a directory of files (name and contents) for each of `keys`, durably: it
+/// appears with all of them or not at all. The caller holds the vault's lock and has seen that there is none.
+pub(super) fn install_all(
+    parent: &Path,
+    name: &str,
+    keys: &[(String, Vec<(String, SecretVec)>)],
+) -> Result<(), LocalVaultError> {
+    let temporary = temporary(parent)?;
+    let fill = || {
+        disk::create_directory(&temporary)?;
+        for (key, files) in keys {
+            let directory = temporary.join(key);
+            disk::create_directory(&directory)?;
+            for (file, contents) in files {
+                disk::write(&directory.join(file), contents.expose())?;
+            }
+            disk::sync_directory(&directory)?;
+        }
+        disk::sync_directory(&temporary)?;
+        disk::rename(&temporary, &parent.join(name))
+    };
+    if let Err(error) = fill() {
+        let _ = empty_and_remove(&temporary);
+        return Err(error);
+    }
+    disk::sync_directory(parent)
+}
+
+/// Removes the file `name` of `directory`, for good.
+pub(super) fn remove(directory: &Path, name: &str) -> Result<(), LocalVaultError> {
+    disk::remove(&directory.join(name))?;
+    disk::sync_directory(directory)
+}
+
 /// Removes the directory `name` of `parent` with its files: at once for every reader, and for good.
 /// The caller holds the vault's lock.
 pub(super) fn uninstall(parent: &Path, name: &str) -> Result<(), LocalVaultError> {
@@ -264,10 +299,11 @@ pub(super) fn uninstall(parent: &Path, name: &str) -> Result<(), LocalVaultError
     disk::sync_directory(parent)
 }
 
-/// A directory of a vault has files only.
+/// Removes the directory of a key, or that of all keys.
 fn empty_and_remove(directory: &Path) -> Result<(), LocalVaultError> {
-    for file in entries(directory)? {
-        disk::remove(&file)?;
+    for path in entries(directory)? {
+        let metadata = fs::symlink_metadata(&path).map_err(LocalVaultError::io("read", &path))?;
+        if metadata.is_dir() { empty_and_remove(&path)? } else { disk::remove(&path)? }
     }
     disk::remove_directory(directory)
 }

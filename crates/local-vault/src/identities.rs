@@ -1,7 +1,6 @@
 //! `identities.json`: who may do what with which key.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +8,8 @@ use super::error::LocalVaultError;
 use super::id::VaultId;
 use super::json_file::{self, Document};
 use super::keyring::Keyring;
+use super::store::Store;
 use strongroom_vault::{KeyName, Operations};
-
-/// The name of the file.
-pub(super) const IDENTITIES: &str = "identities.json";
 
 /// Content of `identities.json`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -78,18 +75,19 @@ impl Document for Identities {
 }
 
 impl Identities {
-    /// Those of the vault in `path`: none, where none was ever granted anything.
+    /// Those of the vault of `store`: none, where none was ever granted anything.
     ///
     /// # Errors
     ///
     /// [`LocalVaultError::Damaged`], [`LocalVaultError::Exposed`], [`LocalVaultError::Io`].
-    pub(super) fn read(
-        path: &Path,
-        vault: &VaultId,
-        keyring: &Keyring,
-    ) -> Result<Self, LocalVaultError> {
-        let found = json_file::read(keyring, &label(vault), &path.join(IDENTITIES))?;
-        Ok(found.unwrap_or_default())
+    pub(super) fn read(store: &Store) -> Result<Self, LocalVaultError> {
+        let path = store.path.join(store.layout.identities());
+        let found = json_file::read(&store.keyring, &label(&store.id), &path);
+        // Under the names from before a passphrase was set or removed there is nothing, or something else.
+        if !matches!(found, Ok(Some(_))) {
+            store.manifest()?;
+        }
+        Ok(found?.unwrap_or_default())
     }
 
     /// As the file's contents.

@@ -4,10 +4,11 @@
 //! passphrase, salt --Argon2id--> 256 bits, which seal the vault key (AES-256-GCM) in vault.json
 //! vault key --HMAC-SHA-256 "strongroom/1 vault seal"--> seals private keys (AES-256-GCM)
 //! vault key --HMAC-SHA-256 "strongroom/1 vault check"--> authenticates attributes, grants, settings
-//! vault key --HMAC-SHA-256 "strongroom/1 vault trail"--> chains the audit trail
+//! vault key --HMAC-SHA-256 "strongroom/1 vault trail"--> chains the audit trail, unless the vault was made without a
+//!           passphrase: then the trail keeps its key, sealed
 //! ```
 //!
-//! The vault key stays the same for the vault's life, so that a new passphrase rewrites one file.
+//! The vault key stays the same until the passphrase is taken away, so that a new passphrase rewrites one file.
 //! Without a passphrase the second key is all zeros: the checks then find accidents, and nobody but
 //! the permission bits of the directory keeps anyone out.
 
@@ -35,6 +36,8 @@ pub(super) struct PassphraseLock {
     lanes: u32,
     /// 16 random bytes.
     salt: String,
+    /// Names the vault key, so that one from before another passphrase is told from a changed file.
+    vault_key: String,
     /// Nonce, ciphertext and tag of the vault key.
     sealed: String,
 }
@@ -63,6 +66,7 @@ impl PassphraseLock {
             passes: cost.passes,
             lanes: cost.lanes,
             salt: base16ct::lower::encode_string(&salt),
+            vault_key: name_of(vault_key),
             sealed: String::new(),
         };
         let key = derive(passphrase, &salt, cost)?;
@@ -104,11 +108,24 @@ impl PassphraseLock {
             .ok_or_else(|| LocalVaultError::PassphraseWrong { path: file.to_owned() })
     }
 
+    /// True where it locks the vault key of `keyring`.
+    pub(super) fn is_for(&self, keyring: &Keyring) -> bool {
+        keyring.vault_key().is_some_and(|vault_key| name_of(vault_key) == self.vault_key)
+    }
+
     /// Associated data of the sealed vault key: the vault and every parameter.
     fn bound_to(&self, vault: &VaultId) -> String {
-        let Self { kdf, memory_kib, passes, lanes, salt, .. } = self;
-        format!("strongroom/1 vault key|{vault}|{kdf}|{memory_kib}|{passes}|{lanes}|{salt}")
+        let Self { kdf, memory_kib, passes, lanes, salt, vault_key, .. } = self;
+        format!(
+            "strongroom/1 vault key|{vault}|{kdf}|{memory_kib}|{passes}|{lanes}|{salt}|{vault_key}"
+        )
     }
+}
+
+/// The first 64 bits of an HMAC under the vault key, which tell nothing else of it.
+fn name_of(vault_key: &Secret<32>) -> String {
+    let name = hmac_sha256(vault_key, &[b"strongroom/1 vault key name"]);
+    base16ct::lower::encode_string(name.expose().first_chunk::<8>().unwrap_or(&[0; 8]))
 }
 
 /// Argon2id (RFC 9106), with its memory wiped afterwards.

@@ -9,6 +9,7 @@
 //! keys/NAME/VERSION.pem         an RSA key, PKCS#8 in PEM;    VERSION.aes: an AES key in hexadecimal;
 //!                               VERSION.sealed: either, in a vault with a passphrase
 //! keys/NAME/VERSION.pub.pem     its public half, which is all that describing it reads
+//! keys-2/, identities-2.json    in the place of keys/ and identities.json after a passphrase was set or removed
 //! ```
 //!
 //! A version's id is 128 random bits, drawn when it is made and never reused: a key id names one key for
@@ -59,6 +60,7 @@
 mod async_vault;
 mod attributes;
 mod backup;
+mod conversion;
 mod copy;
 mod disk;
 mod error;
@@ -95,7 +97,7 @@ pub use self::identities::Grants;
 pub use self::import::read_rsa_key;
 use self::keyring::{Keyring, PassphraseLock};
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
-use self::manifest::{MANIFEST, Manifest};
+use self::manifest::{Layout, MANIFEST, Manifest};
 use self::operations::Caller;
 pub use self::options::{
     DateChange, InitOptions, KeyKind, KeyOptions, LockWait, OpenOptions, PassphraseCost,
@@ -177,7 +179,7 @@ impl LocalVault {
             return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
         }
         files::sweep(path)?;
-        let keys = path.join("keys");
+        let keys = path.join(Layout::First.keys());
         if files::entries(path)?.iter().any(|entry| *entry != keys && !files::is_lock(entry))
             || !files::entries(&keys)?.is_empty()
         {
@@ -218,7 +220,8 @@ impl LocalVault {
         disk::sync_directory(files::parent(path))?;
         let prefix = id.key_prefix();
         let path = path.to_owned();
-        let store = Store { path, id, prefix, place, keyring, trail, clock, lock_wait };
+        let layout = manifest.layout;
+        let store = Store { path, id, prefix, place, layout, keyring, trail, clock, lock_wait };
         store.record_reading(&Act::new("init", None))?;
         Ok(Self(Arc::new(store)))
     }
@@ -260,6 +263,7 @@ impl LocalVault {
             path: path.to_owned(),
             prefix: id.key_prefix(),
             id,
+            layout: manifest.layout,
             place: manifest.place,
             keyring,
             trail,

@@ -301,6 +301,7 @@ impl Store {
         let lock = files::lock_directory(&self.path, self.lock_wait)?;
         let manifest = self.manifest()?;
         files::sweep(&self.path)?;
+        self.require_layout()?;
         if !files::is_directory(&self.keys())? {
             disk::create_directory(&self.keys())?;
             disk::sync_directory(&self.path)?;
@@ -312,6 +313,8 @@ impl Store {
                 files::sweep(&entry)?;
             }
         }
+        // Best effort: where it fails, files stay that nothing reads.
+        let _ = self.clear_other();
         Ok(Locked { store: self, manifest, _lock: lock })
     }
 
@@ -328,7 +331,12 @@ impl Store {
                 return Err(LocalVaultError::PurgeProtected { name: name.to_string(), purge_from });
             }
             locked.before_the_last_step(act)?;
-            files::uninstall(&self.keys(), name.as_str())
+            files::uninstall(&self.keys(), name.as_str())?;
+            let left = self.path.join(self.layout.other().keys());
+            if files::is_directory(&left.join(name.as_str()))? {
+                files::uninstall(&left, name.as_str())?;
+            }
+            Ok(())
         })
     }
 

@@ -20,6 +20,46 @@ pub(super) const MANIFEST: &str = "vault.json";
 /// The only format that is read. In the formats 1 and 2 versions were numbers, so one id could name two keys.
 pub(super) const FORMAT: u32 = 3;
 
+/// Names of the directory with the keys and of the file with the identities. A vault that gets a passphrase, or loses
+/// it, goes over to the other ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Layout {
+    #[default]
+    First,
+    Second,
+}
+
+impl Layout {
+    /// The directory that has one for each key.
+    pub(super) fn keys(self) -> &'static str {
+        match self {
+            Self::First => "keys",
+            Self::Second => "keys-2",
+        }
+    }
+
+    /// The file with the grants of identities.
+    pub(super) fn identities(self) -> &'static str {
+        match self {
+            Self::First => "identities.json",
+            Self::Second => "identities-2.json",
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
+}
+
 /// Content of `vault.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,9 +69,11 @@ pub(super) struct Manifest {
     pub(super) retention_days: u32,
     pub(super) purge_protection: bool,
     pub(super) place: Place,
+    #[serde(default, skip_serializing_if = "Layout::is_first")]
+    pub(super) layout: Layout,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) passphrase: Option<PassphraseLock>,
-    /// Of a vault without a passphrase.
+    /// In a vault that was made with a passphrase it is derived, until the passphrase is taken away.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trail_key: Option<TrailKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,13 +97,14 @@ impl Manifest {
         place: Place,
     ) -> Self {
         let id = id.as_str().to_owned();
-        let (passphrase, trail_key, check) = (None, None, None);
+        let (layout, passphrase, trail_key, check) = (Layout::First, None, None, None);
         Self {
             format: FORMAT,
             id,
             retention_days,
             purge_protection,
             place,
+            layout,
             passphrase,
             trail_key,
             check,
@@ -144,6 +187,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
+    /// [`LocalVaultError::PassphraseChanged`] where it is for other keys than those of the passphrase;
     /// [`LocalVaultError::Damaged`].
     pub(super) fn authenticate(
         &mut self,
@@ -151,8 +195,14 @@ impl Manifest {
         id: &VaultId,
         keyring: &Keyring,
     ) -> Result<(), LocalVaultError> {
-        let expected = self.id == id.as_str() && self.passphrase.is_some() == keyring.is_sealed();
-        if expected && json_file::holds(keyring, &label(id), self)? {
+        let is_for_keyring = match &self.passphrase {
+            None => !keyring.is_sealed(),
+            Some(lock) => lock.is_for(keyring),
+        };
+        if self.id == id.as_str() && !is_for_keyring {
+            return Err(LocalVaultError::PassphraseChanged { path: path.to_owned() });
+        }
+        if self.id == id.as_str() && json_file::holds(keyring, &label(id), self)? {
             return Ok(());
         }
         Err(LocalVaultError::Damaged {

@@ -199,7 +199,7 @@ impl Store {
         };
         // First, so that a vault that is not there is called just that.
         self.manifest()?;
-        let known = Identities::read(&self.path, &self.id, &self.keyring)?.identities;
+        let known = Identities::read(self)?.identities;
         match known.get(identity).filter(|grants| grants.enabled) {
             Some(grants) => Ok(grants.of_key(name.as_str())),
             None => Err(LocalVaultError::Identity {

@@ -2,15 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use strongroom::secret::SecretVec;
-
 use super::LocalVault;
 use super::error::LocalVaultError;
 use super::files;
 use super::id;
-use super::identities::{Grants, IDENTITIES, Identities};
-use super::keyring::PassphraseLock;
-use super::options::PassphraseCost;
+use super::identities::{Grants, Identities};
 use super::trail::Act;
 use strongroom_vault::{Operation, Operations, Place, RecoveryLevel};
 
@@ -84,32 +80,6 @@ impl LocalVault {
     pub fn set_place(&self, place: Place) -> Result<(), LocalVaultError> {
         self.0.administer(Act::new("set-place", None), |locked, act| {
             locked.manifest.place = place;
-            locked.write_manifest(act)
-        })
-    }
-
-    /// Gives a vault that has a passphrase another one. Handles that are open stay so. Backups of the
-    /// file `vault.json` from before still open with the old one.
-    ///
-    /// # Errors
-    ///
-    /// [`LocalVaultError::NoPassphrase`] where the vault has none: its keys are in the clear, so make a
-    /// new vault; [`LocalVaultError::Setting`] where the cost is out of bounds; and those of
-    /// [`LocalVault::protect_from_purge`].
-    pub fn change_passphrase(
-        &self,
-        passphrase: &SecretVec,
-        cost: PassphraseCost,
-    ) -> Result<(), LocalVaultError> {
-        let no_passphrase = || LocalVaultError::NoPassphrase { path: self.0.path.clone() };
-        let vault_key = self.0.keyring.vault_key().ok_or_else(no_passphrase)?;
-        let lock = PassphraseLock::new(&self.0.id, vault_key, passphrase, cost)?;
-        // The old passphrase goes once the new one is shown to work.
-        if lock.unlock(&self.0.id, passphrase, &self.0.path)? != *vault_key {
-            return Err(LocalVaultError::PassphraseWrong { path: self.0.path.clone() });
-        }
-        self.0.administer(Act::new("change-passphrase", None), |locked, act| {
-            locked.manifest.passphrase = Some(lock);
             locked.write_manifest(act)
         })
     }
@@ -216,7 +186,7 @@ impl LocalVault {
     /// Those of [`LocalVault::settings`].
     pub fn identities(&self) -> Result<BTreeMap<String, Grants>, LocalVaultError> {
         self.0.manifest()?;
-        Ok(Identities::read(&self.0.path, &self.0.id, &self.0.keyring)?.identities)
+        Ok(Identities::read(&self.0)?.identities)
     }
 
     fn change_identities<T>(
@@ -226,11 +196,11 @@ impl LocalVault {
     ) -> Result<T, LocalVaultError> {
         self.0.administer(act, |locked, act| {
             let store = locked.store;
-            let mut identities = Identities::read(&store.path, &store.id, &store.keyring)?;
+            let mut identities = Identities::read(store)?;
             let changed = change(&mut identities.identities, act)?;
             let contents = identities.encode(&store.id, &store.keyring)?;
             locked.before_the_last_step(act)?;
-            files::replace(&store.path, IDENTITIES, &contents)?;
+            files::replace(&store.path, store.layout.identities(), &contents)?;
             Ok(changed)
         })
     }

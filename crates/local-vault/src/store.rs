@@ -13,7 +13,7 @@ use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
 use super::id::{LocalKeyId, VaultId, VersionId};
 use super::keyring::Keyring;
-use super::manifest::Manifest;
+use super::manifest::{Layout, MANIFEST, Manifest};
 use super::options::{KeyKind, LockWait};
 use super::trail::VaultTrail;
 use strongroom_vault::clock::Clock;
@@ -31,6 +31,7 @@ pub(super) struct Store {
     /// The first part of the keys' ids.
     pub(super) prefix: String,
     pub(super) place: Place,
+    pub(super) layout: Layout,
     pub(super) keyring: Keyring,
     pub(super) trail: VaultTrail,
     pub(super) clock: Arc<dyn Clock>,
@@ -61,7 +62,7 @@ impl Store {
 
     /// The directory that has one for each key.
     pub(super) fn keys(&self) -> PathBuf {
-        self.path.join("keys")
+        self.path.join(self.layout.keys())
     }
 
     /// The directory of the key `name`.
@@ -86,6 +87,15 @@ impl Store {
         _: &Manifest,
         name: &KeyName,
     ) -> Result<Option<Attributes>, LocalVaultError> {
+        let found = self.find_attributes(name);
+        // A key is not missing where the vault went over to other files meanwhile.
+        if !matches!(found, Ok(Some(_))) {
+            self.manifest()?;
+        }
+        found
+    }
+
+    fn find_attributes(&self, name: &KeyName) -> Result<Option<Attributes>, LocalVaultError> {
         let directory = self.directory(name);
         if !files::is_directory(&self.keys())? {
             let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -168,6 +178,7 @@ impl Store {
     ///
     /// [`LocalVaultError::Io`].
     pub(super) fn names(&self) -> Result<Vec<KeyName>, LocalVaultError> {
+        self.require_layout()?;
         let mut names = Vec::new();
         for entry in files::entries(&self.keys())? {
             let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
@@ -180,6 +191,23 @@ impl Store {
         }
         names.sort();
         Ok(names)
+    }
+
+    /// Refuses a vault whose keys are where its manifest does not have them: that is one from before a passphrase was set
+    /// or removed, and no key is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::PassphraseChanged`] where that was meanwhile, else [`LocalVaultError::Damaged`].
+    pub(super) fn require_layout(&self) -> Result<(), LocalVaultError> {
+        let other = self.path.join(self.layout.other().keys());
+        if files::is_directory(&self.keys())? || !files::is_directory(&other)? {
+            return Ok(());
+        }
+        self.manifest()?;
+        let (path, reason) =
+            (self.path.join(MANIFEST), "it is from before a passphrase was set or removed");
+        Err(LocalVaultError::Damaged { path, reason })
     }
 
     /// The id of the newest version of the key `name`: the one that `attributes` list last.
@@ -382,7 +410,9 @@ pub(super) fn public_file(version: VersionId) -> String {
 }
 
 /// The versions whose key files are in `directory`, listed or not.
-fn private_files(directory: &Path) -> Result<impl Iterator<Item = VersionId>, LocalVaultError> {
+pub(super) fn private_files(
+    directory: &Path,
+) -> Result<impl Iterator<Item = VersionId>, LocalVaultError> {
     Ok(files::entries(directory)?.into_iter().filter_map(|path| {
         let (id, suffix) = files::file_name(&path)?.rsplit_once('.')?;
         matches!(suffix, "pem" | "aes" | "sealed").then(|| VersionId::parse(id))?

@@ -29,11 +29,14 @@ use strongroom_vault::{KeyName, VersionedKeyId};
 /// The name of its current file.
 pub(super) const TRAIL: &str = "audit.jsonl";
 
+/// Label of the trail's key where it is sealed: no id of a key is such.
+const LABEL: &str = "trail";
+
 /// Length of a full file, in bytes.
 const FULL: u64 = 64 << 20;
 
-/// The key of the trail of a vault without a passphrase: it keeps whoever has a copy of the trail alone from changing
-/// it. With a passphrase the key comes from the vault key.
+/// The key of the trail in `vault.json`: it keeps whoever has a copy of the trail alone from changing it. With a
+/// passphrase it is sealed. In a vault that was made with one the key comes from the vault key, and is not there.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct TrailKey(Zeroizing<String>);
@@ -45,17 +48,34 @@ impl fmt::Debug for TrailKey {
 }
 
 impl TrailKey {
-    /// A fresh key.
+    /// A fresh key, of a vault without a passphrase.
     pub(super) fn generate() -> Result<Self, LocalVaultError> {
-        let key = Secret::<32>::generate().map_err(|_| LocalVaultError::Random)?;
-        Ok(Self(Zeroizing::new(base16ct::lower::encode_string(key.expose()))))
+        let key = Secret::generate().map_err(|_| LocalVaultError::Random)?;
+        Self::new(&Keyring::open(), &key)
     }
 
-    /// The key for macs; `None` where the text is another one.
-    fn key(&self) -> Option<AuditKey> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        let decoded = base16ct::lower::decode(self.0.as_bytes(), &mut *bytes).ok()?.len();
-        (decoded == 32).then(|| AuditKey::new(&bytes))
+    /// `key` for `vault.json`, sealed where `keyring` has the keys of a passphrase.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Random`], [`LocalVaultError::Key`].
+    pub(super) fn new(keyring: &Keyring, key: &Secret<32>) -> Result<Self, LocalVaultError> {
+        let text = match keyring.seal(LABEL, key.expose()) {
+            Some(sealed) => base16ct::lower::encode_string(&sealed?),
+            None => base16ct::lower::encode_string(key.expose()),
+        };
+        Ok(Self(Zeroizing::new(text)))
+    }
+
+    /// The key in `kept`, or the one that is derived from the passphrase; `None` where there is none, or another text.
+    pub(super) fn secret(keyring: &Keyring, kept: Option<&Self>) -> Option<Secret<32>> {
+        let Some(kept) = kept else { return keyring.trail_key() };
+        let bytes = Zeroizing::new(base16ct::lower::decode_vec(kept.0.as_bytes()).ok()?);
+        if !keyring.is_sealed() {
+            return Some(Secret::copy_from(bytes.as_slice().try_into().ok()?));
+        }
+        let opened = keyring.unseal(LABEL, &bytes)?;
+        Some(Secret::copy_from(opened.expose().try_into().ok()?))
     }
 }
 
@@ -75,12 +95,14 @@ impl VaultTrail {
         key: Option<&TrailKey>,
         options: TrailOptions,
     ) -> Option<Self> {
-        let key = match keyring.trail_key() {
-            Some(derived) => AuditKey::new(derived.expose()),
-            None => key?.key()?,
-        };
+        let key = AuditKey::new(TrailKey::secret(keyring, key)?.expose());
         let lines = JsonLines::new(path.join(TRAIL), &key).rotate_at(FULL);
         Some(Self { lines, key, options })
+    }
+
+    /// Its options.
+    pub(super) fn options(&self) -> &TrailOptions {
+        &self.options
     }
 
     /// Its lines.

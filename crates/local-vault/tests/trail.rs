@@ -129,8 +129,8 @@ fn each_operation_on_keys_grants_and_settings_leaves_one_event() {
         let [event] = &new_events(&vault, &mut known)[..] else { panic!("purge") };
         assert_eq!(event.result, AuditResult::Failed(error.to_string()));
         if passphrase.is_some() {
-            vault.change_passphrase(&secret("other"), COST).unwrap();
-            assert_eq!(new_events(&vault, &mut known)[0].operation, "change-passphrase");
+            vault.set_passphrase(&secret("other"), COST).unwrap();
+            assert_eq!(new_events(&vault, &mut known)[0].operation, "set-passphrase");
         }
         let manifest = fs::read_to_string(vault.path().join("vault.json")).unwrap();
         if let Some((_, rest)) = manifest.split_once("\"trail_key\":\"") {

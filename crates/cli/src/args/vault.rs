@@ -48,10 +48,23 @@ pub(crate) enum VaultCommand {
     /// Nothing opens what was sealed under it. A vault with purge protection refuses until its retention
     /// time is over. Nothing is purged by itself.
     Purge(PurgeArgs),
-    /// Give a vault that has a passphrase another one
+    /// Give the vault a passphrase: its first one, or another one in the place of the one it has
     ///
-    /// Copies of the vault from before still open with the old one.
-    ChangePassphrase(ChangePassphraseArgs),
+    /// The first one seals every private key into a new file, which is read back and shown to work before the old one is
+    /// removed. Where it is interrupted, run it again. Copies of the vault and backups of its keys from before hold the
+    /// keys in the clear, or open with the old passphrase, and a file system may keep what removed files held.
+    SetPassphrase(SetPassphraseArgs),
+    /// Take the vault's passphrase away: every private key is written in the clear
+    ///
+    /// From then on the permissions of the directory are all that protects the keys. Where it is interrupted, run it
+    /// again. Backups of single keys from before are not restored any more: make new ones.
+    RemovePassphrase {
+        #[command(flatten)]
+        vault: VaultOption,
+
+        #[command(flatten)]
+        json: JsonOption,
+    },
     /// Show what holds for the whole vault, or change it
     Settings(SettingsArgs),
     /// Say what an identity may do with the keys
@@ -114,7 +127,7 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ChangePassphraseArgs {
+pub(crate) struct SetPassphraseArgs {
     #[command(flatten)]
     pub(crate) vault: VaultOption,
 

@@ -1,6 +1,7 @@
 //! `strongroom vault`: the keys that documents are sealed under.
 
 mod backups;
+mod passphrases;
 mod permissions;
 mod settings;
 mod show;
@@ -55,7 +56,8 @@ pub(super) fn run(command: VaultCommand) -> Result<(), Failure> {
             Ok(("it opens documents again".to_owned(), name.to_owned()))
         }),
         VaultCommand::Purge(args) => purge(args),
-        VaultCommand::ChangePassphrase(args) => settings::change_passphrase(args),
+        VaultCommand::SetPassphrase(args) => passphrases::set(args),
+        VaultCommand::RemovePassphrase { vault, json } => passphrases::remove(vault, json),
         VaultCommand::Settings(args) => settings::settings(args),
         VaultCommand::Grant(args) => permissions::grant(args),
         VaultCommand::Revoke(args) => permissions::revoke(args),

@@ -55,6 +55,9 @@ pub(super) fn vault_sentence(error: &LocalVaultError) -> String {
         | LocalVaultError::FileSystem { .. }
         | LocalVaultError::VersionMissing { .. }
         | LocalVaultError::OtherVault { .. } => return format!("{error}, with --vault"),
+        LocalVaultError::PassphraseChanged { .. } => {
+            return format!("{error}, by running the same command again");
+        }
         LocalVaultError::Random => return format!("{error}; run the same command again"),
         error => return error.to_string(),
     };

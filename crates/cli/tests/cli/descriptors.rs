@@ -68,7 +68,7 @@ fn a_passphrase_file_is_no_document_no_output_and_no_other_passphrase() {
         .fails_with(&format!("./pass is the passphrase file and the backup {twice}"));
     run("rewrap plain ./pass")
         .fails_with(&format!("./pass is the passphrase file and the document {twice}"));
-    run("vault change-passphrase --new-passphrase-file ./pass")
+    run("vault set-passphrase --new-passphrase-file ./pass")
         .fails_with(&format!("./pass is the passphrase file and the new passphrase file {twice}"));
     run("seal plain -o pass --force --key default").fails_with(
         "pass is the passphrase file and the output at once; choose another name with -o",
@@ -91,12 +91,12 @@ fn a_backup_another_passphrase_and_what_is_rewrapped_do_not_come_from_the_passph
         ("cat both | \"$0\" vault restore /dev/stdin", "/dev/stdin", "the backup"),
         ("\"$0\" vault restore /dev/fd/0 <both", "/dev/fd/0", "the backup"),
         (
-            "cat two | \"$0\" vault change-passphrase --new-passphrase-file /dev/stdin",
+            "cat two | \"$0\" vault set-passphrase --new-passphrase-file /dev/stdin",
             "/dev/stdin",
             "the new passphrase file",
         ),
         (
-            "\"$0\" vault change-passphrase --new-passphrase-file /dev/stdin <pass",
+            "\"$0\" vault set-passphrase --new-passphrase-file /dev/stdin <pass",
             "/dev/stdin",
             "the new passphrase file",
         ),
@@ -110,7 +110,7 @@ fn a_backup_another_passphrase_and_what_is_rewrapped_do_not_come_from_the_passph
     }
     assert!(home.read("plain.sealed") == sealed);
     // Each with a pipe of its own they work.
-    let change = "cat new | \"$0\" vault change-passphrase --vault locked --passphrase-file /dev/fd/3 \
+    let change = "cat new | \"$0\" vault set-passphrase --vault locked --passphrase-file /dev/fd/3 \
                   --new-passphrase-file /dev/stdin 3<pass";
     shell(&home, change).succeeds();
     let list = ["vault", "list", "--vault", "locked", "--passphrase-file"];

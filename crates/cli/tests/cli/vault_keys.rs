@@ -547,8 +547,9 @@ fn a_vault_with_a_passphrase_opens_with_it_alone() {
         .fails_with("the vault v has a passphrase; give it with --passphrase-file");
     assert!(with(&["verify", "plain.sealed"], "wrong").stderr.contains("does not open"));
     home.run(["vault", "init", "--vault", "w"]).succeeds();
-    home.run(["vault", "change-passphrase", "--vault", "w", "--new-passphrase-file", "right"])
-        .is_refused_with("make a new vault with: strongroom vault init --passphrase --vault DIR");
+    home.run(["vault", "list", "--vault", "w", "--passphrase-file", "right"]).fails_words(
+        "the vault w has no passphrase: check that it is the right one, and leave out",
+    );
     with(&["verify", "plain.sealed"], "missing")
         .fails_with("cannot read missing: there is no such file or directory; check the path");
     assert_eq!(with(&["open", "plain.sealed", "-o", "-"], "right").succeeds().stdout, b"text");

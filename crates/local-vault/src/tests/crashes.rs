@@ -18,7 +18,7 @@ const COST: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1, lanes: 
 /// A change, the name for messages first.
 type Change = (&'static str, fn(&LocalVault) -> Result<(), LocalVaultError>);
 
-const CHANGES: [Change; 15] = [
+const CHANGES: [Change; 16] = [
     ("create", |vault| vault.create_with("new", aes()).map(drop)),
     ("create RSA", |vault| vault.create("new").map(drop)),
     ("rotate", |vault| vault.rotate("kept").map(drop)),
@@ -32,7 +32,8 @@ const CHANGES: [Change; 15] = [
     ("place", |vault| vault.set_place(Place { tenant: Some("t".to_owned()), region: None })),
     ("revoke", |vault| vault.revoke("billing").map(drop)),
     ("grant", |vault| vault.grant("new", None, Operations::from([Operation::Get])).map(drop)),
-    ("passphrase", |vault| vault.change_passphrase(&passphrase("another"), COST)),
+    ("passphrase", |vault| vault.set_passphrase(&passphrase("another"), COST).map(drop)),
+    ("remove passphrase", |vault| vault.remove_passphrase().map(drop)),
     ("restore", |vault| vault.restore(&fs::read(backup_of(vault)).unwrap()).map(drop)),
 ];
 
@@ -90,22 +91,10 @@ impl Scene {
         Self { directory, vault, sealed, wrapped }
     }
 
-    fn open(&self, path: &Path) -> LocalVault {
-        let with = |text: Option<&str>| {
-            let passphrase = text.map(passphrase);
-            LocalVault::open_with(path, OpenOptions { passphrase, ..OpenOptions::default() })
-        };
-        if self.sealed {
-            with(Some("first")).or_else(|_| with(Some("another"))).unwrap()
-        } else {
-            with(None).unwrap()
-        }
-    }
-
     /// Describes the vault as a user sees it. Panics where anything is half done: where a key that is listed
     /// does not do its work, or a key file is damaged.
     fn view(&self, path: &Path) -> String {
-        let vault = self.open(path);
+        let vault = open(path);
         let mut view = Vec::new();
         for key in vault.list().unwrap() {
             for version in &key.versions {
@@ -145,13 +134,25 @@ impl Scene {
         lay_out(tree, &path);
         let view = self.view(&path);
         // The next writer gets on with it.
-        self.open(&path).create_with("afterwards", aes()).unwrap();
+        open(&path).create_with("afterwards", aes()).unwrap();
         let left = super::probe::tree(&path);
         let temporary = left.keys().filter(|path| path.to_string_lossy().contains("-tmp-"));
         assert_eq!(temporary.count(), 0, "what a crash left is swept");
+        let directories =
+            ["keys", "keys-2"].iter().filter(|keys| left.contains_key(Path::new(keys)));
+        assert_eq!(directories.count(), 1, "the keys are in one place");
         fs::remove_dir_all(&path).unwrap();
         view
     }
+}
+
+/// Opens the vault at `path` with whichever passphrase it has.
+fn open(path: &Path) -> LocalVault {
+    let with = |text: Option<&str>| {
+        let passphrase = text.map(passphrase);
+        LocalVault::open_with(path, OpenOptions { passphrase, ..OpenOptions::default() })
+    };
+    with(None).or_else(|_| with(Some("first"))).or_else(|_| with(Some("another"))).unwrap()
 }
 
 /// Payload that is wrapped under the key `id`: 48 bytes that differ from id to id.
@@ -188,7 +189,7 @@ fn a_power_cut_after_any_step_leaves_the_vault_before_or_after_a_change() {
     let mut pictures = 0;
     for sealed in [false, true] {
         for change in CHANGES {
-            if change.0 == "passphrase" && !sealed {
+            if change.0 == "remove passphrase" && !sealed {
                 continue;
             }
             let (before, after, probe) = cut_short(sealed, change, Plan::Picture);
@@ -204,7 +205,7 @@ fn a_power_cut_after_any_step_leaves_the_vault_before_or_after_a_change() {
 fn a_sync_that_is_forgotten_is_found() {
     let mut found = BTreeMap::new();
     for kind in [Step::SyncFile, Step::SyncDirectory] {
-        for change in CHANGES.into_iter().filter(|(name, _)| *name != "passphrase") {
+        for change in CHANGES.into_iter().filter(|(name, _)| *name != "remove passphrase") {
             let outcome =
                 std::panic::catch_unwind(|| drop(cut_short(false, change, Plan::Forget(kind))));
             *found.entry(format!("{kind:?}")).or_insert(0) += usize::from(outcome.is_err());
@@ -219,7 +220,7 @@ fn a_sync_that_is_forgotten_is_found() {
 fn a_failure_of_any_step_leaves_the_vault_before_or_after_the_change() {
     let mut failures = 0;
     for change in CHANGES {
-        let sealed = change.0 == "passphrase";
+        let sealed = change.0 == "remove passphrase";
         for lasting in [false, true] {
             let mut number = 0;
             loop {

@@ -1,4 +1,4 @@
-//! `strongroom vault init`, `settings` and `change-passphrase`.
+//! `strongroom vault init` and `settings`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,16 +6,14 @@ use std::path::Path;
 use serde::Serialize;
 use strongroom_keys::vault::Place as VaultPlace;
 use strongroom_local_vault::LocalVault;
-use strongroom_local_vault::{InitOptions, PassphraseCost, VaultSettings};
+use strongroom_local_vault::{InitOptions, VaultSettings};
 
 use super::tell;
-use crate::args::{ChangePassphraseArgs, InitArgs, SettingsArgs};
+use crate::args::{InitArgs, SettingsArgs};
 use crate::failure::Failure;
-use crate::hint;
 use crate::print::{self, Channel};
 use crate::prompt;
-use crate::readers::Readers;
-use crate::vaults::{Location, passphrase};
+use crate::vaults::Location;
 
 /// Makes a vault.
 ///
@@ -41,39 +39,6 @@ pub(super) fn init(args: InitArgs) -> Result<(), Failure> {
         vault.path().display()
     );
     tell(&vault, "initialised", id, &text, args.json)
-}
-
-/// Gives a vault another passphrase.
-///
-/// # Errors
-///
-/// A [`Failure`] when the vault refuses.
-pub(super) fn change_passphrase(args: ChangePassphraseArgs) -> Result<(), Failure> {
-    if let Some(new) = &args.new_passphrase_file {
-        let readers = Readers::new(&args.vault);
-        readers.check_path("the new passphrase file", new)?;
-    }
-    let vault = Location::find(args.vault)?.open()?;
-    if !vault.settings()?.has_passphrase {
-        let init = hint::strongroom("vault init --passphrase", &[], &[("--vault", "DIR".as_ref())]);
-        return Err(Failure::Usage(format!(
-            "the vault {} has no passphrase to change: its keys, and those in copies of it, are in the clear; make a \
-             new vault with: {init}, and bring the documents over to a key of it",
-            vault.path().display()
-        )));
-    }
-    let new = match &args.new_passphrase_file {
-        Some(file) => passphrase(file)?,
-        None => prompt::new_passphrase("--new-passphrase-file")?,
-    };
-    vault.change_passphrase(&new, PassphraseCost::default())?;
-    let text = format!(
-        "the vault {} opens with its new passphrase from now on; copies of it from before still open \
-         with the old one",
-        vault.path().display()
-    );
-    let id = vault.id().to_string();
-    tell(&vault, "passphrase-changed", id, &text, args.json)
 }
 
 #[derive(Serialize)]

@@ -66,6 +66,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("LocalVaultError", "PassphraseNeeded", Say("{0} with --passphrase-file")),
     ("LocalVaultError", "PassphraseWrong", Say("give the vault's passphrase")),
     ("LocalVaultError", "NoPassphrase", Say("leave out --passphrase-file and STRONGROOM_PASSPHRASE_FILE")),
+    ("LocalVaultError", "PassphraseChanged", Say("by running the same command again")),
     ("LocalVaultError", "Setting", Say("give 7 to 90 days")),
     ("LocalVaultError", "TooManyVersions", Say("create another key")),
     ("LocalVaultError", "Backup", Say("give the file that was made as one")),

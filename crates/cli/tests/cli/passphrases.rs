@@ -1,0 +1,62 @@
+//! A vault that gets a passphrase, and loses it, by commands that may be run again.
+
+use std::fs;
+
+use crate::home::{Home, lines, run};
+
+/// A vault `v` without a passphrase, a document sealed with it, and files with two passphrases.
+fn vault() -> Home {
+    let home = Home::new();
+    home.write("plain", b"text");
+    home.write("one", b"first passphrase\n");
+    home.write("two", b"second passphrase\n");
+    lines(
+        &home,
+        &["vault init --vault v", "vault create k --vault v", "seal plain --key k --vault v"],
+    );
+    home
+}
+
+/// True where the vault's directory holds a private key in the clear.
+fn is_in_the_clear(home: &Home) -> bool {
+    let mut folders = vec![home.path("v")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if fs::read_to_string(&path).unwrap().contains("BEGIN PRIVATE KEY") {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+const SET: &str = "vault set-passphrase --vault v --new-passphrase-file one";
+
+#[test]
+fn a_vault_gets_a_passphrase_and_loses_it_and_each_command_may_be_run_again() {
+    let home = vault();
+    assert!(is_in_the_clear(&home));
+    let set = run(&home, SET).succeeds();
+    assert!(set.text().contains("opens with its passphrase alone from now on"), "{}", set.text());
+    assert!(!is_in_the_clear(&home));
+    run(&home, "verify plain.sealed --vault v").fails_words("has a passphrase; give it with");
+    lines(&home, &["verify plain.sealed --vault v --passphrase-file one", SET]);
+
+    let change =
+        "vault set-passphrase --vault v --passphrase-file one --new-passphrase-file two --json";
+    for _ in 0..2 {
+        assert_eq!(run(&home, change).succeeds().json()["operation"], "passphrase-set");
+    }
+    run(&home, SET).fails_words("has a passphrase; give it with");
+    lines(&home, &["verify plain.sealed --vault v --passphrase-file two"]);
+
+    run(&home, "vault remove-passphrase --vault v").fails_words("has a passphrase; give it with");
+    let remove = "vault remove-passphrase --vault v --passphrase-file two";
+    let removed = run(&home, remove).succeeds();
+    assert!(removed.text().contains("opens without a passphrase"), "{}", removed.text());
+    assert!(is_in_the_clear(&home));
+    lines(&home, &[remove, "verify plain.sealed --vault v", "vault audit --vault v"]);
+}
