@@ -2,6 +2,7 @@
 //!
 //! One failure is one sentence: what, where, and what to do next.
 
+mod backup;
 mod next_step;
 mod words;
 
@@ -17,6 +18,7 @@ use strongroom_keys::resource::ResourceId;
 use strongroom_keys::vault::VersionedKeyId;
 use strongroom_local_vault::LocalVaultError;
 
+pub(crate) use self::backup::BackupFailure;
 use self::next_step::{audit_sentence, damage_sentence, resource_sentence, vault_sentence};
 use self::words::{
     Said, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
@@ -408,6 +410,19 @@ pub(crate) enum Failure {
         parts.join("; ")
     )]
     TrailRepaired { parts: Vec<String> },
+    /// Something has the name that a directory is to have.
+    #[error("{} exists and is kept; choose another place with {option}", path.display())]
+    Taken { path: PathBuf, option: &'static str },
+    /// A directory with keys would be open to other users.
+    #[error(
+        "the file system at {} does not keep permissions: other users could read the keys; choose another place with \
+         {option}",
+        path.display()
+    )]
+    NotPrivate { path: PathBuf, option: &'static str },
+    /// A backup, or a home from one, is not made.
+    #[error(transparent)]
+    Backup(#[from] BackupFailure),
     /// A home of another format.
     #[error(
         "the service's home {} has the format {found}, and this version reads the format {read} only; use the version \
@@ -433,6 +448,11 @@ impl Failure {
     /// Something was wrong with writing `name`.
     pub(crate) fn write(name: impl Into<String>, source: io::Error) -> Self {
         Self::Write { name: name.into(), source }
+    }
+
+    /// The words of `source`, an error of the system.
+    pub(crate) fn system(source: &io::Error) -> String {
+        Said(source).to_string()
     }
 
     /// Converts an error of reading or writing to a failure to rewrap `name`.
@@ -461,7 +481,7 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::InputIsDirectory { .. } | Self::OutputIsDirectory { .. } => "is-directory",
             Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
-            Self::Exists { .. } | Self::HomeExists { .. } => "exists",
+            Self::Exists { .. } | Self::HomeExists { .. } | Self::Taken { .. } => "exists",
             Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
             Self::InsideStore { .. } => "inside-store",
             Self::Reserved { .. } | Self::ReservedInput { .. } => "reserved-name",
@@ -471,6 +491,7 @@ impl Failure {
             | Self::HeaderName { .. }
             | Self::HeaderKept { .. }
             | Self::NotDurable { .. }
+            | Self::NotPrivate { .. }
             | Self::NotPrinted(_)
             | Self::Move { .. }
             | Self::Remove { .. }
@@ -524,15 +545,18 @@ impl Failure {
             Self::Audit(_) => "audit",
             Self::TrailRepaired { .. } => "audit-repaired",
             Self::Threads { .. } => "threads",
+            Self::Backup(failure) => failure.kind(),
         }
     }
 
-    /// 2 where the command line is at fault, 3 for an audit trail that was repaired, 1 for everything else.
+    /// 2 where the command line is at fault, 3 for an audit trail that was repaired or a backup of a home that lacks something, 1 for everything else.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             // It holds, and is not what it should be.
-            Self::TrailRepaired { .. } => ExitCode::from(3),
+            Self::TrailRepaired { .. } | Self::Backup(BackupFailure::Lacks { .. }) => {
+                ExitCode::from(3)
+            }
             _ => ExitCode::FAILURE,
         }
     }

@@ -7,12 +7,14 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _};
 use strongroom_local_vault::LocalVault;
 
 use crate::args::Cli;
+use crate::time::{compact_time, since_epoch};
 
 /// Options that say which keys and documents a command is about.
 const CARRIED: [&str; 9] = [
@@ -166,6 +168,17 @@ fn with_value(option: &str, value: &OsStr) -> String {
 pub(crate) fn create_resource(name: &str) -> String {
     let options = [("--tenant", "TENANT".as_ref()), ("--region", "REGION".as_ref())];
     strongroom("resource create", &[name.into()], &options)
+}
+
+/// The command that makes a backup of the home that this command is about, under a name that is new each second.
+pub(crate) fn backup() -> String {
+    let name = format!("strongroom-backup-{}", compact_time(since_epoch(SystemTime::now())));
+    strongroom("service backup", &[], &[("-o", name.as_ref())])
+}
+
+/// `text` of a change that made keys, which earlier backups lack, and the `command` that makes the next one.
+pub(crate) fn with_backup(text: &str, command: &str) -> String {
+    format!("{text}; earlier backups lack its new keys: copy the home again with: {command}")
 }
 
 /// The command `strongroom COMMAND WORD` on the vault at `vault`.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::args::{JsonOption, PrintOptions};
 use crate::failure::Failure;
+use crate::hint;
 use crate::input::Input;
 use crate::print::{self, Channel};
 use crate::time::display_time;
@@ -53,6 +54,9 @@ pub(crate) struct Report {
     /// Check of the result, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) check: Option<Check>,
+    /// The command that makes a backup of the home with the key that was made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) copy_again: Option<String>,
     /// The part of the header that is damaged and was mended from its second copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mended: Option<String>,
@@ -97,6 +101,7 @@ impl Report {
             customer_key: None,
             expires_at: None,
             check: None,
+            copy_again: None,
             mended: None,
         }
     }
@@ -148,9 +153,13 @@ impl Report {
         let expiry = self
             .expires_at
             .map_or_else(String::new, |time| format!("; it expires at {}", display_time(time)));
-        format!(
+        let text = format!(
             "{operation} {input}{output}{header}: {bytes} bytes{range} in {seconds:.3} s, {gb_per_second:.3} GB/s \
              (backend {backend}, {threads} thread{plural}){check}{sync}{expiry}"
-        )
+        );
+        match &self.copy_again {
+            Some(command) => hint::with_backup(&text, command),
+            None => text,
+        }
     }
 }

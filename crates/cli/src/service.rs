@@ -10,8 +10,10 @@
 //!      vaults.json  where the customers' vaults are
 //! ```
 
+mod backup;
 mod customers;
 mod files;
+mod from_backup;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -33,15 +35,19 @@ use strongroom_keys::vault::{KeyName, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 
+pub(crate) use self::backup::{BackedUp, Backup};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
+pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
 use crate::args::HomeOption;
-use crate::failure::Failure;
+use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::platform;
 use crate::vaults::in_data_directory;
 
 const HOME: &str = "home.json";
 const AUDIT_KEY: &str = "audit.key";
+const TRAIL: &str = "audit.jsonl";
+const VAULTS: &str = "vaults.json";
 /// The format of a home that this version makes and reads.
 const FORMAT: u32 = 2;
 /// The name of the service's key in its own vault.
@@ -84,6 +90,11 @@ impl HomeLocation {
         let named = option.directory.is_some();
         let path = option.directory.map_or_else(|| in_data_directory("service"), Ok)?;
         Ok(Self { path, named })
+    }
+
+    /// The home that is, or is to be, in the directory `path`.
+    fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), named: true }
     }
 
     /// The directory.
@@ -225,7 +236,7 @@ impl Service {
 
     /// The audit trail's file.
     pub(crate) fn trail_path(&self) -> PathBuf {
-        self.home.join("audit.jsonl")
+        self.home.join(TRAIL)
     }
 
     /// The store of the trail's last line.
@@ -298,10 +309,14 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// [`Failure::Resource`].
+    /// [`Failure::Resource`]; [`BackupFailure::StatesLost`] of a resource without any, once all others go on.
     pub(crate) fn restore(&self) -> Result<Vec<Restored>, Failure> {
-        let (_, restored) = block_on(self.config(self.customers())?.restore())?;
-        Ok(restored)
+        match block_on(self.config(self.customers())?.restore()) {
+            Err(strongroom_keys::Error::NotFound { resource }) => {
+                Err(BackupFailure::StatesLost { resource }.into())
+            }
+            restored => Ok(restored?.1),
+        }
     }
 
     /// Closes the part of the audit trail that does not hold, on behalf of the user who runs this.
@@ -325,12 +340,15 @@ impl Service {
         under: Option<&(ResourceId, VersionedKeyId)>,
         result: &AuditResult,
     ) -> Result<(), Failure> {
-        let auditor = Auditor::new(Arc::new(self.trail()), Arc::new(SystemClock), true);
-        let event = AuditEvent {
+        self.record(AuditEvent {
             key: under.map(|(_, key)| key.clone()),
             resource: under.map(|(resource, _)| resource.as_str().to_owned()),
             ..AuditEvent::new(operation, result.clone())
-        };
+        })
+    }
+
+    fn record(&self, event: AuditEvent) -> Result<(), Failure> {
+        let auditor = Auditor::new(Arc::new(self.trail()), Arc::new(SystemClock), true);
         Ok(block_on(auditor.record(event, &self.caller))?)
     }
 

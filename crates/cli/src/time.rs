@@ -15,6 +15,11 @@ pub(crate) fn display_time(seconds: u64) -> String {
     Rfc3339(seconds).to_string()
 }
 
+/// `seconds` since the Unix epoch as `20261121T200447Z` (ISO 8601), for names of files.
+pub(crate) fn compact_time(seconds: u64) -> String {
+    display_time(seconds).replace(['-', ':'], "")
+}
+
 /// `2027-01-31` or `2027-01-31T08:00:00Z` (RFC 3339, with any offset), or seconds since the Unix epoch; as
 /// the latter.
 ///

@@ -8,6 +8,8 @@ mod home;
 
 #[path = "cli/attributes.rs"]
 mod attributes;
+#[path = "cli/backups.rs"]
+mod backups;
 #[cfg(unix)] // a shell runs them, and they name a Unix user's paths
 #[path = "cli/chapters.rs"]
 mod chapters;
@@ -56,6 +58,8 @@ mod ranges;
 mod refusals;
 #[path = "cli/resources.rs"]
 mod resources;
+#[path = "cli/restoring.rs"]
+mod restoring;
 #[path = "cli/rewrap.rs"]
 mod rewrap;
 #[path = "cli/round_trips.rs"]

@@ -52,7 +52,7 @@ mod transition;
 
 pub use self::cmk::EnableCmk;
 pub use self::config::ResourcesConfig;
-pub use self::copies::CheckedState;
+pub use self::copies::{Checked, CheckedState};
 pub use self::documents::{OpenRequest, SealRequest, SealingKeys};
 pub use self::expired::Expired;
 pub use self::host::{HostEvent, HostEvents, NoHostEvents, Pins, VaultDirectory};

@@ -75,12 +75,26 @@ pub(crate) enum ServiceCommand {
         #[command(flatten)]
         json: JsonOption,
     },
-    /// Go on from states that are older than the audit trail knows: the home's states were rolled back
+    /// Make a consistent copy of the home, with all its keys, while other commands write
     ///
-    /// Each is written again above the number that the trail knows, with what was withdrawn and destroyed since,
-    /// and without the keys of hours that are over. Keys that came since are lost. It is recorded in the audit
-    /// trail.
+    /// It is a new directory, which has its name once it is proved: every state and key was read from it, and the
+    /// audit trail verified. Keep it as you keep the home: whoever has it has the service's keys. Customers' vaults
+    /// are not in it. It is recorded in the audit trail.
+    Backup(HomeBackupArgs),
+    /// Make the home from a backup; without --from, go on from states that are older than the audit trail knows
+    ///
+    /// Without --from: the home's states were rolled back. Each is written again above the number that the trail
+    /// knows, with what was withdrawn and destroyed since, and without the keys of hours that are over. Keys that came
+    /// since are lost. It is recorded in the audit trail.
+    ///
+    /// With --from: where there is no home, it is made from the backup. One that is there is replaced where it is the
+    /// same service's and damaged or rolled back, and moved aside, never removed; a whole one is refused. Where its
+    /// audit trail holds, that goes on, with the newest states that hold.
     Restore {
+        /// A backup that `service backup` made
+        #[arg(long, value_name = "BACKUP", value_hint = ValueHint::DirPath)]
+        from: Option<PathBuf>,
+
         #[command(flatten)]
         home: HomeOption,
 
@@ -101,6 +115,19 @@ pub(crate) enum ServiceCommand {
         #[command(flatten)]
         json: JsonOption,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HomeBackupArgs {
+    /// The new directory
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) home: HomeOption,
+
+    #[command(flatten)]
+    pub(crate) json: JsonOption,
 }
 
 #[derive(Debug, Subcommand)]

@@ -223,6 +223,11 @@ impl SealWith {
         }
     }
 
+    /// True where a key was made for it that earlier backups of the home lack.
+    pub(super) fn made_key(&self) -> bool {
+        matches!(self, Self::Resource(keys, _) if keys.made_hour_key())
+    }
+
     /// The right to use a resource's keys; a vault's need none.
     pub(super) fn grant(&self) -> Option<Grant> {
         match self {

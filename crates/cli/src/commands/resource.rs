@@ -39,31 +39,36 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
             args,
             "cmk-disabled",
             "is under the service's keys alone now; what is sealed already opens as before",
+            // Under the customer's key, which is not needed any more, in earlier backups.
+            Keys::New,
             |resources, id| block_on(resources.disable_cmk(id)),
         ),
         ResourceCommand::RotateKey(args) => change(
             args,
             "key-rotated",
             "has new keys for what is sealed from now on; what is sealed already opens as before",
+            Keys::New,
             |resources, id| block_on(resources.rotate_resource_key(id)),
         ),
         ResourceCommand::Revoke(args) => {
             let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
             let next = format!("is revoked: nothing opens or is sealed until: {refresh}");
-            change(args, "revoked", &next, |resources, id| block_on(resources.revoke_now(id)))
+            change(args, "revoked", &next, Keys::Same, |resources, id| {
+                block_on(resources.revoke_now(id))
+            })
         }
         ResourceCommand::IdentityDisabled(args) => {
             let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
             let next = format!(
                 "is closed: enable or replace the identity that asks its vault, then run: {refresh}"
             );
-            change(args, "identity-disabled", &next, |resources, id| {
+            change(args, "identity-disabled", &next, Keys::Same, |resources, id| {
                 block_on(resources.identity_disabled(id))
             })
         }
         ResourceCommand::MovedToTenant(args) => moved_to_tenant(args),
         ResourceCommand::Refresh(args) => {
-            change(args, "refreshed", "is accessible", |resources, id| {
+            change(args, "refreshed", "is accessible", Keys::Same, |resources, id| {
                 block_on(resources.refresh(id))
             })
         }
@@ -74,13 +79,15 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
                 "is deleted: its keys are destroyed by {shred} from 24 hours on; take it back before with: \
                  {restore}"
             );
-            change(args, "deleted", &next, |resources, id| block_on(resources.resource_deleted(id)))
+            change(args, "deleted", &next, Keys::Same, |resources, id| {
+                block_on(resources.resource_deleted(id))
+            })
         }
         ResourceCommand::Restore(args) => {
             let refresh = hint::strongroom("resource refresh", &[args.name.as_str().into()], &[]);
             let next =
                 format!("is not deleted any more: nothing opens or is sealed until: {refresh}");
-            change(args, "restored", &next, |resources, id| {
+            change(args, "restored", &next, Keys::Same, |resources, id| {
                 block_on(resources.resource_restored(id))
             })
         }
@@ -95,18 +102,34 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
 struct Changed<'a> {
     operation: &'static str,
     resource: &'a ResourceId,
+    /// The command that makes a backup with the keys that were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy_again: Option<String>,
+}
+
+/// Keys in the home after a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// Those of before.
+    Same,
+    /// One that earlier backups lack.
+    New,
 }
 
 fn tell(
     resource: &ResourceId,
     operation: &'static str,
     text: &str,
+    keys: Keys,
     json: JsonOption,
 ) -> Result<(), Failure> {
+    let copy_again = (keys == Keys::New).then(hint::backup);
     if json.enabled {
-        return print::json(Channel::Output, &Changed { operation, resource });
+        return print::json(Channel::Output, &Changed { operation, resource, copy_again });
     }
-    print::line(Channel::Output, &format!("the resource {resource} {text}"))
+    let text = format!("the resource {resource} {text}");
+    let text = copy_again.map_or(text.clone(), |command| hint::with_backup(&text, &command));
+    print::line(Channel::Output, &text)
 }
 
 /// Does `work` to a resource, and says `text` of it.
@@ -114,12 +137,13 @@ fn change(
     args: ResourceArgs,
     operation: &'static str,
     text: &str,
+    keys: Keys,
     work: impl FnOnce(&Resources, &ResourceId) -> Result<(), strongroom_keys::Error>,
 ) -> Result<(), Failure> {
     let service = HomeLocation::find(args.home)?.open()?;
     let resources = service.resources_with(&args.name, args.pins.pins())?;
     work(&resources, &args.name)?;
-    tell(&args.name, operation, text, args.json)
+    tell(&args.name, operation, text, keys, args.json)
 }
 
 fn moved_to_tenant(args: MovedToTenantArgs) -> Result<(), Failure> {
@@ -142,7 +166,7 @@ fn moved_to_tenant(args: MovedToTenantArgs) -> Result<(), Failure> {
         }
         _ => format!("belongs to the tenant {tenant}"),
     };
-    tell(&name, "moved-to-tenant", &text, json)
+    tell(&name, "moved-to-tenant", &text, Keys::Same, json)
 }
 
 fn create(args: CreateResourceArgs) -> Result<(), Failure> {
@@ -158,7 +182,7 @@ fn create(args: CreateResourceArgs) -> Result<(), Failure> {
                 let service = made?;
                 let text = format!(
                     "made the service's home {}: documents of its resources open with it alone, so \
-                     keep a copy of the directory in a safe place",
+                     keep backups of it in a safe place",
                     service.path().display()
                 );
                 print::notice("note", &text);
@@ -174,7 +198,7 @@ fn create(args: CreateResourceArgs) -> Result<(), Failure> {
         created_at: args.created_at,
     };
     block_on(service.resources()?.create(new))?;
-    tell(&name, "created", "is made, under the service's keys", json)
+    tell(&name, "created", "is made, under the service's keys", Keys::New, json)
 }
 
 fn now() -> u64 {

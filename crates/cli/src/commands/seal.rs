@@ -12,6 +12,7 @@ use super::keys::{Keys, SealWith};
 use crate::args::{KindOption, PrintOptions, ResourceOption, SealArgs, VaultOption};
 use crate::exec::{Checked, ShellCommand};
 use crate::failure::Failure;
+use crate::hint;
 use crate::input::Input;
 use crate::output::{Others, Output, Rules, next_header, pair};
 use crate::place::Place;
@@ -164,6 +165,8 @@ impl Sealing {
         if self.check && matches!(output, Output::Stream { .. }) {
             return Err(no_check(place));
         }
+        // Said once of several documents.
+        let is_first = self.keys.is_none();
         let (keys, seal_with) = match &mut self.keys {
             Some(keys) => keys,
             none => none.insert(self.recipients.keys(self.options.expires_at)?),
@@ -171,6 +174,7 @@ impl Sealing {
         let (expires_at, workers) = (seal_with.expires_at(&self.options), &self.workers);
         let options = &SealOptions { expires_at, ..self.options.clone() };
         let (key_ids, customer_key_id) = seal_with.ids();
+        let copy_again = (is_first && seal_with.made_key()).then(hint::backup);
 
         let failed = |error| {
             let of_command = input.command().and_then(ShellCommand::failure);
@@ -238,6 +242,7 @@ impl Sealing {
             customer_key: customer_key_id,
             expires_at,
             check,
+            copy_again,
             ..Report::new("sealed", input, totals.plaintext_len, elapsed, workers)
         };
         report.print(place.report_channel(), self.print)

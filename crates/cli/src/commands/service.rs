@@ -1,5 +1,7 @@
 //! `strongroom service` and `service-key`.
 
+mod backups;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,6 +12,7 @@ use strongroom_keys::{Resources, block_on};
 
 use crate::args::{HomeOption, JsonOption, ServiceCommand, ServiceKeyCommand, VaultOption};
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel};
 use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service};
 
@@ -27,7 +30,11 @@ struct Made<'a> {
 pub(super) fn run(command: ServiceCommand) -> Result<(), Failure> {
     match command {
         ServiceCommand::Init { home, json } => init(home, json),
-        ServiceCommand::Restore { home, json } => restore(home, json),
+        ServiceCommand::Backup(args) => backups::backup(args),
+        ServiceCommand::Restore { from: Some(from), home, json } => {
+            backups::restore(&from, home, json)
+        }
+        ServiceCommand::Restore { from: None, home, json } => restore(home, json),
         ServiceCommand::MoveVault { vault, home, json } => move_vault(vault, home, json),
     }
 }
@@ -40,9 +47,10 @@ fn init(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
         return print::json(Channel::Output, &made);
     }
     let text = format!(
-        "initialised the service's home {}: keep a copy of it in a safe place, losing it loses the \
-         documents of its resources",
-        service.path().display()
+        "initialised the service's home {}: losing it loses the documents of its resources, so make backups of it, \
+         with: {}",
+        service.path().display(),
+        hint::backup()
     );
     print::line(Channel::Output, &text)
 }
@@ -171,6 +179,8 @@ struct Rotated {
     key: String,
     moved: usize,
     moved_before: usize,
+    /// The command that makes a backup with the new version.
+    copy_again: String,
 }
 
 /// Rotates the service's key.
@@ -188,12 +198,13 @@ pub(super) fn rotate(command: ServiceKeyCommand) -> Result<(), Failure> {
     let rotation = block_on(resources.rotate_service_key())?;
     let (key, moved, before) = (rotation.key.to_string(), rotation.moved, rotation.before);
     if json.enabled {
-        let rotated = Rotated { operation: "rotated", key, moved, moved_before: before };
+        let (operation, copy_again) = ("rotated", hint::backup());
+        let rotated = Rotated { operation, key, moved, moved_before: before, copy_again };
         return print::json(Channel::Output, &rotated);
     }
     let of = if before == 0 { String::new() } else { format!(" ({before} were before)") };
     let text = format!("rotated the service's key: {moved} resources are under {key} now{of}");
-    print::line(Channel::Output, &text)
+    print::line(Channel::Output, &hint::with_backup(&text, &hint::backup()))
 }
 
 /// True where a rotation before this one left resources under an older version.

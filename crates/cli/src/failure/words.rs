@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use strongroom::Error;
+use strongroom_keys::resource::ResourceId;
 
 use crate::hint;
 use crate::place::Place;
@@ -35,6 +36,11 @@ pub(super) fn listed(places: &[Place]) -> String {
         .map(|place| place.path().map_or_else(|| "-".to_owned(), hint::quoted))
         .collect();
     words.join(" ")
+}
+
+/// The names of `resources`.
+pub(super) fn named(resources: &[ResourceId]) -> String {
+    resources.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The next step after `error` of reading.

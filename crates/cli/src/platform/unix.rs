@@ -128,6 +128,19 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Gives what is at each of two paths the name of the other, in one step.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    let flags = rustix::fs::RenameFlags::EXCHANGE;
+    Ok(rustix::fs::renameat_with(CWD, one, CWD, other, flags)?)
+}
+
+/// Fails: this system has no such step.
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+pub(crate) fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A file with which the directory `path` is locked for others while it is open.
 pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     File::open(path)

@@ -88,6 +88,11 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
+/// Fails: this system has no step in which two paths exchange their names.
+pub(crate) fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// A file with which the directory `path` is locked for others while it is open.
 pub(crate) fn open_directory_lock(path: &Path) -> io::Result<File> {
     let lock = path.join(LOCK_FILE);

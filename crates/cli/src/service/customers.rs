@@ -19,7 +19,7 @@ use strongroom_keys::vault::{KeyDescription, KeyName, Place, Vault, VaultError, 
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::LocalVaultError;
 
-use super::files;
+use super::{VAULTS, files};
 use crate::args::VaultOption;
 use crate::failure::Failure;
 use crate::hint;
@@ -67,7 +67,7 @@ impl CustomerVaults {
         lock_timeout: Option<Duration>,
     ) -> Result<Self, Failure> {
         let lock = Arc::new(files::lock(&self.home, lock_timeout)?);
-        self.read()?.check(&vault).map_err(|known| self.moved(known, &vault))?;
+        self.places()?.check(&vault).map_err(|known| self.moved(known, &vault))?;
         Ok(Self { named: Some(Named { vault, _lock: lock }), ..self })
     }
 
@@ -81,10 +81,15 @@ impl CustomerVaults {
     }
 
     fn path(&self) -> PathBuf {
-        self.home.join("vaults.json")
+        self.home.join(VAULTS)
     }
 
-    fn read(&self) -> Result<VaultLocations<CustomerVault>, Failure> {
+    /// All that the home knows, by their ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::HomeDamaged`] and its like.
+    pub(super) fn places(&self) -> Result<VaultLocations<CustomerVault>, Failure> {
         Ok(files::read_json(&self.path())?.unwrap_or_default())
     }
 
@@ -95,7 +100,7 @@ impl CustomerVaults {
     /// [`Failure::HomeDamaged`] and its like.
     pub(crate) fn get(&self, id: &str) -> Result<Option<CustomerVault>, Failure> {
         let named = self.named.as_ref().map(|named| &named.vault);
-        Ok(self.read()?.find(id, named).cloned())
+        Ok(self.places()?.find(id, named).cloned())
     }
 
     /// Keeps the directory of the vault that this command named.
@@ -105,7 +110,7 @@ impl CustomerVaults {
     /// [`Failure::HomeFile`] and its like.
     pub(crate) fn record(self) -> Result<(), Failure> {
         let Some(Named { vault, .. }) = &self.named else { return Ok(()) };
-        let before = self.read()?;
+        let before = self.places()?;
         let mut locations = before.clone();
         locations.record(vault).map_err(|known| self.moved(known, vault))?;
         if locations == before { Ok(()) } else { files::write_json(&self.path(), &locations) }

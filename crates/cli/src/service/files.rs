@@ -37,12 +37,23 @@ pub(super) fn make_directory(path: &Path) -> Result<(), Failure> {
     if is_new && let Some(note) = platform::NO_PERMISSIONS {
         print::notice("note", note);
     }
-    if is_new && let Err(lacking) = try_for_keys(path).map_err(failed("use", path))? {
+    if is_new && let Err(failure) = require_fit(path) {
         // Empty again. Best effort.
         let _ = fs::remove_dir(path);
-        return Err(Failure::HomeFileSystem { path: path.to_owned(), lacking });
+        return Err(failure);
     }
     require_private(path)
+}
+
+/// Refuses a directory whose file system lacks what keys need.
+///
+/// # Errors
+///
+/// [`Failure::HomeFileSystem`], [`Failure::HomeFile`].
+pub(super) fn require_fit(path: &Path) -> Result<(), Failure> {
+    try_for_keys(path)
+        .map_err(failed("use", path))?
+        .map_err(|lacking| Failure::HomeFileSystem { path: path.to_owned(), lacking })
 }
 
 /// Refuses a home that other users can reach.
@@ -91,6 +102,16 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
 /// [`Failure::HomeDamaged`], [`Failure::HomeFile`].
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
     let mut text = Vec::new();
+    let Some(file) = open(path)? else { return Ok(None) };
+    file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
+    serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
+        path: path.to_owned(),
+        reason: "it is not what was written there",
+    })
+}
+
+/// The file, open to be read; `None` where there is none.
+fn open(path: &Path) -> Result<Option<File>, Failure> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(not_a_file(path));
     }
@@ -102,11 +123,28 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, F
     if !file.metadata().map_err(failed("read", path))?.is_file() {
         return Err(not_a_file(path));
     }
-    file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
-    serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
-        path: path.to_owned(),
-        reason: "it is not what was written there",
-    })
+    Ok(Some(file))
+}
+
+/// Replaces the file `to` by a copy of the file `from`, as a whole; false where there is none.
+///
+/// # Errors
+///
+/// [`Failure::HomeDamaged`], [`Failure::HomeFile`], and those of [`Output`].
+pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Failure> {
+    let Some(mut file) = open(from)? else { return Ok(false) };
+    replace(to, |mut to, name| {
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let count = file.read(&mut piece).map_err(failed("read", from))?;
+            if count == 0 {
+                return Ok(());
+            }
+            let written = to.write_all(&piece[..count]);
+            written.map_err(|source| Failure::write(name.as_str(), source))?;
+        }
+    })?;
+    Ok(true)
 }
 
 fn not_a_file(path: &Path) -> Failure {
@@ -120,6 +158,18 @@ fn not_a_file(path: &Path) -> Failure {
 ///
 /// Those of [`Output`].
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    replace(path, |mut file, name| {
+        let text =
+            serde_json::to_vec(value).map_err(|error| Failure::write(&name, error.into()))?;
+        file.write_all(&text).map_err(|source| Failure::write(name, source))
+    })
+}
+
+/// Replaces the file by what `write` writes, as a whole.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&File, String) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let rules = Rules {
         existing: Existing::Replace,
         mode: 0o600,
@@ -129,10 +179,8 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Fail
     };
     let output = Output::of_home(path, rules)?;
     {
-        let text = serde_json::to_vec(value)
-            .map_err(|error| Failure::write(path.display().to_string(), error.into()))?;
-        let (mut file, name) = output.parts();
-        file.write_all(&text).map_err(|source| Failure::write(name, source))?;
+        let (file, name) = output.parts();
+        write(file, name)?;
     }
     output.publish().map(drop)
 }

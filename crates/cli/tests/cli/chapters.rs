@@ -56,6 +56,8 @@ fn same_each_time(text: &str) -> String {
         let is_head = stem.len() > 65 && stem.contains(':') && !stem.contains('-');
         if (is_hex && matches!(stem.len(), 16 | 32 | 64)) || is_time || is_figure || is_head {
             left.push_str(&word.replacen(stem, "#", 1));
+        } else if let Some(time) = compact_time(stem) {
+            left.push_str(&word.replacen(time, "#", 1));
         } else {
             left.push_str(word);
         }
@@ -66,6 +68,14 @@ fn same_each_time(text: &str) -> String {
         left.replace_range(start..=end, "(#)");
     }
     left
+}
+
+/// The time that the name of a file ends with, as `20261124T013510Z`.
+fn compact_time(name: &str) -> Option<&str> {
+    let time = name.get(name.len().checked_sub(16)?..)?;
+    let (date, rest) = time.split_at_checked(8)?;
+    let of_day = rest.strip_prefix('T')?.strip_suffix('Z')?;
+    [date, of_day].concat().bytes().all(|byte| byte.is_ascii_digit()).then_some(time)
 }
 
 /// The ids of versions of keys in `text`, in order.
@@ -114,6 +124,8 @@ fn every_chapter_is_true() {
         "You revoke it",
         "Your vault is down",
         "You delete a response",
+        "You back up and restore",
+        "You lost a vault",
     ] {
         let count = commands.iter().filter(|command| command.chapter == chapter).count();
         assert!(count >= 3, "the chapter {chapter:?} shows {count} commands");
@@ -141,6 +153,7 @@ fn what_differs_is_left_out_and_nothing_else() {
     let text =
         "local/0123456789abcdef/k/1 since 2026-11-24T01:31:39Z: 6 bytes in 0.001 s (backend x, 2)";
     assert_eq!(same_each_time(text), "local/#/k/1 since #: 6 bytes in # s (#)");
+    assert_eq!(same_each_time("-o b-20261124T013510Z --x"), "-o b-# --x");
     assert_ne!(same_each_time("key a/1"), same_each_time("key a/2"));
     let (documented, here) = ("ab".repeat(16), "cd".repeat(16));
     let mut known = Versions::default();

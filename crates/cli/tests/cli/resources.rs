@@ -69,8 +69,8 @@ const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
 fn what_is_done_is_told_as_json() {
     let home = service();
     let operation = |line: &str, operation: &str| {
-        let done = run(&home, &format!("{line} --json")).succeeds();
-        assert_eq!(done.text(), format!("{{\"operation\":\"{operation}\",\"resource\":\"r\"}}\n"));
+        let done = run(&home, &format!("{line} --json")).succeeds().json();
+        assert_eq!((&done["operation"], &done["resource"]), (&operation.into(), &"r".into()));
     };
     operation(ENABLE, "cmk-enabled");
     run(&home, "vault rotate k --vault c").succeeds();

@@ -142,6 +142,13 @@ impl Home {
         command
     }
 
+    /// The same, and nobody hears what it says.
+    pub(crate) fn silent<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = self.command(args);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
     /// Runs the program to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Done {
         let mut command = self.command(args);
@@ -474,4 +481,21 @@ pub(crate) fn wait_until(time: u64) {
 pub(crate) fn unix_time() -> u64 {
     let since = std::time::SystemTime::UNIX_EPOCH;
     std::time::SystemTime::now().duration_since(since).unwrap().as_secs()
+}
+
+/// The paths of the files below `directory`, with their contents, sorted.
+pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut found, mut left) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(directory) = left.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                left.push(path);
+            } else {
+                found.push((path.clone(), fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
 }

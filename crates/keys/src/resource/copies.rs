@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::config::ResourcesConfig;
 use super::loader::unwrap_root;
-use super::record::Resource;
+use super::record::{Protection, Resource};
 use super::resources::Resources;
 use crate::audit::{AuditError, AuditEvent, AuditSink, Known};
 use crate::error::Error;
@@ -16,7 +16,25 @@ use crate::id::ResourceId;
 use crate::key_ring::{KeyRing, Layer};
 use crate::service_key::NAME;
 use crate::state::{Created, StateError, StateStore};
-use crate::vault::VersionedKeyId;
+
+/// Outcome of [`ResourcesConfig::check`].
+///
+/// # Example
+///
+/// ```no_run
+/// # async fn show(config: strongroom_keys::resource::ResourcesConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let checked = config.check().await?;
+/// assert!(checked.lost.is_empty(), "restore them from a backup: {:?}", checked.lost);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The states, each of which holds.
+    pub states: Vec<CheckedState>,
+    /// Resources that the audit trail knows and that have no state at all any more.
+    pub lost: Vec<ResourceId>,
+}
 
 /// The newest state of a resource, of which all keys of the service's layer came out of their wrappings.
 ///
@@ -24,7 +42,7 @@ use crate::vault::VersionedKeyId;
 ///
 /// ```no_run
 /// # async fn show(config: strongroom_keys::resource::ResourcesConfig) -> Result<(), Box<dyn std::error::Error>> {
-/// for state in config.check().await? {
+/// for state in config.check().await?.states {
 ///     println!("{}: number {}, {} keys", state.resource, state.number, state.keys);
 /// }
 /// # Ok(())
@@ -38,8 +56,8 @@ pub struct CheckedState {
     pub number: u64,
     /// Number of its keys that came out of their wrappings: none of a resource that was shredded.
     pub keys: usize,
-    /// The customer's key that it is under; nobody was asked for it.
-    pub customer_key: Option<VersionedKeyId>,
+    /// Its protection; nobody was asked for the customer's key.
+    pub protection: Protection,
 }
 
 /// A trail that is read and not written.
@@ -64,7 +82,7 @@ impl AuditSink for Unwritten {
 impl ResourcesConfig {
     /// The same, for a look at it: the audit trail is not written.
     fn unwritten(&self) -> Self {
-        Self { audit: Arc::new(Unwritten(Arc::clone(&self.audit))), ..self.clone() }
+        self.clone().with_audit(Arc::new(Unwritten(Arc::clone(&self.audit))))
     }
 
     /// Reads the newest state of every resource as a service that starts would, and changes nothing: each must be as
@@ -73,9 +91,9 @@ impl ResourcesConfig {
     ///
     /// # Errors
     ///
-    /// [`Error::Audit`] where the trail does not hold, [`Error::State`] where a state is missing, not valid or older
+    /// [`Error::Audit`] where the trail does not hold, [`Error::State`] where the service's own state is missing, or a state is not valid or older
     /// than the trail knows, [`Error::Vault`], [`Error::WrongKey`].
-    pub async fn check(&self) -> Result<Vec<CheckedState>, Error> {
+    pub async fn check(&self) -> Result<Checked, Error> {
         let resources = Resources::new(self.unwritten());
         if let Some(damage) = resources.recall().await.damage {
             return Err(damage.into());
@@ -84,9 +102,13 @@ impl ResourcesConfig {
         repository.service_key().open(repository.service_origin()).await?;
         let mut names: BTreeSet<String> = self.store.names().await?.into_iter().collect();
         names.extend(repository.marks().names());
-        let mut checked = Vec::new();
+        let (mut states, mut lost) = (Vec::new(), Vec::new());
         for name in names {
             let Ok(resource) = ResourceId::new(&name) else { continue };
+            if self.store.list(&name).await?.is_empty() {
+                lost.push(resource);
+                continue;
+            }
             let current = repository.read(&resource).await?;
             let mut keys = 0;
             if current.resource.root_of(Layer::Service).is_some() {
@@ -95,10 +117,10 @@ impl ResourcesConfig {
                 let ring = KeyRing::build(Layer::Service, current.keys(), Arc::new(root.value))?;
                 keys = ring.children().count().saturating_add(1);
             }
-            let customer_key = current.resource.protection.cmk().map(|cmk| cmk.key.clone());
-            checked.push(CheckedState { resource, number: current.number, keys, customer_key });
+            let protection = current.resource.protection.clone();
+            states.push(CheckedState { resource, number: current.number, keys, protection });
         }
-        Ok(checked)
+        Ok(Checked { states, lost })
     }
 
     /// Copies the newest state of every resource to the empty store `to`, and then the service's own, which those

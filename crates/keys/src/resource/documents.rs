@@ -114,9 +114,16 @@ pub struct SealingKeys {
     customer: Option<Arc<ResourceKey>>,
     lease: Lease,
     expires_at: Option<u64>,
+    made_hour_key: bool,
 }
 
 impl SealingKeys {
+    /// True where the key of the document's last hour was made for it: a copy of the states from before lacks it.
+    #[must_use]
+    pub fn made_hour_key(&self) -> bool {
+        self.made_hour_key
+    }
+
     /// The expiry of the document, in seconds since 1970: to be sealed into its header. The service's key here is
     /// that of its last hour, and destroyed then, whatever the header says.
     #[must_use]
@@ -294,6 +301,7 @@ impl Resources {
         }
         let hour = expires_at.map(hour_key);
         let mut open = self.open_keys(id).await?;
+        let mut made_hour_key = false;
         for _attempt in 0..ATTEMPTS {
             let inner = match hour {
                 None => open.service.root(),
@@ -301,7 +309,7 @@ impl Resources {
             };
             let Some(inner) = inner else {
                 if let Some(hour) = hour {
-                    self.add_hour_key(&open, hour).await?;
+                    made_hour_key |= self.add_hour_key(&open, hour).await?;
                 }
                 open = self.open_keys(id).await?;
                 continue;
@@ -314,14 +322,16 @@ impl Resources {
                 _ => None,
             };
             open.lease.check()?;
-            return Ok(SealingKeys { service, customer, lease: open.lease, expires_at });
+            let lease = open.lease;
+            return Ok(SealingKeys { service, customer, lease, expires_at, made_hour_key });
         }
         Err(Error::Contended { resource: id.clone() })
     }
 
-    async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<(), Error> {
+    /// Makes the key of an hour; false where there is one by now, or the root was replaced.
+    async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<bool, Error> {
         let id = &open.current.resource.id;
-        let Some(root) = open.service.root() else { return Ok(()) };
+        let Some(root) = open.service.root() else { return Ok(false) };
         let key = ResourceKey::generate(id, hour, 0)?.wrapped_by(id, root)?;
         let now = self.repository.clock().unix_time();
         let added = self.repository.change(id, |resource| {
@@ -332,8 +342,8 @@ impl Resources {
         });
         match added.await {
             // The root was replaced in between: the caller makes another key under the new one.
-            Err(Error::Contended { .. }) => Ok(()),
-            added => added.map(|_| ()),
+            Err(Error::Contended { .. }) => Ok(false),
+            added => added.map(|change| change.changed),
         }
     }
 

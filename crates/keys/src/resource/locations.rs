@@ -99,6 +99,11 @@ impl<P: VaultLocation> VaultLocations<P> {
         }
     }
 
+    /// The recorded locations, by the ids of their vaults.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &P)> {
+        self.0.iter().map(|(id, location)| (id.as_str(), location))
+    }
+
     /// Refuses a vault that is recorded at another location, unless it was moved. To be asked before the operation that
     /// names it, and nobody may record another location before that operation has ended.
     ///

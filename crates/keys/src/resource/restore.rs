@@ -43,7 +43,8 @@ impl ResourcesConfig {
     ///
     /// # Errors
     ///
-    /// Those of vault, store and trail. Done again it goes on.
+    /// Those of vault, store and trail; [`Error::NotFound`] of a resource that has no state at all any more, once all
+    /// others go on. Done again it goes on.
     pub async fn restore(self) -> Result<(Resources, Vec<Restored>), Error> {
         let resources = Resources::new(self);
         let known = resources.recall().await;
@@ -51,21 +52,22 @@ impl ResourcesConfig {
         let outlines = repository.client().outlines().await?;
         repository.service_key().restore(repository.service_origin()).await?;
         repository.service_key().open(repository.service_origin()).await?;
-        let mut restored = Vec::new();
+        let (mut restored, mut lost) = (Vec::new(), None);
         for name in repository.marks().names() {
             let Ok(id) = ResourceId::new(&name) else { continue };
             let Some(outline) = outline(&outlines, &name) else { continue };
-            if let Some(forward) = repository.roll_forward(&id, outline).await? {
-                restored.push(Restored {
+            match repository.roll_forward(&id, outline).await {
+                Err(error @ Error::NotFound { .. }) => lost = lost.or(Some(error)),
+                forward => restored.extend(forward?.map(|forward| Restored {
                     resource: id,
                     from: forward.from,
                     to: forward.current.number,
                     protection: forward.current.resource.protection.clone(),
-                });
+                })),
             }
         }
         resources.begin(known).await;
-        Ok((resources, restored))
+        lost.map_or(Ok((resources, restored)), Err)
     }
 }
 

@@ -6,7 +6,7 @@ use strongroom_keys::vault::{DeniedReason, VaultError, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{LocalKeyId, LocalVaultError};
 
-use super::tell;
+use super::{Keys, tell};
 use crate::args::{
     EnableCmkArgs, OnKeyLossOption, ResourceArgs, RotateCmkArgs, ScopeOption, VaultOption,
 };
@@ -44,7 +44,7 @@ pub(super) fn enable(args: EnableCmkArgs) -> Result<(), Failure> {
         "is under {} as well: what is sealed from now on needs this key and the service's",
         with.key
     );
-    tell(&name, "cmk-enabled", &text, json)
+    tell(&name, "cmk-enabled", &text, Keys::New, json)
 }
 
 /// Goes over to another version or key.
@@ -81,8 +81,11 @@ pub(super) fn rotate(args: RotateCmkArgs) -> Result<(), Failure> {
         "is under {to} now; what is sealed already opens as before, and {} is not needed any more",
         cmk.key
     );
-    let text = if cmk.key == to { format!("is under {to} as before") } else { text };
-    tell(&name, "cmk-rotated", &text, json)
+    if cmk.key == to {
+        return tell(&name, "cmk-rotated", &format!("is under {to} as before"), Keys::Same, json);
+    }
+    // Earlier backups need the old one.
+    tell(&name, "cmk-rotated", &text, Keys::New, json)
 }
 
 /// Adds the command that grants what an identity lacks in `vault`.

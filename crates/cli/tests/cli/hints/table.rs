@@ -17,7 +17,7 @@ enum Step {
 }
 
 /// The enums of errors, each with its file.
-const ENUMS: [(&str, &str); 12] = [
+const ENUMS: [(&str, &str); 13] = [
     ("LocalVaultError", "crates/local-vault/src/error.rs"),
     ("Error", "crates/keys/src/error.rs"),
     ("NextStep", "crates/keys/src/error.rs"),
@@ -30,6 +30,7 @@ const ENUMS: [(&str, &str); 12] = [
     ("StateError", "crates/keys/src/state/error.rs"),
     ("Engine", "src/error.rs"),
     ("Failure", "crates/cli/src/failure.rs"),
+    ("BackupFailure", "crates/cli/src/failure/backup.rs"),
 ];
 
 /// Folders of the sources in which the words of messages are, and of the tests.
@@ -244,6 +245,21 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("Failure", "HomeFormat", Say("use the version that made it")),
     ("Failure", "SomeNotShredded", Say("each named above; run it again")),
     ("Failure", "Threads", Say("give fewer with --threads")),
+    ("Failure", "Taken", Say("exists and is kept; choose another place with {option}")),
+    ("Failure", "NotPrivate", Say("other users could read the keys; choose another place with")),
+    ("Failure", "Backup", Run("a_whole_home_another_service_and_anything_else_are_left")),
+
+    ("BackupFailure", "NotMade", Say("free some space, or choose another place with -o")),
+    ("BackupFailure", "Lacks", Say("bring them back from an earlier backup")),
+    ("BackupFailure", "StatesLost", Run("a_damaged_home_is_not_backed_up_and_a_lost_resource_is_told_of")),
+    ("BackupFailure", "Missing", Say("give the directory that a backup was made in")),
+    ("BackupFailure", "Format", Say("use the version that made it")),
+    ("BackupFailure", "Damaged", Say("use another backup")),
+    ("BackupFailure", "InHome", Say("move the backup to another place first")),
+    ("BackupFailure", "HomeWhole", Say("name another home with --home to look at the backup there")),
+    ("BackupFailure", "OnlyTrailDamaged", Run("without_its_trail_a_home_is_as_it_was_in_the_backup")),
+    ("BackupFailure", "OtherHome", Say("move it away, or name another home with --home")),
+    ("BackupFailure", "HomeAside", Run("a_home_that_gave_way_is_put_back_where_that_was_interrupted")),
 ];
 
 fn root() -> &'static Path {

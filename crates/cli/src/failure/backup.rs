@@ -1,0 +1,94 @@
+//! The reasons why a backup of a home, or a home from one, is not made.
+
+use std::path::PathBuf;
+
+use strongroom_keys::resource::ResourceId;
+
+use super::Failure;
+use super::words;
+use crate::hint;
+
+/// The reason why a backup, or a home from one, is not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupFailure {
+    /// A file of a backup cannot be written.
+    #[error(
+        "cannot make the backup {}: {reason}; nothing is there: free some space, or choose another place with -o",
+        path.display()
+    )]
+    NotMade { path: PathBuf, reason: String },
+    /// A backup of a home that lacks states itself.
+    #[error(
+        "the backup {} is made, and the home has lost all states of {}: bring them back from an earlier backup",
+        path.display(), words::named(lost)
+    )]
+    Lacks { path: PathBuf, lost: Vec<ResourceId> },
+    /// A resource that the audit trail knows and that has no state any more.
+    #[error(
+        "all states of the resource {resource} are lost; bring them back from a backup of the home, with: {}",
+        hint::strongroom("service restore", &[], &[("--from", "BACKUP".as_ref())])
+    )]
+    StatesLost { resource: ResourceId },
+    /// No backup where one was named.
+    #[error(
+        "there is no backup at {}; give the directory that a backup was made in", path.display()
+    )]
+    Missing { path: PathBuf },
+    /// A backup of another format.
+    #[error(
+        "the backup {} has the format {found}, and this version reads the format 1 only; use the version that made it",
+        path.display()
+    )]
+    Format { path: PathBuf, found: u32 },
+    /// A file of a backup is not what it was.
+    #[error("{} is damaged: {reason}; nothing was restored: use another backup", path.display())]
+    Damaged { path: PathBuf, reason: &'static str },
+    /// A backup in the directory that would be moved aside.
+    #[error(
+        "the backup {} is in the service's home {}, which would be moved aside; move the backup to another place first",
+        backup.display(), home.display()
+    )]
+    InHome { backup: PathBuf, home: PathBuf },
+    /// A home that needs no backup.
+    #[error(
+        "the service's home {} is whole, and a backup knows less than it; nothing was restored: name another home with \
+         --home to look at the backup there",
+        path.display()
+    )]
+    HomeWhole { path: PathBuf },
+    /// A home of which the audit trail alone is damaged.
+    #[error(
+        "of the service's home {} the audit trail alone is damaged, and its states and keys are newer than the backup; \
+         nothing was restored: {source}",
+        path.display()
+    )]
+    OnlyTrailDamaged { path: PathBuf, source: Box<Failure> },
+    /// Something else where a home is to be restored.
+    #[error(
+        "{} is not the service's home that the backup is of, or nothing in it says so; nothing was restored: move it \
+         away, or name another home with --home",
+        path.display()
+    )]
+    OtherHome { path: PathBuf },
+    /// No home, and one beside it that gave way.
+    #[error(
+        "there is no home at {}, and {} gave way to one that was restored there; where that was interrupted, put it \
+         back, and run this again, with: {}; where it is an old one, move it elsewhere first",
+        home.display(), aside.display(), hint::naming(aside, home)
+    )]
+    HomeAside { home: PathBuf, aside: PathBuf },
+}
+
+impl BackupFailure {
+    /// The name of the kind of failure, for programs.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::NotMade { .. } => "write",
+            Self::HomeWhole { .. }
+            | Self::OnlyTrailDamaged { .. }
+            | Self::OtherHome { .. }
+            | Self::HomeAside { .. } => "home",
+            _ => "backup",
+        }
+    }
+}

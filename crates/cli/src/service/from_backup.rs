@@ -1,0 +1,326 @@
+//! A home made from a backup: where there is none, or in place of one of the same service that is damaged.
+//!
+//! Of a damaged home the audit trail counts where it holds and goes on from the backup's: then the newest states that
+//! are authentic are taken over, and what the trail knows beyond them is applied again, as after a rollback. Where the
+//! trail does not hold, nothing tells which of the states are the last ones, and all is as it was in the backup. A
+//! home of which the trail alone is damaged is for `audit repair`, which loses less.
+//!
+//! The home is made beside its place, proved, and gets its name last. What was there is moved aside, never removed.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use strongroom_keys::audit::{AuditEvent, AuditResult, HeadStore, JsonLines, MemorySink};
+use strongroom_keys::block_on;
+use strongroom_keys::resource::{Checked, ResourceId, VaultLocations};
+use strongroom_keys::state::{FileStore, StateError};
+use strongroom_local_vault::{LocalVault, LocalVaultError};
+
+use super::{Backup, CustomerVault, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
+use crate::failure::{BackupFailure, Failure};
+use crate::output::new_directory::NewDirectory;
+use crate::output::parent;
+use crate::time::{compact_time, since_epoch};
+
+/// The longest wait for commands that change the home.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// A home that was made from a backup.
+#[derive(Debug)]
+pub(crate) struct FromBackup {
+    pub(crate) home: PathBuf,
+    pub(crate) backup: Backup,
+    /// The new name of the home that was there.
+    pub(crate) aside: Option<PathBuf>,
+    pub(crate) trail: TrailOf,
+    pub(crate) checked: Checked,
+    /// The places of the customers' vaults, by their ids.
+    pub(crate) vaults: VaultLocations<CustomerVault>,
+}
+
+impl FromBackup {
+    /// The number of the state that `resource` has in the backup.
+    pub(crate) fn number_in_backup(&self, resource: &ResourceId) -> Option<u64> {
+        self.backup.number_of(resource)
+    }
+}
+
+/// Origin of a home's audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrailOf {
+    /// The home that was there: it knows all that was done.
+    Home,
+    /// The backup.
+    Backup,
+}
+
+/// A home that is to give way, locked for commands that change it.
+struct Damaged {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Makes the home at `location` from the backup in the directory `from`.
+///
+/// # Errors
+///
+/// [`BackupFailure::Damaged`] and its like, [`BackupFailure::HomeWhole`], [`BackupFailure::OtherHome`], and those of the home's
+/// parts: then the home is as it was.
+pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBackup, Failure> {
+    let backup = Backup::read(from)?;
+    let home = fs::canonicalize(location.path()).unwrap_or_else(|_| location.path().to_owned());
+    let within =
+        |one: &Path, other: &Path| one.canonicalize().is_ok_and(|one| one.starts_with(other));
+    if within(from, &home) {
+        return Err(BackupFailure::InHome { backup: from.to_owned(), home }.into());
+    }
+    let new = NewDirectory::create(&home, "--home")?;
+    files::require_fit(new.path())?;
+    backup.copy_home(from, new.path())?;
+    let damaged = Damaged::find(&home, new.path(), &backup)?;
+    let mut service = HomeLocation::at(new.path()).open()?;
+    let mut trail = TrailOf::Backup;
+    if let Some(damaged) = &damaged
+        && damaged.trail_into(&service, &backup)?
+    {
+        trail = TrailOf::Home;
+        service = damaged.rest_into(service)?;
+        match service.restore() {
+            // Made since the backup, and its states are lost: the check tells of it.
+            Err(Failure::Backup(BackupFailure::StatesLost { .. })) => {}
+            restored => drop(restored?),
+        }
+    }
+    let checked = service.prove()?;
+    let vaults = service.customers().places()?;
+    service.record(AuditEvent {
+        detail: Some(
+            serde_json::json!({ "from": from.display().to_string(), "made": backup.made }),
+        ),
+        ..AuditEvent::new("restore-backup", AuditResult::Done)
+    })?;
+    let aside = match damaged {
+        None => {
+            new.publish()?;
+            None
+        }
+        Some(damaged) => {
+            let aside = free_name(&damaged.path)?;
+            new.publish_in_place(&aside)?;
+            Some(aside)
+        }
+    };
+    Ok(FromBackup { home: location.path().to_owned(), backup, aside, trail, checked, vaults })
+}
+
+impl Damaged {
+    /// The home at `path`, which must be the one that `backup` is of, and damaged; `None` where there is none. `copy`
+    /// is the home in the backup.
+    fn find(path: &Path, copy: &Path, backup: &Backup) -> Result<Option<Self>, Failure> {
+        let failed = |source| Failure::HomeFile { doing: "read", path: path.to_owned(), source };
+        match fs::read_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return match moved_aside(path)? {
+                    Some(aside) => {
+                        Err(BackupFailure::HomeAside { home: path.to_owned(), aside }.into())
+                    }
+                    None => Ok(None),
+                };
+            }
+            entries => {
+                if entries.map_err(failed)?.next().is_none() {
+                    return Ok(None);
+                }
+            }
+        }
+        let other = || Failure::from(BackupFailure::OtherHome { path: path.to_owned() });
+        let vault = |home: &Path| LocalVault::open(&home.join("vault"));
+        match files::read_json::<Manifest>(&path.join(HOME)) {
+            Ok(Some(manifest)) if manifest.trail.as_ref() == Some(&backup.trail) => {}
+            Ok(Some(_)) => return Err(other()),
+            // Its vault tells whose it is, too.
+            _ => match (vault(path), vault(copy)) {
+                (Ok(one), Ok(copied)) if one.id() == copied.id() => {}
+                _ => return Err(other()),
+            },
+        }
+        let lock = files::lock(path, Some(LOCK_WAIT))?;
+        let opened = HomeLocation::at(path).open();
+        let proved = opened.and_then(|service| match service.prove() {
+            Err(failure) if is_of_trail(&failure) && service.holds_without_trail(backup) => {
+                let (path, source) = (path.to_owned(), Box::new(failure));
+                Err(BackupFailure::OnlyTrailDamaged { path, source }.into())
+            }
+            proved => proved,
+        });
+        match proved {
+            Ok(checked) if checked.lost.is_empty() => {
+                Err(BackupFailure::HomeWhole { path: path.to_owned() }.into())
+            }
+            Err(failure) if !is_damage(&failure) => Err(failure),
+            _ => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+        }
+    }
+
+    /// Gives `service`, made from `backup`, the audit trail of this home, where that holds and goes on from the
+    /// backup's; whether it does.
+    fn trail_into(&self, service: &Service, backup: &Backup) -> Result<bool, Failure> {
+        let heads = service.head_store_in(&self.path);
+        let Ok(kept) = heads.load() else { return Ok(false) };
+        let store: Arc<dyn HeadStore> = Arc::new(heads);
+        let trail = JsonLines::new(self.path.join(TRAIL), service.audit_key());
+        let trail = trail.of(&backup.trail).head_store(store);
+        if trail.verify(kept).is_err() || trail.verify(Some(backup.head)).is_err() {
+            return Ok(false);
+        }
+        for entry in fs::read_dir(service.path()).map_err(read_failure(service.path()))? {
+            let entry = entry.map_err(read_failure(service.path()))?;
+            if entry.file_name().to_string_lossy().starts_with(TRAIL) {
+                fs::remove_file(entry.path()).map_err(read_failure(&entry.path()))?;
+            }
+        }
+        if let Some(head) = trail.copy_to(&service.trail_path())?.head {
+            service.head_store().store(&head)?;
+        }
+        Ok(true)
+    }
+
+    /// Gives `service` the vault and the states of this home as far as they hold and are newer.
+    fn rest_into(&self, service: Service) -> Result<Service, Failure> {
+        let home = service.path().to_owned();
+        let service = self.vault_into(service)?;
+        if files::read_json::<VaultLocations<CustomerVault>>(&self.path.join(VAULTS)).is_ok() {
+            files::copy(&self.path.join(VAULTS), &home.join(VAULTS))?;
+        }
+        let states = self.path.join("state");
+        if states.is_dir()
+            && let Ok(states) = block_on(FileStore::open(states))
+        {
+            block_on(service.config(service.customers())?.take_newer(&states))?;
+        }
+        Ok(service)
+    }
+
+    /// Gives `service` the vault of this home, where it is whole and has all that the service's has.
+    fn vault_into(&self, service: Service) -> Result<Service, Failure> {
+        let Ok(vault) = LocalVault::open(&self.path.join("vault")) else { return Ok(service) };
+        let versions = |vault: &LocalVault| -> Result<Vec<String>, LocalVaultError> {
+            let entries = vault.list()?.into_iter();
+            Ok(entries.flat_map(|key| key.versions).map(|one| one.id.to_string()).collect())
+        };
+        let (Ok(ours), theirs) = (versions(&vault), versions(service.vault())?) else {
+            return Ok(service);
+        };
+        if !theirs.iter().all(|id| ours.contains(id)) {
+            return Ok(service);
+        }
+        let home = service.path().to_owned();
+        let (copy, place, before) =
+            (home.join(".vault-new"), home.join("vault"), home.join(".vault-before"));
+        if vault.copy_to(&copy).is_err() {
+            return fs::remove_dir_all(&copy).map(|()| service).map_err(read_failure(&copy));
+        }
+        fs::rename(&place, &before)
+            .and_then(|()| fs::rename(&copy, &place))
+            .and_then(|()| fs::remove_dir_all(&before))
+            .map_err(read_failure(&place))?;
+        HomeLocation::at(&home).open()
+    }
+}
+
+impl Service {
+    /// True where all but the audit trail holds, and has all that `backup` has.
+    fn holds_without_trail(&self, backup: &Backup) -> bool {
+        let checked = self.config(self.customers()).and_then(|config| {
+            Ok(block_on(config.with_audit(Arc::new(MemorySink::default())).check())?)
+        });
+        let Ok(Checked { states, .. }) = checked else { return false };
+        let number =
+            |id: &ResourceId| states.iter().find(|one| one.resource == *id).map(|one| one.number);
+        backup.resources.iter().all(|one| number(&one.resource) >= Some(one.number))
+            && self.customers().places().is_ok()
+    }
+}
+
+/// True of a failure that says that the home is not what it was: not of one that may pass, or that others mend.
+fn is_damage(failure: &Failure) -> bool {
+    match failure {
+        Failure::NoService { .. } | Failure::HomeDamaged { .. } => true,
+        Failure::Vault(error) => matches!(
+            error,
+            LocalVaultError::Missing { .. }
+                | LocalVaultError::Damaged { .. }
+                | LocalVaultError::Key { .. }
+                | LocalVaultError::KeyMissing { .. }
+                | LocalVaultError::VersionMissing { .. }
+        ),
+        Failure::Resource(error) => match &**error {
+            strongroom_keys::Error::State(error) => matches!(
+                error,
+                StateError::Missing { .. }
+                    | StateError::Invalid { .. }
+                    | StateError::RolledBack { .. }
+                    | StateError::Replaced { .. }
+            ),
+            strongroom_keys::Error::WrongKey { .. } | strongroom_keys::Error::NotFound { .. } => {
+                true
+            }
+            strongroom_keys::Error::Vault(error) => matches!(
+                error,
+                strongroom_keys::VaultError::Invalid { .. }
+                    | strongroom_keys::VaultError::Denied {
+                        reason: strongroom_keys::vault::DeniedReason::KeyMissing,
+                        ..
+                    }
+            ),
+            _ => is_of_trail(failure),
+        },
+        _ => is_of_trail(failure),
+    }
+}
+
+/// True where the audit trail is damaged.
+fn is_of_trail(failure: &Failure) -> bool {
+    match failure {
+        Failure::Audit(error) => error.is_damage(),
+        Failure::Resource(error) => {
+            matches!(&**error, strongroom_keys::Error::Audit(error) if error.is_damage())
+        }
+        _ => false,
+    }
+}
+
+fn read_failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
+    let path = path.to_owned();
+    move |source| Failure::HomeFile { doing: "change", path, source }
+}
+
+/// The beginning of the names of homes that gave way to the one at `home`.
+fn aside_prefix(home: &Path) -> String {
+    format!("{}.before-restore-", home.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// A free name for the home that gives way.
+fn free_name(home: &Path) -> Result<PathBuf, Failure> {
+    let stem = format!("{}{}", aside_prefix(home), compact_time(since_epoch(SystemTime::now())));
+    let names = std::iter::once(stem.clone()).chain((2..100).map(|n| format!("{stem}-{n}")));
+    let mut free = names
+        .map(|name| parent(home).join(name))
+        .filter(|path| fs::symlink_metadata(path).is_err());
+    free.next().ok_or_else(|| Failure::Taken { path: parent(home).join(stem), option: "--home" })
+}
+
+/// A home that gave way to one at `home`.
+fn moved_aside(home: &Path) -> Result<Option<PathBuf>, Failure> {
+    let prefix = aside_prefix(home);
+    let entries = match fs::read_dir(parent(home)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(read_failure(parent(home)))?,
+    };
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let newest = names.filter(|name| name.starts_with(&prefix)).max();
+    Ok(newest.map(|name| parent(home).join(name)))
+}
