@@ -162,8 +162,8 @@ pub(super) fn resource_sentence(error: &Error) -> String {
             "the service's home does not know the vault of {key}; record its place with: {}",
             hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())])
         ),
-        Error::ForeignDocument { .. } => {
-            format!("{error}; name the resource that it is of, or leave out --resource")
+        Error::ForeignDocument { resource, wrapped_by } => {
+            foreign_sentence(error, resource, wrapped_by)
         }
         Error::Pinned { .. } => {
             format!("{error}, or give the --least-epoch and --require-cmk that hold of it")
@@ -188,6 +188,19 @@ pub(super) fn resource_sentence(error: &Error) -> String {
         Error::Time { .. } => format!("{error} with --accept-time"),
         error => error.to_string(),
     }
+}
+
+/// The `error` of a document under `keys`, which the states of `resource` lack: it may have lost them.
+fn foreign_sentence(error: &Error, resource: &ResourceId, keys: &str) -> String {
+    if !keys.contains(&format!("resource/{resource}/")) {
+        return format!("{error}; name the resource that it is of, or leave out --resource");
+    }
+    let options = [("--from", "BACKUP".as_ref()), ("--home", "OTHER".as_ref())];
+    format!(
+        "the document is wrapped by {keys}, and the states of the resource {resource} have no such key: where they are \
+         from a backup that was made before the key, look for it in a newer one, with: {}",
+        hint::strongroom("service restore", &[], &options)
+    )
 }
 
 fn state_sentence(error: &StateError) -> String {

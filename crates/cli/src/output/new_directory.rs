@@ -101,17 +101,21 @@ impl NewDirectory {
         fs::rename(&self.temporary, aside).map_err(|source| self.failed(source))?;
         let exchanged = match platform::exchange(aside, &self.target) {
             Err(error) if is_not_there(&error) || error.kind() == io::ErrorKind::Unsupported => {
-                fs::rename(aside, &self.temporary)
-                    .and_then(|()| fs::rename(&self.target, aside))
-                    .and_then(|()| {
-                        fs::rename(&self.temporary, &self.target)
-                            .inspect_err(|_| drop(fs::rename(aside, &self.target)))
-                    })
+                self.exchange_in_steps(aside)
             }
             exchanged => exchanged.inspect_err(|_| drop(fs::rename(aside, &self.temporary))),
         };
         exchanged.map_err(|source| self.failed(source))?;
         self.done()
+    }
+
+    /// Exchanges it, which is at `aside`, with what has its name, where that takes more than one step: a kill in between
+    /// leaves what had the name at `aside`.
+    fn exchange_in_steps(&self, aside: &Path) -> io::Result<()> {
+        fs::rename(aside, &self.temporary)?;
+        fs::rename(&self.target, aside)?;
+        let named = fs::rename(&self.temporary, &self.target);
+        named.inspect_err(|_| drop(fs::rename(aside, &self.target)))
     }
 
     /// Makes its names durable, and gives up the lock where a locked directory cannot be renamed.
@@ -214,6 +218,27 @@ mod tests {
         assert_eq!(fs::read(target.join("file")).unwrap(), b"new");
         assert_eq!(fs::read(aside.join("file")).unwrap(), b"old");
         assert_eq!(names(directory.path()), ["aside", "target"]);
+    }
+
+    #[test]
+    fn where_names_cannot_be_exchanged_in_one_step_it_takes_three() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, aside) = (directory.path().join("target"), directory.path().join("aside"));
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("file"), b"old").unwrap();
+        let new = filled(&target);
+        fs::rename(new.path(), &aside).unwrap();
+        new.exchange_in_steps(&aside).unwrap();
+        assert_eq!(fs::read(target.join("file")).unwrap(), b"new");
+        assert_eq!(fs::read(aside.join("file")).unwrap(), b"old");
+        // Nothing has the name: what is new stays under its own, to be removed.
+        fs::remove_dir_all(&target).unwrap();
+        let new = filled(&target);
+        let other = directory.path().join("other");
+        fs::rename(new.path(), &other).unwrap();
+        assert!(new.exchange_in_steps(&other).is_err());
+        drop(new);
+        assert_eq!(names(directory.path()), ["aside"]);
     }
 
     #[test]

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::Instant;
 
 use crate::backups::{BACKUP, service};
-use crate::home::{Done, Home, contents, copy_dir, lines, mode, run};
+use crate::home::{Done, Home, contents, copy_dir, killed_around_its_end, lines, mode, run};
 
 const SEAL: &str = "seal plain --resource r --home h -o";
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";
@@ -306,7 +304,7 @@ fn a_killed_restore_leaves_the_old_home_or_the_new_one() {
     lines(&home, &["resource revoke r --home h"]);
     lose_states(&home);
     copy_dir(&home.path("h"), &home.path("damaged"));
-    let again = |home: &Home| {
+    let again = || {
         for name in home.names() {
             if name == "h" || name.starts_with("h.before-restore-") {
                 fs::remove_dir_all(home.path(&name)).unwrap();
@@ -314,18 +312,9 @@ fn a_killed_restore_leaves_the_old_home_or_the_new_one() {
         }
         copy_dir(&home.path("damaged"), &home.path("h"));
     };
-    let started = Instant::now();
-    lines(&home, &[RESTORE]);
-    let longest = started.elapsed();
-    let mut made = 0;
-    for at in 0..20_u32 {
-        again(&home);
-        let mut child = home.silent(RESTORE.split(' ')).spawn().unwrap();
-        thread::sleep(longest * at / 16);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if run(&home, "resource status r --home h").code == Some(0) {
-            made += 1;
+    let is_done = || {
+        let is_done = run(&home, "resource status r --home h").code == Some(0);
+        if is_done {
             let old = contents(&home.path(&aside(&home))).len();
             assert!(old >= contents(&home.path("damaged")).len());
         } else {
@@ -333,6 +322,8 @@ fn a_killed_restore_leaves_the_old_home_or_the_new_one() {
         }
         assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
         lines(&home, &["resource refresh r --home h", "open one -o - --home h"]);
-    }
-    assert!((1..20).contains(&made), "{made} of 20 were made");
+        again();
+        is_done
+    };
+    killed_around_its_end(|| home.silent(RESTORE.split(' ')), is_done);
 }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -473,7 +474,7 @@ pub(crate) fn seal_expiring(home: &Home, line: &str) -> u64 {
 /// Waits until the clock is past `time`, in seconds since 1970.
 pub(crate) fn wait_until(time: u64) {
     while unix_time() <= time {
-        thread::sleep(std::time::Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -498,4 +499,28 @@ pub(crate) fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     found.sort();
     found
+}
+
+/// Starts `command`, kills it and asks `is_done` of what it left, again and again: after longer and longer times while it
+/// is not done, and after shorter ones where it is, so that most kills are close to its end. Each comes three times at
+/// least.
+pub(crate) fn killed_around_its_end(
+    command: impl Fn() -> Command,
+    mut is_done: impl FnMut() -> bool,
+) {
+    let (mut done, mut not_done, mut wait) = (0, 0, Duration::ZERO);
+    while done < 3 || not_done < 6 {
+        assert!(done + not_done < 200, "{done} were done, and {not_done} were not");
+        let mut child = command().spawn().unwrap();
+        thread::sleep(wait);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if is_done() {
+            done += 1;
+            wait = wait * 2 / 3;
+        } else {
+            not_done += 1;
+            wait = wait * 5 / 4 + Duration::from_millis(2);
+        }
+    }
 }
