@@ -13,7 +13,9 @@ use serde_json::Value;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller, Known};
+use crate::audit::{
+    AuditError, AuditEvent, AuditResult, AuditSink, Auditor, Caller, Known, StateMark,
+};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::vault::{KeyDescription, KeyName, Vault, VaultError, VersionedKeyId};
@@ -135,7 +137,9 @@ impl VaultClient {
     }
 
     /// The newest state of each resource that was recorded before, without its keys.
-    pub(crate) async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    pub(crate) async fn outlines(
+        &self,
+    ) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.auditor.outlines().await
     }
 

@@ -10,7 +10,7 @@ use super::config::ResourcesConfig;
 use super::loader::unwrap_root;
 use super::record::{Protection, Resource};
 use super::resources::Resources;
-use crate::audit::{AuditError, AuditEvent, AuditSink, Known};
+use crate::audit::{AuditError, AuditEvent, AuditSink, Known, StateMark};
 use crate::error::Error;
 use crate::id::ResourceId;
 use crate::key_ring::{KeyRing, Layer};
@@ -74,7 +74,7 @@ impl AuditSink for Unwritten {
         self.0.recall().await
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.0.outlines().await
     }
 }

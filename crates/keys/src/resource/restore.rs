@@ -1,7 +1,5 @@
 //! Going on after the store was rolled back, on the host's explicit word.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::config::ResourcesConfig;
@@ -39,7 +37,7 @@ impl ResourcesConfig {
     /// The resources of a service whose store was rolled back: each state that is older than the audit trail knows
     /// is written again above that one. Withdrawals and destructions that the trail has since then are applied
     /// again, and keys of hours that are over are left out. Keys that came since are lost, with what was sealed
-    /// under them.
+    /// under them. A resource of whose newest state the trail has lost the outline, by damage, stays refused.
     ///
     /// # Errors
     ///
@@ -55,7 +53,10 @@ impl ResourcesConfig {
         let (mut restored, mut lost) = (Vec::new(), None);
         for name in repository.marks().names() {
             let Ok(id) = ResourceId::new(&name) else { continue };
-            let Some(outline) = outline(&outlines, &name) else { continue };
+            // Where the trail has lost what the newest state was, an older one may be from before a revocation.
+            let newest = outlines.get(&name);
+            let newest = newest.filter(|(mark, _)| mark.number == repository.marks().number(&name));
+            let Some(outline) = newest.and_then(|(_, outline)| resource(outline)) else { continue };
             match repository.roll_forward(&id, outline).await {
                 Err(error @ Error::NotFound { .. }) => lost = lost.or(Some(error)),
                 forward => restored.extend(forward?.map(|forward| Restored {
@@ -71,6 +72,6 @@ impl ResourcesConfig {
     }
 }
 
-fn outline(outlines: &BTreeMap<String, Value>, name: &str) -> Option<Resource> {
-    serde_json::from_value(outlines.get(name)?.clone()).ok()
+fn resource(outline: &Value) -> Option<Resource> {
+    serde_json::from_value(outline.clone()).ok()
 }

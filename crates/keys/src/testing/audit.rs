@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Known, MemorySink};
+use crate::audit::{AuditError, AuditEvent, AuditResult, AuditSink, Known, MemorySink, StateMark};
 
 /// Keeps all events, and fails on demand.
 ///
@@ -82,7 +82,7 @@ impl AuditSink for MemoryAudit {
         self.kept.recall().await
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.kept.outlines().await
     }
 }

@@ -15,7 +15,7 @@ use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 use strongroom_keys::VaultError;
 use strongroom_keys::audit::{
-    AuditError, AuditEvent, AuditSink, FileHeadStore, Head, HeadStore, Known,
+    AuditError, AuditEvent, AuditSink, FileHeadStore, Head, HeadStore, Known, StateMark,
 };
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::vault::{KeyDescription, KeyName, Place as Where, Vault, VersionedKeyId};
@@ -250,7 +250,7 @@ impl AuditSink for AnnouncedAudit {
         self.inner.recall().await
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.inner.outlines().await
     }
 }

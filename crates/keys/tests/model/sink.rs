@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use serde_json::Value;
 use strongroom_keys::audit::{
-    AuditError, AuditEvent, AuditSink, Head, HeadStore, JsonLines, Known,
+    AuditError, AuditEvent, AuditSink, Head, HeadStore, JsonLines, Known, StateMark,
 };
 use strongroom_keys::block_on;
 
@@ -54,7 +54,7 @@ impl AuditSink for Sink {
         block_on(self.lines.recall()) // no time passes meanwhile
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         block_on(self.lines.outlines())
     }
 }

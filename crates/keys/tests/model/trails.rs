@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -45,8 +46,10 @@ pub enum Harm {
 struct Damage {
     /// The number of lines of the current file that hold.
     holds: usize,
-    /// The number of those that a process which starts knows of: the summary may tell of more.
-    known: usize,
+    /// The number of those that the summary tells of.
+    summed_up: usize,
+    /// The lines that say nothing any more.
+    lost: (usize, usize),
     /// True where each writer meets it.
     stops: bool,
     /// True where a summary tells of all lines up to it, so that nobody who starts looks at it.
@@ -65,8 +68,8 @@ pub struct Trail {
     is_found: bool,
     /// The newest state that closed files tell of.
     closed: u64,
-    /// So many lines of the current file tell of that state.
-    learned: Vec<(usize, u64)>,
+    /// The lines of the current file of which one at least tells of that state.
+    learned: Vec<(Range<usize>, u64)>,
     /// The number of closed parts that it tells of.
     repairs: usize,
 }
@@ -163,22 +166,22 @@ impl Trail {
     pub fn learn(&mut self, number: u64) {
         let newest = self.learned.last().map_or(self.closed, |(_, newest)| *newest);
         if number > newest && !self.is_mute_at_start() {
-            self.learned.push((self.ends().len(), number));
+            let start = self.learned.last().map_or(0, |(lines, _)| lines.end);
+            self.learned.push((start..self.ends().len(), number));
         }
     }
 
-    /// The newest state that the trail tells of.
+    /// The newest state that the trail tells of, damaged lines aside: those behind them are its own all the same.
     pub fn known(&self) -> u64 {
-        let holds = match self.damage {
-            Some(damage) if !damage.is_covered => damage.known,
-            _ => usize::MAX,
+        let (summed_up, lost) = self.damage.map_or((0, 0..0), |damage| {
+            let (from, to) = damage.lost;
+            (damage.summed_up, from..to)
+        });
+        let tells = |lines: &Range<usize>| {
+            lines.end <= summed_up || lines.end <= lost.start || lost.end <= lines.start
         };
-        self.known_by(holds)
-    }
-
-    fn known_by(&self, lines: usize) -> u64 {
-        let held = self.learned.iter().filter(|(line, _)| *line <= lines);
-        held.map(|(_, number)| *number).fold(self.closed, u64::max)
+        let told = self.learned.iter().filter(|(lines, _)| tells(lines));
+        told.map(|(_, number)| *number).fold(self.closed, u64::max)
     }
 
     /// The ends of the lines of the current file.
@@ -212,7 +215,7 @@ impl Trail {
         let (ends, summed_up) = (self.ends(), self.summed_up());
         let count = ends.len();
         let start = |line: usize| line.checked_sub(1).map_or(0, |before| ends[before]);
-        let (holds, stops, name) = match harm {
+        let (lost, stops, name) = match harm {
             Harm::Fill | Harm::Room => {
                 let full = matches!(harm, Harm::Fill);
                 let name = if full { "its disk is full" } else { "its disk has room" };
@@ -222,20 +225,20 @@ impl Trail {
             Harm::FlipLast(at) if self.damage.is_none() => {
                 let start = start(count - 1);
                 self.flip(start + at % (ends[count - 1] - 1 - start));
-                (count - 1, true, "its last line is changed")
+                (count - 1..count, true, "its last line is changed")
             }
             Harm::FlipEarlier { line, at } if self.damage.is_none() => {
                 let line = line % (count - 1);
                 // Not in its MAC, which is looked at with the next line.
                 self.flip(start(line) + at % (ends[line] - start(line) - 80));
-                (line, false, "an earlier line is changed")
+                (line..line + 1, false, "an earlier line is changed")
             }
             Harm::Cut { lines, rest } => {
                 let line = lines % count;
                 let length = start(line) + rest % (ends[line] - start(line));
                 let file = fs::OpenOptions::new().write(true).open(self.path()).unwrap();
                 file.set_len(length as u64).unwrap();
-                (line, true, "its end is cut off")
+                (line..usize::MAX, true, "its end is cut off")
             }
             Harm::Delete { all } => {
                 fs::remove_file(self.path()).unwrap();
@@ -245,7 +248,7 @@ impl Trail {
                     *self.heads.0.lock().unwrap() = None;
                     self.learned.clear();
                 }
-                (0, true, "it is deleted")
+                (0..usize::MAX, true, "it is deleted")
             }
             Harm::Tear(length) if self.damage.is_none() => {
                 let line = br#"{"number":7,"time":1800000000,"operation":"unwrap""#;
@@ -256,9 +259,11 @@ impl Trail {
             Harm::FlipLast(_) | Harm::FlipEarlier { .. } | Harm::Tear(_) => return None,
         };
         let before = self.damage.map_or(usize::MAX, |damage| damage.holds);
-        let holds = holds.min(before);
-        let (known, is_covered) = (holds.max(summed_up), !stops && holds < summed_up);
-        self.damage = Some(Damage { holds, known, stops, is_covered });
+        let holds = lost.start.min(before);
+        // A second one is a cut: what was lost before is taken for lost with it.
+        let lost = (holds, lost.end);
+        let is_covered = !stops && holds < summed_up;
+        self.damage = Some(Damage { holds, summed_up, lost, stops, is_covered });
         Some(if is_covered {
             "an earlier line is changed, and a summary tells of it"
         } else {
@@ -296,8 +301,8 @@ impl Trail {
                 return Err(format!("{} is not what was damaged", file.name));
             }
         }
+        self.closed = self.known();
         let damage = self.damage.take();
-        self.closed = self.known_by(damage.map_or(0, |damage| damage.known));
         self.learned.clear();
         // Where the line is lost that told of the part before, the new one tells of both.
         let is_untold = self.repairs > 0 && damage.is_some_and(|damage| damage.holds == 0);

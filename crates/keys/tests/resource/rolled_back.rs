@@ -1,9 +1,14 @@
 //! A store that is rolled back: noticed by each host that knows better, and left by an explicit word.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;
 
-use strongroom_keys::audit::{AuditKey, AuditSink as _, JsonLines};
+use async_trait::async_trait;
+use serde_json::Value;
+use strongroom_keys::audit::{
+    AuditError, AuditEvent, AuditKey, AuditSink, JsonLines, Known, MemorySink, StateMark,
+};
 use strongroom_keys::clock::Clock as _;
 use strongroom_keys::resource::{
     EnableCmk, OnKeyLoss, OpenRequest, Protection, Resources, SealRequest,
@@ -262,6 +267,7 @@ fn who_finds_its_trail_damaged_gives_no_access_until_it_is_repaired() {
     opens(&resources, &sealed).unwrap();
     let older = world.store.snapshot();
     block_on(resources.revoke_now(&world.id)).unwrap();
+    let revoked = world.store.snapshot();
     world.store.restore(older);
     // A byte of the first line: the lines behind it cannot be told from others any more.
     let mut bytes = fs::read(&path).unwrap();
@@ -270,12 +276,12 @@ fn who_finds_its_trail_damaged_gives_no_access_until_it_is_repaired() {
 
     let (resources, trail) = process();
     assert!(opens(&resources, &sealed).is_err());
-    let error = block_on(resources.rotate_resource_key(&world.id)).unwrap_err();
+    world.store.restore(revoked);
+    let error = block_on(resources.refresh(&world.id)).unwrap_err();
     assert!(matches!(&error, Error::Audit(error) if error.is_damage()), "{error}");
     let error = block_on(resources.moved_to_tenant(&world.id, "fabrikam")).unwrap_err();
     assert!(matches!(error, Error::Unrecorded { .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes, "nothing is written behind damage");
-    assert_eq!(world.state(), "denied");
 
     // The same process goes on after a repair by another one.
     let other = JsonLines::new(&path, &key);
@@ -284,4 +290,73 @@ fn who_finds_its_trail_damaged_gives_no_access_until_it_is_repaired() {
     block_on(resources.refresh(&world.id)).unwrap();
     opens(&resources, &sealed).unwrap();
     assert!(block_on(trail.recall()).damage.is_none());
+}
+
+/// One byte of an early line is changed, and the states are rolled back once the trail is repaired.
+#[test]
+fn lines_behind_damage_tell_of_states_for_ever() {
+    let world = World::with_cmk();
+    let directory = tempfile::tempdir().unwrap();
+    let (path, key) = (directory.path().join("audit.jsonl"), AuditKey::new(&[7; 32]));
+    let config = || world.config(&world.audit).with_audit(Arc::new(JsonLines::new(&path, &key)));
+    let sealed = world.seal().unwrap();
+    let resources = block_on(config().open()).unwrap();
+    block_on(resources.status(&world.id)).unwrap();
+    let older = world.store.snapshot();
+    block_on(resources.revoke_now(&world.id)).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    JsonLines::new(&path, &key).repair(world.clock.unix_time(), None).unwrap().unwrap();
+    world.store.restore(older);
+
+    let resources = block_on(config().open()).unwrap();
+    let opened = block_on(resources.open(&world.id, &sealed, &OpenRequest::default()));
+    assert!(opened.is_err());
+    let error = block_on(resources.status(&world.id)).unwrap_err();
+    assert!(matches!(error, Error::State(StateError::RolledBack { seen: 3, found: 2, .. })));
+    // They tell what it was as well.
+    let (resources, restored) = block_on(config().restore()).unwrap();
+    assert_eq!(restored.len(), 1);
+    assert_eq!(block_on(resources.status(&world.id)).unwrap().protection.name(), "denied");
+}
+
+/// The line is gone that told what the newest state was, and a summary tells of its number.
+#[test]
+fn a_state_whose_outline_is_lost_is_not_restored_as_an_older_one() {
+    let world = World::with_cmk();
+    let older = world.store.snapshot();
+    now(world.resources.revoke_now(&world.id)).unwrap();
+    world.store.restore(older);
+    let trail = Arc::new(Forgetful(Arc::clone(&world.audit)));
+    let config = || world.config(&world.audit).with_audit(Arc::clone(&trail) as _);
+    let (resources, restored) = now(config().restore()).unwrap();
+    assert!(restored.is_empty(), "{restored:?}");
+    let error = now(resources.status(&world.id)).unwrap_err();
+    assert!(matches!(error, Error::State(StateError::RolledBack { .. })), "{error}");
+}
+
+/// A trail that has lost the outlines of revocations.
+#[derive(Debug)]
+struct Forgetful(Arc<MemoryAudit>);
+
+#[async_trait]
+impl AuditSink for Forgetful {
+    async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
+        self.0.record(event).await
+    }
+
+    async fn recall(&self) -> Known {
+        self.0.recall().await
+    }
+
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
+        let kept = MemorySink::default();
+        for event in self.0.events() {
+            if event.operation != "revoke" {
+                kept.record(&event).await?;
+            }
+        }
+        kept.outlines().await
+    }
 }

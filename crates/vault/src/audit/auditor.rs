@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditResult, AuditSink};
-use super::known::Known;
+use super::known::{Known, StateMark};
 use super::text::printable;
 use crate::clock::Clock;
 
@@ -103,12 +103,12 @@ impl Auditor {
         self.sink.recall().await
     }
 
-    /// The details of the newest state of each name that was recorded before.
+    /// The newest state of each name that was recorded before with its detail.
     ///
     /// # Errors
     ///
     /// The sink's.
-    pub async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    pub async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.sink.outlines().await
     }
 

@@ -199,12 +199,12 @@ pub trait AuditSink: Send + Sync + fmt::Debug {
         Known::default()
     }
 
-    /// The [details](AuditEvent::detail) of the newest state of each name.
+    /// The newest state of each name that has a [detail](AuditEvent::detail), with that.
     ///
     /// # Errors
     ///
     /// [`AuditError`] where what was recorded cannot be read.
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         Ok(BTreeMap::new())
     }
 }

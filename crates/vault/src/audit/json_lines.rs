@@ -13,9 +13,10 @@ use super::disk::{Disk, RealDisk};
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditResult, AuditSink};
 use super::head_store::HeadStore;
-use super::known::{Known, note_outline};
+use super::known::{Known, Outlines, StateMark, note_outline};
 use super::line::{AuditLine, Torn};
 use super::recall::{FoundDamage, recall};
+use super::salvage::salvage;
 use super::tail::{self, Access, Tail};
 use super::text::bounded;
 use super::verify::{Verified, verify_each};
@@ -196,12 +197,14 @@ impl AuditSink for JsonLines {
         unblock(move || trail.recall()).await
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         let trail = Arc::clone(&self.0);
         unblock(move || {
-            let mut outlines = BTreeMap::new();
+            let mut outlines = Outlines::new();
             let mut note = |line: &AuditLine| note_outline(&mut outlines, &line.event);
-            verify_each(&trail.path, &trail.key, None, &mut note)?;
+            if !verify_each(&trail.path, &trail.key, None, &mut note)?.repaired.is_empty() {
+                salvage(&trail.path, &trail.key, &mut note);
+            }
             Ok(outlines)
         })
         .await

@@ -137,7 +137,8 @@ impl Known {
         }
     }
 
-    fn note_state(&mut self, state: &StateMark) {
+    /// Takes a state into account that there was, whatever was before or after it.
+    pub(super) fn note_state(&mut self, state: &StateMark) {
         let known = self.states.get(&state.name).map_or(0, |known| known.number);
         if state.number >= known {
             self.states.insert(state.name.clone(), state.clone());
@@ -164,11 +165,17 @@ impl Known {
     }
 }
 
-/// Takes the outline of the state of `event` into `outlines`, where it is one.
-pub(super) fn note_outline(outlines: &mut BTreeMap<String, Value>, event: &AuditEvent) {
+/// Outlines by the names of their states.
+pub(super) type Outlines = BTreeMap<String, (StateMark, Value)>;
+
+/// Takes the outline of the state of `event` into `outlines`, where it is one and no newer one is known.
+pub(super) fn note_outline(outlines: &mut Outlines, event: &AuditEvent) {
     if let (AuditResult::Done, Some(state), Some(detail)) =
         (&event.result, &event.state, &event.detail)
     {
-        outlines.insert(state.name.clone(), detail.clone());
+        let known = outlines.get(&state.name).map_or(0, |(known, _)| known.number);
+        if state.number >= known {
+            outlines.insert(state.name.clone(), (state.clone(), detail.clone()));
+        }
     }
 }

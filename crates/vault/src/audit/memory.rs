@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::AuditError;
 use super::event::{AuditEvent, AuditSink};
-use super::known::{Known, note_outline};
+use super::known::{Known, Outlines, StateMark, note_outline};
 use crate::lock::lock;
 
 /// Keeps events in memory, without a limit.
@@ -48,8 +48,8 @@ impl AuditSink for MemorySink {
         known
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
-        let mut outlines = BTreeMap::new();
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
+        let mut outlines = Outlines::new();
         self.events().iter().for_each(|event| note_outline(&mut outlines, event));
         Ok(outlines)
     }

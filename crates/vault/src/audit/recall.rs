@@ -9,8 +9,10 @@ use strongroom::secret::Secret;
 
 use super::chain::{AuditKey, Head};
 use super::error::AuditError;
+use super::event::AuditResult;
 use super::known::Known;
 use super::line::AuditLine;
+use super::salvage::salvage;
 use super::tail::{self, Access};
 use super::verify::{Check, verify_each};
 use crate::hex;
@@ -78,6 +80,13 @@ pub(super) fn recall(path: &Path, key: &AuditKey) -> Known {
     let read = verify_each(path, key, None, &mut |line| note(&mut known, line));
     if let Some(summary) = summary {
         known.add(summary.known);
+    }
+    if read.as_ref().map_or(true, |verified| !verified.repaired.is_empty()) {
+        salvage(path, key, &mut |line| {
+            if let (AuditResult::Done, Some(state)) = (&line.event.result, &line.event.state) {
+                known.note_state(state);
+            }
+        });
     }
     match read {
         // There was never a line.

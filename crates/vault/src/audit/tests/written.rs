@@ -136,7 +136,7 @@ impl AuditSink for Refusing {
         self.kept.recall().await
     }
 
-    async fn outlines(&self) -> Result<BTreeMap<String, Value>, AuditError> {
+    async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
         self.kept.outlines().await
     }
 }
