@@ -39,6 +39,14 @@ fn alone() -> MutexGuard<'static, ()> {
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A pool whose threads have all begun: what they allocate for themselves is there before anything is counted, and
+/// does not come while the next test counts.
+fn begun_pool(threads: usize) -> Arc<ThreadPool> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    pool.broadcast(|_| ());
+    Arc::new(pool)
+}
+
 /// Notes how much memory is in use whenever bytes move.
 #[derive(Default)]
 struct Gauge {
@@ -88,7 +96,7 @@ fn until_freed(baseline: usize) {
 fn no_more_is_alive_than_the_budget() {
     const LENGTH: usize = 24 << 20;
     let _alone = alone();
-    let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(64).build().unwrap());
+    let pool = begun_pool(64);
     let document = sealed(&text(LENGTH), PlaintextLen::Stream, 1);
     let pristine = ALLOCATOR.allocated();
     for memory in [0, 512 << 10, 1 << 20] {
@@ -155,8 +163,7 @@ fn sweep<F: Future>(mut make: impl FnMut() -> F, pool: &ThreadPool) -> usize {
 #[test]
 fn a_future_that_is_dropped_at_any_poll_leaves_nothing() {
     let _alone = alone();
-    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let options = Options { pool: Some(Arc::new(one)), ..many_batches() };
+    let options = Options { pool: Some(begun_pool(1)), ..many_batches() };
     let pool = options.pool.clone().unwrap();
     for length in [3 * CHUNK, INLINE + 9 * CHUNK + 100] {
         let text = text(length);
@@ -212,8 +219,7 @@ impl Output for BusyAtTheEnd {
 fn batches_are_wiped_on_the_pool() {
     const MIB: usize = 1 << 20;
     let _alone = alone();
-    let pool = Arc::new(rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap());
-    pool.install(|| ());
+    let pool = begun_pool(1);
     let options = Options { memory: 16 * MIB, pool: Some(Arc::clone(&pool)), progress: None };
     let baseline = ALLOCATOR.allocated();
     for ends in [true, false] {
