@@ -13,6 +13,8 @@ mod floors;
 mod keys;
 #[path = "structure/messages.rs"]
 mod messages;
+#[path = "structure/plain_words.rs"]
+mod plain_words;
 #[path = "structure/short_files.rs"]
 mod short_files;
 #[path = "structure/type_names.rs"]

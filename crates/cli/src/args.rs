@@ -31,9 +31,9 @@ pub(crate) use self::service::{
     RotateCmkArgs, ScopeOption, ServiceCommand, ServiceKeyCommand, TimeOption,
 };
 pub(crate) use self::vault::{
-    BackupArgs, CreateKeyArgs, GrantArgs, IdentityArgs, ImportArgs, InitArgs, KeyArgs, KeyType,
-    PermissionOption, PurgeArgs, RestoreArgs, RotateKeyArgs, SetDatesArgs, SetPassphraseArgs,
-    SettingsArgs, VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
+    BackupArgs, CreateKeyArgs, DateOptions, GrantArgs, IdentityArgs, ImportArgs, InitArgs, KeyArgs,
+    KeyType, PermissionOption, PurgeArgs, RestoreArgs, RotateKeyArgs, SetDatesArgs,
+    SetPassphraseArgs, SettingsArgs, VaultAuditArgs, VaultCommand, VaultOption, VersionsArgs,
 };
 
 /// Seals documents with AES-256-GCM under keys that stay in a vault of yours.
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// at its end: check the exit code before you trust what you read, and discard it where that is not
     /// 0. In a shell's pipeline use `set -o pipefail`.
     Open(OpenArgs),
-    /// Show what a document's header says, without a key
+    /// Show the header of a document, without a key
     ///
     /// Nothing that is shown is authenticated: anyone can write a header. `verify` authenticates.
     Inspect(InspectArgs),

@@ -12,6 +12,7 @@ mod rewrap;
 mod seal;
 mod sealed;
 mod service;
+mod summary;
 mod unlock;
 mod vault;
 mod verify;

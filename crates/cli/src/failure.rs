@@ -69,7 +69,7 @@ pub(crate) enum Failure {
         hint::naming(next, own)
     )]
     HeaderName { document: String, header: PathBuf, next: PathBuf, own: PathBuf, source: io::Error },
-    /// The system does not tell if a document has its name.
+    /// It is not known whether a document has its name.
     #[error(
         "cannot write {document}: {}, and it cannot be seen if it has its name all the same: where it does, its header \
          is {}, which stays; look at both with: {}",
@@ -232,7 +232,7 @@ pub(crate) enum Failure {
     Remove { path: PathBuf, source: io::Error },
     /// A document of another resource, or of none.
     #[error(
-        "{name} is no document of the resource {resource}: it is sealed under {wrapped_by}; name the resource that it is \
+        "{name} is not a document of the resource {resource}: it is sealed under {wrapped_by}; name the resource that it is \
          of, or leave it out"
     )]
     Foreign { name: String, resource: ResourceId, wrapped_by: String },

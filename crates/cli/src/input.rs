@@ -114,7 +114,7 @@ impl Input {
     ///
     /// # Errors
     ///
-    /// [`Failure::Changed`], and [`Failure::Read`] when the system does not tell.
+    /// [`Failure::Changed`], and [`Failure::Read`] when the system does not show that.
     pub(crate) fn check_unchanged(&self) -> Result<(), Failure> {
         let now = modified(&self.file).map_err(|source| Failure::read(&self.name, source))?;
         if now == self.modified {

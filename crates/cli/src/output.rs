@@ -183,7 +183,7 @@ impl Output {
         }
     }
 
-    /// Makes a file durable, gives it its name and tells how long that took. A stream is out.
+    /// Makes a file durable, gives it its name and returns how long that took. A stream is out.
     ///
     /// # Errors
     ///

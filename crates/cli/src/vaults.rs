@@ -198,7 +198,7 @@ const LONGEST_PASSPHRASE: u64 = 4_096;
 ///
 /// # Errors
 ///
-/// [`Failure::Read`] when it cannot be read, [`Failure::Usage`] when it is no passphrase.
+/// [`Failure::Read`] when it cannot be read, [`Failure::Usage`] when it is not a passphrase.
 pub(crate) fn passphrase(path: &Path) -> Result<SecretVec, Failure> {
     let failed = |source| Failure::read(path.display().to_string(), source);
     let refuse = |reason| Failure::Usage(format!("{} {reason}", path.display()));

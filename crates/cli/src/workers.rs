@@ -103,7 +103,7 @@ impl Workers {
     }
 
     /// Runs `work` on `total` bytes, where that is known, on the pool and with a progress bar that
-    /// says `doing`; tells how long it took, too. A large document takes longer than a resource's key
+    /// says `doing`; returns how long it took as well. A large document takes longer than a resource's key
     /// may be used without asking for it again: `grant` is renewed between chunks.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The file systems that vaults, states and documents live on: what is needed of them, and the ways around
+//! The file systems that vaults, states and documents live on: what is needed of them, and the substitutes for
 //! what is not there. `docs/file-systems.md` has the table.
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //! a temporary file's name         .[TARGET].strongroom-tmp-HOST-BOOT-SPACE-PROCESS-RANDOM
 //! ```
 //!
-//! The name tells who writes the file: locks may hold for one host only, and a process's number means
+//! The name identifies the writer of the file: locks may hold for one host only, and a process's number means
 //! nothing in another container. What is not provably a dead writer's stays.
 
 use std::ffi::{OsStr, OsString};
@@ -96,7 +96,7 @@ fn fnv(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811C_9DC5, step)
 }
 
-/// A fresh name for a file on its way to the name `target` (which may be empty) in the same directory.
+/// A fresh name for a file that is to get the name `target` (which may be empty) in the same directory.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! State as numbered objects that are only ever created.
 //!
 //! Whoever changes a resource reads the object with the highest number, `n`, and creates `n + 1`. Of
-//! two who do so at once one creates it, the other is told that it exists, reads it and decides anew:
+//! two who do so at once one creates it, the other finds that it exists, reads it and decides anew:
 //! creating is the only synchronisation that every store offers.
 //!
 //! # Which object counts

@@ -294,7 +294,7 @@ pub enum LocalVaultError {
         name: String,
     },
     /// The bytes are not a backup of a key of this vault.
-    #[error("this is no backup that the vault {} can restore: {reason}", vault.display())]
+    #[error("this is not a backup that the vault {} can restore: {reason}", vault.display())]
     Backup {
         /// The vault's directory.
         vault: PathBuf,
@@ -302,7 +302,7 @@ pub enum LocalVaultError {
         reason: &'static str,
     },
     /// A file holds no RSA key of 2048 bits that can be imported.
-    #[error("this is no RSA private key of 2048 bits that can be imported: {reason}")]
+    #[error("this is not an RSA private key of 2048 bits that can be imported: {reason}")]
     KeyFile {
         /// The reason, and the next step.
         reason: String,

@@ -157,8 +157,8 @@ pub(super) fn is_directory(path: &Path) -> Result<bool, LocalVaultError> {
     Err(LocalVaultError::Damaged { path: path.to_owned(), reason: "it is not a directory" })
 }
 
-/// The text of a private file of at most `longest` bytes, wiped when it is dropped; `None` when there
-/// is no such file. A symbolic link is followed within its directory only, and the permissions are those of
+/// The text of a private file of at most `longest` bytes, wiped when it is dropped; `None` where the file
+/// does not exist. A symbolic link is followed within its directory only, and the permissions are those of
 /// what it leads to; a pipe is not waited for.
 pub(super) fn read_private(
     path: &Path,

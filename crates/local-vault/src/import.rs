@@ -26,7 +26,7 @@ const MOST_MEMORY: u64 = 1 << 30;
 ///
 /// # Errors
 ///
-/// [`LocalVaultError::KeyFile`] where it is no such key, with the next step; [`LocalVaultError::KeyFileEncrypted`] where
+/// [`LocalVaultError::KeyFile`] where it is not such a key, with the next step; [`LocalVaultError::KeyFileEncrypted`] where
 /// it takes a `passphrase`, and [`LocalVaultError::KeyFilePassphrase`] where it is another one.
 ///
 /// # Security

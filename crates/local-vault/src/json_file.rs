@@ -40,7 +40,7 @@ pub(super) fn encode(
 ///
 /// # Errors
 ///
-/// [`LocalVaultError::Damaged`] where it is no such document or its check does not hold;
+/// [`LocalVaultError::Damaged`] where it is not such a document, or its check does not hold;
 /// [`LocalVaultError::Exposed`], [`LocalVaultError::Io`].
 pub(super) fn read<D: Document>(
     keyring: &Keyring,
@@ -74,7 +74,7 @@ pub(super) fn holds(
     Ok(holds)
 }
 
-/// The check is over the document without it, in the one way that this crate writes it.
+/// The check is over the document without it, as this crate writes it.
 fn check_of(
     keyring: &Keyring,
     label: &str,

@@ -36,7 +36,7 @@ pub(super) struct PassphraseLock {
     lanes: u32,
     /// 16 random bytes.
     salt: String,
-    /// Names the vault key, so that one from before another passphrase is told from a changed file.
+    /// Names the vault key, so that one from before another passphrase is not taken for a changed file.
     vault_key: String,
     /// Nonce, ciphertext and tag of the vault key.
     sealed: String,
@@ -122,7 +122,7 @@ impl PassphraseLock {
     }
 }
 
-/// The first 64 bits of an HMAC under the vault key, which tell nothing else of it.
+/// The first 64 bits of an HMAC under the vault key, from which nothing else of it follows.
 fn name_of(vault_key: &Secret<32>) -> String {
     let name = hmac_sha256(vault_key, &[b"strongroom/1 vault key name"]);
     base16ct::lower::encode_string(name.expose().first_chunk::<8>().unwrap_or(&[0; 8]))

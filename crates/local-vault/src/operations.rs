@@ -287,7 +287,7 @@ fn engine_id(id: &LocalKeyId) -> Result<KeyId, LocalVaultError> {
 }
 
 impl LocalVaultError {
-    /// Converts the error for a caller who asked for `key`. Only the vault's own word about just this key is
+    /// Converts the error for a caller who asked for `key`. Only the vault's own answer about just this key is
     /// a refusal; files that cannot be read, or are damaged, never are.
     #[must_use]
     pub fn into_vault_error(self, key: Option<&VersionedKeyId>) -> VaultError {

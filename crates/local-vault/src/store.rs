@@ -45,7 +45,7 @@ pub(super) enum Material {
 }
 
 impl Store {
-    /// The manifest as it is now. That it is there is also what tells a missing key from a missing
+    /// The manifest as it is now. It also distinguishes a missing key from a missing
     /// vault: a disk that is not mounted must never look like a deleted key.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The vault's own audit trail: what was done with its keys, and by whom, for its owner to read and to verify.
 //!
-//! An event is written before what it tells of becomes final: nothing is done that leaves no trace, and a crash in
+//! An event is written before the operation becomes final: nothing is done that leaves no trace, and a crash in
 //! between leaves an event of something that did not happen. What only takes access away is done first, and done
 //! whether or not it can be recorded.
 

@@ -33,8 +33,8 @@
 //! A line that does not hold is damage: nothing is written after it by who has found it, at the end or when the
 //! trail was [recalled](AuditSink::recall). [`JsonLines::repair`] closes the damaged
 //! file and begins a new one, whose first line says in `"repaired"` which files were closed, with length and
-//! SHA-256, and which line held last; its number is above all that there were. [`verify`] tells of it for ever. A line
-//! behind damage whose MAC holds was written by its service all the same: the newest state that one tells of stays
+//! SHA-256, and which line held last; its number is above all that there were. [`verify`] lists it for ever. A line
+//! behind damage whose MAC holds was written by its service all the same: the newest state that one names stays
 //! known.
 
 mod auditor;

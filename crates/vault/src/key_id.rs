@@ -166,7 +166,7 @@ impl VersionedKeyId {
 }
 
 fn not_versioned(id: &str) -> InvalidKeyId {
-    let reason = format!("{id:?} is no versioned key id; write VAULT/NAME/VERSION");
+    let reason = format!("{id:?} is not a versioned key id; write VAULT/NAME/VERSION");
     InvalidKeyId { reason }
 }
 

@@ -81,7 +81,7 @@ pub(crate) enum ServiceCommand {
     /// audit trail verified. Keep it as you keep the home: whoever has it has the service's keys. Customers' vaults
     /// are not in it. It is recorded in the audit trail.
     Backup(HomeBackupArgs),
-    /// Make the home from a backup; without --from, go on from states that are older than the audit trail knows
+    /// Make the home from a backup; without --from, restore states that are older than those in the audit trail
     ///
     /// Without --from: the home's states were rolled back. Each is written again above the number that the trail
     /// knows, with what was withdrawn and destroyed since, and without the keys of hours that are over. Keys that came
@@ -101,7 +101,7 @@ pub(crate) enum ServiceCommand {
         #[command(flatten)]
         json: JsonOption,
     },
-    /// Say that a customer's vault was moved: its resources ask it at its new place from now on
+    /// Record the new directory of a customer's vault that was moved
     ///
     /// Nothing else changes the place of a vault that the home knows: a copy of a vault does not know of
     /// a key that is disabled in the original. It is recorded in the audit trail.
@@ -161,7 +161,7 @@ pub(crate) enum AuditCommand {
     /// Close a part of the trail that does not hold, and go on in a new file that names it
     ///
     /// Nothing is removed or changed: the damaged file keeps its bytes under another name, and `audit verify`
-    /// tells of it for ever.
+    /// lists it for ever.
     Repair {
         #[command(flatten)]
         home: HomeOption,
@@ -171,7 +171,7 @@ pub(crate) enum AuditCommand {
     },
     /// Print the trail's last line as a number and its authentication code
     ///
-    /// Keep it where who can write to the home cannot: `audit verify --anchor` then finds a cut end.
+    /// Keep it where writers of the home cannot change it: `audit verify --anchor` then finds a truncated trail.
     Head {
         #[command(flatten)]
         home: HomeOption,
@@ -185,7 +185,7 @@ pub(crate) enum AuditCommand {
 pub(crate) enum ResourceCommand {
     /// Make a resource, under the service's keys
     Create(CreateResourceArgs),
-    /// Show how a resource stands; no vault is asked
+    /// Show the status of a resource, without a request to a vault
     Status(ResourceArgs),
     /// List the resources
     List {
@@ -202,15 +202,15 @@ pub(crate) enum ResourceCommand {
     EnableCmk(EnableCmkArgs),
     /// Seal documents again that were sealed before the customer's key was enabled: under it, in their place
     ///
-    /// Documents that are under the key already are told by their headers and left alone, so where it is
+    /// Documents whose headers name the key already are left alone, so where it is
     /// interrupted, run it again. Each is opened and sealed again in memory, with the same context, expiry and
     /// length of chunks; the new file is read back and compared before it takes the name. Where a header is kept
     /// in a file of its own, name both, or the directory that has both. Copies elsewhere stay as they are. Where
     /// the key covers models only, name models only: a document does not say which it is.
     MoveDocuments(MoveDocumentsArgs),
-    /// Go back to the service's keys alone
+    /// Disable the customer's key of a resource: the service's keys alone protect it
     DisableCmk(ResourceArgs),
-    /// Go over to another version of the customer's key, or to another key
+    /// Rotate the customer's key: to another version of it, or to another key
     ///
     /// Keys are wrapped anew, no document is touched. Where it is interrupted, run it again; the old key
     /// is needed until it is done.
@@ -219,17 +219,17 @@ pub(crate) enum ResourceCommand {
     RotateKey(ResourceArgs),
     /// End all access at once, whatever the vault says; `refresh` undoes it
     Revoke(ResourceArgs),
-    /// Say that the identity which asks the vault is disabled: no access until it is enabled and `refresh` finds so
+    /// Record that the identity for requests to the vault is disabled: no access until it is enabled and `refresh` succeeds
     IdentityDisabled(ResourceArgs),
-    /// Say that a resource belongs to another tenant now
+    /// Record that a resource belongs to another tenant
     ///
     /// Under a customer's key that ends access, until it is moved back and refreshed; else it is recorded.
     MovedToTenant(MovedToTenantArgs),
-    /// Ask the vault anew: where the key is back, so is access
+    /// Request the key from its vault again, and restore access where it is back
     Refresh(ResourceArgs),
-    /// Say that a resource is deleted: no access from now on, and 24 hours later `shred` destroys its keys
+    /// Mark a resource as deleted: no access from now on, and from 24 hours later on `shred` destroys its keys
     Delete(ResourceArgs),
-    /// Take `delete` back, in time
+    /// Restore a deleted resource, before its keys are destroyed
     Restore(ResourceArgs),
     /// Destroy the keys of all resources that are due: deleted ones, and those whose customer chose it and
     /// withdrew the key. It cannot be undone
@@ -254,7 +254,7 @@ pub(crate) enum ResourceCommand {
     /// Files that name the resource are removed, whatever its state is, and others are refused. Copies elsewhere
     /// stay readable until they expire.
     DeleteDocuments(DeleteDocumentsArgs),
-    /// Show what the audit trail says of a resource
+    /// Show the events of a resource in the audit trail
     Events(ResourceArgs),
 }
 
@@ -287,7 +287,7 @@ pub(crate) struct MovedToTenantArgs {
 /// The clock of what destroys.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct TimeOption {
-    /// Take the clock's time for right: without it nothing is destroyed where the clock is more than an hour ahead of
+    /// Confirm the clock's time: without it nothing is destroyed where the clock is more than an hour ahead of
     /// what has passed since the last time in the audit trail, or ten minutes behind
     #[arg(long)]
     pub(crate) accept_time: bool,

@@ -54,7 +54,7 @@ pub(crate) enum VaultCommand {
     /// removed. Where it is interrupted, run it again. Copies of the vault and backups of its keys from before hold the
     /// keys in the clear, or open with the old passphrase, and a file system may keep what removed files held.
     SetPassphrase(SetPassphraseArgs),
-    /// Take the vault's passphrase away: every private key is written in the clear
+    /// Remove the vault's passphrase: every private key is written in the clear
     ///
     /// From then on the permissions of the directory are all that protects the keys. Where it is interrupted, run it
     /// again. Backups of single keys from before are not restored any more: make new ones.
@@ -65,15 +65,15 @@ pub(crate) enum VaultCommand {
         #[command(flatten)]
         json: JsonOption,
     },
-    /// Show what holds for the whole vault, or change it
+    /// Show the settings of the vault, or change them
     Settings(SettingsArgs),
-    /// Say what an identity may do with the keys
+    /// Grant an identity permissions on keys
     ///
-    /// What is granted on every key and what is granted on a single one add up: taking the one away leaves the other.
+    /// Permissions on every key and on a single one add up: taking the one away leaves the other.
     Grant(GrantArgs),
-    /// Take away all that an identity was granted, on every key and on single ones
+    /// Revoke all permissions of an identity, on every key and on single ones
     Revoke(IdentityArgs),
-    /// List the identities, and what each may do with which key
+    /// List the identities with their permissions on keys
     Grants {
         #[command(flatten)]
         vault: VaultOption,
@@ -99,7 +99,7 @@ pub(crate) struct InitArgs {
     #[command(flatten)]
     pub(crate) vault: VaultOption,
 
-    /// Let nobody purge a deleted key before the retention time is over. It cannot be undone; a
+    /// Purge protection: no deleted key is purged before its retention time is over. It cannot be undone; a
     /// customer-managed key must be in such a vault
     #[arg(long)]
     pub(crate) purge_protection: bool,
@@ -170,6 +170,13 @@ pub(crate) struct CreateKeyArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "rsa")]
     pub(crate) kind: KeyType,
 
+    #[command(flatten)]
+    pub(crate) dates: DateOptions,
+}
+
+/// Dates of a new key.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DateOptions {
     /// Earlier the key does not wrap: a date, 2027-01-31 or 2027-01-31T08:00:00Z, or seconds since 1970
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) not_before: Option<u64>,
@@ -226,13 +233,8 @@ pub(crate) struct ImportArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = path())]
     pub(crate) key_passphrase_file: Option<PathBuf>,
 
-    /// Earlier the key does not wrap
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub(crate) not_before: Option<u64>,
-
-    /// From then on the key does not wrap; it unwraps as before
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    pub(crate) expires: Option<u64>,
+    #[command(flatten)]
+    pub(crate) dates: DateOptions,
 }
 
 #[derive(Debug, Args)]
@@ -264,7 +266,7 @@ pub(crate) struct SettingsArgs {
     #[command(flatten)]
     pub(crate) vault: VaultOption,
 
-    /// Let nobody purge a deleted key before the retention time is over, from now on and for ever
+    /// Purge protection: no deleted key is purged before its retention time is over, from now on and for ever
     #[arg(long)]
     pub(crate) purge_protection: bool,
 

@@ -16,7 +16,7 @@ use crate::report::Check;
 use crate::tagged::Source;
 use crate::workers::Workers;
 
-/// Opens `sealed`, of whose text `sealing` tells, with another backend than it was sealed with, where
+/// Opens `sealed`, whose text `sealing` describes, with another backend than it was sealed with, where
 /// there is one, and compares what comes out with `input`. An input that cannot be read twice is
 /// authenticated only. `header` is the new file of a detached header.
 ///

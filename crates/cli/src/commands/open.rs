@@ -200,7 +200,7 @@ fn range_of_a_stream(name: &str) -> Failure {
     ))
 }
 
-/// Writes a part of the plaintext, and tells which, reading no chunk that holds nothing of it. The
+/// Writes a part of the plaintext, and returns which, reading no chunk that holds nothing of it. The
 /// inner failure is a range that is not there.
 fn open_range(
     opener: LeasedOpener,

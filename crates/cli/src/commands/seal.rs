@@ -249,7 +249,7 @@ impl Sealing {
     }
 }
 
-/// Gives the files their names, and waits at most as long as `most` says for another process that does so; tells
+/// Gives the files their names, and waits at most as long as `most` says for another process that does so; returns
 /// how long it took.
 fn publish(
     output: Output,
@@ -290,7 +290,7 @@ fn refuse_streams(place: &Place, check: bool) -> Result<(), Failure> {
     }
     if place.is_terminal() {
         return Err(Failure::Usage(
-            "a sealed document is no text for a terminal; name a file with -o, or pipe it on"
+            "a sealed document is not text for a terminal; name a file with -o, or pipe it on"
                 .to_owned(),
         ));
     }

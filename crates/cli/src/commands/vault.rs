@@ -133,7 +133,7 @@ fn purge(args: PurgeArgs) -> Result<(), Failure> {
     print::line(Channel::Output, &text)
 }
 
-/// Does `work` to a key, which tells the sentence that follows and the id.
+/// Does `work` to a key, and prints the sentence that it returns, with the id.
 fn change(
     args: KeyArgs,
     operation: &'static str,

@@ -95,7 +95,7 @@ pub(super) fn document_sentence(name: &str, error: &Error) -> String {
         Error::InputChanged { expected } => {
             return format!(
                 "{name} is not the {expected} bytes that its length was given as: it was changed while \
-                 it was read, or the file system tells lengths wrongly; try again when nothing writes \
+                 it was read, or the file system reports a wrong length; try again when nothing writes \
                  to it"
             );
         }

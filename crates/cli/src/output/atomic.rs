@@ -4,7 +4,7 @@
 //! leaves anything behind. Where the file system has no such files it is written beside the target
 //! under a [`temporary_name`], private and locked, which the next run there removes.
 //! In the end it is synced, named, and the directory is synced. Neither unnamed files nor hard links are
-//! needed, nor renames that replace nothing: `docs/file-systems.md` has the ways around them.
+//! needed, nor renames that replace nothing: `docs/file-systems.md` says what is done without them.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, TryLockError};
@@ -47,7 +47,7 @@ impl Refused {
     }
 }
 
-/// A file on its way to its name; dropped before [`AtomicFile::publish`], it is gone.
+/// A file that has not got its name yet; dropped before [`AtomicFile::publish`], it is gone.
 #[derive(Debug)]
 pub(super) struct AtomicFile {
     directory: Directory,
@@ -95,7 +95,7 @@ impl AtomicFile {
         &self.name
     }
 
-    /// Lets it get another name in that directory; tells the one before.
+    /// Changes the name that it gets in that directory, and returns the one before.
     pub(super) fn set_name(&mut self, name: OsString) -> OsString {
         std::mem::replace(&mut self.name, name)
     }

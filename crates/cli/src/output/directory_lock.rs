@@ -17,7 +17,7 @@ use crate::waiting;
 /// The file that is locked in a directory's place. Who holds its lock removes it.
 const LOCK_FILE: &str = ".strongroom-lock";
 
-/// Threads of one process name files one at a time: they are not told of as other commands are.
+/// Threads of one process name files one at a time: no note is printed of them, as of other commands.
 static NAMING: Mutex<()> = Mutex::new(());
 
 /// True of the name of the file that is locked in a directory's place.

@@ -1,7 +1,7 @@
 //! The name beside a header's own under which a new header waits, the *next* name: `.H.strongroom-next-RANDOM`.
 //!
 //! Each run draws one that nobody else has, and removes no other. A run that was killed may leave the only header of
-//! its document there: nothing tells whether that is so, and all of them stay.
+//! its document there: nothing shows whether that is so, and all of them stay.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};

@@ -105,7 +105,7 @@ pub(crate) fn publish_if(
     not_durable.map_or(Ok(true), Err)
 }
 
-/// Gives the header its name, or where there is one that is to be replaced its next name: then tells the last one.
+/// Gives the header its name, or where there is one that is to be replaced its next name: then it returns the last one.
 fn name_header(
     header: &mut NewFile,
     replaces: bool,
@@ -140,7 +140,7 @@ fn name_document(
     }
 }
 
-/// Takes the header's name away, where the document certainly has not got its own; tells what is where.
+/// Takes the header's name away, where the document certainly has not got its own, and returns what is where.
 fn undone(
     document: &NewFile,
     header: &NewFile,

@@ -8,7 +8,7 @@ use std::io;
 /// on ext4).
 ///
 /// Where the file system cannot, the file grows as it is written; so it does where the system says that there
-/// is no room and writing may show otherwise, as on file systems that compress.
+/// is not enough room and writing may show otherwise, as on file systems that compress.
 ///
 /// # Errors
 ///

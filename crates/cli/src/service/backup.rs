@@ -5,7 +5,7 @@
 //!        home/         the home
 //! ```
 //!
-//! What refers is copied before what it refers to: the trail tells of states, a state names a version of the service's
+//! What refers is copied before what it refers to: the trail names states, a state names a version of the service's
 //! key, which the vault has, and a customer's vault, whose place `vaults.json` has. Nothing that is referred to is ever
 //! taken away, so nobody needs to be kept from writing. The trail is not longer than its lock is held to look at it.
 

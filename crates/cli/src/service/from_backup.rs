@@ -2,7 +2,7 @@
 //!
 //! Of a damaged home the audit trail counts where it holds and goes on from the backup's: then the newest states that
 //! are authentic are taken over, and what the trail knows beyond them is applied again, as after a rollback. Where the
-//! trail does not hold, nothing tells which of the states are the last ones, and all is as it was in the backup. A
+//! trail does not hold, nothing shows which of the states are the last ones, and all is as it was in the backup. A
 //! home of which the trail alone is damaged is for `audit repair`, which loses less.
 //!
 //! The home is made beside its place, proved, and gets its name last. What was there is moved aside, never removed.

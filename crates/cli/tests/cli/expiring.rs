@@ -86,8 +86,8 @@ fn a_sweep_removes_expired_documents_and_names_what_it_cannot_prove_to_have_expi
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     for said in [
         "error: docs/damaged.sealed: ",
-        "error: docs/forged.sealed is no document of the resource r: it is sealed under resource/r/hour/490000",
-        "error: docs/foreign.sealed is no document of the resource r: it is sealed under resource/other/hour/",
+        "error: docs/forged.sealed is not a document of the resource r: it is sealed under resource/r/hour/490000",
+        "error: docs/foreign.sealed is not a document of the resource r: it is sealed under resource/other/hour/",
         "error: 3 of 8 files could not be removed, each named above;",
     ] {
         assert!(done.stderr.contains(said), "{said}\n{}", done.stderr);
@@ -149,7 +149,7 @@ fn documents_are_deleted_early_and_again_and_whatever_the_key_does() {
     for (name, said) in [
         (
             "of-a-vault",
-            "docs/of-a-vault is no document of the resource r: it is sealed under local/",
+            "docs/of-a-vault is not a document of the resource r: it is sealed under local/",
         ),
         ("notes.txt", "docs/notes.txt: "),
         ("", "docs/ is a directory"),

@@ -426,7 +426,7 @@ fn an_input_that_changes_while_it_is_sealed() {
     file.set_len(1 << 20).unwrap();
     Done::of(&child.wait_with_output().unwrap()).fails_with(
         "plain is not the 67108864 bytes that its length was given as: it was changed while it was \
-         read, or the file system tells lengths wrongly; try again when nothing writes to it, or read it \
+         read, or the file system reports a wrong length; try again when nothing writes to it, or read it \
          to its end with --stream",
     );
     (&file).write_all(b"x").unwrap();

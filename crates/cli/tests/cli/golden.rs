@@ -326,7 +326,7 @@ fn help_has_one_line_for_each_command_and_option() {
         listed,
         "  seal         Seal a file or a stream\n  \
            open         Open a sealed document\n  \
-           inspect      Show what a document's header says, without a key\n  \
+           inspect      Show the header of a document, without a key\n  \
            verify       Authenticate a whole document and write nothing\n  \
            rewrap       Give documents other recipients without reading what they hold\n  \
            vault        Make, list, rotate and withdraw the keys that documents are sealed under\n  \

@@ -35,7 +35,7 @@ fn a_file_with_a_wrong_length_is_refused_and_sealed_as_a_stream() {
     let home = Home::with_vault();
     home.run(["seal", path, "-o", "sealed"]).fails_with(&format!(
         "{path} is not the 4096 bytes that its length was given as: it was changed while it was read, \
-         or the file system tells lengths wrongly; try again when nothing writes to it, or read it to \
+         or the file system reports a wrong length; try again when nothing writes to it, or read it to \
          its end with --stream"
     ));
     assert!(home.names().is_empty());
@@ -50,7 +50,7 @@ fn a_file_that_is_overwritten_while_it_is_sealed() {
     let refused = "plain was changed while it was sealed, and the result must not be kept; try again \
                    when nothing writes to it, or seal what it holds by then with --stream";
     let as_file = "plain is not the 67108864 bytes that its length was given as: it was changed while \
-                   it was read, or the file system tells lengths wrongly; try again when nothing writes \
+                   it was read, or the file system reports a wrong length; try again when nothing writes \
                    to it, or read it to its end with --stream";
     let home = Home::with_vault();
     let file = File::create(home.path("plain")).unwrap();

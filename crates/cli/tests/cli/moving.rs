@@ -147,7 +147,7 @@ fn documents_that_cannot_be_moved_are_named_and_the_others_are_moved() {
     assert_eq!(done.code, Some(1), "{}", done.stderr);
     for said in [
         "note: docs/notes.txt is not a sealed document; left as it is\n",
-        "error: docs/foreign.sealed is no document of the resource r: it is sealed under resource/other/service/",
+        "error: docs/foreign.sealed is not a document of the resource r: it is sealed under resource/other/service/",
         "error: docs/expired.sealed: the document expired at ",
         "error: docs/damaged.sealed: its header is authentic, and its chunk 1 (bytes 2560 to ",
         "error: docs/cut.sealed: ",

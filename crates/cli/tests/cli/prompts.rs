@@ -225,6 +225,6 @@ fn a_sealed_document_does_not_go_to_a_terminal_by_any_name() {
     for line in ["seal - -o /dev/tty --key default", "seal - -o /dev/tty --force --key default"] {
         let done = at_terminal(&home, line, &[], b"text");
         assert_eq!(done.code, Some(2), "{}", done.stderr);
-        assert!(done.stderr.contains("is no text for a terminal"), "{}", done.stderr);
+        assert!(done.stderr.contains("is not text for a terminal"), "{}", done.stderr);
     }
 }

@@ -197,7 +197,7 @@ fn what_cannot_be_a_customers_key_changes_nothing() {
     for (line, words) in [
         ("r --vault unprotected --key k", "its vault lacks soft delete or purge protection"),
         ("r --vault abroad --key k", "it is in the region e and the vault in w"),
-        ("r --vault c --key aes", "it is no RSA key; create an RSA key of 2048 bits"),
+        ("r --vault c --key aes", "it is not an RSA key; create an RSA key of 2048 bits"),
         ("r --vault c --key none", "strongroom vault create none --vault c"),
         (
             "r --vault c --key k --key-version 9",

@@ -527,7 +527,7 @@ fn a_backup_brings_a_purged_key_back() {
     );
     assert_eq!(home.run(["open", "plain.sealed", "-o", "-"]).succeeds().stdout, b"text");
     let done = home.run(["vault", "restore", "plain"]);
-    assert!(done.stderr.contains("this is no backup that the vault"), "{}", done.stderr);
+    assert!(done.stderr.contains("this is not a backup that the vault"), "{}", done.stderr);
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn a_backup_without_an_end_is_refused() {
     let output =
         home.shell("ulimit -v 1500000; exec \"$0\" vault restore /dev/zero").output().unwrap();
     Done::of(&output).fails_with(&format!(
-        "this is no backup that the vault {} can restore: it is longer than any backup; give the file that was \
+        "this is not a backup that the vault {} can restore: it is longer than any backup; give the file that was \
          made as one",
         home.default_vault().display()
     ));

@@ -132,7 +132,7 @@ pub(crate) fn has_ended(process: u32) -> bool {
     process.is_some_and(|id| rustix::process::test_kill_process(id) == Err(Errno::SRCH))
 }
 
-/// True where `file` is on a file system of which only one host has files open: then its locks tell of every
+/// True where `file` is on a file system of which only one host has files open: then its locks show every
 /// writer. A network's, and one that is not known, is not.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_of_one_host(file: &File) -> bool {

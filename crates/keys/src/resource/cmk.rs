@@ -392,7 +392,7 @@ pub(super) fn check_key(
         return unsuitable("its vault described another key");
     }
     if !matches!(description.key_type, KeyType::Rsa { .. }) {
-        return unsuitable("it is no RSA key; create an RSA key of 2048 bits");
+        return unsuitable("it is not an RSA key; create an RSA key of 2048 bits");
     }
     if description.bits != 2048 {
         let bits = description.bits;

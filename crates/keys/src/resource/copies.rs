@@ -154,7 +154,7 @@ impl ResourcesConfig {
     ///
     /// # Security
     ///
-    /// The audit trail must be the newest one of `from`: only it tells whether the states there are those that were.
+    /// The audit trail must be the newest one of `from`: only it shows whether the states there are those that were.
     pub async fn take_newer(&self, from: &dyn StateStore) -> Result<BTreeSet<String>, Error> {
         // Without what the trail knows: states that are older than that are gone on from.
         let resources = Resources::new(self.unwritten());

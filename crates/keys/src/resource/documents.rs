@@ -167,7 +167,7 @@ pub(crate) struct OpeningKeys {
 }
 
 /// The keys of each layer that a header names. A layer is opened by its own alone: two layers under the
-/// service's key are no protection by the customer's.
+/// service's key are not a protection by the customer's.
 pub(crate) struct LayerKeys(pub(crate) [Vec<Arc<ResourceKey>>; 2]);
 
 impl LayerKeys {

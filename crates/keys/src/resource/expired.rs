@@ -48,7 +48,7 @@ impl Resources {
     ///
     /// # Security
     ///
-    /// A header is anyone's word until it is authenticated. One that names a destroyed key is so, too, but no key
+    /// A header may be anyone's until it is authenticated. So may one that names a destroyed key, but no key
     /// that there is or will be opens its document: whoever removes it loses nothing.
     pub async fn expired(
         &self,

@@ -53,7 +53,7 @@ impl NewResource {
     }
 }
 
-/// Refuses `text`, the caller's word for `what`, where a character in it would command a terminal: it comes out
+/// Refuses `text`, which the caller gave for `what`, where a character in it would command a terminal: it comes out
 /// in messages, states and the audit trail.
 pub(super) fn require_plain(what: &str, text: &str) -> Result<(), Error> {
     if text.chars().any(is_unsafe) {

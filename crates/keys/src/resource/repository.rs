@@ -273,7 +273,7 @@ impl Repository {
     /// # Errors
     ///
     /// [`Error::Unrecorded`] where it is written and the audit trail does not say so, unless access was only taken
-    /// away: that is told in the [`Change`].
+    /// away: the [`Change`] says so.
     pub(crate) async fn change(
         &self,
         id: &ResourceId,

@@ -1,4 +1,4 @@
-//! Going on after the store was rolled back, on the host's explicit word.
+//! Going on after the store was rolled back, at the host's explicit request.
 
 use serde_json::Value;
 

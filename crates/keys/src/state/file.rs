@@ -194,7 +194,7 @@ impl StateStore for FileStore {
     }
 }
 
-/// A file on its way to its name. It is locked as long as its writer lives, so that others can tell it from
+/// A file that has not got its name yet. It is locked as long as its writer lives, so that others do not take it for
 /// what a process that was killed left behind.
 struct Temporary {
     path: PathBuf,

@@ -127,7 +127,7 @@ impl FromStr for Head {
         };
         parse().ok_or_else(|| {
             format!(
-                "{text:?} is no head of an audit trail; write NUMBER:MAC, as `audit head` prints it"
+                "{text:?} is not a head of an audit trail; write NUMBER:MAC, as `audit head` prints it"
             )
         })
     }

@@ -195,7 +195,7 @@ pub enum Tampering {
 impl fmt::Display for Tampering {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable => f.write_str("is no line of an audit trail"),
+            Self::Unreadable => f.write_str("is not a line of an audit trail"),
             Self::TooLong => f.write_str("is longer than any line of an audit trail"),
             Self::Number { found } => {
                 write!(f, "is numbered {found}: a line was removed, added or moved")

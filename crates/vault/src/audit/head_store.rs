@@ -118,7 +118,7 @@ impl HeadStore for FileHeadStore {
         });
         held.map(Some).ok_or_else(|| AuditError::Damaged {
             path: self.path.clone(),
-            reason: "is no kept head under this key; find out who wrote to it, or pass the right key",
+            reason: "is not a kept head under this key; find out who wrote to it, or pass the right key",
         })
     }
 

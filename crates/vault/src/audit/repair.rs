@@ -83,7 +83,7 @@ impl DamagedFile {
 
 impl JsonLines {
     /// Closes the part of the trail that does not hold and begins a new file, whose first line names it:
-    /// nothing is removed or changed, and [`verify`](super::verify) tells of it for ever. `None` where the
+    /// nothing is removed or changed, and [`verify`](super::verify) lists it for ever. `None` where the
     /// trail holds. It blocks this thread.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Lines that do not stand in a trail that holds, and are its writers' all the same: behind a damaged one, or in a
 //! part that a repair has closed.
 //!
-//! Such a line tells of a state that there was once, and nothing of its place: lines may be missing around it, or stand
+//! Such a line names a state that there was once, and says nothing of its place: lines may be missing around it, or stand
 //! in another order. So only numbers of states are taken from it, of which the highest counts.
 
 use std::fs::File;

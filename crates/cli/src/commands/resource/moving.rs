@@ -6,7 +6,7 @@
 //!   -> the name, unless a newer document has it by now -> counted in the resource's state
 //! ```
 //!
-//! A run that is stopped leaves whole documents, each moved or not, and the next one tells by their headers. What it
+//! A run that is stopped leaves whole documents, each moved or not, which the next one reads from their headers. What it
 //! moved last may not be counted then: the count is never too high.
 
 mod document;

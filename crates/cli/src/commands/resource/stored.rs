@@ -38,7 +38,7 @@ enum Content {
 }
 
 /// The documents among `files`. A body and its header become one where both are there; a failure says which half is
-/// missing. The names of what is no document go to `other`.
+/// missing. The names of files that are not documents go to `other`.
 pub(super) fn documents(
     files: Vec<Found>,
     most: Option<Duration>,

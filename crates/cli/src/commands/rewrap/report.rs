@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::Job;
 use crate::args::PrintOptions;
+use crate::commands::summary::Lines;
 use crate::failure::Failure;
-use crate::print::{self, Channel, ErrorFormat};
 
 /// Outcome for a file whose header is whole now.
 #[derive(Debug)]
@@ -112,8 +112,15 @@ impl FileReport {
 }
 
 /// All files of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Summary {
+    report: Report,
+    lines: Lines,
+}
+
+/// The report in JSON.
+#[derive(Debug, Serialize)]
+struct Report {
     operation: &'static str,
     rewrapped: usize,
     mended: usize,
@@ -123,22 +130,12 @@ pub(super) struct Summary {
     bytes_written: u64,
     seconds: f64,
     files: Vec<FileReport>,
-    #[serde(skip)]
-    print: PrintOptions,
-    #[serde(skip)]
-    expected: usize,
-    /// The failure of the only file.
-    #[serde(skip)]
-    alone: Option<Failure>,
-    /// The failure to print lines.
-    #[serde(skip)]
-    unprinted: Option<Failure>,
 }
 
 impl Summary {
     /// For `expected` files.
     pub(super) fn new(expected: usize, print: PrintOptions) -> Self {
-        Self {
+        let report = Report {
             operation: REWRAPPED,
             rewrapped: 0,
             mended: 0,
@@ -148,35 +145,24 @@ impl Summary {
             bytes_written: 0,
             seconds: 0.0,
             files: Vec::new(),
-            print,
-            expected,
-            alone: None,
-            unprinted: None,
-        }
+        };
+        Self { report, lines: Lines::new(expected, print) }
     }
 
-    /// Counts a file that is as asked now, and prints its line. Where nobody reads it the other files
-    /// come first.
+    /// Counts a file that is as asked now, and prints its line.
     pub(super) fn add(&mut self, file: FileReport) {
         match file.outcome {
-            UNCHANGED => self.unchanged += 1,
-            MENDED => self.mended += 1,
-            _ => self.rewrapped += 1,
+            UNCHANGED => self.report.unchanged += 1,
+            MENDED => self.report.mended += 1,
+            _ => self.report.rewrapped += 1,
         }
-        if self.prints_lines() && self.unprinted.is_none() {
-            self.unprinted = print::line(Channel::Output, &file.sentence()).err();
-        }
+        self.lines.add(&file.sentence());
         self.keep(file);
     }
 
     /// Counts a file that is not, and prints why where it is one of several.
     pub(super) fn add_failed(&mut self, file: FileReport, failure: Failure) {
-        self.failed += 1;
-        if self.expected == 1 {
-            self.alone = Some(failure);
-        } else {
-            print::error(&failure, ErrorFormat::asked_for(self.print.json.enabled));
-        }
+        self.lines.add_failed(failure);
         self.keep(file);
     }
 
@@ -187,38 +173,25 @@ impl Summary {
     /// The failure of the only file; [`Failure::SomeNotDone`] when there were some;
     /// [`Failure::Print`] when all went well and nobody read it.
     pub(super) fn finish(mut self, elapsed: Duration) -> Result<(), Failure> {
-        self.seconds = elapsed.as_secs_f64();
-        let printed = match self.unprinted.take() {
-            Some(failure) => Err(failure),
-            None if self.print.json.enabled => print::json(Channel::Output, &self),
-            None if self.expected > 1 && self.prints_lines() => {
-                print::line(Channel::Output, &self.count())
-            }
-            None => Ok(()),
-        };
-        match (self.alone, self.failed) {
-            (Some(failure), _) => Err(failure),
-            (None, 0) => printed,
-            (None, failed) => {
-                Err(Failure::SomeNotDone { failed, files: self.expected, done: REWRAPPED })
-            }
-        }
-    }
-
-    fn prints_lines(&self) -> bool {
-        !self.print.json.enabled && !self.print.quiet
+        self.report.failed = self.lines.failed();
+        self.report.seconds = elapsed.as_secs_f64();
+        let expected = self.lines.expected();
+        let count = (expected > 1).then(|| self.report.count(expected));
+        self.lines.finish(&self.report, count.as_deref(), REWRAPPED)
     }
 
     fn keep(&mut self, file: FileReport) {
-        self.bytes_read += file.bytes_read;
-        self.bytes_written += file.bytes_written;
-        if self.print.json.enabled {
-            self.files.push(file);
+        self.report.bytes_read += file.bytes_read;
+        self.report.bytes_written += file.bytes_written;
+        if self.lines.is_json() {
+            self.report.files.push(file);
         }
     }
+}
 
-    fn count(&self) -> String {
-        let Self { expected, rewrapped, mended, unchanged, failed, .. } = self;
+impl Report {
+    fn count(&self, expected: usize) -> String {
+        let Self { rewrapped, mended, unchanged, failed, .. } = self;
         let Self { bytes_read, bytes_written, seconds, .. } = self;
         format!(
             "{expected} files: {rewrapped} rewrapped, {mended} mended, {unchanged} left as they are, \

@@ -93,7 +93,7 @@ fn replace<C: ExpectedContext>(
     Ok(if published { Written::NewFile } else { Written::ChangedMeanwhile })
 }
 
-/// Writes `header`, and behind it what `old` has from byte `start` on; tells the length of that.
+/// Writes `header`, and behind it what `old` has from byte `start` on; returns the length of that.
 fn copy(header: &[u8], start: u64, old: &Counted<'_>, new: &NewFile) -> io::Result<u64> {
     new.file().write_all(header)?;
     let (mut from, mut to) = (old.file, new.file());

@@ -12,7 +12,7 @@ use strongroom_local_vault::{
 use zeroize::Zeroizing;
 
 use super::{change, named, tell};
-use crate::args::{CreateKeyArgs, ImportArgs, KeyType, RotateKeyArgs, SetDatesArgs};
+use crate::args::{CreateKeyArgs, DateOptions, ImportArgs, KeyType, RotateKeyArgs, SetDatesArgs};
 use crate::failure::Failure;
 use crate::prompt;
 use crate::readers::Readers;
@@ -32,12 +32,8 @@ pub(super) fn create(args: CreateKeyArgs) -> Result<(), Failure> {
         KeyType::Rsa => KeyKind::Rsa,
         KeyType::Aes => KeyKind::Oct,
     };
-    let options = KeyOptions {
-        kind,
-        not_before: args.not_before,
-        expires: args.expires,
-        ..KeyOptions::default()
-    };
+    let DateOptions { not_before, expires } = args.dates;
+    let options = KeyOptions { kind, not_before, expires, ..KeyOptions::default() };
     change(args.key, "created", |vault, name| {
         let id = vault.create_with(name, options)?.to_string();
         let text = match kind {
@@ -103,7 +99,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
         read => read,
     }?;
     let vault = Location::find(args.key.vault)?.open()?;
-    let (not_before, expires) = (args.not_before, args.expires);
+    let DateOptions { not_before, expires } = args.dates;
     let options = KeyOptions { not_before, expires, ..KeyOptions::default() };
     let name = &args.key.name;
     let id = vault.import_rsa(name, key, options)?;

@@ -1,7 +1,7 @@
 //! Reading and writing where a descriptor does not wait by itself.
 //!
 //! A pipe or a terminal may have been opened so that it answers "not now" (`O_NONBLOCK`), by this
-//! process or by whoever shares it. That is no failure: the command waits until there is something to
+//! process or by whoever shares it. That is not a failure: the command waits until there is something to
 //! read or room to write.
 
 use std::io::{self, ErrorKind, Read, Write};

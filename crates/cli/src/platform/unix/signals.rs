@@ -78,7 +78,7 @@ impl Watch {
     }
 }
 
-/// True where this process was started to ignore `signal`, as `nohup` starts it. Where the system does not tell it,
+/// True where this process was started to ignore `signal`, as `nohup` starts it. Where the system does not show it,
 /// every signal but the one that nobody ignores may be.
 fn is_ignored(signal: i32) -> bool {
     let told = fs::read_to_string("/proc/self/status").ok().and_then(|status| {

@@ -7,8 +7,9 @@ use strongroom_keys::resource::{ResourceId, Status};
 
 use super::Outcome;
 use crate::args::PrintOptions;
+use crate::commands::summary::Lines;
 use crate::failure::Failure;
-use crate::print::{self, Channel, ErrorFormat};
+use crate::print;
 
 /// Entry of one file in the report.
 #[derive(Debug, Serialize)]
@@ -24,8 +25,15 @@ struct FileReport {
 }
 
 /// All documents of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Summary {
+    report: Report,
+    lines: Lines,
+}
+
+/// The report in JSON.
+#[derive(Debug, Serialize)]
+struct Report {
     operation: &'static str,
     resource: ResourceId,
     moved: usize,
@@ -40,22 +48,12 @@ pub(super) struct Summary {
     /// Those of them that are not under it yet; `null` where that is not known.
     outside_cmk: Option<u64>,
     files: Vec<FileReport>,
-    #[serde(skip)]
-    print: PrintOptions,
-    #[serde(skip)]
-    expected: usize,
-    /// The failure of the only document.
-    #[serde(skip)]
-    alone: Option<Failure>,
-    /// The failure to print lines.
-    #[serde(skip)]
-    unprinted: Option<Failure>,
 }
 
 impl Summary {
     /// For documents of `resource`.
     pub(super) fn new(resource: ResourceId, print: PrintOptions) -> Self {
-        Self {
+        let report = Report {
             operation: "documents-moved",
             resource,
             moved: 0,
@@ -67,45 +65,39 @@ impl Summary {
             documents_before: None,
             outside_cmk: None,
             files: Vec::new(),
-            print,
-            expected: 0,
-            alone: None,
-            unprinted: None,
-        }
+        };
+        Self { report, lines: Lines::new(0, print) }
     }
 
     /// There are `documents` more than have failed already.
     pub(super) fn expect(&mut self, documents: usize) {
-        self.expected = documents + self.failed;
+        self.lines.expect(documents);
     }
 
-    /// Counts a document that is under the key now, and prints its line. Where nobody reads it the other documents
-    /// come first.
+    /// Counts a document that is under the key now, and prints its line.
     pub(super) fn add(&mut self, path: String, outcome: &Outcome) {
         let (word, bytes, sentence) = match outcome {
             Outcome::Unchanged => {
-                self.unchanged += 1;
+                self.report.unchanged += 1;
                 let text = format!("{path} is under the customer's key already; left as it is");
                 ("unchanged", None, text)
             }
             Outcome::Moved { bytes } => {
-                self.moved += 1;
-                self.bytes += bytes;
+                self.report.moved += 1;
+                self.report.bytes += bytes;
                 let text =
                     format!("moved {path} under the customer's key: {bytes} bytes, sealed again");
                 ("moved", Some(*bytes), text)
             }
         };
-        if self.prints_lines() && self.unprinted.is_none() {
-            self.unprinted = print::line(Channel::Output, &sentence).err();
-        }
+        self.lines.add(&sentence);
         self.keep(FileReport { path, outcome: word, bytes, error: None });
     }
 
     /// Takes note of a file in a directory, not a document.
     pub(super) fn add_other(&mut self, path: &str) {
-        self.not_documents += 1;
-        if self.prints_lines() {
+        self.report.not_documents += 1;
+        if self.lines.are_printed() {
             print::notice("note", &format!("{path} is not a sealed document; left as it is"));
         }
         let (path, outcome) = (path.to_owned(), "not-a-document");
@@ -115,16 +107,11 @@ impl Summary {
     /// Counts a document, `path` where it has one name, that is not under the key, and prints why where it is one of
     /// several.
     pub(super) fn add_failed(&mut self, path: Option<String>, failure: Failure) {
-        self.failed += 1;
         if let Some(path) = path {
             let error = Some(failure.to_string());
             self.keep(FileReport { path, outcome: "failed", bytes: None, error });
         }
-        if self.expected == 1 {
-            self.alone = Some(failure);
-        } else {
-            print::error(&failure, ErrorFormat::asked_for(self.print.json.enabled));
-        }
+        self.lines.add_failed(failure);
     }
 
     /// Prints the counts, with those of `status`.
@@ -134,33 +121,23 @@ impl Summary {
     /// The failure of the only document; [`Failure::SomeNotDone`] when there were some; [`Failure::Print`] when all
     /// went well and nobody read it.
     pub(super) fn finish(mut self, status: &Status, elapsed: Duration) -> Result<(), Failure> {
-        self.seconds = elapsed.as_secs_f64();
-        (self.documents_before, self.outside_cmk) = (status.documents_before, status.outside_cmk);
-        let printed = match self.unprinted.take() {
-            Some(failure) => Err(failure),
-            None if self.print.json.enabled => print::json(Channel::Output, &self),
-            None if self.prints_lines() => print::line(Channel::Output, &self.count()),
-            None => Ok(()),
-        };
-        match (self.alone, self.failed) {
-            (Some(failure), _) => Err(failure),
-            (None, 0) => printed,
-            (None, failed) => {
-                Err(Failure::SomeNotDone { failed, files: self.expected, done: "moved" })
-            }
-        }
-    }
-
-    fn prints_lines(&self) -> bool {
-        !self.print.json.enabled && !self.print.quiet
+        let report = &mut self.report;
+        report.failed = self.lines.failed();
+        report.seconds = elapsed.as_secs_f64();
+        (report.documents_before, report.outside_cmk) =
+            (status.documents_before, status.outside_cmk);
+        let count = self.report.count();
+        self.lines.finish(&self.report, Some(&count), "moved")
     }
 
     fn keep(&mut self, file: FileReport) {
-        if self.print.json.enabled {
-            self.files.push(file);
+        if self.lines.is_json() {
+            self.report.files.push(file);
         }
     }
+}
 
+impl Report {
     fn count(&self) -> String {
         let Self { moved, unchanged, failed, resource, .. } = self;
         let of = match (self.documents_before, self.outside_cmk) {
