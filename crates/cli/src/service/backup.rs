@@ -9,6 +9,7 @@
 //! key, which the vault has, and a customer's vault, whose place `vaults.json` has. Nothing that is referred to is ever
 //! taken away, so nobody needs to be kept from writing. The trail is not longer than its lock is held to look at it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -26,7 +27,7 @@ use strongroom_keys::vault::hex;
 use super::{AUDIT_KEY, HOME, HomeLocation, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::new_directory::NewDirectory;
-use crate::platform;
+use crate::platform::{self, Directory};
 use crate::time::since_epoch;
 
 /// The file that makes a directory a backup.
@@ -34,6 +35,9 @@ const BACKUP: &str = "backup.json";
 /// The directory with the home in it.
 const COPY: &str = "home";
 const FORMAT: u32 = 1;
+
+/// No `backup.json` is longer, in bytes: a million resources take a quarter of it.
+const LONGEST: u64 = 1 << 30;
 
 /// The longest wait for the place of a customer's vault, which a command records just after the state that names it.
 const PLACE_WAIT: Duration = Duration::from_secs(2);
@@ -204,7 +208,8 @@ impl Backup {
             Failure::HomeDamaged { .. } => damaged(),
             failure => failure,
         };
-        let any: Option<serde_json::Value> = files::read_json(&path).map_err(unreadable)?;
+        let any: Option<serde_json::Value> =
+            files::read_json_within(&path, LONGEST).map_err(unreadable)?;
         let Some(any) = any else {
             return Err(BackupFailure::Missing { path: directory.to_owned() }.into());
         };
@@ -242,14 +247,19 @@ impl Backup {
     ///
     /// [`BackupFailure::Damaged`], [`Failure::HomeFile`].
     pub(super) fn copy_home(&self, directory: &Path, home: &Path) -> Result<(), Failure> {
+        let failed = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| Failure::HomeFile { doing, path, source }
+        };
+        let mut directories = BTreeSet::new();
         for entry in &self.files {
             let (from, to) = (entry.at(&directory.join(COPY)), entry.at(home));
             let within = to.parent().unwrap_or(home);
-            platform::create_private_directory(within).map_err(|source| Failure::HomeFile {
-                doing: "create",
-                path: within.to_owned(),
-                source,
-            })?;
+            let made = platform::create_private_directory(within);
+            made.map_err(failed("create", within))?;
+            for directory in within.ancestors().take_while(|one| *one != home) {
+                directories.insert(directory.to_owned());
+            }
             let damaged =
                 |reason| Failure::from(BackupFailure::Damaged { path: from.clone(), reason });
             if !files::copy(&from, &to).map_err(|failure| match failure {
@@ -262,6 +272,10 @@ impl Backup {
             if Entry::of(&to, entry.path.clone())? != *entry {
                 return Err(damaged("it is not what was written there"));
             }
+        }
+        for directory in directories {
+            let synced = Directory::open(&directory).and_then(|open| open.sync());
+            synced.map_err(failed("sync", &directory))?;
         }
         Ok(())
     }

@@ -101,9 +101,21 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
 ///
 /// [`Failure::HomeDamaged`], [`Failure::HomeFile`].
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Failure> {
+    read_json_within(path, LONGEST)
+}
+
+/// The same of a file of at most `longest` bytes.
+///
+/// # Errors
+///
+/// Those of [`read_json`].
+pub(super) fn read_json_within<T: DeserializeOwned>(
+    path: &Path,
+    longest: u64,
+) -> Result<Option<T>, Failure> {
     let mut text = Vec::new();
     let Some(file) = open(path)? else { return Ok(None) };
-    file.take(LONGEST).read_to_end(&mut text).map_err(failed("read", path))?;
+    file.take(longest).read_to_end(&mut text).map_err(failed("read", path))?;
     serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
         path: path.to_owned(),
         reason: "it is not what was written there",

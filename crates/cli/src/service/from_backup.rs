@@ -60,7 +60,7 @@ pub(crate) enum TrailOf {
 /// A home that is to give way, locked for commands that change it.
 struct Damaged {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// Makes the home at `location` from the backup in the directory `from`.
@@ -107,8 +107,10 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
             new.publish()?;
             None
         }
-        Some(damaged) => {
-            let aside = free_name(&damaged.path)?;
+        Some(Damaged { path, lock }) => {
+            let aside = free_name(&path)?;
+            // An open file would keep its directory's name there.
+            let _lock = (!cfg!(windows)).then_some(lock);
             new.publish_in_place(&aside)?;
             Some(aside)
         }
@@ -161,7 +163,7 @@ impl Damaged {
                 Err(BackupFailure::HomeWhole { path: path.to_owned() }.into())
             }
             Err(failure) if !is_damage(&failure) => Err(failure),
-            _ => Ok(Some(Self { path: path.to_owned(), _lock: lock })),
+            _ => Ok(Some(Self { path: path.to_owned(), lock })),
         }
     }
 
@@ -221,7 +223,9 @@ impl Damaged {
         let (copy, place, before) =
             (home.join(".vault-new"), home.join("vault"), home.join(".vault-before"));
         if vault.copy_to(&copy).is_err() {
-            return fs::remove_dir_all(&copy).map(|()| service).map_err(read_failure(&copy));
+            // Private as all that is there. Best effort.
+            let _ = fs::remove_dir_all(&copy);
+            return Ok(service);
         }
         fs::rename(&place, &before)
             .and_then(|()| fs::rename(&copy, &place))
@@ -249,6 +253,9 @@ impl Service {
 fn is_damage(failure: &Failure) -> bool {
     match failure {
         Failure::NoService { .. } | Failure::HomeDamaged { .. } => true,
+        Failure::VaultFile { source, .. } | Failure::HomeFile { source, .. } => {
+            source.kind() == io::ErrorKind::NotFound
+        }
         Failure::Vault(error) => matches!(
             error,
             LocalVaultError::Missing { .. }

@@ -167,7 +167,9 @@ fn the_newest_states_that_hold_are_kept() {
 
 #[test]
 fn a_lost_vault_a_lost_key_and_a_lost_manifest_come_from_the_backup() {
-    for gone in ["vault", "vault/vault.json", "vault/keys/service", "audit.key", "home.json"] {
+    for gone in
+        ["vault", "vault/vault.json", "vault/keys", "vault/keys/service", "audit.key", "home.json"]
+    {
         let home = backed_up();
         let path = home.path("h").join(gone);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
