@@ -138,7 +138,7 @@ impl fmt::Display for Error {
             Self::InputChanged { expected } => write!(
                 f,
                 "the input is not the {expected} bytes that were announced: it changed while it was \
-                 read, or its length is told wrongly; try again when nothing writes to it, or seal it \
+                 read, or its length was given wrongly; try again when nothing writes to it, or seal it \
                  as a stream"
             ),
             Self::Random => f.write_str("the operating system gave no random bytes"),

@@ -464,7 +464,7 @@ fn crates_depend_downwards() {
             .filter_map(|line| line.strip_suffix(".workspace = true"))
             .filter(|name| name.starts_with("strongroom"))
             .collect();
-        assert_eq!(ours, BTreeSet::from_iter(wanted.iter().copied()), "crates/{name}");
+        assert_eq!(ours, wanted.iter().copied().collect::<BTreeSet<_>>(), "crates/{name}");
     }
 }
 

@@ -12,7 +12,7 @@
 //! the bitsliced words. What it calls is one function for sealing and opening: with a single caller
 //! all of AES is compiled into it.
 //!
-//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by that crate's word, fixslicing (Adomnicai and
+//! NIST SP 800-38D, algorithms 4 and 5. Constant-time by that crate's documentation, fixslicing (Adomnicai and
 //! Peyrin, TCHES 2021(1)), and by `software/ghash.rs`. Where a user's build lets the crate find the
 //! processor's own AES instructions, it uses them.
 

@@ -77,7 +77,7 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`Error::Format`] where the bytes are no header, end within it, or no slot is whole.
+    /// [`Error::Format`] where the bytes are not a header, end within it, or no slot is whole.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let Some((prefix, _)) = bytes.split_first_chunk() else {
             return Err(Self::cut(bytes));
@@ -93,7 +93,7 @@ impl Header {
         Ok(Self { prefix, core, commitment, geometry, slot, slot_bytes, slot_states })
     }
 
-    /// The length of the header that begins with `bytes`, or how many bytes are needed to tell.
+    /// The length of the header that begins with `bytes`, or how many bytes are needed to know it.
     ///
     /// Where `bytes` has at least that length, [`Header::parse`] needs no more. Otherwise read on until it
     /// has, and ask again: nothing behind the header is read that way.
@@ -187,7 +187,7 @@ impl Header {
         &self.core.salt
     }
 
-    /// The tag of the context that the document belongs to. It tells nothing about the context to
+    /// The tag of the context that the document belongs to. Nothing about the context follows from it for
     /// those who cannot unwrap the data key.
     #[must_use]
     pub fn context_tag(&self) -> &[u8; 32] {
@@ -299,7 +299,7 @@ impl Header {
 /// Chooses the slot of the highest generation among the whole ones.
 ///
 /// A wrong HMAC in that slot is an error later, never a reason to take the other one: the checksum
-/// covers the HMAC, so that this is no damage but a slot that somebody made, and falling back would let
+/// covers the HMAC, so that this is not damage but a slot that somebody made, and falling back would let
 /// them choose between two sets of recipients.
 fn newest_slot(
     header: &[u8],

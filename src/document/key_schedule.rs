@@ -199,7 +199,7 @@ impl DataKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Authentication`] where `payload` is no data key of this format version, suite and
+    /// [`Error::Authentication`] where `payload` is not a data key of this format version, suite and
     /// layer.
     pub fn from_payload(layer: u8, payload: &SecretVec) -> Result<Self, Error> {
         let Ok(payload) = <&[u8; PAYLOAD_LEN]>::try_from(payload.expose()) else {
@@ -250,8 +250,8 @@ const MAX_PAIRS: usize = 256;
 /// purpose. They are authenticated, not stored and not secret.
 ///
 /// The canonical encoding sorts the pairs by key, bytewise; each is the key's length (u16,
-/// big-endian), the key, the value's length (u16, big-endian) and the value, in UTF-8. No pairs
-/// are no bytes.
+/// big-endian), the key, the value's length (u16, big-endian) and the value, in UTF-8. Without
+/// pairs it is empty.
 ///
 /// # Example
 ///

@@ -284,7 +284,7 @@ impl core::fmt::Debug for Sealer {
 
 /// The process that made a data key. After a fork two processes hold that key and count its chunks from
 /// the same one on: only the first of them may seal. Other systems than Unix do not fork, and without
-/// `std` nothing tells processes apart.
+/// `std` nothing distinguishes processes.
 #[derive(Clone, Copy)]
 pub(crate) struct Process {
     #[cfg(all(feature = "std", unix))]

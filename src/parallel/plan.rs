@@ -41,7 +41,7 @@ impl ChunkLen {
     ///
     /// # Errors
     ///
-    /// [`Error::Argument`] where `bytes` is no power of two from 4,096 to 16,777,216.
+    /// [`Error::Argument`] where `bytes` is not a power of two from 4,096 to 16,777,216.
     pub fn new(bytes: u64) -> Result<Self, Error> {
         u8::try_from(bytes.trailing_zeros())
             .ok()

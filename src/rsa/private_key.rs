@@ -75,7 +75,7 @@ impl PrivateKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`] when the text is no such key, or the key breaks a rule of this module; the
+    /// [`Error::Key`] when the text is not such a key, or the key breaks a rule of this module; the
     /// reason names the rule and the next step. [`Error::Random`] when the operating system gives no
     /// random bytes to test the primes with.
     ///

@@ -56,7 +56,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Key`] when the text is no such key, or the key breaks a rule of this module; the
+    /// [`Error::Key`] when the text is not such a key, or the key breaks a rule of this module; the
     /// reason names the rule and the next step.
     pub fn from_spki_pem(text: &str) -> Result<Self, Error> {
         pem::decode(text, pem::PUBLIC, Self::from_spki_der)

@@ -65,8 +65,8 @@ pub(crate) struct Key {
     round_keys: RoundKeys,
     powers: Powers,
     power_sums: PowerSums,
-    /// 1 on Zen 5. A number, for the values that a `bool` does not have would tell
-    /// [`ExpandedKey`](crate::backend)'s variants apart, and short texts wait for that.
+    /// 1 on Zen 5. A number, for the values that a `bool` does not have would distinguish
+    /// [`ExpandedKey`](crate::backend)'s variants, and short texts wait for that.
     zen_5: usize,
     /// For texts that share no cache of two rounds.
     first_round: Option<Box<CounterCache<1>>>,

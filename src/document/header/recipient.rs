@@ -22,7 +22,7 @@ pub(crate) const MAX_A_LAYER: usize = 8;
 
 /// A data key wrapped for one holder of a key.
 ///
-/// What it says is not authenticated until the document is unlocked: it tells which of the keys
+/// What it says is not authenticated until the document is unlocked: it shows which of the keys
 /// at hand may fit, never which key to fetch.
 ///
 /// # Example
@@ -162,7 +162,7 @@ pub(crate) fn parse_list(layers: u8, mut bytes: &[u8]) -> Result<Vec<Recipient>,
         let key_id = core::str::from_utf8(id)
             .ok()
             .and_then(|id| KeyId::new(id).ok())
-            .ok_or("a recipient's key id is no key id")?;
+            .ok_or("a recipient's key id is not a key id")?;
         recipients.push(Recipient {
             layer: *layer,
             algorithm_code: *algorithm_code,

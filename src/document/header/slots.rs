@@ -5,7 +5,7 @@
 //! 0        8   generation, from 1
 //! 8        .   recipients, then zeros
 //! end-48  32   HMAC-SHA-256 of prologue, geometry and the slot so far
-//! end-16  16   SHA-256 of the slot so far, its first 16 bytes: tells a damaged slot from a whole one
+//! end-16  16   SHA-256 of the slot so far, its first 16 bytes: distinguishes a damaged slot from a whole one
 //! ```
 //!
 //! The checksum comes last, so that it covers every other byte: whatever byte of one of two slots is

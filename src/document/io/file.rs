@@ -43,8 +43,8 @@ impl Sealer {
     /// # Errors
     ///
     /// [`Error::InputChanged`] where the input does not have the announced length before and after,
-    /// ends elsewhere, or was modified meanwhile as far as it tells; [`Error::Argument`] for a sealer
-    /// that was told no length, and in a forked child; [`Error::Io`], also where the output ignores
+    /// ends elsewhere, or was modified meanwhile as far as its times show; [`Error::Argument`] for a sealer
+    /// without a length, and in a forked child; [`Error::Io`], also where the output ignores
     /// offsets, as a file that is open for appending: that one is as it was. After every other error
     /// `output` is incomplete and must not be kept.
     pub fn seal_file(

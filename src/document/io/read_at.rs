@@ -32,7 +32,7 @@ pub trait ReadAt: Sync {
     fn byte_len(&self) -> io::Result<u64>;
 
     /// The time of the last change of the bytes, where the source has it: sealing compares the time before
-    /// with the time after. The default tells nothing.
+    /// with the time after. By default there is none.
     ///
     /// # Errors
     ///

@@ -73,7 +73,7 @@ impl MemoryAudit {
 impl AuditSink for MemoryAudit {
     async fn record(&self, event: &AuditEvent) -> Result<(), AuditError> {
         if self.fails.load(Ordering::SeqCst) || !self.takes_one() {
-            return Err(AuditError::Unwritable { reason: "it was told to fail".to_owned() });
+            return Err(AuditError::Unwritable { reason: "it was set to fail".to_owned() });
         }
         self.kept.record(event).await
     }

@@ -81,9 +81,9 @@ impl Watch {
 /// True where this process was started to ignore `signal`, as `nohup` starts it. Where the system does not show it,
 /// every signal but the one that nobody ignores may be.
 fn is_ignored(signal: i32) -> bool {
-    let told = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+    let mask = fs::read_to_string("/proc/self/status").ok().and_then(|status| {
         let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
         u64::from_str_radix(mask.trim(), 16).ok()
     });
-    told.map_or(signal != SIGTERM, |mask| mask >> (signal - 1) & 1 == 1)
+    mask.map_or(signal != SIGTERM, |mask| mask >> (signal - 1) & 1 == 1)
 }
