@@ -17,7 +17,7 @@ impl JsonLines {
     ///
     /// # Errors
     ///
-    /// Those of [`JsonLines::verify`], also where the trail lacks the line that is kept; [`AuditError::Io`] where the
+    /// Those of [`JsonLines::verify`], also where the trail lacks the line that is kept; [`AuditError::File`] where the
     /// copy cannot be written, as where there is a file of its name.
     ///
     /// # Example
