@@ -304,6 +304,14 @@ pub(crate) enum Failure {
     /// The vault has a passphrase and none was given.
     #[error("{0} with --passphrase-file")]
     Passphrase(LocalVaultError),
+    /// A customer's vault got another passphrase than the home has a file of, or lost it.
+    #[error(
+        "the vault {} {}; record that with: {}",
+        vault.display(),
+        if *has_one { "has a passphrase that the service's home has no file of" } else { "has no passphrase any more" },
+        hint::record_passphrase(vault, *has_one)
+    )]
+    CustomerPassphrase { vault: PathBuf, has_one: bool },
     /// The vault does not let the service use a customer's key.
     #[error(
         "{source}; or grant what is lacking with: {}",
@@ -519,7 +527,7 @@ impl Failure {
             }
             Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
             Self::Check { .. } | Self::MovedOther { .. } => "check",
-            Self::Passphrase(_) => "passphrase",
+            Self::Passphrase(_) | Self::CustomerPassphrase { .. } => "passphrase",
             Self::Vault(_)
             | Self::VaultExposed { .. }
             | Self::VaultFile { .. }

@@ -209,6 +209,13 @@ pub(crate) fn enable_cmk(name: &str) -> String {
     strongroom("resource enable-cmk", &[name.into()], &options)
 }
 
+/// The command that has the home know whether the customer's vault at `vault` has a passphrase, and the file with it.
+pub(crate) fn record_passphrase(vault: &Path, has_one: bool) -> String {
+    let mut options = vec![("--vault", vault.as_os_str())];
+    options.extend(has_one.then_some(("--passphrase-file", "FILE".as_ref())));
+    strongroom("service move-vault", &[], &options)
+}
+
 /// The command that puts a copy of the file `path`, from the directory `COPY` that is one of `root`, in its place.
 pub(crate) fn copy_back(root: &Path, path: &Path) -> String {
     let inside = path.strip_prefix(root).unwrap_or(path);

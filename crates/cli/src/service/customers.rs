@@ -147,6 +147,12 @@ impl CustomerVault {
                     format!("bring its directory back, or say where it was moved to with: {moved}");
                 Err(Failure::NoVault { path, next })
             }
+            Err(
+                LocalVaultError::PassphraseNeeded { .. } | LocalVaultError::PassphraseWrong { .. },
+            ) => Err(Failure::CustomerPassphrase { vault: self.directory.clone(), has_one: true }),
+            Err(LocalVaultError::NoPassphrase { .. }) => {
+                Err(Failure::CustomerPassphrase { vault: self.directory.clone(), has_one: false })
+            }
             opened => Ok(opened?),
         }
     }

@@ -147,6 +147,24 @@ fn a_withdrawn_key_is_given_back() {
 }
 
 #[test]
+fn a_passphrase_of_a_customers_vault_is_recorded() {
+    let home = under_cmk("");
+    home.write("one", b"first passphrase\n");
+    home.write("two", b"second passphrase\n");
+    for (change, file) in [
+        ("vault set-passphrase --new-passphrase-file one", "one"),
+        ("vault set-passphrase --passphrase-file one --new-passphrase-file two", "two"),
+        ("vault remove-passphrase --passphrase-file two", ""),
+    ] {
+        vault(&home, change);
+        let said = refused(&home, VERIFY).stderr;
+        let record = hint(&said, "strongroom service move-vault");
+        follow(&home, &record.replace("FILE", file));
+        run(&home, VERIFY);
+    }
+}
+
+#[test]
 fn a_resource_that_is_closed_for_its_host_is_opened_again() {
     let home = under_cmk("");
     run(&home, "resource identity-disabled r");

@@ -222,6 +222,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("Failure", "Vault", Run("a_disabled_version_is_enabled_in_its_vault")),
     ("Failure", "VaultExposed", Run("what_is_said_of_a_vaults_permissions_sets_them")),
     ("Failure", "Passphrase", Say("{0} with --passphrase-file")),
+    ("Failure", "CustomerPassphrase", Run("a_passphrase_of_a_customers_vault_is_recorded")),
     ("Failure", "NotGranted", Run("what_is_said_of_a_resource_names_its_home")),
     ("Failure", "VaultFile", Say("check whose it is with ls -l, or name another vault with --vault")),
     ("Failure", "NoVault", Run("what_is_said_of_a_vault_names_it_for_a_shell")),
