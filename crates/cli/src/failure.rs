@@ -21,7 +21,7 @@ use strongroom_local_vault::LocalVaultError;
 pub(crate) use self::backup::BackupFailure;
 use self::next_step::{audit_sentence, damage_sentence, resource_sentence, vault_sentence};
 use self::words::{
-    Said, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
+    Said, document_kind, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
 };
 use crate::hint;
 use crate::place::Place;
@@ -591,16 +591,5 @@ impl From<LocalVaultError> for Failure {
 impl From<strongroom_keys::Error> for Failure {
     fn from(error: strongroom_keys::Error) -> Self {
         Self::Resource(Box::new(error))
-    }
-}
-
-fn document_kind(error: &Error) -> &'static str {
-    match error {
-        Error::Authentication => "authentication",
-        Error::Format { .. } => "format",
-        Error::Expired { .. } => "expired",
-        Error::NoKey { .. } => "no-key",
-        Error::Io { .. } => "io",
-        _ => "document",
     }
 }

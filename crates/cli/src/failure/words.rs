@@ -109,3 +109,15 @@ pub(super) fn document_sentence(name: &str, error: &Error) -> String {
     };
     format!("{name}: {error}; {next}")
 }
+
+/// The name of the kind of the engine's `error`, for programs.
+pub(super) fn document_kind(error: &Error) -> &'static str {
+    match error {
+        Error::Authentication => "authentication",
+        Error::Format { .. } => "format",
+        Error::Expired { .. } => "expired",
+        Error::NoKey { .. } => "no-key",
+        Error::Io { .. } => "io",
+        _ => "document",
+    }
+}
