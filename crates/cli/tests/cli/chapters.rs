@@ -121,6 +121,7 @@ fn every_chapter_is_true() {
         "You turn on your own key",
         "You move old documents under your key",
         "You rotate it",
+        "You bring a key of your own",
         "You revoke it",
         "Your vault is down",
         "You delete a response",
@@ -131,6 +132,9 @@ fn every_chapter_is_true() {
         assert!(count >= 3, "the chapter {chapter:?} shows {count} commands");
     }
     let home = Home::new();
+    let brought =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-vault/tests/imported/pkcs8.pem");
+    fs::copy(brought, home.path("mine.pem")).unwrap();
     let at = home.work().parent().unwrap().canonicalize().unwrap();
     let mut known = Versions::default();
     for Command { chapter, line, output } in commands {
