@@ -137,7 +137,7 @@ impl LocalVault {
         let new = old.administer(Act::new(operation, None), |locked, act| {
             old.clear_other()?;
             let mut manifest = locked.manifest.clone();
-            (manifest.passphrase, manifest.layout) = (lock, manifest.layout.other());
+            (manifest.passphrase, manifest.layout) = (lock, manifest.layout.next());
             let trail_key = old.trail_key(&locked.manifest)?;
             manifest.trail_key = Some(TrailKey::new(&keyring, &trail_key)?);
             let new = old.with(keyring, &manifest)?;
@@ -253,7 +253,7 @@ impl Store {
     fn finish(&self) -> Result<(), LocalVaultError> {
         let _locked = self.lock()?;
         self.clear_other()?;
-        let left = self.path.join(self.layout.other().keys());
+        let left = self.path.join(self.layout.next().keys());
         if !files::is_directory(&left)? {
             return Ok(());
         }
@@ -264,7 +264,7 @@ impl Store {
     /// Removes the files of the other layout, where each key in them is among the vault's and can be used. The caller
     /// holds the vault's lock.
     pub(super) fn clear_other(&self) -> Result<(), LocalVaultError> {
-        let other = self.layout.other();
+        let other = self.layout.next();
         let directory = self.path.join(other.keys());
         if files::is_directory(&directory)? {
             if !self.has_all_of(&directory)? {

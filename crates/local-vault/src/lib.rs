@@ -179,7 +179,7 @@ impl LocalVault {
             return Err(LocalVaultError::AlreadyInitialised { path: path.to_owned() });
         }
         files::sweep(path)?;
-        let keys = path.join(Layout::First.keys());
+        let keys = path.join(Layout::default().keys());
         if files::entries(path)?.iter().any(|entry| *entry != keys && !files::is_lock(entry))
             || !files::entries(&keys)?.is_empty()
         {

@@ -332,7 +332,7 @@ impl Store {
             }
             locked.before_the_last_step(act)?;
             files::uninstall(&self.keys(), name.as_str())?;
-            let left = self.path.join(self.layout.other().keys());
+            let left = self.path.join(self.layout.next().keys());
             if files::is_directory(&left.join(name.as_str()))? {
                 files::uninstall(&left, name.as_str())?;
             }

@@ -20,43 +20,36 @@ pub(super) const MANIFEST: &str = "vault.json";
 /// The only format that is read. In the formats 1 and 2 versions were numbers, so one id could name two keys.
 pub(super) const FORMAT: u32 = 3;
 
-/// Names of the directory with the keys and of the file with the identities. A vault that gets a passphrase, or loses
-/// it, goes over to the other ones.
+/// Number of times that the vault got a passphrase or lost it. Its parity gives the names of the directory with the keys
+/// and of the file with the identities: each time the vault goes over to the other ones. The number never comes back, so
+/// whoever misses a file, and finds the number that he knows, knows that the file was not left behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Layout {
-    #[default]
-    First,
-    Second,
-}
+#[serde(transparent)]
+pub(super) struct Layout(u64);
 
 impl Layout {
     /// The directory that has one for each key.
     pub(super) fn keys(self) -> &'static str {
-        match self {
-            Self::First => "keys",
-            Self::Second => "keys-2",
-        }
+        if self.is_even() { "keys" } else { "keys-2" }
     }
 
     /// The file with the grants of identities.
     pub(super) fn identities(self) -> &'static str {
-        match self {
-            Self::First => "identities.json",
-            Self::Second => "identities-2.json",
-        }
+        if self.is_even() { "identities.json" } else { "identities-2.json" }
     }
 
-    pub(super) fn other(self) -> Self {
-        match self {
-            Self::First => Self::Second,
-            Self::Second => Self::First,
-        }
+    /// The next one, which has the names of the one before as well.
+    pub(super) fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    fn is_even(self) -> bool {
+        self.0.is_multiple_of(2)
     }
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
     fn is_first(&self) -> bool {
-        *self == Self::First
+        self.0 == 0
     }
 }
 
@@ -97,7 +90,7 @@ impl Manifest {
         place: Place,
     ) -> Self {
         let id = id.as_str().to_owned();
-        let (layout, passphrase, trail_key, check) = (Layout::First, None, None, None);
+        let (layout, passphrase, trail_key, check) = (Layout::default(), None, None, None);
         Self {
             format: FORMAT,
             id,

@@ -57,7 +57,12 @@ impl Store {
             return Err(LocalVaultError::Missing { path: self.path.clone() });
         };
         manifest.authenticate(&self.path, &self.id, &self.keyring)?;
-        Ok(manifest)
+        // Also where a passphrase was set and removed again: the keys are other files since.
+        if manifest.layout == self.layout {
+            Ok(manifest)
+        } else {
+            Err(LocalVaultError::PassphraseChanged { path: self.path.clone() })
+        }
     }
 
     /// The directory that has one for each key.
@@ -160,6 +165,7 @@ impl Store {
         for _ in 1..READ_ATTEMPTS {
             match work(&manifest, &before) {
                 Err(error @ LocalVaultError::Damaged { .. }) => {
+                    self.manifest()?;
                     let after = self.live(&manifest, name)?;
                     if after == before {
                         return Err(error);
@@ -189,6 +195,8 @@ impl Store {
                 names.push(name);
             }
         }
+        // Files go only after the vault has gone over to others: a list of those that were left is known by that.
+        self.manifest()?;
         names.sort();
         Ok(names)
     }
@@ -200,7 +208,7 @@ impl Store {
     ///
     /// [`LocalVaultError::PassphraseChanged`] where that was meanwhile, else [`LocalVaultError::Damaged`].
     pub(super) fn require_layout(&self) -> Result<(), LocalVaultError> {
-        let other = self.path.join(self.layout.other().keys());
+        let other = self.path.join(self.layout.next().keys());
         if files::is_directory(&self.keys())? || !files::is_directory(&other)? {
             return Ok(());
         }
