@@ -15,6 +15,7 @@ mod customers;
 mod files;
 mod from_backup;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -154,6 +155,13 @@ impl HomeLocation {
     ///
     /// [`Failure::NoService`] when it is not; those of its parts.
     pub(crate) fn open(&self) -> Result<Service, Failure> {
+        // Before anything is read, so that nothing is written into a home that has given way to another one.
+        let held = files::hold(&self.path.join(HOME))?;
+        Ok(Service { held, ..self.open_unheld()? })
+    }
+
+    /// The same of a home that the caller keeps others away from, or that nobody else knows.
+    fn open_unheld(&self) -> Result<Service, Failure> {
         let path = self.path.join(HOME);
         let Some(Manifest { format, trail }) = files::read_json(&path)? else {
             let next = if self.named {
@@ -202,6 +210,9 @@ pub(crate) struct Service {
     /// The id of the audit trail.
     trail: Option<String>,
     caller: Caller,
+    /// Its lock is shared by all who use the home, and not given to who replaces it.
+    #[expect(dead_code, reason = "it is held, and not read")]
+    held: Option<File>,
 }
 
 impl Service {
@@ -216,7 +227,7 @@ impl Service {
         let secret: &[u8; 32] =
             secret.expose().try_into().map_err(|_| damaged("it holds another key"))?;
         let audit_key = AuditKey::new(secret);
-        Ok(Self { home: home.to_owned(), vault, audit_key, trail, caller: caller()? })
+        Ok(Self { home: home.to_owned(), vault, audit_key, trail, caller: caller()?, held: None })
     }
 
     /// The home's directory.

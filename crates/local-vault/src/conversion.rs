@@ -136,6 +136,7 @@ impl LocalVault {
         let old = &*self.0;
         let new = old.administer(Act::new(operation, None), |locked, act| {
             old.clear_other()?;
+            old.require_own_files(&locked.manifest)?;
             let mut manifest = locked.manifest.clone();
             (manifest.passphrase, manifest.layout) = (lock, manifest.layout.next());
             let trail_key = old.trail_key(&locked.manifest)?;
@@ -171,6 +172,29 @@ impl Store {
             clock: self.clock.clone(),
             lock_wait: self.lock_wait,
         })
+    }
+
+    /// Refuses a file or directory among the keys that is not the vault's: with it the files from before could not be
+    /// removed once the vault has gone over to others, and private keys would stay there.
+    fn require_own_files(&self, manifest: &Manifest) -> Result<(), LocalVaultError> {
+        let stray = |path: &Path| LocalVaultError::Damaged {
+            path: path.to_owned(),
+            reason: "it is not one of the vault's files; move it out of the vault",
+        };
+        for directory in files::entries(&self.keys())? {
+            let name = files::file_name(&directory).and_then(|name| KeyName::new(name).ok());
+            let name = name.filter(|_| directory.is_dir()).ok_or_else(|| stray(&directory))?;
+            let mut own = vec![ATTRIBUTES.to_owned()];
+            for version in self.attributes(manifest, &name)?.iter().flat_map(|one| &one.versions) {
+                own.extend([self.private_file(version), public_file(version.version)]);
+            }
+            for file in files::entries(&directory)? {
+                if !files::file_name(&file).is_some_and(|name| own.iter().any(|own| own == name)) {
+                    return Err(stray(&file));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn trail_key(&self, manifest: &Manifest) -> Result<Secret<32>, LocalVaultError> {

@@ -24,7 +24,7 @@ use strongroom_keys::resource::{Checked, ResourceId};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::hex;
 
-use super::{AUDIT_KEY, HOME, HomeLocation, Service, TRAIL, VAULTS, files};
+use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::new_directory::NewDirectory;
 use crate::platform::{self, Directory};
@@ -129,7 +129,7 @@ impl Service {
         files::copy(&self.home.join(VAULTS), &home.join(VAULTS))?;
         files::copy(&self.home.join(HOME), &home.join(HOME))?;
 
-        let copy = HomeLocation::at(&home).open()?;
+        let copy = HomeLocation::at(&home).open_unheld()?;
         let checked = copy.prove()?;
         self.add_places(&copy, &checked)?;
         // Room that a home keeps, and a copy does not need.
@@ -225,6 +225,20 @@ impl Backup {
             return Err(damaged());
         }
         Ok(backup)
+    }
+
+    /// Refuses a backup whose home is not the one that it says: `copy` is that home.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupFailure::Damaged`].
+    pub(super) fn check_home(&self, directory: &Path, copy: &Path) -> Result<(), Failure> {
+        let manifest: Option<Manifest> = files::read_json(&copy.join(HOME))?;
+        if manifest.is_some_and(|manifest| manifest.trail.as_ref() == Some(&self.trail)) {
+            return Ok(());
+        }
+        let (path, reason) = (directory.join(BACKUP), "the home in it is another service's");
+        Err(BackupFailure::Damaged { path, reason }.into())
     }
 
     /// The number of the state of `resource` in it.

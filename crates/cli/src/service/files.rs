@@ -17,6 +17,9 @@ use crate::{platform, print};
 /// Interval between attempts at a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(20);
 
+/// The longest wait for a restore that replaces the home.
+const HOLD_WAIT: Duration = Duration::from_secs(60);
+
 /// No file of a home that is read here is longer, in bytes.
 const LONGEST: u64 = 8 << 20;
 
@@ -93,6 +96,56 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
         }
         thread::sleep(LOCK_INTERVAL);
     }
+}
+
+/// Holds the file `path` of a home as one of many, until what is returned is dropped: whoever [alone](hold_alone) may
+/// hold it waits for that. `None` where there is no such file, or there are no locks.
+///
+/// # Errors
+///
+/// [`Failure::HomeLocked`].
+pub(super) fn hold(path: &Path) -> Result<Option<File>, Failure> {
+    let started = Instant::now();
+    loop {
+        let Ok(file) = strongroom_files::open_regular(path) else { return Ok(None) };
+        match file.try_lock_shared() {
+            // The name may be another file's by now.
+            Ok(()) if strongroom_files::is_at(&file, path).unwrap_or(false) => {
+                return Ok(Some(file));
+            }
+            Ok(()) => continue,
+            Err(TryLockError::Error(_)) => return Ok(None),
+            Err(TryLockError::WouldBlock) => wait_since(started, HOLD_WAIT, path)?,
+        }
+    }
+}
+
+/// Holds the file `path` of a home alone; `None` where there is none.
+///
+/// # Errors
+///
+/// [`Failure::HomeLocked`], [`Failure::HomeFile`].
+pub(super) fn hold_alone(path: &Path, most: Duration) -> Result<Option<File>, Failure> {
+    let started = Instant::now();
+    loop {
+        let Ok(file) = strongroom_files::open_regular(path) else { return Ok(None) };
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
+            Err(TryLockError::WouldBlock) => wait_since(started, most, path)?,
+        }
+    }
+}
+
+/// Waits a little for the lock of `path`, and no longer than `most` since `started`.
+fn wait_since(started: Instant, most: Duration, path: &Path) -> Result<(), Failure> {
+    let waited = started.elapsed();
+    if waited >= most {
+        let path = path.parent().unwrap_or(path).to_owned();
+        return Err(Failure::HomeLocked { path, waited });
+    }
+    thread::sleep(LOCK_INTERVAL);
+    Ok(())
 }
 
 /// Content of the file; `None` where there is none.

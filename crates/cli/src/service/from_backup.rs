@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use strongroom_keys::audit::{AuditEvent, AuditResult, HeadStore, JsonLines, MemorySink};
+use strongroom_keys::audit::{
+    AuditError, AuditEvent, AuditResult, HeadStore, JsonLines, MemorySink,
+};
 use strongroom_keys::block_on;
 use strongroom_keys::resource::{Checked, ResourceId, VaultLocations};
 use strongroom_keys::state::{FileStore, StateError};
@@ -57,10 +59,10 @@ pub(crate) enum TrailOf {
     Backup,
 }
 
-/// A home that is to give way, locked for commands that change it.
+/// A home that is to give way, and the locks that keep every command away from it.
 struct Damaged {
     path: PathBuf,
-    lock: File,
+    locks: (File, Option<File>),
 }
 
 /// Makes the home at `location` from the backup in the directory `from`.
@@ -80,8 +82,9 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
     let new = NewDirectory::create(&home, "--home")?;
     files::require_fit(new.path())?;
     backup.copy_home(from, new.path())?;
+    backup.check_home(from, new.path())?;
     let damaged = Damaged::find(&home, new.path(), &backup)?;
-    let mut service = HomeLocation::at(new.path()).open()?;
+    let mut service = HomeLocation::at(new.path()).open_unheld()?;
     let mut trail = TrailOf::Backup;
     if let Some(damaged) = &damaged
         && damaged.trail_into(&service, &backup)?
@@ -107,10 +110,10 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
             new.publish()?;
             None
         }
-        Some(Damaged { path, lock }) => {
+        Some(Damaged { path, locks }) => {
             let aside = free_name(&path)?;
             // An open file would keep its directory's name there.
-            let _lock = (!cfg!(windows)).then_some(lock);
+            let _locks = (!cfg!(windows)).then_some(locks);
             new.publish_in_place(&aside)?;
             Some(aside)
         }
@@ -141,7 +144,14 @@ impl Damaged {
         let other = || Failure::from(BackupFailure::OtherHome { path: path.to_owned() });
         let vault = |home: &Path| LocalVault::open(&home.join("vault"));
         match files::read_json::<Manifest>(&path.join(HOME)) {
-            Ok(Some(manifest)) if manifest.trail.as_ref() == Some(&backup.trail) => {}
+            Ok(Some(manifest)) if manifest.trail.as_ref() == Some(&backup.trail) => {
+                // A trail's id is no secret: who can write a backup could take it over.
+                if let (Ok(one), Ok(copied)) = (vault(path), vault(copy))
+                    && one.id() != copied.id()
+                {
+                    return Err(other());
+                }
+            }
             Ok(Some(_)) => return Err(other()),
             // Its vault tells whose it is, too.
             _ => match (vault(path), vault(copy)) {
@@ -149,8 +159,9 @@ impl Damaged {
                 _ => return Err(other()),
             },
         }
-        let lock = files::lock(path, Some(LOCK_WAIT))?;
-        let opened = HomeLocation::at(path).open();
+        let held = files::hold_alone(&path.join(HOME), LOCK_WAIT)?;
+        let locks = (files::lock(path, Some(LOCK_WAIT))?, held);
+        let opened = HomeLocation::at(path).open_unheld();
         let proved = opened.and_then(|service| match service.prove() {
             Err(failure) if is_of_trail(&failure) && service.holds_without_trail(backup) => {
                 let (path, source) = (path.to_owned(), Box::new(failure));
@@ -163,7 +174,7 @@ impl Damaged {
                 Err(BackupFailure::HomeWhole { path: path.to_owned() }.into())
             }
             Err(failure) if !is_damage(&failure) => Err(failure),
-            _ => Ok(Some(Self { path: path.to_owned(), lock })),
+            _ => Ok(Some(Self { path: path.to_owned(), locks })),
         }
     }
 
@@ -171,12 +182,14 @@ impl Damaged {
     /// backup's; whether it does.
     fn trail_into(&self, service: &Service, backup: &Backup) -> Result<bool, Failure> {
         let heads = service.head_store_in(&self.path);
-        let Ok(kept) = heads.load() else { return Ok(false) };
+        let Some(kept) = unless_damaged(heads.load())? else { return Ok(false) };
         let store: Arc<dyn HeadStore> = Arc::new(heads);
         let trail = JsonLines::new(self.path.join(TRAIL), service.audit_key());
         let trail = trail.of(&backup.trail).head_store(store);
-        if trail.verify(kept).is_err() || trail.verify(Some(backup.head)).is_err() {
-            return Ok(false);
+        for head in [kept, Some(backup.head)] {
+            if unless_damaged(trail.verify(head))?.is_none() {
+                return Ok(false);
+            }
         }
         for entry in fs::read_dir(service.path()).map_err(read_failure(service.path()))? {
             let entry = entry.map_err(read_failure(service.path()))?;
@@ -194,13 +207,14 @@ impl Damaged {
     fn rest_into(&self, service: Service) -> Result<Service, Failure> {
         let home = service.path().to_owned();
         let service = self.vault_into(service)?;
-        if files::read_json::<VaultLocations<CustomerVault>>(&self.path.join(VAULTS)).is_ok() {
-            files::copy(&self.path.join(VAULTS), &home.join(VAULTS))?;
+        match files::read_json::<VaultLocations<CustomerVault>>(&self.path.join(VAULTS)) {
+            Err(failure) if !is_damage(&failure) => return Err(failure),
+            Err(_) => {}
+            Ok(_) => drop(files::copy(&self.path.join(VAULTS), &home.join(VAULTS))?),
         }
         let states = self.path.join("state");
-        if states.is_dir()
-            && let Ok(states) = block_on(FileStore::open(states))
-        {
+        if states.is_dir() {
+            let states = block_on(FileStore::open(states)).map_err(strongroom_keys::Error::from)?;
             block_on(service.config(service.customers())?.take_newer(&states))?;
         }
         Ok(service)
@@ -208,13 +222,22 @@ impl Damaged {
 
     /// Gives `service` the vault of this home, where it is whole and has all that the service's has.
     fn vault_into(&self, service: Service) -> Result<Service, Failure> {
-        let Ok(vault) = LocalVault::open(&self.path.join("vault")) else { return Ok(service) };
+        let whole = |failure: LocalVaultError| -> Result<(), Failure> {
+            let failure = Failure::from(failure);
+            if is_damage(&failure) { Ok(()) } else { Err(failure) }
+        };
+        let vault = match LocalVault::open(&self.path.join("vault")) {
+            Ok(vault) => vault,
+            Err(failure) => return whole(failure).map(|()| service),
+        };
         let versions = |vault: &LocalVault| -> Result<Vec<String>, LocalVaultError> {
             let entries = vault.list()?.into_iter();
             Ok(entries.flat_map(|key| key.versions).map(|one| one.id.to_string()).collect())
         };
-        let (Ok(ours), theirs) = (versions(&vault), versions(service.vault())?) else {
-            return Ok(service);
+        let theirs = versions(service.vault())?;
+        let ours = match versions(&vault) {
+            Ok(ours) => ours,
+            Err(failure) => return whole(failure).map(|()| service),
         };
         if !theirs.iter().all(|id| ours.contains(id)) {
             return Ok(service);
@@ -222,16 +245,16 @@ impl Damaged {
         let home = service.path().to_owned();
         let (copy, place, before) =
             (home.join(".vault-new"), home.join("vault"), home.join(".vault-before"));
-        if vault.copy_to(&copy).is_err() {
+        if let Err(failure) = vault.copy_to(&copy) {
             // Private as all that is there. Best effort.
             let _ = fs::remove_dir_all(&copy);
-            return Ok(service);
+            return whole(failure).map(|()| service);
         }
         fs::rename(&place, &before)
             .and_then(|()| fs::rename(&copy, &place))
             .and_then(|()| fs::remove_dir_all(&before))
             .map_err(read_failure(&place))?;
-        HomeLocation::at(&home).open()
+        HomeLocation::at(&home).open_unheld()
     }
 }
 
@@ -286,6 +309,16 @@ fn is_damage(failure: &Failure) -> bool {
             _ => is_of_trail(failure),
         },
         _ => is_of_trail(failure),
+    }
+}
+
+/// The value that was read; `None` where the trail is damaged. What only could not be read ends the restore: it says
+/// nothing about the trail.
+fn unless_damaged<T>(read: Result<T, AuditError>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

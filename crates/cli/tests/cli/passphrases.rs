@@ -60,3 +60,32 @@ fn a_vault_gets_a_passphrase_and_loses_it_and_each_command_may_be_run_again() {
     assert!(is_in_the_clear(&home));
     lines(&home, &[remove, "verify plain.sealed --vault v", "vault audit --vault v"]);
 }
+
+/// A file that is not the vault's would keep the old keys where they are: it is told of before anything is changed.
+#[test]
+fn a_stray_file_among_the_keys_is_told_of_before_the_vault_goes_over() {
+    let home = vault();
+    home.write("new", b"correct horse");
+    for stray in ["keys/note.txt", "keys/k/pass"] {
+        fs::write(home.path("v").join(stray), b"mine").unwrap();
+        let refused = run(&home, "vault set-passphrase --vault v --new-passphrase-file new");
+        assert!(refused.stderr.contains(stray), "{}", refused.stderr);
+        assert_eq!(refused.code, Some(1));
+        assert_eq!(home.read(&format!("v/{stray}")), b"mine");
+        run(&home, "vault list --vault v").succeeds();
+        fs::remove_file(home.path("v").join(stray)).unwrap();
+    }
+    run(&home, "vault set-passphrase --vault v --new-passphrase-file new").succeeds();
+    assert!(!is_in_the_clear(&home));
+}
+
+/// The commands of a service have no passphrase to give: its own vault would open for none of them.
+#[test]
+fn a_services_own_vault_gets_no_passphrase() {
+    let home = Home::new();
+    home.write("new", b"correct horse");
+    run(&home, "service init --home h").succeeds();
+    run(&home, "vault set-passphrase --vault h/vault --new-passphrase-file new")
+        .fails_words("is a service's own");
+    run(&home, "resource create r --tenant t --region e --home h").succeeds();
+}

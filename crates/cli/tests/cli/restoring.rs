@@ -2,6 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::backups::{BACKUP, service};
 use crate::home::{Done, Home, contents, copy_dir, killed_around_its_end, lines, mode, run};
@@ -328,4 +333,79 @@ fn a_killed_restore_leaves_the_old_home_or_the_new_one() {
         is_done
     };
     killed_around_its_end(|| home.silent(RESTORE.split(' ')), is_done);
+}
+
+/// A restore waits for commands that use the home, and they for it: none writes into a home that gives way.
+#[test]
+fn who_uses_the_home_and_who_replaces_it_wait_for_each_other() {
+    let home = backed_up();
+    lines(&home, &["resource create other --tenant t --region e --home h"]);
+    fs::remove_dir_all(home.path("h/state/other")).unwrap();
+    // As a command does that is at work.
+    let used = fs::File::open(home.path("h/home.json")).unwrap();
+    used.lock_shared().unwrap();
+    let mut command = home.command(RESTORE.split(' '));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run(&home, "resource revoke r --home h").succeeds();
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait");
+    drop(used);
+    let done = Done::of(&child.wait_with_output().unwrap());
+    assert!(home.path(&aside(&home)).is_dir(), "{}", done.stderr);
+    assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
+
+    // As a restore does.
+    let alone = fs::File::open(home.path("h/home.json")).unwrap();
+    alone.lock().unwrap();
+    let mut command = home.command("resource status r --home h".split(' '));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it did not wait");
+    drop(alone);
+    Done::of(&child.wait_with_output().unwrap()).succeeds();
+}
+
+/// What cannot be read is not taken for damage, after which older states would count.
+#[cfg(unix)] // permission bits
+#[test]
+fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
+    let home = backed_up();
+    lines(&home, &["resource revoke r --home h"]);
+    let manifest = home.read("h/home.json");
+    fs::remove_file(home.path("h/home.json")).unwrap();
+    crate::home::set_mode(&home.path("h/state"), 0o755);
+    run(&home, RESTORE).fails_words("chmod 700");
+    assert_eq!(
+        fs::read_dir(home.work())
+            .unwrap()
+            .filter(|entry| {
+                entry.as_ref().unwrap().file_name().to_string_lossy().contains("before-restore")
+            })
+            .count(),
+        0
+    );
+    crate::home::set_mode(&home.path("h/state"), 0o700);
+    home.write("h/home.json", &manifest);
+    crate::home::set_mode(&home.path("h/home.json"), 0o600);
+    assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
+}
+
+/// The id of a trail is no secret: a backup is of the service whose home and vault are in it.
+#[test]
+fn a_backup_of_another_service_under_this_ones_id_is_refused() {
+    let home = backed_up();
+    lines(&home, &["service init --home evil", "service backup -o e --home evil"]);
+    let of = |path: &str| String::from_utf8(home.read(path)).unwrap();
+    let trail = |text: &str| text.split("\"trail\":").nth(1).unwrap()[..40].to_owned();
+    // Its check is made anew, as anybody can.
+    let forged = of("e/backup.json");
+    let forged = forged.replace(&trail(&forged), &trail(&of("b/backup.json")));
+    let (content, _) = forged.split_once(",\"check\"").unwrap();
+    let check = strongroom_keys::vault::hex::encode(&Sha256::digest(format!("{content}}}")));
+    home.write("e/backup.json", format!("{content},\"check\":\"{check}\"}}").as_bytes());
+    fs::remove_file(home.path("h/vaults.json")).unwrap();
+    let refused = run(&home, "service restore --from e --home h");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("another service's"), "{}", refused.stderr);
+    assert!(!home.names().iter().any(|name| name.contains("before-restore")));
 }

@@ -170,7 +170,7 @@ impl ResourcesConfig {
             }
         }
         service_key.open(origin).await?;
-        for name in from.names().await.unwrap_or_default() {
+        for name in from.names().await? {
             let Ok(id) = ResourceId::new(&name) else { continue };
             for (number, bytes) in newer(&*self.store, from, &name).await? {
                 let held = service_key.verify::<Resource>(&name, number, &bytes, origin).await;
@@ -211,11 +211,12 @@ async fn newer(
 ) -> Result<Vec<(u64, Vec<u8>)>, StateError> {
     let here = store.list(name).await?.last().copied().unwrap_or(0);
     let mut objects = Vec::new();
-    for number in from.list(name).await.unwrap_or_default().into_iter().rev() {
+    for number in from.list(name).await?.into_iter().rev() {
         if number <= here {
             break;
         }
-        if let Ok(Some(bytes)) = from.read(name, number).await {
+        // What cannot be read is not left out as if it did not hold: it may be the one that ends access.
+        if let Some(bytes) = from.read(name, number).await? {
             objects.push((number, bytes));
         }
     }

@@ -255,7 +255,13 @@ fn entries(directory: &Path) -> io::Result<Vec<String>> {
 
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match strongroom_files::open_regular(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // One that is listed and leads nowhere would be looked for for ever.
+            return match fs::symlink_metadata(path) {
+                Ok(_) => Err(io::Error::other("it is a link that leads nowhere")),
+                Err(_) => Ok(None),
+            };
+        }
         file => file?,
     };
     let mut bytes = Vec::new();
@@ -344,6 +350,20 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
         let error = block_on(FileStore::open(&path)).unwrap_err();
         assert_eq!(error, StateError::Exposed { path, mode: 0o750 });
+    }
+
+    #[cfg(unix)] // symbolic links
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = block_on(FileStore::open(directory.path().join("state"))).unwrap();
+        block_on(store.create("contoso", 1, b"one")).unwrap();
+        let link = directory.path().join("state/contoso/00000000000000000002.state");
+        std::os::unix::fs::symlink("/nonexistent", link).unwrap();
+        assert_eq!(block_on(store.list("contoso")).unwrap(), [1, 2]);
+        let told = block_on(store.read("contoso", 2)).unwrap_err();
+        assert!(told.to_string().contains("a link that leads nowhere"), "{told}");
+        assert_eq!(block_on(store.read("contoso", 3)).unwrap(), None);
     }
 
     /// Checks that leftovers of a crash are not objects, and that an erased one keeps its number.

@@ -8,6 +8,7 @@ use crate::args::{JsonOption, SetPassphraseArgs, VaultOption};
 use crate::failure::Failure;
 use crate::prompt;
 use crate::readers::Readers;
+use crate::service::HomeLocation;
 use crate::vaults::{Location, passphrase};
 
 /// Gives a vault a passphrase.
@@ -23,6 +24,13 @@ pub(super) fn set(args: SetPassphraseArgs) -> Result<(), Failure> {
     let location = Location::find(args.vault)?;
     let new = args.new_passphrase_file.as_deref().map(passphrase).transpose()?;
     let vault = open(&location, new.as_ref())?;
+    if vault.path().parent().is_some_and(HomeLocation::is_at) {
+        return Err(LocalVaultError::Setting {
+            what: "the passphrase",
+            reason: "the vault is a service's own, and the service's commands have none to give; leave it without one",
+        }
+        .into());
+    }
     let new = match new {
         Some(new) => new,
         None => prompt::new_passphrase("--new-passphrase-file")?,
