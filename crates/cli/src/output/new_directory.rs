@@ -47,11 +47,14 @@ impl NewDirectory {
         for _ in 0..ATTEMPTS {
             let temporary = directory.join(temporary_name(name).map_err(failed)?);
             platform::create_private_directory(&temporary).map_err(failed)?;
-            let lock = platform::open_directory_lock(&temporary).map_err(failed)?;
+            let lock = match platform::open_directory_lock(&temporary) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                lock => lock.map_err(failed)?,
+            };
             // Where there are no locks nobody sweeps.
             let _ = lock.lock();
             if !temporary.exists() {
-                continue; // swept before it was locked
+                continue; // swept before it was locked, as above
             }
             let target = target.to_owned();
             let new = Self { target, temporary, option, lock: Some(lock) };

@@ -113,7 +113,7 @@ pub(super) fn hold(path: &Path) -> Result<Option<File>, Failure> {
             Ok(()) if strongroom_files::is_at(&file, path).unwrap_or(false) => {
                 return Ok(Some(file));
             }
-            Ok(()) => continue,
+            Ok(()) => {}
             Err(TryLockError::Error(_)) => return Ok(None),
             Err(TryLockError::WouldBlock) => wait_since(started, HOLD_WAIT, path)?,
         }

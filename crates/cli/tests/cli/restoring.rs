@@ -365,7 +365,7 @@ fn who_uses_the_home_and_who_replaces_it_wait_for_each_other() {
     Done::of(&child.wait_with_output().unwrap()).succeeds();
 }
 
-/// What cannot be read is not taken for damage, after which older states would count.
+/// Checks that files that cannot be read are not taken for damaged ones, after which older states would count.
 #[cfg(unix)] // permission bits
 #[test]
 fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
@@ -390,7 +390,7 @@ fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
     assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
 }
 
-/// The id of a trail is no secret: a backup is of the service whose home and vault are in it.
+/// A backup is of the service whose home and vault are in it: the id of a trail is not a secret.
 #[test]
 fn a_backup_of_another_service_under_this_ones_id_is_refused() {
     let home = backed_up();
