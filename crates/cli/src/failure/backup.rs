@@ -58,11 +58,11 @@ pub(crate) enum BackupFailure {
     HomeWhole { path: PathBuf },
     /// A home of which the audit trail alone is damaged.
     #[error(
-        "of the service's home {} the audit trail alone is damaged, and its states and keys are newer than the backup; \
+        "of the service's home {} the audit trail is damaged, and what still holds of it may be newer than the backup; \
          nothing was restored: {source}",
         path.display()
     )]
-    OnlyTrailDamaged { path: PathBuf, source: Box<Failure> },
+    TrailDamaged { path: PathBuf, source: Box<Failure> },
     /// Something else where a home is to be restored.
     #[error(
         "{} is not the service's home that the backup is of, or nothing in it says so; nothing was restored: move it \
@@ -85,7 +85,7 @@ impl BackupFailure {
         match self {
             Self::NotMade { .. } => "write",
             Self::HomeWhole { .. }
-            | Self::OnlyTrailDamaged { .. }
+            | Self::TrailDamaged { .. }
             | Self::OtherHome { .. }
             | Self::HomeAside { .. } => "home",
             _ => "backup",

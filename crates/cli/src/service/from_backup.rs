@@ -1,9 +1,10 @@
 //! A home made from a backup: where there is none, or in place of one of the same service that is damaged.
 //!
 //! Of a damaged home the audit trail counts where it holds and goes on from the backup's: then the newest states that
-//! are authentic are taken over, and what the trail knows beyond them is applied again, as after a rollback. Where the
-//! trail does not hold, nothing shows which of the states are the last ones, and all is as it was in the backup. A
-//! home of which the trail alone is damaged is for `audit repair`, which loses less.
+//! are authentic are taken over, and what the trail knows beyond them is applied again, as after a rollback. A damaged
+//! trail is for `audit repair` first: the lines behind the damage still count then. Where the trail is gone, nothing
+//! shows which of the states are the last ones, and all is as it was in the backup. What only cannot be read ends the
+//! restore.
 //!
 //! The home is made beside its place, proved, and gets its name last. What was there is moved aside, never removed.
 
@@ -165,7 +166,7 @@ impl Damaged {
         let proved = opened.and_then(|service| match service.prove() {
             Err(failure) if is_of_trail(&failure) && service.holds_without_trail(backup) => {
                 let (path, source) = (path.to_owned(), Box::new(failure));
-                Err(BackupFailure::OnlyTrailDamaged { path, source }.into())
+                Err(BackupFailure::TrailDamaged { path, source }.into())
             }
             proved => proved,
         });
@@ -182,14 +183,37 @@ impl Damaged {
     /// backup's; whether it does.
     fn trail_into(&self, service: &Service, backup: &Backup) -> Result<bool, Failure> {
         let heads = service.head_store_in(&self.path);
-        let Some(kept) = unless_damaged(heads.load())? else { return Ok(false) };
+        // Once the damage is closed the lines behind it count, and with them what was withdrawn since the backup.
+        let to_repair = |error: AuditError| {
+            let is_gone = matches!(
+                error,
+                AuditError::Missing { .. } | AuditError::Truncated { found: 0, .. }
+            );
+            let can_be = !is_gone && HomeLocation::at(&self.path).open_unheld().is_ok();
+            let (path, source) = (self.path.clone(), Box::new(Failure::from(error)));
+            if can_be {
+                Err(BackupFailure::TrailDamaged { path, source }.into())
+            } else {
+                Ok(false)
+            }
+        };
+        let kept = match heads.load() {
+            Ok(kept) => kept,
+            Err(error) if error.is_damage() => return to_repair(error),
+            Err(error) => return Err(error.into()),
+        };
         let store: Arc<dyn HeadStore> = Arc::new(heads);
         let trail = JsonLines::new(self.path.join(TRAIL), service.audit_key());
         let trail = trail.of(&backup.trail).head_store(store);
-        for head in [kept, Some(backup.head)] {
-            if unless_damaged(trail.verify(head))?.is_none() {
-                return Ok(false);
-            }
+        let verified = match trail.verify(kept) {
+            Err(error) if error.is_damage() => return to_repair(error),
+            verified => verified?,
+        };
+        match trail.verify(Some(backup.head)) {
+            // It is older than the backup, unless the backup's last line is in a part that was closed as damaged.
+            Err(error) if error.is_damage() && verified.repaired.is_empty() => return Ok(false),
+            Err(error) if error.is_damage() => {}
+            held => drop(held?),
         }
         for entry in fs::read_dir(service.path()).map_err(read_failure(service.path()))? {
             let entry = entry.map_err(read_failure(service.path()))?;
@@ -309,16 +333,6 @@ fn is_damage(failure: &Failure) -> bool {
             _ => is_of_trail(failure),
         },
         _ => is_of_trail(failure),
-    }
-}
-
-/// The value that was read; `None` where the trail is damaged. What only could not be read ends the restore: it says
-/// nothing about the trail.
-fn unless_damaged<T>(read: Result<T, AuditError>) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.is_damage() => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
