@@ -384,12 +384,12 @@ impl Repository {
     }
 
     /// Goes on from a state that is older than one which the audit trail knows, or that was written on from an older
-    /// one, as the event says.
+    /// one, as the event says: the number of the older one, where it is so.
     pub(crate) async fn roll_forward(
         &self,
         id: &ResourceId,
         known: Resource,
-    ) -> Result<Option<RolledForward>, Error> {
+    ) -> Result<Option<u64>, Error> {
         let (name, now) = (id.as_str(), self.clock().unix_time());
         let number = self.store().list(name).await?.last().copied();
         let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
@@ -411,14 +411,14 @@ impl Repository {
         };
         let event = Event::RolledForward { known: Box::new(known), now, written_on };
         let after = apply(&before.resource, &event)?;
-        let Some((current, recorded)) = self.write(&before, after, &event).await? else {
+        let Some((_, recorded)) = self.write(&before, after, &event).await? else {
             return Err(contended());
         };
         recorded.map_err(|source| Error::Unrecorded {
             done: format!("the state of the resource {id} is restored"),
             source,
         })?;
-        Ok(Some(RolledForward { from: number, current }))
+        Ok(Some(number))
     }
 
     /// Notifies the host of what it may have to act on.
@@ -473,20 +473,22 @@ impl Repository {
     /// followed. Where the store cannot be read, this process acts as if it were written.
     pub(crate) async fn resume(&self, begun: &BegunChange) -> Result<(), Error> {
         let id = ResourceId::new(&begun.from.name)?;
-        let Some(event) = Event::of_detail(&begun.detail) else { return Ok(()) };
         match self.unhindered().read(&id).await {
-            Ok(current) if current.mark() != begun.from => return Ok(()),
-            _ => self.pending().push(&id, event),
-        };
-        self.persist_pending(&id).await
+            Ok(current) if current.mark() != begun.from => Ok(()),
+            _ => self.carry_out(&id, begun).await,
+        }
     }
-}
 
-/// A state that goes on from one which a rolled-back store had.
-#[derive(Debug)]
-pub(crate) struct RolledForward {
-    pub(crate) from: u64,
-    pub(crate) current: Current,
+    /// Carries out what a process began to withdraw from `id`, whichever state that has.
+    pub(crate) async fn carry_out(
+        &self,
+        id: &ResourceId,
+        begun: &BegunChange,
+    ) -> Result<(), Error> {
+        let Some(event) = Event::of_detail(&begun.detail) else { return Ok(()) };
+        self.pending().push(id, event);
+        self.persist_pending(id).await
+    }
 }
 
 /// The events of one change: its beginning, and its outcome with the time that it took.

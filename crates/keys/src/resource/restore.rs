@@ -56,16 +56,23 @@ impl ResourcesConfig {
             // Where the trail has lost what the newest state was, an older one may be from before a revocation.
             let newest = outlines.get(&name);
             let newest = newest.filter(|(mark, _)| mark.number == repository.marks().number(&name));
-            let Some(outline) = newest.and_then(|(_, outline)| resource(outline)) else { continue };
-            match repository.roll_forward(&id, outline).await {
-                Err(error @ Error::NotFound { .. }) => lost = lost.or(Some(error)),
-                forward => restored.extend(forward?.map(|forward| Restored {
-                    resource: id,
-                    from: forward.from,
-                    to: forward.current.number,
-                    protection: forward.current.resource.protection.clone(),
-                })),
+            let Some((mark, outline)) = newest else { continue };
+            let Some(outline) = resource(outline) else { continue };
+            let forward = match repository.roll_forward(&id, outline).await {
+                Err(error @ Error::NotFound { .. }) => {
+                    lost = lost.or(Some(error));
+                    continue;
+                }
+                forward => forward?,
+            };
+            let Some(from) = forward else { continue };
+            // The state that it was begun from is lost: the one that goes on from it takes it over.
+            for begun in known.begun.iter().filter(|begun| begun.from == *mark) {
+                repository.carry_out(&id, begun).await?;
             }
+            let current = repository.read(&id).await?;
+            let (to, protection) = (current.number, current.resource.protection.clone());
+            restored.push(Restored { resource: id, from, to, protection });
         }
         resources.begin(known).await;
         lost.map_or(Ok((resources, restored)), Err)

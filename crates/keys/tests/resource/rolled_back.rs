@@ -212,6 +212,24 @@ fn restoring_goes_on_above_what_the_trail_knows_with_withdrawals_and_destruction
     assert!(matches!(world.open_in(&world.restart(), &sealed), Err(Error::Shredded { .. })));
 }
 
+/// A revocation that was begun, from a state that is lost: what goes on from that state is revoked.
+#[test]
+fn a_withdrawal_that_was_begun_from_a_lost_state_is_carried_out_by_the_restore() {
+    let world = World::with_cmk();
+    let sealed = world.seal().unwrap();
+    let older = world.store.snapshot();
+    now(world.resources.rotate_resource_key(&world.id)).unwrap();
+    let killed = world.restart();
+    world.store.fail_after(Some(0));
+    assert!(world.run(killed.revoke_now(&world.id)).is_err());
+    drop(killed);
+    world.store.fail_after(None);
+    world.store.restore(older);
+    let status = now(restored(&world).status(&world.id)).unwrap();
+    assert_eq!(status.protection.name(), "denied");
+    assert!(world.open_in(&world.restart(), &sealed).is_err());
+}
+
 /// The older state has no customer's key: only the customer's vault leads out of that.
 #[test]
 fn a_resource_whose_customer_key_is_lost_is_closed_until_one_is_enabled_again() {
