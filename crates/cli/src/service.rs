@@ -156,7 +156,7 @@ impl HomeLocation {
     /// [`Failure::NoService`] when it is not; those of its parts.
     pub(crate) fn open(&self) -> Result<Service, Failure> {
         // Before anything is read, so that nothing is written into a home that has given way to another one.
-        let held = files::hold(&self.path.join(HOME))?;
+        let held = files::hold(&self.path)?;
         Ok(Service { held, ..self.open_unheld()? })
     }
 

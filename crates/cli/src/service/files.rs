@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use strongroom_files::try_for_keys;
+use strongroom_files::{gives_no_locks, try_for_keys};
 
+use super::HOME;
 use crate::failure::Failure;
 use crate::output::{Existing, Others, Output, Rules};
 use crate::{platform, print};
@@ -88,61 +89,69 @@ pub(super) fn lock(path: &Path, most: Option<Duration>) -> Result<File, Failure>
         match directory.try_lock() {
             Ok(()) => return Ok(directory),
             Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        let waited = started.elapsed();
-        if waited >= most {
-            return Err(Failure::HomeLocked { path: path.to_owned(), waited });
-        }
-        thread::sleep(LOCK_INTERVAL);
-    }
-}
-
-/// Holds the file `path` of a home as one of many, until what is returned is dropped: whoever [alone](hold_alone) may
-/// hold it waits for that. `None` where there is no such file, or there are no locks.
-///
-/// # Errors
-///
-/// [`Failure::HomeLocked`].
-pub(super) fn hold(path: &Path) -> Result<Option<File>, Failure> {
-    let started = Instant::now();
-    loop {
-        let Ok(file) = strongroom_files::open_regular(path) else { return Ok(None) };
-        match file.try_lock_shared() {
-            // The name may be another file's by now.
-            Ok(()) if strongroom_files::is_at(&file, path).unwrap_or(false) => {
-                return Ok(Some(file));
-            }
-            Ok(()) => {}
-            Err(TryLockError::Error(_)) => return Ok(None),
-            Err(TryLockError::WouldBlock) => wait_since(started, HOLD_WAIT, path)?,
-        }
-    }
-}
-
-/// Holds the file `path` of a home alone; `None` where there is none.
-///
-/// # Errors
-///
-/// [`Failure::HomeLocked`], [`Failure::HomeFile`].
-pub(super) fn hold_alone(path: &Path, most: Duration) -> Result<Option<File>, Failure> {
-    let started = Instant::now();
-    loop {
-        let Ok(file) = strongroom_files::open_regular(path) else { return Ok(None) };
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", path)(error)),
             Err(TryLockError::WouldBlock) => wait_since(started, most, path)?,
         }
     }
 }
 
-/// Waits a little for the lock of `path`, and no longer than `most` since `started`.
-fn wait_since(started: Instant, most: Duration, path: &Path) -> Result<(), Failure> {
+/// Holds `home` as one of many, until what is returned is dropped: whoever [alone](hold_alone) may hold it waits for
+/// that. `None` where there is no home, or there are no locks.
+///
+/// # Errors
+///
+/// [`Failure::HomeLocked`], [`Failure::HomeFile`].
+pub(super) fn hold(home: &Path) -> Result<Option<File>, Failure> {
+    match hold_by(home, HOLD_WAIT, File::try_lock_shared) {
+        Err(Failure::HomeFile { source, .. }) if gives_no_locks(&source) => Ok(None),
+        held => held,
+    }
+}
+
+/// Holds `home` alone; `None` where there is none, so that no command can use it.
+///
+/// # Errors
+///
+/// [`Failure::HomeLocked`], [`Failure::HomeFile`].
+pub(super) fn hold_alone(home: &Path, most: Duration) -> Result<Option<File>, Failure> {
+    hold_by(home, most, File::try_lock)
+}
+
+fn hold_by(
+    home: &Path,
+    most: Duration,
+    try_lock: impl Fn(&File) -> Result<(), TryLockError>,
+) -> Result<Option<File>, Failure> {
+    let (path, started) = (home.join(HOME), Instant::now());
+    loop {
+        let file = match strongroom_files::open_regular(&path) {
+            // None, or what no command takes for a home.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                return Ok(None);
+            }
+            file => file.map_err(failed("open", &path))?,
+        };
+        match try_lock(&file) {
+            // The name may be another file's by now.
+            Ok(()) if strongroom_files::is_at(&file, &path).unwrap_or(false) => {
+                return Ok(Some(file));
+            }
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(failed("lock", &path)(error)),
+            Err(TryLockError::WouldBlock) => wait_since(started, most, home)?,
+        }
+    }
+}
+
+/// Waits a little for a lock of `home`, and no longer than `most` since `started`.
+fn wait_since(started: Instant, most: Duration, home: &Path) -> Result<(), Failure> {
     let waited = started.elapsed();
     if waited >= most {
-        let path = path.parent().unwrap_or(path).to_owned();
-        return Err(Failure::HomeLocked { path, waited });
+        return Err(Failure::HomeLocked { path: home.to_owned(), waited });
     }
     thread::sleep(LOCK_INTERVAL);
     Ok(())

@@ -160,7 +160,7 @@ impl Damaged {
                 _ => return Err(other()),
             },
         }
-        let held = files::hold_alone(&path.join(HOME), LOCK_WAIT)?;
+        let held = files::hold_alone(path, LOCK_WAIT)?;
         let locks = (files::lock(path, Some(LOCK_WAIT))?, held);
         let opened = HomeLocation::at(path).open_unheld();
         let proved = opened.and_then(|service| match service.prove() {

@@ -5,24 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use crate::home::{Done, Home, contents, killed_around_its_end, lines, mode, names, run};
-
-/// The resource `r` in the home `h`, the vault `c` with the key `k` that it may use, and a document `plain`.
-pub(crate) fn service() -> Home {
-    let home = Home::new();
-    home.write("plain", b"text");
-    lines(
-        &home,
-        &[
-            "service init --home h",
-            "resource create r --tenant t --region e --home h",
-            "vault init --vault c --purge-protection --tenant t --region e",
-            "vault create k --vault c",
-            "vault grant service --vault c",
-        ],
-    );
-    home
-}
+use crate::home::{Done, Home, contents, killed_around_its_end, lines, mode, names, run, service};
 
 const SEAL: &str = "seal plain --resource r --home h -o";
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";

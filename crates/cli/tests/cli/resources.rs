@@ -10,25 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::home::{
-    Done, Home, bytes, copy_dir, lines, lock_of, put_back, run, seal_expiring, wait_until,
+    Done, bytes, copy_dir, lines, lock_of, put_back, run, seal_expiring, service, wait_until,
 };
-
-/// The resource `r` in the home `h`, and a customer's vault `c` with the key `k`.
-fn service() -> Home {
-    let home = Home::new();
-    home.write("plain", b"text");
-    lines(
-        &home,
-        &[
-            "service init --home h",
-            "resource create r --tenant t --region e --home h",
-            "vault init --vault c --purge-protection --tenant t --region e",
-            "vault create k --vault c",
-            "vault grant service --vault c",
-        ],
-    );
-    home
-}
 
 #[test]
 fn a_home_that_another_command_changes_is_not_waited_for_longer_than_asked() {

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::backups::{BACKUP, service};
-use crate::home::{Done, Home, contents, copy_dir, killed_around_its_end, lines, mode, run};
+use crate::backups::BACKUP;
+use crate::home::{
+    Done, Home, contents, copy_dir, killed_around_its_end, lines, mode, run, service,
+};
 
 const SEAL: &str = "seal plain --resource r --home h -o";
 const ENABLE: &str = "resource enable-cmk r --vault c --key k --home h";

@@ -524,3 +524,20 @@ pub(crate) fn killed_around_its_end(
         }
     }
 }
+
+/// The resource `r` in the home `h`, the vault `c` with the key `k` that it may use, and a document `plain`.
+pub(crate) fn service() -> Home {
+    let home = Home::new();
+    home.write("plain", b"text");
+    lines(
+        &home,
+        &[
+            "service init --home h",
+            "resource create r --tenant t --region e --home h",
+            "vault init --vault c --purge-protection --tenant t --region e",
+            "vault create k --vault c",
+            "vault grant service --vault c",
+        ],
+    );
+    home
+}
