@@ -208,11 +208,13 @@ impl Backup {
             Failure::HomeDamaged { .. } => damaged(),
             failure => failure,
         };
+        let missing = || Failure::from(BackupFailure::Missing { path: directory.to_owned() });
+        if !directory.is_dir() {
+            return Err(missing());
+        }
         let any: Option<serde_json::Value> =
             files::read_json_within(&path, LONGEST).map_err(unreadable)?;
-        let Some(any) = any else {
-            return Err(BackupFailure::Missing { path: directory.to_owned() }.into());
-        };
+        let any = any.ok_or_else(missing)?;
         let format = AnyFormat::deserialize(&any).map_err(|_| damaged())?.format;
         if format != FORMAT {
             let path = directory.to_owned();

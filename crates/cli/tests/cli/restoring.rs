@@ -405,6 +405,15 @@ fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
     assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
 }
 
+#[test]
+fn what_is_not_a_backup_is_called_just_that() {
+    let home = backed_up();
+    for from in ["plain", "c", "nothing"] {
+        run(&home, &format!("service restore --from {from} --home h"))
+            .fails_words(&format!("there is no backup at {from}; give the directory"));
+    }
+}
+
 /// A backup is of the service whose home and vault are in it: the id of a trail is not a secret.
 #[test]
 fn a_backup_of_another_service_under_this_ones_id_is_refused() {
