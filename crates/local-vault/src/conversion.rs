@@ -37,11 +37,13 @@ impl LocalVault {
     /// The first one seals every private key into new files, each of which is read back and shown to work before the
     /// old ones are removed; a vault that was interrupted in between is whole, and the same call again finishes. Handles
     /// that were opened before get [`LocalVaultError::PassphraseChanged`]. Another one in the place of the first changes
-    /// the file `vault.json` alone, and handles that are open stay so.
+    /// the file `vault.json` alone, and handles that are open stay so; but only one that was opened with the passphrase of
+    /// the moment changes it or takes it away.
     ///
     /// # Errors
     ///
-    /// [`LocalVaultError::Setting`] where the cost is out of bounds; [`LocalVaultError::Damaged`],
+    /// [`LocalVaultError::PassphraseChanged`] where the passphrase is not the one any more that this handle was opened
+    /// with, or was the vault's first one meanwhile; [`LocalVaultError::Setting`] where the cost is out of bounds; [`LocalVaultError::Damaged`],
     /// [`LocalVaultError::Key`] where a private key cannot be read, and nothing has changed then;
     /// [`LocalVaultError::Io`] where files cannot be written, or the old ones cannot be removed.
     ///
@@ -83,12 +85,16 @@ impl LocalVault {
             return self.convert("set-passphrase", Keyring::sealed(vault_key), Some(lock));
         };
         let lock = self.lock_for(vault_key, passphrase, cost)?;
-        store.administer(Act::new("set-passphrase", None), |locked, act| {
+        let new = store.administer(Act::new("set-passphrase", None), |locked, act| {
+            store.require_lock(&locked.manifest)?;
             locked.manifest.passphrase = Some(lock);
-            locked.write_manifest(act)
+            let keyring = Keyring::sealed(Secret::copy_from(vault_key.expose()));
+            let new = store.with(keyring, &locked.manifest)?;
+            locked.write_manifest(act)?;
+            Ok(new)
         })?;
-        store.finish()?;
-        Ok(self.clone())
+        new.finish()?;
+        Ok(Self(new.into()))
     }
 
     /// Takes the vault's passphrase away: every private key is written in the clear, as
@@ -135,6 +141,7 @@ impl LocalVault {
     ) -> Result<Self, LocalVaultError> {
         let old = &*self.0;
         let new = old.administer(Act::new(operation, None), |locked, act| {
+            old.require_lock(&locked.manifest)?;
             old.clear_other()?;
             old.require_own_files(&locked.manifest)?;
             let mut manifest = locked.manifest.clone();
@@ -168,10 +175,20 @@ impl Store {
             place: self.place.clone(),
             layout: manifest.layout,
             keyring,
+            lock: manifest.passphrase.clone(),
             trail,
             clock: self.clock.clone(),
             lock_wait: self.lock_wait,
         })
+    }
+
+    /// Refuses a vault whose passphrase is another one than this handle was opened with: of two who change it at once,
+    /// each would be told that theirs holds.
+    fn require_lock(&self, manifest: &Manifest) -> Result<(), LocalVaultError> {
+        if manifest.passphrase == self.lock {
+            return Ok(());
+        }
+        Err(LocalVaultError::PassphraseChanged { path: self.path.clone() })
     }
 
     /// Refuses a file or directory among the keys that is not the vault's: with it the files from before could not be

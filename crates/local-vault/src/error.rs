@@ -273,8 +273,8 @@ pub enum LocalVaultError {
         /// The directory.
         path: PathBuf,
     },
-    /// The vault was given a passphrase, or lost it, since this handle was opened.
-    #[error("the vault {} was given a passphrase, or lost it, since it was opened: open it again", path.display())]
+    /// The vault's passphrase was set, changed or removed since this handle was opened.
+    #[error("the passphrase of the vault {} was set, changed or removed since the vault was opened: open it again", path.display())]
     PassphraseChanged {
         /// The directory.
         path: PathBuf,

@@ -221,7 +221,9 @@ impl LocalVault {
         let prefix = id.key_prefix();
         let path = path.to_owned();
         let layout = manifest.layout;
-        let store = Store { path, id, prefix, place, layout, keyring, trail, clock, lock_wait };
+        let lock = manifest.passphrase;
+        let store =
+            Store { path, id, prefix, place, layout, keyring, lock, trail, clock, lock_wait };
         store.record_reading(&Act::new("init", None))?;
         Ok(Self(Arc::new(store)))
     }
@@ -265,6 +267,7 @@ impl LocalVault {
             id,
             layout: manifest.layout,
             place: manifest.place,
+            lock: manifest.passphrase,
             keyring,
             trail,
             clock: options.clock,

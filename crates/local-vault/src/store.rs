@@ -12,7 +12,7 @@ use super::attributes::{self, ATTRIBUTES, Attributes, VersionAttributes};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
 use super::id::{LocalKeyId, VaultId, VersionId};
-use super::keyring::Keyring;
+use super::keyring::{Keyring, PassphraseLock};
 use super::manifest::{Layout, MANIFEST, Manifest};
 use super::options::{KeyKind, LockWait};
 use super::trail::VaultTrail;
@@ -33,6 +33,8 @@ pub(super) struct Store {
     pub(super) place: Place,
     pub(super) layout: Layout,
     pub(super) keyring: Keyring,
+    /// The lock that the passphrase of this handle opens.
+    pub(super) lock: Option<PassphraseLock>,
     pub(super) trail: VaultTrail,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) lock_wait: LockWait,

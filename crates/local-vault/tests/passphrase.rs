@@ -96,6 +96,34 @@ impl Scene {
     }
 }
 
+/// Of two who change the passphrase at once, each after opening the vault, one is told that theirs holds.
+#[test]
+fn who_opened_the_vault_before_another_changed_its_passphrase_does_not_change_it() {
+    let changed = |done: Result<LocalVault, LocalVaultError>| {
+        assert!(matches!(done, Err(LocalVaultError::PassphraseChanged { .. })), "{done:?}");
+    };
+    let scene = Scene::new();
+    let before = scene.view(&scene.vault);
+    // The first one.
+    let other = open(&scene.path(), None).unwrap();
+    scene.vault.set_passphrase(&secret("one"), COST).unwrap();
+    changed(other.set_passphrase(&secret("lost"), COST));
+    // Another one in its place.
+    let handles: Vec<_> = (0..4).map(|_| open(&scene.path(), Some("one")).unwrap()).collect();
+    let held = handles[0].set_passphrase(&secret("two"), COST).unwrap();
+    changed(handles[1].set_passphrase(&secret("lost"), COST));
+    changed(handles[2].set_passphrase(&secret("one"), COST));
+    changed(handles[3].remove_passphrase());
+    assert_eq!(scene.view(&open(&scene.path(), Some("two")).unwrap()), before);
+    // Who was told so goes on.
+    let held = held.set_passphrase(&secret("three"), COST).unwrap();
+    held.remove_passphrase().unwrap();
+    let (one, two) = (open(&scene.path(), None).unwrap(), open(&scene.path(), None).unwrap());
+    one.set_passphrase(&secret("one"), COST).unwrap();
+    changed(two.set_passphrase(&secret("two"), COST));
+    assert_eq!(scene.view(&open(&scene.path(), Some("one")).unwrap()), before);
+}
+
 #[test]
 fn a_passphrase_is_set_changed_and_removed_and_every_key_works() {
     let scene = Scene::new();
@@ -253,7 +281,8 @@ fn files_from_before_go_once_each_key_is_shown_to_be_there() {
     vault.purge("gone").unwrap();
     assert!(!left.join("gone").exists());
     fs::remove_dir_all(&left).unwrap();
-    vault.remove_passphrase().unwrap();
+    // The vault has gone over to the other passphrase all the same.
+    open(&scene.path(), Some("two")).unwrap().remove_passphrase().unwrap();
 }
 
 fn copy(from: &Path, to: &Path) {

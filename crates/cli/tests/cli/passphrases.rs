@@ -1,8 +1,9 @@
 //! A vault that gets a passphrase, and loses it, by commands that may be run again.
 
 use std::fs;
+use std::process::Stdio;
 
-use crate::home::{Home, lines, run};
+use crate::home::{Done, Home, lines, run};
 
 /// A vault `v` without a passphrase, a document sealed with it, and files with two passphrases.
 fn vault() -> Home {
@@ -88,4 +89,33 @@ fn a_services_own_vault_gets_no_passphrase() {
     run(&home, "vault set-passphrase --vault h/vault --new-passphrase-file new")
         .fails_words("is a service's own");
     run(&home, "resource create r --tenant t --region e --home h").succeeds();
+}
+
+/// Each of several that start from one passphrase is told the truth: what it says is what the vault has at the end.
+#[test]
+fn of_several_who_change_the_passphrase_at_once_one_is_told_that_theirs_holds() {
+    let home = vault();
+    for (round, given) in ["", " --passphrase-file one"].into_iter().enumerate() {
+        let names: Vec<String> = (0..4).map(|one| format!("new-{round}-{one}")).collect();
+        let mut running = Vec::new();
+        for name in &names {
+            home.write(name, format!("passphrase of {name}\n").as_bytes());
+            let line =
+                format!("vault set-passphrase --vault v --new-passphrase-file {name}{given}");
+            let mut command = home.command(line.split(' '));
+            running.push(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+        }
+        let done: Vec<Done> =
+            running.into_iter().map(|child| Done::of(&child.wait_with_output().unwrap())).collect();
+        let mut told = Vec::new();
+        for (name, done) in names.iter().zip(&done) {
+            let opens = format!("verify plain.sealed --vault v --passphrase-file {name}");
+            let holds = run(&home, &opens).code == Some(0);
+            assert_eq!(done.code, Some(i32::from(!holds)), "{name}: {}", done.stderr);
+            told.extend(holds.then_some(name));
+        }
+        assert_eq!(told.len(), 1, "{done:?}");
+        let change = "vault set-passphrase --vault v --new-passphrase-file one --passphrase-file";
+        lines(&home, &[&format!("{change} {}", told[0])]);
+    }
 }
