@@ -104,6 +104,13 @@ pub(crate) enum Failure {
         path.display(), store.display()
     )]
     InsideStore { path: PathBuf, store: PathBuf, option: &'static str },
+    /// A passphrase file is among the files of a vault or of a service's home.
+    #[error(
+        "the passphrase file {} is a file of {}, which keeps keys: it would be copied with them, or replaced; write the \
+         passphrase into a file in another place, and name that",
+        path.display(), store.display()
+    )]
+    PassphraseInStore { path: PathBuf, store: PathBuf },
     /// The output would have a name of the command's own, which later runs remove or take for a header.
     #[error(
         "{} has a name that strongroom gives to files of its own while it works, and a later run could remove it; \
@@ -491,7 +498,7 @@ impl Failure {
             Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
             Self::Exists { .. } | Self::HomeExists { .. } | Self::Taken { .. } => "exists",
             Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
-            Self::InsideStore { .. } => "inside-store",
+            Self::InsideStore { .. } | Self::PassphraseInStore { .. } => "inside-store",
             Self::Reserved { .. } | Self::ReservedInput { .. } => "reserved-name",
             Self::Lock { .. } | Self::Waited { .. } | Self::NoLock { .. } => "locked",
             Self::Directory { .. }

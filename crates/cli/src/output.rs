@@ -16,8 +16,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use strongroom_local_vault::LocalVault;
-
 use self::atomic::{AtomicFile, Refused, Way};
 use crate::failure::Failure;
 use crate::pipe;
@@ -25,7 +23,7 @@ use crate::place::Place;
 use crate::platform::{self, Directory, Identity};
 use crate::print;
 use crate::readers::Readers;
-use crate::service::HomeLocation;
+use crate::stores;
 
 /// Treatment of a file that has the output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,18 +228,11 @@ pub(crate) fn is_temporary(path: &Path) -> bool {
     path.file_name().is_some_and(strongroom_files::is_temporary_name)
 }
 
-/// Greatest depth of a file in a home: `vault/keys/NAME/FILE`.
-const DEPTH_OF_HOMES: usize = 4;
-
 /// Refuses `target`, which is shown as `path`, in the directory of a vault or of a service's home.
 fn refuse_store(path: &Path, target: &Path, option: &'static str) -> Result<(), Failure> {
     // That it is not there shows when it is written into.
-    let Ok(directory) = fs::canonicalize(parent(target)) else { return Ok(()) };
-    let mut directories = directory.ancestors().take(DEPTH_OF_HOMES);
-    match directories.find(|one| LocalVault::is_at(one) || HomeLocation::is_at(one)) {
-        Some(store) => {
-            Err(Failure::InsideStore { path: path.to_owned(), store: store.to_owned(), option })
-        }
+    match stores::store_of(parent(target)) {
+        Some(store) => Err(Failure::InsideStore { path: path.to_owned(), store, option }),
         None => Ok(()),
     }
 }

@@ -1,7 +1,5 @@
 //! Choice of the vault that a command uses, and creation of the first one.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +10,11 @@ use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{
     InitOptions, KeyEntry, LocalVaultError, LockWait, OpenOptions, TrailOptions,
 };
-use zeroize::Zeroizing;
 
 use crate::args::VaultOption;
 use crate::failure::Failure;
 use crate::service::caller;
-use crate::{hint, platform, print, prompt};
+use crate::{hint, passphrase_file, platform, print, prompt};
 
 /// The key that is used where none is named.
 pub(crate) const DEFAULT_KEY: &str = "default";
@@ -45,6 +42,11 @@ impl Location {
         Ok(Self { path, named, passphrase_file, lock_timeout })
     }
 
+    /// The vault's directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Makes a vault; its passphrase is that of the options, else that of the passphrase file.
     ///
     /// # Errors
@@ -52,7 +54,7 @@ impl Location {
     /// [`Failure::Vault`] when there is something already, [`Failure::Read`] without the passphrase.
     pub(crate) fn init(&self, mut options: InitOptions) -> Result<LocalVault, Failure> {
         if let (None, Some(file)) = (&options.passphrase, &self.passphrase_file) {
-            options.passphrase = Some(passphrase(file)?);
+            options.passphrase = Some(passphrase_file::read(file, &[&self.path])?);
         }
         options.lock_wait = lock_wait(self.lock_timeout);
         options.trail = trail()?;
@@ -133,7 +135,8 @@ pub(crate) fn open_vault(
     lock_timeout: Option<Duration>,
 ) -> Result<Result<LocalVault, LocalVaultError>, Failure> {
     let open = |passphrase| open_once(path, passphrase, lock_timeout);
-    let opened = open(passphrase_file.map(passphrase).transpose()?)?;
+    let given = passphrase_file.map(|file| passphrase_file::read(file, &[path]));
+    let opened = open(given.transpose()?)?;
     if let Err(LocalVaultError::PassphraseNeeded { .. }) = opened
         && let Some(typed) =
             prompt::passphrase(&format!("passphrase of the vault {}", path.display()))?
@@ -189,34 +192,6 @@ pub(crate) fn in_data_directory(name: &str) -> Result<PathBuf, Failure> {
     }
     let base = etcetera::choose_base_strategy().map_err(|_| Failure::NoHome)?;
     Ok(base.data_dir().join("strongroom").join(name))
-}
-
-/// The longest passphrase, in bytes; longer files are something else.
-const LONGEST_PASSPHRASE: u64 = 4_096;
-
-/// The first line of the file at `path`.
-///
-/// # Errors
-///
-/// [`Failure::Read`] when it cannot be read, [`Failure::Usage`] when it is not a passphrase.
-pub(crate) fn passphrase(path: &Path) -> Result<SecretVec, Failure> {
-    let failed = |source| Failure::read(path.display().to_string(), source);
-    let refuse = |reason| Failure::Usage(format!("{} {reason}", path.display()));
-    // Room for all of it, so that no smaller buffer is left behind with a part.
-    let mut text = Zeroizing::new(Vec::with_capacity(8_192));
-    let mut file = File::open(path).map_err(failed)?.take(LONGEST_PASSPHRASE + 2);
-    file.read_to_end(&mut text).map_err(failed)?;
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Err(refuse("has an empty first line; write the passphrase there"));
-    }
-    if line.len() as u64 > LONGEST_PASSPHRASE {
-        return Err(refuse(
-            "has a first line that is too long for a passphrase; name another file",
-        ));
-    }
-    Ok(SecretVec::from(line.to_vec()))
 }
 
 /// The keys to seal under: those `named` of the vault at `location`. Where none is named the first use

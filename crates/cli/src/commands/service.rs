@@ -111,7 +111,7 @@ struct Moved<'a> {
 fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.open()?;
     let lock_timeout = vault.lock_timeout();
-    let (vault, location) = CustomerVault::find(vault)?;
+    let (vault, location) = CustomerVault::find(vault, service.path())?;
     let (id, directory) = (Vault::id(&vault).to_owned(), location.directory.clone());
     let named = NamedVault { id: id.clone(), location, moved: true };
     let vaults = service.customers().with(named, lock_timeout)?;

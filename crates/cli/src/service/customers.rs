@@ -23,6 +23,7 @@ use super::{VAULTS, files};
 use crate::args::VaultOption;
 use crate::failure::Failure;
 use crate::hint;
+use crate::passphrase_file;
 use crate::vaults::{Location, open_vault};
 
 /// The vaults that the home knows, by their ids.
@@ -124,12 +125,15 @@ impl VaultLocation for CustomerVault {
 }
 
 impl CustomerVault {
-    /// The vault that an option names, and how it is found again from any directory.
+    /// The vault that an option names, and how the home at `home` finds it again from any directory.
     ///
     /// # Errors
     ///
-    /// [`Failure::NoVault`] when it is not there; [`Failure::Vault`] when it cannot be used.
-    pub(crate) fn find(option: VaultOption) -> Result<(LocalVault, Self), Failure> {
+    /// [`Failure::PassphraseInStore`]; [`Failure::NoVault`] when it is not there; [`Failure::Vault`] when it cannot be used.
+    pub(crate) fn find(option: VaultOption, home: &Path) -> Result<(LocalVault, Self), Failure> {
+        if let Some(file) = &option.passphrase_file {
+            passphrase_file::check_place(file, &[home])?;
+        }
         let passphrase_file = option.passphrase_file.as_deref().map(absolute).transpose()?;
         let vault = Location::find(option)?.open()?;
         let directory = absolute(vault.path())?;

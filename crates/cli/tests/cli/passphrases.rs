@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::home::{Done, Home, lines, run};
+use crate::home::{Done, Home, contents, lines, run};
 
 /// A vault `v` without a passphrase, a document sealed with it, and files with two passphrases.
 fn vault() -> Home {
@@ -117,5 +117,54 @@ fn of_several_who_change_the_passphrase_at_once_one_is_told_that_theirs_holds() 
         assert_eq!(told.len(), 1, "{done:?}");
         let change = "vault set-passphrase --vault v --new-passphrase-file one --passphrase-file";
         lines(&home, &[&format!("{change} {}", told[0])]);
+    }
+}
+
+/// A file of the vault would be replaced by the command that it gives a passphrase to, or copied beside what it protects.
+#[test]
+fn a_passphrase_file_among_the_keys_is_refused_whatever_its_name() {
+    let home = vault();
+    lines(&home, &["service init --home h", "vault init --vault plain-vault"]);
+    for place in ["v/pass", "h/pass", "h/vault/pass", "plain-vault/pass"] {
+        home.write(place, b"correct horse\n");
+    }
+    let mut files: Vec<String> =
+        ["v/vault.json", "v/audit.jsonl", "v/pass", "h/pass", "h/vault/pass", "plain-vault/pass"]
+            .map(str::to_owned)
+            .into();
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("v/vault.json", home.path("link")).unwrap();
+        std::os::unix::fs::symlink("v", home.path("linked")).unwrap();
+        fs::hard_link(home.path("v/audit.jsonl"), home.path("hard")).unwrap();
+        files.extend(["link", "linked/pass", "hard"].map(str::to_owned));
+    }
+    let before = contents(&home.path("v"));
+    let import = "vault import i key.pem --vault v --key-passphrase-file";
+    home.write("key.pem", b"no key");
+    for file in &files {
+        for command in [
+            "vault set-passphrase --vault v --new-passphrase-file",
+            "vault list --vault v --passphrase-file",
+            "seal plain --key k --vault v --force --passphrase-file",
+            import,
+        ] {
+            let done = run(&home, &format!("{command} {file}"));
+            done.fails_words(&format!("the passphrase file {file} is a file of "));
+        }
+    }
+    assert_eq!(contents(&home.path("v")), before);
+    // Also where another vault is meant, or a home is to know the file.
+    run(&home, "vault init --vault new --passphrase-file v/pass").fails_words("is a file of ");
+    assert!(!home.path("new").exists());
+    lines(&home, &["resource create r --tenant t --region e --home h"]);
+    let enable = "resource enable-cmk r --key k --vault v --home h --passphrase-file h/pass";
+    run(&home, enable).fails_words("the passphrase file h/pass is a file of ");
+    fs::remove_file(home.path("v/pass")).unwrap();
+    lines(&home, &[SET]);
+    #[cfg(unix)]
+    {
+        fs::hard_link(home.path("h/audit.jsonl"), home.path("of-home")).unwrap();
+        run(&home, &enable.replace("h/pass", "of-home")).fails_words("of-home is a file of ");
     }
 }

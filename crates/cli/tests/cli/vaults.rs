@@ -223,8 +223,11 @@ fn a_vault_and_a_passphrase_behind_links_as_kubernetes_makes_them() {
         symlink(format!("..data/{name}"), inside(name)).unwrap();
     }
     symlink("..2026_11_29", inside("..data")).unwrap();
-    fs::rename(home.path("pass"), inside("..2026_11_29/pass")).unwrap();
-    symlink("vault/..data/pass", home.path("pass")).unwrap();
+    // The passphrase is in a secret of its own: beside the keys it would protect nothing.
+    fs::create_dir_all(home.path("secret/..2026_11_29")).unwrap();
+    symlink("..2026_11_29", home.path("secret/..data")).unwrap();
+    fs::rename(home.path("pass"), home.path("secret/..2026_11_29/pass")).unwrap();
+    symlink("secret/..data/pass", home.path("pass")).unwrap();
     let open = ["open", "plain.sealed", "-o", "-"];
     assert_eq!(home.run(open.iter().chain(&vault)).succeeds().stdout, b"text");
     // The permissions are those of what the link leads to.

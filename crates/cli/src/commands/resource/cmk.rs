@@ -113,7 +113,7 @@ fn named_key(
     version: Option<&str>,
 ) -> Result<(LocalVault, VersionedKeyId, CustomerVaults), Failure> {
     let lock_timeout = option.lock_timeout();
-    let (vault, location) = CustomerVault::find(option)?;
+    let (vault, location) = CustomerVault::find(option, service.path())?;
     let id = versioned(&vault, key, version)?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
     let named = NamedVault { id: id.vault().to_owned(), location, moved: false };

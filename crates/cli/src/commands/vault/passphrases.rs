@@ -6,10 +6,11 @@ use strongroom_local_vault::{LocalVault, LocalVaultError, PassphraseCost};
 use super::tell;
 use crate::args::{JsonOption, SetPassphraseArgs, VaultOption};
 use crate::failure::Failure;
+use crate::passphrase_file;
 use crate::prompt;
 use crate::readers::Readers;
 use crate::service::HomeLocation;
-use crate::vaults::{Location, passphrase};
+use crate::vaults::Location;
 
 /// Gives a vault a passphrase.
 ///
@@ -22,7 +23,8 @@ pub(super) fn set(args: SetPassphraseArgs) -> Result<(), Failure> {
         readers.check_path("the new passphrase file", new)?;
     }
     let location = Location::find(args.vault)?;
-    let new = args.new_passphrase_file.as_deref().map(passphrase).transpose()?;
+    let new = args.new_passphrase_file.as_deref();
+    let new = new.map(|file| passphrase_file::read(file, &[location.path()])).transpose()?;
     let vault = open(&location, new.as_ref())?;
     if vault.path().parent().is_some_and(HomeLocation::is_at) {
         return Err(LocalVaultError::Setting {

@@ -14,10 +14,11 @@ use zeroize::Zeroizing;
 use super::{change, named, tell};
 use crate::args::{CreateKeyArgs, DateOptions, ImportArgs, KeyType, RotateKeyArgs, SetDatesArgs};
 use crate::failure::Failure;
+use crate::passphrase_file;
 use crate::prompt;
 use crate::readers::Readers;
 use crate::time::{display_time, since_epoch};
-use crate::vaults::{Location, passphrase};
+use crate::vaults::Location;
 
 /// No file with one RSA-2048 key is longer, in bytes.
 const LONGEST_KEY: usize = 64 << 10;
@@ -82,7 +83,9 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
             "the file is longer than any with one such key; give the file that holds it alone";
         return Err(LocalVaultError::KeyFile { reason: reason.to_owned() }.into());
     }
-    let given = args.key_passphrase_file.as_deref().map(passphrase).transpose()?;
+    let location = Location::find(args.key.vault)?;
+    let given = args.key_passphrase_file.as_deref();
+    let given = given.map(|file| passphrase_file::read(file, &[location.path()])).transpose()?;
     let key = match read_rsa_key(&contents, given.as_ref()) {
         Err(LocalVaultError::KeyFileEncrypted) => {
             let question = format!("passphrase of the key in {}", args.file.display());
@@ -98,7 +101,7 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
         }
         read => read,
     }?;
-    let vault = Location::find(args.key.vault)?.open()?;
+    let vault = location.open()?;
     let DateOptions { not_before, expires } = args.dates;
     let options = KeyOptions { not_before, expires, ..KeyOptions::default() };
     let name = &args.key.name;

@@ -182,6 +182,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("Failure", "NoLock", Say("give both new names, or write them on a file system that has locks")),
     ("Failure", "TwoReaders", Say("give each a file or a pipe of its own")),
     ("Failure", "InsideStore", Say("choose another place with {option}")),
+    ("Failure", "PassphraseInStore", Say("write the passphrase into a file in another place, and name that")),
     ("Failure", "Reserved", Say("choose another name with {option}")),
     ("Failure", "ReservedInput", Say("give it another name with mv first")),
     ("Failure", "Lock", Say("check the device it is on")),
