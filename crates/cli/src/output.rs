@@ -2,6 +2,7 @@
 
 mod atomic;
 pub(crate) mod directory_lock;
+pub(crate) mod exchange;
 pub(crate) mod new_directory;
 pub(crate) mod next_header;
 pub(crate) mod pair;

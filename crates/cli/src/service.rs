@@ -42,7 +42,9 @@ pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
 use crate::args::HomeOption;
 use crate::failure::{BackupFailure, Failure};
 use crate::hint;
+use crate::output::exchange;
 use crate::platform;
+use crate::print;
 use crate::vaults::in_data_directory;
 
 const HOME: &str = "home.json";
@@ -155,6 +157,7 @@ impl HomeLocation {
     ///
     /// [`Failure::NoService`] when it is not; those of its parts.
     pub(crate) fn open(&self) -> Result<Service, Failure> {
+        finish_exchange(&self.path);
         // Before anything is read, so that nothing is written into a home that has given way to another one.
         let held = files::hold(&self.path)?;
         Ok(Service { held, ..self.open_unheld()? })
@@ -183,6 +186,20 @@ impl HomeLocation {
         }
         files::require_private(&self.path)?;
         Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?, trail)
+    }
+}
+
+/// Does the rest of a restore of the home at `path` that was interrupted once the new home had its name, and says so.
+fn finish_exchange(path: &Path) {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    if let Some(aside) = exchange::finish(&path) {
+        let text = format!(
+            "a restore was interrupted at its last step, which is done now: {} is the restored home, and what was there \
+             before is at {}",
+            path.display(),
+            aside.display()
+        );
+        print::notice("note", &text);
     }
 }
 

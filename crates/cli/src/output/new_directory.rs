@@ -7,8 +7,9 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use strongroom_files::{is_not_there, is_temporary_name, may_be_written_elsewhere, temporary_name};
+use strongroom_files::{is_temporary_name, may_be_written_elsewhere, temporary_name};
 
+use super::exchange::Exchange;
 use super::{parent, refuse_reserved, refuse_store};
 use crate::failure::Failure;
 use crate::platform::{self, Directory};
@@ -92,33 +93,18 @@ impl NewDirectory {
         }
     }
 
-    /// Gives it its name, durably; what had it has the free name `aside` beside it from then on. There is a whole
-    /// directory under its name at every moment, where the file system can exchange two names in one step.
+    /// Gives it its name, durably, and what had it a name beside it, which is returned. There is a whole directory under its
+    /// name at every moment, where the file system can exchange two names in one step.
     ///
     /// # Errors
     ///
-    /// [`Failure::Directory`]; then what had the name has it.
-    pub(crate) fn publish_in_place(mut self, aside: &Path) -> Result<(), Failure> {
+    /// [`Failure::Taken`], [`Failure::Directory`]; then what had the name has it.
+    pub(crate) fn publish_in_place(mut self) -> Result<PathBuf, Failure> {
         self.settle()?;
-        // Under that name first: nobody sweeps what is there afterwards.
-        fs::rename(&self.temporary, aside).map_err(|source| self.failed(source))?;
-        let exchanged = match platform::exchange(aside, &self.target) {
-            Err(error) if is_not_there(&error) || error.kind() == io::ErrorKind::Unsupported => {
-                self.exchange_in_steps(aside)
-            }
-            exchanged => exchanged.inspect_err(|_| drop(fs::rename(aside, &self.temporary))),
-        };
-        exchanged.map_err(|source| self.failed(source))?;
-        self.done()
-    }
-
-    /// Exchanges it, which is at `aside`, with what has its name, where that takes more than one step: a kill in between
-    /// leaves what had the name at `aside`.
-    fn exchange_in_steps(&self, aside: &Path) -> io::Result<()> {
-        fs::rename(aside, &self.temporary)?;
-        fs::rename(&self.target, aside)?;
-        let named = fs::rename(&self.temporary, &self.target);
-        named.inspect_err(|_| drop(fs::rename(aside, &self.target)))
+        let exchange = Exchange::new(&self.target).ok_or_else(|| self.taken())?;
+        let aside = exchange.run(&self.temporary).map_err(|source| self.failed(source))?;
+        self.done()?;
+        Ok(aside)
     }
 
     /// Makes its names durable, and gives up the lock where a locked directory cannot be renamed.
@@ -209,39 +195,6 @@ mod tests {
         fs::write(&file, b"old").unwrap();
         assert!(matches!(filled(&file).publish(), Err(Failure::Taken { .. })));
         assert_eq!(fs::read(&file).unwrap(), b"old");
-    }
-
-    #[test]
-    fn what_had_the_name_is_beside_it_afterwards() {
-        let directory = tempfile::tempdir().unwrap();
-        let (target, aside) = (directory.path().join("target"), directory.path().join("aside"));
-        fs::create_dir(&target).unwrap();
-        fs::write(target.join("file"), b"old").unwrap();
-        filled(&target).publish_in_place(&aside).unwrap();
-        assert_eq!(fs::read(target.join("file")).unwrap(), b"new");
-        assert_eq!(fs::read(aside.join("file")).unwrap(), b"old");
-        assert_eq!(names(directory.path()), ["aside", "target"]);
-    }
-
-    #[test]
-    fn where_names_cannot_be_exchanged_in_one_step_it_takes_three() {
-        let directory = tempfile::tempdir().unwrap();
-        let (target, aside) = (directory.path().join("target"), directory.path().join("aside"));
-        fs::create_dir(&target).unwrap();
-        fs::write(target.join("file"), b"old").unwrap();
-        let new = filled(&target);
-        fs::rename(new.path(), &aside).unwrap();
-        new.exchange_in_steps(&aside).unwrap();
-        assert_eq!(fs::read(target.join("file")).unwrap(), b"new");
-        assert_eq!(fs::read(aside.join("file")).unwrap(), b"old");
-        // Nothing has the name: what is new stays under its own, to be removed.
-        fs::remove_dir_all(&target).unwrap();
-        let new = filled(&target);
-        let other = directory.path().join("other");
-        fs::rename(new.path(), &other).unwrap();
-        assert!(new.exchange_in_steps(&other).is_err());
-        drop(new);
-        assert_eq!(names(directory.path()), ["aside"]);
     }
 
     #[test]

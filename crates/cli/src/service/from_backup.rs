@@ -12,7 +12,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use strongroom_keys::audit::{
     AuditError, AuditEvent, AuditResult, HeadStore, JsonLines, MemorySink,
@@ -24,9 +24,8 @@ use strongroom_local_vault::{LocalVault, LocalVaultError};
 
 use super::{Backup, CustomerVault, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
+use crate::output::exchange;
 use crate::output::new_directory::NewDirectory;
-use crate::output::parent;
-use crate::time::{compact_time, since_epoch};
 
 /// The longest wait for commands that change the home.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -80,6 +79,7 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
     if within(from, &home) {
         return Err(BackupFailure::InHome { backup: from.to_owned(), home }.into());
     }
+    super::finish_exchange(&home);
     let new = NewDirectory::create(&home, "--home")?;
     files::require_fit(new.path())?;
     backup.copy_home(from, new.path())?;
@@ -112,11 +112,10 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
             None
         }
         Some(Damaged { path, locks }) => {
-            let aside = free_name(&path)?;
+            exchange::remove_unfinished(&path);
             // An open file would keep its directory's name there.
             let _locks = (!cfg!(windows)).then_some(locks);
-            new.publish_in_place(&aside)?;
-            Some(aside)
+            Some(new.publish_in_place()?)
         }
     };
     Ok(FromBackup { home: location.path().to_owned(), backup, aside, trail, checked, vaults })
@@ -129,7 +128,7 @@ impl Damaged {
         let failed = |source| Failure::HomeFile { doing: "read", path: path.to_owned(), source };
         match fs::read_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return match moved_aside(path)? {
+                return match exchange::newest_aside(path) {
                     Some(aside) => {
                         Err(BackupFailure::HomeAside { home: path.to_owned(), aside }.into())
                     }
@@ -350,31 +349,4 @@ fn is_of_trail(failure: &Failure) -> bool {
 fn read_failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.to_owned();
     move |source| Failure::HomeFile { doing: "change", path, source }
-}
-
-/// The beginning of the names of homes that gave way to the one at `home`.
-fn aside_prefix(home: &Path) -> String {
-    format!("{}.before-restore-", home.file_name().unwrap_or_default().to_string_lossy())
-}
-
-/// A free name for the home that gives way.
-fn free_name(home: &Path) -> Result<PathBuf, Failure> {
-    let stem = format!("{}{}", aside_prefix(home), compact_time(since_epoch(SystemTime::now())));
-    let names = std::iter::once(stem.clone()).chain((2..100).map(|n| format!("{stem}-{n}")));
-    let mut free = names
-        .map(|name| parent(home).join(name))
-        .filter(|path| fs::symlink_metadata(path).is_err());
-    free.next().ok_or_else(|| Failure::Taken { path: parent(home).join(stem), option: "--home" })
-}
-
-/// A home that gave way to one at `home`.
-fn moved_aside(home: &Path) -> Result<Option<PathBuf>, Failure> {
-    let prefix = aside_prefix(home);
-    let entries = match fs::read_dir(parent(home)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        entries => entries.map_err(read_failure(parent(home)))?,
-    };
-    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    let newest = names.filter(|name| name.starts_with(&prefix)).max();
-    Ok(newest.map(|name| parent(home).join(name)))
 }

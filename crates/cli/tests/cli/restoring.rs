@@ -251,6 +251,58 @@ fn a_home_that_gave_way_is_put_back_where_that_was_interrupted() {
     assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
 }
 
+/// What is called old is the old home at every moment: a kill at the exchange of the names is noticed by the next command.
+#[test]
+fn a_restore_that_was_killed_at_the_exchange_is_finished_or_begun_again() {
+    let home = backed_up();
+    lines(&home, &["resource revoke r --home h"]);
+    lose_states(&home);
+    copy_dir(&home.path("h"), &home.path("damaged"));
+    let old: Vec<_> = contents(&home.path("damaged")).into_iter().map(|(_, text)| text).collect();
+    let is_old = |name: &str| {
+        let found = contents(&home.path(name)).into_iter().map(|(_, text)| text);
+        assert_eq!(found.collect::<Vec<_>>(), old, "{name}");
+    };
+    lines(&home, &[RESTORE]);
+    let before = aside(&home);
+    let between = before.replace("before-restore", "exchange");
+
+    // Just after it.
+    for next in ["resource status r --home h", RESTORE, "audit verify --home h"] {
+        fs::rename(home.path(&before), home.path(&between)).unwrap();
+        home.write("h/.strongroom-new", b"");
+        let done = run(&home, next);
+        assert!(
+            done.stderr.starts_with("note: a restore was interrupted at its last step"),
+            "{next}: {}",
+            done.stderr
+        );
+        assert!(done.stderr.contains(&before), "{next}: {}", done.stderr);
+        is_old(&before);
+        assert!(!home.path(&between).exists() && !home.path("h/.strongroom-new").exists());
+        let again = run(&home, "resource status r --home h").succeeds();
+        assert!(!again.stderr.contains("interrupted"), "{}", again.stderr);
+    }
+
+    // Just before it.
+    fs::remove_dir_all(home.path(&before)).unwrap();
+    fs::rename(home.path("h"), home.path(&between)).unwrap();
+    home.write(&format!("{between}/.strongroom-new"), b"");
+    copy_dir(&home.path("damaged"), &home.path("h"));
+    lines(&home, &[RESTORE]);
+    is_old(&aside(&home));
+    assert!(!home.path(&between).exists());
+
+    // Between the two steps that it takes where names cannot be exchanged in one.
+    let (before, between) = (aside(&home), aside(&home).replace("before-restore", "exchange"));
+    fs::rename(home.path("h"), home.path(&between)).unwrap();
+    home.write(&format!("{between}/.strongroom-new"), b"");
+    let done = run(&home, "resource status r --home h").succeeds();
+    assert!(done.stderr.contains("which is done now"), "{}", done.stderr);
+    is_old(&before);
+    assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
+}
+
 #[test]
 fn a_whole_home_another_service_and_anything_else_are_left() {
     let home = backed_up();
