@@ -43,6 +43,13 @@ pub(crate) enum BackupFailure {
     /// A file of a backup is not what it was.
     #[error("{} is damaged: {reason}; nothing was restored: use another backup", path.display())]
     Damaged { path: PathBuf, reason: &'static str },
+    /// More in a backup than there is room for.
+    #[error(
+        "the home in the backup takes {needed} bytes, and {free} are free at {}; nothing was restored: free some space, \
+         or name another home with --home",
+        place.display()
+    )]
+    NoRoom { place: PathBuf, needed: u64, free: u64 },
     /// A backup in the directory that would be moved aside.
     #[error(
         "the backup {} is in the service's home {}, which would be moved aside; move the backup to another place first",
@@ -83,7 +90,7 @@ impl BackupFailure {
     /// The name of the kind of failure, for programs.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::NotMade { .. } => "write",
+            Self::NotMade { .. } | Self::NoRoom { .. } => "write",
             Self::HomeWhole { .. }
             | Self::TrailDamaged { .. }
             | Self::OtherHome { .. }

@@ -1,7 +1,21 @@
-//! Room on the device for a file that is about to be written.
+//! Room on the device for files that are about to be written.
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
+
+/// Number of bytes that are free on the file system that the directory `path` is on; `None` where it does not say.
+#[cfg(unix)]
+pub(crate) fn free(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok().filter(|found| found.f_blocks > 0)?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// On other systems it shows when they are written.
+#[cfg(not(unix))]
+pub(crate) fn free(_: &Path) -> Option<u64> {
+    None
+}
 
 /// Gives an empty file its length, and takes the room for it: a full device shows before the work and not in
 /// its midst, and the system need not look for room at each write (7 % of the processor time of sealing 1 GiB

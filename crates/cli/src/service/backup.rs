@@ -27,6 +27,7 @@ use strongroom_keys::vault::hex;
 use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::new_directory::NewDirectory;
+use crate::output::room;
 use crate::platform::{self, Directory};
 use crate::time::since_epoch;
 
@@ -256,6 +257,41 @@ impl Backup {
         Ok(hex::encode(&Sha256::digest(text)))
     }
 
+    /// Refuses a backup that cannot be copied to `place`, before anything of it is: a file is not as long as it was, or
+    /// there is not room for all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`BackupFailure::Damaged`], [`BackupFailure::NoRoom`], [`Failure::HomeFile`].
+    pub(super) fn check_lengths(&self, directory: &Path, place: &Path) -> Result<(), Failure> {
+        let mut needed: u64 = 0;
+        for entry in &self.files {
+            let path = entry.at(&directory.join(COPY));
+            let found = match fs::metadata(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Err("it is missing"),
+                found => {
+                    let found = found.map_err(|source| {
+                        let path = path.clone();
+                        Failure::HomeFile { doing: "read", path, source }
+                    })?;
+                    match found.len() {
+                        _ if !found.is_file() => Err("it is not a file"),
+                        length if length == entry.length => Ok(()),
+                        _ => Err("it is not as long as it was"),
+                    }
+                }
+            };
+            found.map_err(|reason| BackupFailure::Damaged { path, reason })?;
+            needed = needed.saturating_add(entry.length);
+        }
+        match room::free(place) {
+            Some(free) if free < needed => {
+                Err(BackupFailure::NoRoom { place: place.to_owned(), needed, free }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Copies the home in the backup `directory` to the empty directory `home`, each file compared with what was
     /// written into the backup.
     ///
@@ -278,7 +314,8 @@ impl Backup {
             }
             let damaged =
                 |reason| Failure::from(BackupFailure::Damaged { path: from.clone(), reason });
-            if !files::copy(&from, &to).map_err(|failure| match failure {
+            let copied = files::copy_within(&from, &to, entry.length);
+            if !copied.map_err(|failure| match failure {
                 Failure::HomeDamaged { .. } => damaged("it is not a file"),
                 failure => failure,
             })? {

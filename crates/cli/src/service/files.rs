@@ -1,7 +1,7 @@
 //! The files of a home.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -175,27 +175,31 @@ pub(super) fn read_json_within<T: DeserializeOwned>(
     path: &Path,
     longest: u64,
 ) -> Result<Option<T>, Failure> {
-    let mut text = Vec::new();
-    let Some(file) = open(path)? else { return Ok(None) };
-    file.take(longest).read_to_end(&mut text).map_err(failed("read", path))?;
-    serde_json::from_slice(&text).map(Some).map_err(|_| Failure::HomeDamaged {
-        path: path.to_owned(),
-        reason: "it is not what was written there",
-    })
+    let Some(file) = open_within(path, longest)? else { return Ok(None) };
+    // Not all of it first: a file of holes takes memory for as long as it says that it is.
+    match serde_json::from_reader(BufReader::new(file.take(longest))) {
+        Err(error) if error.is_io() => Err(failed("read", path)(error.into())),
+        Err(_) => Err(damaged(path, "it is not what was written there")),
+        Ok(value) => Ok(Some(value)),
+    }
 }
 
-/// The file, open to be read; `None` where there is none.
-fn open(path: &Path) -> Result<Option<File>, Failure> {
+/// The file, open to be read, of at most `longest` bytes; `None` where there is none.
+fn open_within(path: &Path, longest: u64) -> Result<Option<File>, Failure> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(not_a_file(path));
+        return Err(damaged(path, "it is not a file"));
     }
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(failed("read", path))?,
     };
+    let found = file.metadata().map_err(failed("read", path))?;
     // A pipe in its place would be waited for.
-    if !file.metadata().map_err(failed("read", path))?.is_file() {
-        return Err(not_a_file(path));
+    if !found.is_file() {
+        return Err(damaged(path, "it is not a file"));
+    }
+    if found.len() > longest {
+        return Err(damaged(path, "it is longer than what was written there"));
     }
     Ok(Some(file))
 }
@@ -206,7 +210,18 @@ fn open(path: &Path) -> Result<Option<File>, Failure> {
 ///
 /// [`Failure::HomeDamaged`], [`Failure::HomeFile`], and those of [`Output`].
 pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Failure> {
-    let Some(mut file) = open(from)? else { return Ok(false) };
+    copy_within(from, to, LONGEST)
+}
+
+/// The same of a file of at most `longest` bytes.
+///
+/// # Errors
+///
+/// Those of [`copy`]; [`Failure::HomeDamaged`] of a longer one.
+pub(super) fn copy_within(from: &Path, to: &Path, longest: u64) -> Result<bool, Failure> {
+    let Some(file) = open_within(from, longest)? else { return Ok(false) };
+    // It may grow.
+    let mut file = file.take(longest);
     replace(to, |mut to, name| {
         let mut piece = vec![0; 64 << 10];
         loop {
@@ -221,8 +236,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn not_a_file(path: &Path) -> Failure {
-    let reason = "it is not a file";
+fn damaged(path: &Path, reason: &'static str) -> Failure {
     Failure::HomeDamaged { path: path.to_owned(), reason }
 }
 

@@ -26,6 +26,7 @@ use super::{Backup, CustomerVault, HOME, HomeLocation, Manifest, Service, TRAIL,
 use crate::failure::{BackupFailure, Failure};
 use crate::output::exchange;
 use crate::output::new_directory::NewDirectory;
+use crate::output::parent;
 
 /// The longest wait for commands that change the home.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -80,6 +81,7 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
         return Err(BackupFailure::InHome { backup: from.to_owned(), home }.into());
     }
     super::finish_exchange(&home);
+    backup.check_lengths(from, parent(&home))?;
     let new = NewDirectory::create(&home, "--home")?;
     files::require_fit(new.path())?;
     backup.copy_home(from, new.path())?;

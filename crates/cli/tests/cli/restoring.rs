@@ -40,6 +40,13 @@ fn lose_states(home: &Home) {
     }
 }
 
+/// The outline of a backup, `text`, with its check made anew, as anybody can.
+fn checked(text: &str) -> Vec<u8> {
+    let (content, _) = text.split_once(",\"check\"").unwrap();
+    let check = strongroom_keys::vault::hex::encode(&Sha256::digest(format!("{content}}}")));
+    format!("{content},\"check\":\"{check}\"}}").into_bytes()
+}
+
 fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let at = bytes.len() / 2;
@@ -473,15 +480,55 @@ fn a_backup_of_another_service_under_this_ones_id_is_refused() {
     lines(&home, &["service init --home evil", "service backup -o e --home evil"]);
     let of = |path: &str| String::from_utf8(home.read(path)).unwrap();
     let trail = |text: &str| text.split("\"trail\":").nth(1).unwrap()[..40].to_owned();
-    // Its check is made anew, as anybody can.
     let forged = of("e/backup.json");
     let forged = forged.replace(&trail(&forged), &trail(&of("b/backup.json")));
-    let (content, _) = forged.split_once(",\"check\"").unwrap();
-    let check = strongroom_keys::vault::hex::encode(&Sha256::digest(format!("{content}}}")));
-    home.write("e/backup.json", format!("{content},\"check\":\"{check}\"}}").as_bytes());
+    home.write("e/backup.json", &checked(&forged));
     fs::remove_file(home.path("h/vaults.json")).unwrap();
     let refused = run(&home, "service restore --from e --home h");
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(refused.stderr.contains("another service's"), "{}", refused.stderr);
     assert!(!home.names().iter().any(|name| name.contains("before-restore")));
+}
+
+/// Nothing of a backup is copied before the lengths of all its files, and the room for them, are known to do.
+#[cfg(unix)] // a limit on the size of files, and holes in them
+#[test]
+fn a_backup_of_wrong_lengths_or_without_room_for_it_fills_no_disk() {
+    let home = backed_up();
+    fs::rename(home.path("h"), home.path("lost")).unwrap();
+    // No file may be written at all.
+    let limited =
+        || Done::of(&home.shell(&format!("ulimit -f 0; exec \"$0\" {RESTORE}")).output().unwrap());
+    let files = contents(&home.path("b"));
+    let (last, bytes) = files.iter().find(|(path, _)| path.ends_with("vaults.json")).unwrap();
+    for length in [1 << 42, bytes.len() as u64 - 1, 0] {
+        fs::File::options().write(true).open(last).unwrap().set_len(length).unwrap();
+        let started = std::time::Instant::now();
+        for done in [limited(), run(&home, RESTORE)] {
+            done.fails_words("error: b/home/vaults.json is damaged: it is not as long as it was; ");
+        }
+        assert!(started.elapsed() < Duration::from_secs(20));
+        fs::write(last, bytes).unwrap();
+    }
+    // The outline itself.
+    let manifest = home.read("b/backup.json");
+    fs::File::options()
+        .write(true)
+        .open(home.path("b/backup.json"))
+        .unwrap()
+        .set_len(1 << 42)
+        .unwrap();
+    run(&home, RESTORE).fails_words("error: b/backup.json is damaged: ");
+    // One that says that a file is as long as it is, and there is no room for that.
+    let text = String::from_utf8(manifest.clone()).unwrap();
+    let entry = format!("\"path\":\"vaults.json\",\"length\":{}", bytes.len());
+    assert!(text.contains(&entry), "{text}");
+    let long = entry.replace(&format!(":{}", bytes.len()), &format!(":{}", 1_u64 << 43));
+    home.write("b/backup.json", &checked(&text.replace(&entry, &long)));
+    fs::File::options().write(true).open(last).unwrap().set_len(1 << 43).unwrap();
+    run(&home, RESTORE).fails_words("the home in the backup takes 87960930");
+    assert!(!home.path("h").exists() && !home.names().iter().any(|name| name.starts_with('.')));
+    home.write("b/backup.json", &manifest);
+    fs::write(last, bytes).unwrap();
+    lines(&home, &[RESTORE]);
 }

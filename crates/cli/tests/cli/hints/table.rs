@@ -257,6 +257,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("BackupFailure", "Missing", Say("give the directory that a backup was made in")),
     ("BackupFailure", "Format", Say("use the version that made it")),
     ("BackupFailure", "Damaged", Say("use another backup")),
+    ("BackupFailure", "NoRoom", Say("free some space, or name another home with --home")),
     ("BackupFailure", "InHome", Say("move the backup to another place first")),
     ("BackupFailure", "HomeWhole", Say("name another home with --home to look at the backup there")),
     ("BackupFailure", "TrailDamaged", Run("without_its_trail_a_home_is_as_it_was_in_the_backup")),
