@@ -20,6 +20,8 @@ pub(crate) mod aarch64;
 pub(crate) mod counter_cache;
 pub(crate) mod features;
 pub(crate) mod key_wrap;
+#[cfg(feature = "rsa")]
+pub(crate) mod mod_exp;
 pub(crate) mod software;
 #[cfg(x86_64_kernels)]
 pub(crate) mod x86_64;

@@ -24,6 +24,7 @@ pub(crate) struct Features {
     pub(crate) avx512bw: bool,
     pub(crate) avx512vl: bool,
     pub(crate) avx512dq: bool,
+    pub(crate) avx512ifma: bool,
     /// Of those with VAES, AMD's processors have it.
     pub(crate) sse4a: bool,
     pub(crate) avx512vp2intersect: bool,
@@ -70,15 +71,27 @@ impl Features {
 
     /// The `vaes256` kernel may run.
     pub(crate) fn support_vaes256(self) -> bool {
-        let avx2 = self.support_avx() && self.avx2;
-        self.support_aesni() && avx2 && self.vaes && self.vpclmulqdq
+        self.support_aesni() && self.support_avx2() && self.vaes && self.vpclmulqdq
+    }
+
+    fn support_avx2(self) -> bool {
+        self.support_avx() && self.avx2
+    }
+
+    fn support_avx512f(self) -> bool {
+        self.support_avx2() && self.avx512f && self.fma && self.f16c
     }
 
     /// The `vaes512` kernel may run.
     pub(crate) fn support_vaes512(self) -> bool {
-        let avx512f = self.avx512f && self.fma && self.f16c;
-        let avx512 = avx512f && self.avx512bw && self.avx512vl && self.avx512dq;
+        let avx512 = self.support_avx512f() && self.avx512bw && self.avx512vl && self.avx512dq;
         self.support_vaes256() && avx512
+    }
+
+    /// The `ifma` kernel may run.
+    #[cfg(any(x86_64_kernels, test))]
+    pub(crate) fn support_ifma(self) -> bool {
+        self.support_avx512f() && self.avx512ifma
     }
 
     /// The processor is AMD's Zen 5 or later. No kernel needs that; one is faster in another form there.
@@ -117,6 +130,7 @@ mod x86_64 {
     cpufeatures::new!(cpu_avx512bw, "avx512bw");
     cpufeatures::new!(cpu_avx512vl, "avx512vl");
     cpufeatures::new!(cpu_avx512dq, "avx512dq");
+    cpufeatures::new!(cpu_avx512ifma, "avx512ifma");
     // Without `std` these two come from here as well. `cpufeatures` wants zmm state for them, so that
     // a processor without AVX-512 then runs `aesni`, not `vaes256`.
     #[cfg(not(feature = "std"))]
@@ -139,6 +153,7 @@ mod x86_64 {
             avx512bw: cpu_avx512bw::get(),
             avx512vl: cpu_avx512vl::get(),
             avx512dq: cpu_avx512dq::get(),
+            avx512ifma: cpu_avx512ifma::get(),
             // `cpufeatures` does not know these three: without `std` a processor that has not told the compiler
             // of F16C runs `vaes256`, and none is taken for a Zen 5.
             #[cfg(feature = "std")]

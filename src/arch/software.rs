@@ -18,6 +18,8 @@
 
 mod ghash;
 pub(crate) mod key_wrap;
+#[cfg(feature = "rsa")]
+pub(crate) mod mod_exp;
 
 use alloc::boxed::Box;
 

@@ -11,6 +11,8 @@ pub(crate) mod key_wrap;
 mod memory;
 mod message;
 mod reload;
+#[cfg(feature = "rsa")]
+pub(crate) mod ifma;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;
 mod wide;

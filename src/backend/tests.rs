@@ -28,6 +28,7 @@ const PROCESSORS: [(&str, Features, Tier); 12] = {
         avx512bw: false,
         avx512vl: false,
         avx512dq: false,
+        avx512ifma: false,
         sse4a: false,
         avx512vp2intersect: false,
         pmull: false,
@@ -41,7 +42,8 @@ const PROCESSORS: [(&str, Features, Tier); 12] = {
     const ZEN_3: Features = Features { sse4a: true, ..ALDER_LAKE };
     const SKYLAKE_X: Features =
         Features { avx512f: true, avx512bw: true, avx512vl: true, avx512dq: true, ..HASWELL };
-    const ICE_LAKE: Features = Features { vaes: true, vpclmulqdq: true, ..SKYLAKE_X };
+    const ICE_LAKE: Features =
+        Features { vaes: true, vpclmulqdq: true, avx512ifma: true, ..SKYLAKE_X };
     const TIGER_LAKE: Features = Features { avx512vp2intersect: true, ..ICE_LAKE };
     const ZEN_4: Features = Features { sse4a: true, ..ICE_LAKE };
     const ZEN_5: Features = Features { avx512vp2intersect: true, ..ZEN_4 };

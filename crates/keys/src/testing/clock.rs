@@ -1,5 +1,6 @@
 //! A clock that a test moves.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -31,7 +32,8 @@ pub struct ManualClock(Mutex<Inner>);
 struct Inner {
     start: u64,
     elapsed: Duration,
-    sleepers: Vec<(Duration, u64, Waker)>,
+    /// By the moment at which they wake, and their number.
+    sleepers: BTreeMap<(Duration, u64), Waker>,
     ids: u64,
 }
 
@@ -46,7 +48,7 @@ impl ManualClock {
     /// A clock that starts at `unix_time`, in seconds since 1970.
     #[must_use]
     pub fn at(unix_time: u64) -> Self {
-        let (elapsed, sleepers, ids) = (Duration::ZERO, Vec::new(), 0);
+        let (elapsed, sleepers, ids) = (Duration::ZERO, BTreeMap::new(), 0);
         Self(Mutex::new(Inner { start: unix_time, elapsed, sleepers, ids }))
     }
 
@@ -65,9 +67,9 @@ impl ManualClock {
         let woken: Vec<Waker> = {
             let mut inner = self.lock();
             inner.elapsed = inner.elapsed.saturating_add(duration);
-            let now = inner.elapsed;
-            let over = inner.sleepers.extract_if(.., |(until, ..)| *until <= now);
-            over.map(|(_, _, waker)| waker).collect()
+            let later = inner.elapsed.saturating_add(Duration::from_nanos(1));
+            let asleep = inner.sleepers.split_off(&(later, 0));
+            std::mem::replace(&mut inner.sleepers, asleep).into_values().collect()
         };
         woken.into_iter().for_each(Waker::wake);
     }
@@ -77,8 +79,8 @@ impl ManualClock {
     pub fn advance_to_next(&self, at_most: Duration) -> Duration {
         let step = {
             let inner = self.lock();
-            let first = inner.sleepers.iter().map(|(until, ..)| *until).min();
-            first.map_or(at_most, |first| first.saturating_sub(inner.elapsed)).min(at_most)
+            let first = inner.sleepers.first_key_value();
+            first.map_or(at_most, |((until, _), _)| until.saturating_sub(inner.elapsed)).min(at_most)
         };
         self.advance(step);
         step
@@ -94,12 +96,12 @@ impl ManualClock {
 /// Takes its place in the list away when the sleep is dropped.
 struct Sleeper<'a> {
     clock: &'a ManualClock,
-    id: u64,
+    place: (Duration, u64),
 }
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        self.clock.lock().sleepers.retain(|(_, id, _)| *id != self.id);
+        self.clock.lock().sleepers.remove(&self.place);
     }
 }
 
@@ -115,19 +117,18 @@ impl Clock for ManualClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let (until, id) = {
+        let place @ (until, _) = {
             let mut inner = self.lock();
             inner.ids = inner.ids.wrapping_add(1);
             (inner.elapsed.saturating_add(duration), inner.ids)
         };
-        let sleeper = Sleeper { clock: self, id };
+        let sleeper = Sleeper { clock: self, place };
         std::future::poll_fn(|context| {
             let mut inner = self.lock();
             if inner.elapsed >= until {
                 return Poll::Ready(());
             }
-            inner.sleepers.retain(|(_, other, _)| *other != sleeper.id);
-            inner.sleepers.push((until, sleeper.id, context.waker().clone()));
+            inner.sleepers.insert(sleeper.place, context.waker().clone());
             Poll::Pending
         })
         .await;

@@ -1,0 +1,77 @@
+//! Dispatch of modular exponentiation to the kernel for this processor.
+
+#[cfg(x86_64_kernels)]
+use crate::arch::x86_64::ifma;
+use crate::arch::mod_exp::{PublicPower, SecretPower};
+use crate::arch::software::mod_exp as software;
+use crate::secret::wipe_stack;
+
+/// A kernel of modular exponentiation that this processor can run.
+///
+/// | name | needs | powers at once |
+/// |---|---|---|
+/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8 |
+/// | `software` | any processor | 1 |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ModExp(Kind);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    #[cfg(x86_64_kernels)]
+    Ifma(ifma::Token),
+    Software,
+}
+
+impl ModExp {
+    /// The fastest kernel that this processor can run.
+    pub(crate) fn detect() -> Self {
+        #[cfg(x86_64_kernels)]
+        if let Some(token) = ifma::Token::detect() {
+            return Self(Kind::Ifma(token));
+        }
+        Self::SOFTWARE
+    }
+
+    /// The kernel that every processor can run.
+    pub(crate) const SOFTWARE: Self = Self(Kind::Software);
+
+    /// Powers that take no longer than one.
+    pub(crate) fn lanes(self) -> usize {
+        match self.0 {
+            #[cfg(x86_64_kernels)]
+            Kind::Ifma(_) => ifma::LANES,
+            Kind::Software => 1,
+        }
+    }
+
+    /// Computes each of `powers`, whose exponents are secret.
+    pub(crate) fn secret(self, powers: &mut [SecretPower<'_>]) {
+        match self.0 {
+            #[cfg(x86_64_kernels)]
+            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
+                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::secret(token, powers));
+            }
+            _ => software::secret(powers),
+        }
+        wipe_stack();
+    }
+
+    /// Computes each of `powers`, whose exponents are public and odd.
+    pub(crate) fn public(self, powers: &mut [PublicPower<'_>]) {
+        match self.0 {
+            #[cfg(x86_64_kernels)]
+            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
+                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::public(token, powers));
+            }
+            _ => software::public(powers),
+        }
+        wipe_stack();
+    }
+}
+
+/// A single power takes eight lanes longer than one number in the other kernel.
+#[cfg(x86_64_kernels)]
+const FROM_IFMA: usize = 2;
+
+#[cfg(test)]
+mod tests;
