@@ -6,7 +6,7 @@
 mod key_wrap;
 mod known_answer;
 #[cfg(feature = "rsa")]
-mod mod_exp;
+pub(crate) mod mod_exp;
 mod tier;
 
 use alloc::boxed::Box;
@@ -20,8 +20,6 @@ use crate::arch::features::Features;
 use crate::arch::x86_64::{aesni, vaes256, vaes512};
 use crate::arch::{Fault, Hints, InOutBuf, Kernel, OPEN, SEAL, software};
 pub(crate) use key_wrap::KeyWrap;
-#[cfg(feature = "rsa")]
-pub(crate) use mod_exp::ModExp;
 use tier::Tier;
 
 pub(crate) use crate::arch::key_wrap::{UNWRAP, WRAP};

@@ -10,8 +10,8 @@
 //!
 //! # Security
 //!
-//! The private operation is blinded with fresh randomness, and its result is checked with the public
-//! exponent before anything looks at it. Whatever is wrong with a ciphertext, the answer is the one
+//! The private operation takes the same instructions and addresses whatever its numbers are, and its result is
+//! checked with the public exponent before anything looks at it. Whatever is wrong with a ciphertext, the answer is the one
 //! [`Error::Authentication`](crate::Error::Authentication).
 //!
 //! # Example
@@ -27,8 +27,10 @@
 //! # Ok::<(), strongroom::Error>(())
 //! ```
 
+mod arithmetic;
 mod batch;
-mod entropy;
+mod crt;
+mod generate;
 mod oaep;
 mod pem;
 mod primality;

@@ -40,7 +40,7 @@ fn the_engine_works_where_the_system_gives_no_threads() {
     let private = PrivateKey::generate().unwrap();
     let wrapped = private.public_key().encrypt_oaep_256(b"a key").unwrap();
     for count in [1, 3] {
-        let secrets = unwrap_batch(&private, &vec![&wrapped[..]; count]);
+        let secrets = unwrap_batch(&vec![(&private, &wrapped[..]); count]);
         assert_eq!(secrets.len(), count);
         assert!(secrets.iter().all(|secret| secret.as_ref().unwrap().expose() == b"a key"));
     }

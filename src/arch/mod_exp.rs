@@ -17,7 +17,8 @@ pub(crate) const MODULUS: usize = 2 * PRIME;
 
 /// An odd modulus whose highest bit is set, with what kernels need to know of it.
 ///
-/// It may be secret: it is wiped on drop and does not move by itself.
+/// It may be secret: it is wiped on drop, and whoever moves it leaves a copy behind.
+#[derive(Clone)]
 pub(crate) struct Modulus<const N: usize> {
     pub(crate) limbs: [u64; N],
     /// `-modulus^-1` modulo 2^64.
@@ -77,6 +78,34 @@ impl<const N: usize> Modulus<N> {
             *limb = doubled;
         }
         self.reduce_once(number, carry);
+    }
+
+    /// Brings any number of N limbs into Montgomery form: `number * R`, modulo the modulus.
+    pub(crate) fn enter(&self, number: &mut [u64; N]) {
+        multiply(number, &self.entry, self);
+    }
+
+    /// `number * factor / R`, modulo the modulus; one of them may be any number of N limbs.
+    pub(crate) fn multiply(&self, number: &mut [u64; N], factor: &[u64; N]) {
+        multiply(number, factor, self);
+    }
+
+    /// `number + other`, modulo the modulus; both are less than it.
+    pub(crate) fn add(&self, number: &mut [u64; N], other: &[u64; N]) {
+        let mut carry = false;
+        for (limb, other) in number.iter_mut().zip(other) {
+            (*limb, carry) = limb.carrying_add(*other, carry);
+        }
+        self.reduce_once(number, u64::from(carry));
+    }
+
+    /// `number - other`, modulo the modulus; both are less than it.
+    pub(crate) fn subtract(&self, number: &mut [u64; N], other: &[u64; N]) {
+        let borrow = subtract(number, other).wrapping_neg();
+        let mut carry = false;
+        for (limb, modulus) in number.iter_mut().zip(&self.limbs) {
+            (*limb, carry) = limb.carrying_add(*modulus & borrow, carry);
+        }
     }
 
     /// `number + carry R`, which is less than twice the modulus, modulo the modulus.

@@ -7,12 +7,12 @@ mod counter_cache;
 #[cfg(test)]
 mod forms;
 mod ghash;
+#[cfg(feature = "rsa")]
+pub(crate) mod ifma;
 pub(crate) mod key_wrap;
 mod memory;
 mod message;
 mod reload;
-#[cfg(feature = "rsa")]
-pub(crate) mod ifma;
 pub(crate) mod vaes256;
 pub(crate) mod vaes512;
 mod wide;

@@ -1,10 +1,13 @@
 //! Dispatch of modular exponentiation to the kernel for this processor.
 
+use crate::arch::software::mod_exp as software;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::ifma;
-use crate::arch::mod_exp::{PublicPower, SecretPower};
-use crate::arch::software::mod_exp as software;
 use crate::secret::wipe_stack;
+
+pub(crate) use crate::arch::mod_exp::{
+    MODULUS, Modulus, PRIME, Power, PublicPower, SecretPower, select, subtract,
+};
 
 /// A kernel of modular exponentiation that this processor can run.
 ///

@@ -2,14 +2,17 @@
 
 use alloc::vec::Vec;
 
-use super::PrivateKey;
+use super::{PrivateKey, crt, oaep};
+use crate::backend::mod_exp::ModExp;
 use crate::error::Error;
 use crate::secret::SecretVec;
 #[cfg(feature = "parallel")]
 use crate::threads;
 
-/// Decrypts each of `wrapped` with RSA-OAEP-256, spread over the current thread pool. The results are
-/// in the order of what was given, and one that fails does not disturb the others.
+/// Decrypts each ciphertext with RSA-OAEP-256 and its key, over all lanes of the processor's vectors and the current
+/// thread pool. The results are in the order of what was given, and one that fails does not disturb the others.
+///
+/// Where the processor has AVX-512 IFMA, four take as long as one.
 ///
 /// # Errors
 ///
@@ -22,18 +25,29 @@ use crate::threads;
 ///
 /// let key = PrivateKey::generate()?;
 /// let wrapped = key.public_key().encrypt_oaep_256(b"a data key")?;
-/// let payloads = unwrap_batch(&key, &[&wrapped[..], b"no ciphertext"]);
+/// let payloads = unwrap_batch(&[(&key, &wrapped[..]), (&key, b"no ciphertext")]);
 /// assert_eq!(payloads[0].as_ref().unwrap().expose(), b"a data key");
 /// assert!(payloads[1].is_err());
 /// # Ok::<(), strongroom::Error>(())
 /// ```
 #[must_use]
-pub fn unwrap_batch(key: &PrivateKey, wrapped: &[&[u8]]) -> Vec<Result<SecretVec, Error>> {
-    let unwrap = |wrapped: &&[u8]| key.decrypt_oaep_256(wrapped);
+pub fn unwrap_batch(wrapped: &[(&PrivateKey, &[u8])]) -> Vec<Result<SecretVec, Error>> {
+    let kernel = ModExp::detect();
+    // Four fill the lanes, and eight when the results are checked.
+    #[cfg_attr(not(feature = "parallel"), allow(unused_variables, reason = "there is one thread"))]
+    let (least, most) = (kernel.lanes().div_ceil(2), kernel.lanes());
     #[cfg(feature = "parallel")]
-    if wrapped.len() > 1 && threads::are_there() {
+    if wrapped.len() > least && threads::are_there() {
         use rayon::prelude::*;
-        return wrapped.par_iter().map(unwrap).collect();
+        let is_enough = wrapped.len() > most * (rayon::current_num_threads() - 1);
+        let parts = wrapped.par_chunks(if is_enough { most } else { least });
+        return parts.flat_map_iter(|part| decrypt(kernel, part)).collect();
     }
-    wrapped.iter().map(unwrap).collect()
+    wrapped.chunks(most).flat_map(|part| decrypt(kernel, part)).collect()
+}
+
+/// Decrypts each with the label of RSA-OAEP-256, the empty one.
+pub(super) fn decrypt(kernel: ModExp, part: &[crt::Item<'_>]) -> Vec<Result<SecretVec, Error>> {
+    let messages = crt::decrypt(kernel, part);
+    messages.into_iter().map(|message| oaep::decode(message?.expose_mut(), b"")).collect()
 }

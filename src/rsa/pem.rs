@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use ::rsa::pkcs1::pem;
+use pkcs8::der::pem;
 
 use super::rules::refuse;
 use crate::error::Error;

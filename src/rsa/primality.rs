@@ -1,21 +1,18 @@
 //! Miller-Rabin tests of a key's two factors (FIPS 186-5 appendix B.3.1).
 //!
-//! The `rsa` crate checks that the numbers of a key fit together, which composite factors can do as
-//! well. Its own tests of primality are not within reach, its arithmetic modulo a factor is: `qInv`
-//! carries it.
+//! ```text
+//! p - 1 = odd 2^twos;  for each of 8 random bases:
+//!     power = base^odd modulo p                          all bases of both factors at once
+//!     passes where power is 1, or p - 1 after fewer than `twos` squarings
+//! ```
 
-#![expect(clippy::many_single_char_names, reason = "the letters are those of RFC 8017")]
+use alloc::vec::Vec;
 
-use alloc::vec;
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use ::rsa::{BoxedUint, RsaPrivateKey};
-use subtle::Choice;
-use zeroize::Zeroize;
-
-use super::rules::{NOT_PRIME, refuse};
+use super::arithmetic::{Half, add_small};
+use crate::backend::mod_exp::{ModExp, Modulus, PRIME, Power, SecretPower, select};
 use crate::error::Error;
-use crate::random;
 
 /// A random number of 1024 bits that passes a single round is composite with a chance below 2^-40
 /// (Damgård, Landrock and Pomerance, Math. Comp. 61, 1993). The worst composite that can be made
@@ -26,52 +23,125 @@ const ROUNDS: usize = 8;
 /// work is always the same. A prime beyond has never been met, and would be refused.
 const TWOS: u32 = 64;
 
-/// Refuses a key with a factor that is not a prime.
-pub(super) fn check(key: &RsaPrivateKey) -> Result<(), Error> {
-    let [p, q] = key.primes() else { return Err(refuse(NOT_PRIME)) };
-    let (p, q) = (p.as_ref().clone(), q.as_ref().clone());
-    // With its factors swapped, the key carries the arithmetic modulo the other one.
-    let (n, e, d) = (key.n().as_ref().clone(), key.e().clone(), key.d().clone());
-    let swapped =
-        RsaPrivateKey::from_components(n, e, d, vec![q, p]).map_err(|_| refuse(NOT_PRIME))?;
-    let both = first_is_prime(key)? & first_is_prime(&swapped)?;
-    if both.into() { Ok(()) } else { Err(refuse(NOT_PRIME)) }
-}
-
-/// True where the first factor passes. Every round runs in full, whatever the others' result.
-fn first_is_prime(key: &RsaPrivateKey) -> Result<Choice, Error> {
-    let (Some(unit), Some(p)) = (key.qinv(), key.primes().first()) else {
-        return Ok(Choice::from(0));
-    };
-    let one = unit.pow(&BoxedUint::zero());
-    let minus_one = -&one;
-    let choice = |holds| Choice::from(u8::from(holds));
-
-    // p - 1 = odd * 2^twos
-    let mut even = p.wrapping_sub(BoxedUint::one());
-    let twos = even.trailing_zeros();
-    let mut odd = even.unbounded_shr(twos);
-
-    let mut passes = choice(true);
-    for _ in 0..ROUNDS {
-        let mut bits = [0; 128];
-        random::fill(&mut bits)?;
-        let mut base = one.clone();
-        for bit in bits.iter().flat_map(|byte| (0..8).map(move |place| byte >> place & 1)) {
-            base = base.double();
-            if bit == 1 {
-                base += &one;
+/// True where both factors, which are odd, pass. Every round runs in full, whatever the others' result.
+pub(super) fn are_prime(
+    kernel: ModExp,
+    factors: [&Modulus<PRIME>; 2],
+    random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
+) -> Result<bool, Error> {
+    let split = factors.map(|factor| odd_part(&factor.limbs));
+    let mut powers: Vec<SecretPower<'_>> = Vec::with_capacity(2 * ROUNDS);
+    for (modulus, (odd, _)) in factors.into_iter().zip(&split) {
+        for _ in 0..ROUNDS {
+            powers.push(Power { modulus, exponent: odd, value: [0; PRIME] });
+            if let Some(power) = powers.last_mut() {
+                random_base(power, random)?;
             }
         }
-        let mut power = base.pow(&odd);
-        let mut round = choice(power == one) | choice(power == minus_one);
-        for step in 1..TWOS {
-            power = power.square();
-            round |= choice(power == minus_one) & choice(step < twos);
-        }
-        passes &= round;
     }
-    even.zeroize();
-    odd.zeroize();
-    Ok(passes)
+    kernel.secret(&mut powers);
+    let mut pass = Choice::from(1);
+    for (round, power) in powers.iter().enumerate() {
+        let twos = split.get(round / ROUNDS).map_or(0, |(_, twos)| *twos);
+        pass &= passes(power, twos);
+    }
+    Ok(pass.into())
+}
+
+/// True where each of `candidates`, which are odd, passes one round of Euler's test: a prime always does, another
+/// number of this size hardly ever.
+pub(super) fn may_be_prime(
+    kernel: ModExp,
+    candidates: &[Modulus<PRIME>],
+    random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
+) -> Result<Vec<bool>, Error> {
+    let exponents: Vec<Half> = candidates.iter().map(|candidate| half(&candidate.limbs)).collect();
+    let mut powers: Vec<SecretPower<'_>> = Vec::with_capacity(candidates.len());
+    for (modulus, exponent) in candidates.iter().zip(&exponents) {
+        powers.push(Power { modulus, exponent, value: [0; PRIME] });
+        if let Some(power) = powers.last_mut() {
+            random_base(power, random)?;
+        }
+    }
+    kernel.secret(&mut powers);
+    Ok(powers.iter().map(|power| (is_one(&power.value) | is_minus_one(power)).into()).collect())
+}
+
+fn random_base(
+    power: &mut SecretPower<'_>,
+    random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut bytes = Half::default();
+    for limb in bytes.iter_mut() {
+        let mut eight = [0; 8];
+        random(&mut eight)?;
+        *limb = u64::from_le_bytes(eight);
+    }
+    power.value = *bytes;
+    power.modulus.reduce_once(&mut power.value, 0);
+    Ok(())
+}
+
+/// `(number - 1) / 2` of an odd number.
+fn half(number: &[u64; PRIME]) -> Half {
+    let mut half = Half::new(*number);
+    shift_right(&mut half, Choice::from(1));
+    half
+}
+
+fn shift_right(number: &mut [u64; PRIME], choice: Choice) {
+    let mut above = 0;
+    for limb in number.iter_mut().rev() {
+        let shifted = *limb >> 1 | above << 63;
+        above = *limb & 1;
+        limb.conditional_assign(&shifted, choice);
+    }
+}
+
+/// The odd number and the power of two that `number - 1` is the product of; twos beyond [`TWOS`] stay in the first.
+fn odd_part(number: &[u64; PRIME]) -> (Half, u32) {
+    let (mut odd, mut twos) = (half(number), 1);
+    for _ in 1..TWOS {
+        let is_even = odd.first().copied().unwrap_or(1).ct_eq(&0) | !low_bit(&odd);
+        shift_right(&mut odd, is_even);
+        twos += u32::from(is_even.unwrap_u8());
+    }
+    (odd, twos)
+}
+
+fn low_bit(number: &[u64; PRIME]) -> Choice {
+    Choice::from(number.first().map_or(0, |limb| (limb & 1) as u8))
+}
+
+fn is_one(number: &[u64; PRIME]) -> Choice {
+    let (low, high) = number.split_at(1);
+    low.ct_eq(&[1]) & high.ct_eq(&[0; PRIME - 1])
+}
+
+/// 1 where the value is the modulus less one, which is odd.
+fn is_minus_one(power: &SecretPower<'_>) -> Choice {
+    let mut next = Half::new(power.value);
+    add_small(&mut next, 1);
+    next.ct_eq(&power.modulus.limbs)
+}
+
+/// 1 where one of the first `twos` squares of the value is what those of a prime are.
+fn passes(power: &SecretPower<'_>, twos: u32) -> Choice {
+    let modulus = power.modulus;
+    // In Montgomery form, where 1 is R and the modulus less 1 is -R.
+    let mut one = Half::new([0; PRIME]);
+    add_small(&mut one, 1);
+    modulus.enter(&mut one);
+    let mut minus_one = Half::new([0; PRIME]);
+    modulus.subtract(&mut minus_one, &one);
+    let mut square = Half::new(power.value);
+    modulus.enter(&mut square);
+    let mut passes = square.ct_eq(&*one) | square.ct_eq(&*minus_one);
+    let mut factor = Half::default();
+    for step in 1..TWOS {
+        select(&mut factor, &square, Choice::from(1));
+        modulus.multiply(&mut square, &factor);
+        passes |= square.ct_eq(&*minus_one) & Choice::from(u8::from(step < twos));
+    }
+    passes
 }

@@ -2,22 +2,20 @@
 
 #![expect(clippy::many_single_char_names, reason = "the letters are those of RFC 8017")]
 
+use alloc::boxed::Box;
 use core::fmt;
 
-use ::rsa::hazmat::rsa_decrypt_and_check;
-use ::rsa::pkcs1::{self, RsaPrivateKeyRef, UintRef};
-use ::rsa::pkcs8::der::asn1::OctetStringRef;
-use ::rsa::pkcs8::{PrivateKeyInfoRef, SecretDocument, SubjectPublicKeyInfoRef};
-use ::rsa::rand_core::TryCryptoRng;
-use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use ::rsa::{BoxedUint, RsaPrivateKey};
-use getrandom::SysRng;
-use zeroize::{Zeroize, Zeroizing};
+use pkcs1::{RsaPrivateKeyRef, UintRef};
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::{PrivateKeyInfoRef, SecretDocument, SubjectPublicKeyInfoRef};
+use zeroize::Zeroizing;
 
-use super::entropy::Entropy;
+use super::arithmetic::{Half, Whole, add_small, to_bytes};
 use super::rules::{self, refuse};
-use super::{MODULUS_LEN, PublicKey, oaep, pem};
+use super::{MODULUS_LEN, PublicKey, crt, generate, oaep, pem};
+use crate::backend::mod_exp::{ModExp, Modulus, PRIME};
 use crate::error::Error;
+use crate::random;
 use crate::secret::SecretVec;
 
 const NOT_PKCS8: &str =
@@ -31,8 +29,7 @@ const NOT_ENCODED: &str = "it cannot be written as PKCS#8; use another key";
 ///
 /// # Security
 ///
-/// Wiped on drop and redacted in `Debug`. The big-integer arithmetic beneath does not wipe its
-/// intermediate values.
+/// Wiped on drop and redacted in `Debug`.
 ///
 /// # Example
 ///
@@ -47,10 +44,23 @@ const NOT_ENCODED: &str = "it cannot be written as PKCS#8; use another key";
 /// assert_eq!(again.public_key(), key.public_key());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct PrivateKey(pub(super) RsaPrivateKey);
+pub struct PrivateKey(Box<Numbers>);
+
+/// The numbers of a private key (RFC 8017 section 3.2), wiped on drop; on the heap, for a move would leave a copy
+/// behind.
+pub(super) struct Numbers {
+    pub(super) public: PublicKey,
+    pub(super) d: Whole,
+    pub(super) p: Modulus<PRIME>,
+    pub(super) q: Modulus<PRIME>,
+    pub(super) dp: Half,
+    pub(super) dq: Half,
+    /// `qInv` in Montgomery form.
+    pub(super) coefficient: Half,
+}
 
 impl PrivateKey {
-    /// Generates a key with the public exponent 65537. It takes a fraction of a second, more or less
+    /// Generates a key with the public exponent 65537. It takes some hundredths of a second, more or less
     /// as luck has it.
     ///
     /// # Errors
@@ -58,17 +68,18 @@ impl PrivateKey {
     /// [`Error::Random`] when the operating system gives no random bytes, at the beginning or in
     /// between.
     pub fn generate() -> Result<Self, Error> {
-        Self::generate_from(SysRng)
+        Self::generate_from(random::fill)
     }
 
-    /// Generates a key from the randomness of `source`.
-    pub(super) fn generate_from(source: impl TryCryptoRng) -> Result<Self, Error> {
-        let mut entropy = Entropy::new(source);
-        let key = RsaPrivateKey::new(&mut entropy, MODULUS_LEN * 8);
-        if entropy.failed() {
-            return Err(Error::Random);
-        }
-        Ok(Self(rules::all(key.map_err(|_| refuse(rules::NOT_PRIME))?)?))
+    /// Generates a key from the random bytes of `random`.
+    pub(super) fn generate_from(
+        random: impl FnMut(&mut [u8]) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        Ok(Self(generate::generate(ModExp::detect(), random)?))
+    }
+
+    pub(super) fn numbers(&self) -> &Numbers {
+        &self.0
     }
 
     /// Reads a PKCS#8 key (RFC 5958, `rsaEncryption`, not encrypted) in PEM, `BEGIN PRIVATE KEY`.
@@ -173,30 +184,34 @@ impl PrivateKey {
         Ok(SecretVec::from(info.as_bytes().to_vec()))
     }
 
-    /// The `RSAPrivateKey` inside (RFC 8017 appendix A.1.2), from the values at hand: the `rsa`
-    /// crate's own encoder computes them again and leaves them in memory.
+    /// The `RSAPrivateKey` inside (RFC 8017 appendix A.1.2).
     fn to_pkcs1(&self) -> Result<SecretDocument, Error> {
-        let key = &self.0;
-        let ([p, q], Some(dp), Some(dq), Some(qinv)) =
-            (key.primes(), key.dp(), key.dq(), key.qinv())
-        else {
-            return Err(refuse(NOT_ENCODED));
-        };
-        let mut coefficient = qinv.retrieve();
-        let numbers = [key.n(), key.e(), key.d(), p.as_ref(), q.as_ref(), dp, dq, &coefficient]
-            .map(|number| Zeroizing::new(number.to_be_bytes()));
-        coefficient.zeroize();
-        let [n, e, d, p, q, dp, dq, coefficient] = &numbers;
+        let key = &*self.0;
+        // Out of Montgomery form, in which 1 is not R.
+        let mut coefficient = Half::default();
+        add_small(&mut coefficient, 1);
+        key.p.multiply(&mut coefficient, &key.coefficient);
+        let mut n = [0; MODULUS_LEN];
+        to_bytes(&key.public.modulus().limbs, &mut n);
+        let mut d = Zeroizing::new([0; MODULUS_LEN]);
+        to_bytes(&key.d, &mut *d);
+        let halves = [&key.p.limbs, &key.q.limbs, &*key.dp, &*key.dq, &*coefficient].map(|half| {
+            let mut bytes = Zeroizing::new([0; MODULUS_LEN / 2]);
+            to_bytes(half, &mut *bytes);
+            bytes
+        });
+        let [p, q, dp, dq, coefficient] = &halves;
+        let e = key.public.exponent().to_be_bytes();
         let encode = || {
             SecretDocument::encode_msg(&RsaPrivateKeyRef {
-                modulus: UintRef::new(n)?,
-                public_exponent: UintRef::new(e)?,
-                private_exponent: UintRef::new(d)?,
-                prime1: UintRef::new(p)?,
-                prime2: UintRef::new(q)?,
-                exponent1: UintRef::new(dp)?,
-                exponent2: UintRef::new(dq)?,
-                coefficient: UintRef::new(coefficient)?,
+                modulus: UintRef::new(&n)?,
+                public_exponent: UintRef::new(&e)?,
+                private_exponent: UintRef::new(&*d)?,
+                prime1: UintRef::new(&**p)?,
+                prime2: UintRef::new(&**q)?,
+                exponent1: UintRef::new(&**dp)?,
+                exponent2: UintRef::new(&**dq)?,
+                coefficient: UintRef::new(&**coefficient)?,
                 other_prime_infos: None,
             })
         };
@@ -206,7 +221,7 @@ impl PrivateKey {
     /// The public half.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
-        PublicKey::new(self.0.to_public_key())
+        self.0.public.clone()
     }
 
     /// Decrypts an RSA-OAEP-256 ciphertext of 256 bytes into a message of at most 190.
@@ -214,13 +229,13 @@ impl PrivateKey {
     /// # Errors
     ///
     /// [`Error::Authentication`], whatever is wrong with the ciphertext: its length, its value, its
-    /// padding, or that it was made for another key. [`Error::Random`] when the operating system
-    /// gives no random bytes to blind the operation with.
+    /// padding, or that it was made for another key. [`Error::Fault`] when the processor or the memory
+    /// computed wrongly.
     ///
     /// # Security
     ///
-    /// Blinded, checked with the public exponent against faults, and unpadded in constant time: how
-    /// long it takes says no more than whether it worked.
+    /// Computed in constant time, checked with the public exponent against faults, and unpadded in constant
+    /// time: how long it takes says no more than whether it worked.
     pub fn decrypt_oaep_256(&self, ciphertext: &[u8]) -> Result<SecretVec, Error> {
         self.decrypt_labelled(ciphertext, b"")
     }
@@ -231,31 +246,8 @@ impl PrivateKey {
         ciphertext: &[u8],
         label: &[u8],
     ) -> Result<SecretVec, Error> {
-        self.decrypt_blinded(ciphertext, label, &mut SysRng)
-    }
-
-    /// The same, with the source of the numbers that blind the private operation.
-    pub(super) fn decrypt_blinded(
-        &self,
-        ciphertext: &[u8],
-        label: &[u8],
-        blinding: &mut impl TryCryptoRng,
-    ) -> Result<SecretVec, Error> {
-        if ciphertext.len() != MODULUS_LEN {
-            return Err(Error::Authentication);
-        }
-        let number = BoxedUint::from_be_slice(ciphertext, rules::MODULUS_BITS)
-            .map_err(|_| Error::Authentication)?;
-        // Refuses a number that is not less than the modulus.
-        let mut result = rsa_decrypt_and_check(&self.0, Some(blinding), &number).map_err(
-            // Randomness does not depend on the ciphertext, so this says nothing about it.
-            |error| match error {
-                ::rsa::Error::Rng => Error::Random,
-                _ => Error::Authentication,
-            },
-        )?;
-        let mut encoded = SecretVec::from(result.to_be_bytes().into_vec());
-        result.zeroize();
+        let messages = crt::decrypt(ModExp::detect(), &[(self, ciphertext)]);
+        let mut encoded = messages.into_iter().next().unwrap_or(Err(Error::Authentication))?;
         oaep::decode(encoded.expose_mut(), label)
     }
 }

@@ -1,18 +1,20 @@
 //! The public half.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use ::rsa::hazmat::rsa_encrypt;
-use ::rsa::pkcs1::RsaPublicKeyRef;
-use ::rsa::pkcs8::{EncodePublicKey, PrivateKeyInfoRef, SubjectPublicKeyInfoRef};
-use ::rsa::{BoxedUint, RsaPublicKey};
+use pkcs1::{RsaPublicKeyRef, UintRef};
+use pkcs8::der::Encode;
+use pkcs8::der::asn1::BitStringRef;
+use pkcs8::{PrivateKeyInfoRef, SubjectPublicKeyInfoRef};
 use sha2::{Digest, Sha256};
-use zeroize::Zeroize;
 
+use super::arithmetic::{from_bytes, to_bytes};
 use super::rules::{self, refuse};
 use super::{MODULUS_LEN, oaep, pem};
+use crate::backend::mod_exp::{MODULUS, ModExp, Modulus, Power};
 use crate::error::Error;
 use crate::secret::{Secret, SecretVec};
 
@@ -44,12 +46,31 @@ const NOT_SPKI: &str = "it is not a public key in SubjectPublicKeyInfo form; pas
 /// assert_eq!(key.encrypt_oaep_256(b"a data key")?.len(), 256);
 /// # Ok::<(), strongroom::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublicKey(RsaPublicKey);
+#[derive(Clone)]
+pub struct PublicKey {
+    modulus: Box<Modulus<MODULUS>>,
+    exponent: u32,
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.modulus.limbs == other.modulus.limbs && self.exponent == other.exponent
+    }
+}
+
+impl Eq for PublicKey {}
 
 impl PublicKey {
-    pub(super) fn new(key: RsaPublicKey) -> Self {
-        Self(key)
+    pub(super) fn new(modulus: Modulus<MODULUS>, exponent: u32) -> Self {
+        Self { modulus: Box::new(modulus), exponent }
+    }
+
+    pub(super) fn modulus(&self) -> &Modulus<MODULUS> {
+        &self.modulus
+    }
+
+    pub(super) fn exponent(&self) -> u32 {
+        self.exponent
     }
 
     /// Reads a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in PEM, `BEGIN PUBLIC KEY`.
@@ -77,8 +98,7 @@ impl PublicKey {
         })?;
         rules::algorithm(info.algorithm)?;
         let key = info.subject_public_key.as_bytes().ok_or_else(|| refuse(NOT_SPKI))?;
-        let key = RsaPublicKeyRef::try_from(key).map_err(|_| refuse(NOT_SPKI))?;
-        Ok(Self(rules::public(&key)?))
+        rules::public(&RsaPublicKeyRef::try_from(key).map_err(|_| refuse(NOT_SPKI))?)
     }
 
     /// Writes a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in PEM, `BEGIN PUBLIC KEY`.
@@ -96,7 +116,17 @@ impl PublicKey {
     ///
     /// As [`to_spki_pem`](Self::to_spki_pem).
     pub fn to_spki_der(&self) -> Result<Vec<u8>, Error> {
-        Ok(self.0.to_public_key_der().map_err(|_| refuse(NOT_SPKI))?.into_vec())
+        let mut n = [0; MODULUS_LEN];
+        to_bytes(&self.modulus.limbs, &mut n);
+        let encode = || {
+            let e = self.exponent.to_be_bytes();
+            let (modulus, public_exponent) = (UintRef::new(&n)?, UintRef::new(&e)?);
+            let key = RsaPublicKeyRef { modulus, public_exponent }.to_der()?;
+            let subject_public_key = BitStringRef::from_bytes(&key)?;
+            let algorithm = pkcs1::ALGORITHM_ID;
+            SubjectPublicKeyInfoRef { algorithm, subject_public_key }.to_der()
+        };
+        encode().map_err(|_| refuse(NOT_SPKI))
     }
 
     /// Encrypts `message`, at most [`MESSAGE_MAX`](super::MESSAGE_MAX) bytes, with RSA-OAEP-256: the
@@ -124,16 +154,13 @@ impl PublicKey {
         let mut encoded = SecretVec::zeroed(MODULUS_LEN);
         oaep::encode(message, label, seed.expose(), encoded.expose_mut())?;
         // The first byte is zero, so the number is less than the modulus.
-        let mut number = BoxedUint::from_be_slice(encoded.expose(), rules::MODULUS_BITS)
-            .map_err(|_| refuse(rules::SIZE))?;
-        let result = rsa_encrypt(&self.0, &number);
-        number.zeroize();
+        let message = from_bytes(encoded.expose()).unwrap_or_default();
+        let mut powers =
+            [Power { modulus: &*self.modulus, exponent: self.exponent, value: *message }];
+        ModExp::detect().public(&mut powers);
         let mut ciphertext = [0; MODULUS_LEN];
-        let bytes = result.map_err(|_| refuse(rules::SIZE))?.to_be_bytes();
-        // Both are 256 bytes: the result has the width of the modulus.
-        for (to, from) in ciphertext.iter_mut().rev().zip(bytes.iter().rev()) {
-            *to = *from;
-        }
+        let [Power { value, .. }] = &powers;
+        to_bytes(value, &mut ciphertext);
         Ok(ciphertext)
     }
 }

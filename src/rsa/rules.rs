@@ -1,22 +1,23 @@
 //! The rules that every key is held to, read or generated.
 
-#![expect(clippy::many_single_char_names, reason = "the letters are those of RFC 8017")]
-
+use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec;
 
-use ::rsa::pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef, Version};
-use ::rsa::pkcs8::spki::AlgorithmIdentifierRef;
-use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use ::rsa::{BoxedUint, RsaPrivateKey, RsaPublicKey, pkcs1};
+use pkcs1::{RsaPrivateKeyRef, RsaPublicKeyRef, Version};
+use pkcs8::spki::AlgorithmIdentifierRef;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
 
+use super::arithmetic::{
+    Half, Whole, bit_width, from_bytes, is_less, multiply_small, product, remainder,
+};
+use super::private_key::Numbers;
 use super::{MODULUS_LEN, PublicKey, primality};
+use crate::backend::mod_exp::{MODULUS, ModExp, Modulus, PRIME, Power, SecretPower, subtract};
 use crate::error::Error;
+use crate::random;
+use crate::secret::wipe_stack;
 
-pub(super) const MODULUS_BITS: u32 = 2048;
-const PRIME_BITS: u32 = MODULUS_BITS / 2;
+const MODULUS_BITS: usize = 8 * MODULUS_LEN;
 const PRIME_LEN: usize = MODULUS_LEN / 2;
 
 pub(super) const SIZE: &str = "its modulus is not of 2048 bits, the only size that is supported; \
@@ -49,29 +50,21 @@ pub(super) fn algorithm(identifier: AlgorithmIdentifierRef<'_>) -> Result<(), Er
     if identifier == pkcs1::ALGORITHM_ID { Ok(()) } else { Err(refuse(ALGORITHM)) }
 }
 
-/// The modulus and the public exponent, checked; sizes come first, so that an oversized key costs
-/// nothing.
-fn modulus_and_exponent(key: &RsaPublicKeyRef<'_>) -> Result<(BoxedUint, BoxedUint), Error> {
-    let modulus = key.modulus.as_bytes();
-    let n = BoxedUint::from_be_slice(modulus, MODULUS_BITS).map_err(|_| refuse(SIZE))?;
-    if bits(&n) != MODULUS_BITS {
+/// The public key, once it keeps the rules; sizes come first, so that an oversized key costs nothing.
+pub(super) fn public(key: &RsaPublicKeyRef<'_>) -> Result<PublicKey, Error> {
+    let n = from_bytes::<MODULUS>(key.modulus.as_bytes()).ok_or_else(|| refuse(SIZE))?;
+    if bit_width(&*n) != MODULUS_BITS {
         return Err(refuse(SIZE));
     }
-    if modulus.last().is_none_or(|byte| byte & 1 == 0) {
+    if is_even(&*n) {
         return Err(refuse(EVEN_MODULUS));
     }
     let e = key.public_exponent.as_bytes();
     let e = e.iter().try_fold(0_u32, |e, &byte| Some(e.checked_mul(256)? | u32::from(byte)));
     match e {
-        Some(e) if e >= 3 && e & 1 == 1 => Ok((n, BoxedUint::from(u64::from(e)))),
+        Some(e) if e >= 3 && e & 1 == 1 => Ok(PublicKey::new(Modulus::new(&n), e)),
         _ => Err(refuse(EXPONENT)),
     }
-}
-
-/// The public key, once it keeps the rules.
-pub(super) fn public(key: &RsaPublicKeyRef<'_>) -> Result<RsaPublicKey, Error> {
-    let (n, e) = modulus_and_exponent(key)?;
-    RsaPublicKey::new(n, e).map_err(|_| refuse(SIZE))
 }
 
 /// The private key, once it keeps the rules. Its `dP`, `dQ` and `qInv` are not looked at, they are
@@ -80,31 +73,18 @@ pub(super) fn public(key: &RsaPublicKeyRef<'_>) -> Result<RsaPublicKey, Error> {
 pub(super) fn private(
     key: &RsaPrivateKeyRef<'_>,
     is_known: impl FnOnce(&PublicKey) -> bool,
-) -> Result<RsaPrivateKey, Error> {
-    let (n, e) = modulus_and_exponent(&key.public_key())?;
+) -> Result<Box<Numbers>, Error> {
+    let public = public(&key.public_key())?;
     let (p, q) = (key.prime1.as_bytes(), key.prime2.as_bytes());
     if key.version() != Version::TwoPrime || !is_prime_size(p) || !is_prime_size(q) {
         return Err(refuse(PRIME_SIZE));
     }
-    if bool::from(p.ct_eq(q)) {
-        return Err(refuse(SAME_PRIME));
-    }
-    let uint =
-        |bytes, bits, reason| BoxedUint::from_be_slice(bytes, bits).map_err(|_| refuse(reason));
-    // Read at the width that they are kept in: changing the width would leave copies behind.
-    let d = uint(key.private_exponent.as_bytes(), MODULUS_BITS, NOT_INVERSE)?;
-    let primes = vec![uint(p, PRIME_BITS, PRIME_SIZE)?, uint(q, PRIME_BITS, PRIME_SIZE)?];
-    // Checks n = p * q, d < n, and d * e = 1 modulo p - 1 and q - 1.
-    let key = RsaPrivateKey::from_components(n, e, d, primes).map_err(|error| match error {
-        ::rsa::Error::InvalidModulus => refuse(NOT_PRODUCT),
-        ::rsa::Error::InvalidExponent => refuse(NOT_INVERSE),
-        _ => refuse(NOT_PRIME),
-    })?;
-    but_primality(&key)?;
-    if !is_known(&PublicKey::new(key.to_public_key())) {
-        primality::check(&key)?;
-    }
-    Ok(key)
+    let prime = |bytes| from_bytes::<PRIME>(bytes).ok_or_else(|| refuse(PRIME_SIZE));
+    let (p, q) = (prime(p)?, prime(q)?);
+    let d = from_bytes(key.private_exponent.as_bytes()).ok_or_else(|| refuse(NOT_INVERSE))?;
+    let key = assemble(ModExp::detect(), public, d, &p, &q, is_known, &mut random::fill);
+    wipe_stack();
+    key
 }
 
 /// True where `bytes`, without leading zeros, is a number of exactly 1024 bits.
@@ -112,49 +92,78 @@ fn is_prime_size(bytes: &[u8]) -> bool {
     bytes.len() == PRIME_LEN && bytes.first().is_some_and(|byte| byte & 0x80 != 0)
 }
 
-/// Holds a complete key to every rule, whoever made it.
-pub(super) fn all(key: RsaPrivateKey) -> Result<RsaPrivateKey, Error> {
-    but_primality(&key)?;
-    primality::check(&key)?;
-    Ok(key)
+fn is_even(limbs: &[u64]) -> bool {
+    limbs.first().is_none_or(|limb| limb & 1 == 0)
 }
 
-fn but_primality(key: &RsaPrivateKey) -> Result<(), Error> {
-    if bits(key.n()) != MODULUS_BITS {
-        return Err(refuse(SIZE));
+/// The key of these numbers, whose sizes are right, once they keep the rules.
+pub(super) fn assemble(
+    kernel: ModExp,
+    public: PublicKey,
+    d: Whole,
+    p: &Half,
+    q: &Half,
+    is_known: impl FnOnce(&PublicKey) -> bool,
+    random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
+) -> Result<Box<Numbers>, Error> {
+    if p.ct_eq(&**q).into() {
+        return Err(refuse(SAME_PRIME));
     }
-    if key.e() < &BoxedUint::from(3_u64) || key.e() > &BoxedUint::from(u64::from(u32::MAX)) {
-        return Err(refuse(EXPONENT));
+    // Of an odd product both factors are odd.
+    if !bool::from(product(p, q).ct_eq(&public.modulus().limbs)) {
+        return Err(refuse(NOT_PRODUCT));
     }
-    let [p, q] = key.primes() else { return Err(refuse(PRIME_SIZE)) };
-    if bits(p) != PRIME_BITS || bits(q) != PRIME_BITS {
-        return Err(refuse(PRIME_SIZE));
+    if !bool::from(is_less(&d, &public.modulus().limbs)) {
+        return Err(refuse(NOT_INVERSE));
     }
-    // Without these the private operation would be another, slower one; they are missing when the
-    // factors share a divisor.
-    if key.dp().is_none() || key.dq().is_none() || key.qinv().is_none() {
-        return Err(refuse(NOT_PRIME));
-    }
+    let dp = private_exponent(&d, p, public.exponent())?;
+    let dq = private_exponent(&d, q, public.exponent())?;
     if are_close(p, q) {
         return Err(refuse(CLOSE_PRIMES));
     }
-    key.validate().map_err(|_| refuse(NOT_INVERSE))
+    let is_known = is_known(&public);
+    let (p, q) = (Modulus::new(p), Modulus::new(q));
+    if !is_known && !primality::are_prime(kernel, [&p, &q], random)? {
+        return Err(refuse(NOT_PRIME));
+    }
+    let coefficient = coefficient(kernel, &p, &q.limbs);
+    Ok(Box::new(Numbers { public, d, p, q, dp, dq, coefficient }))
 }
 
-/// The length of `number` in bits. The function for it has another name from crypto-bigint 0.7.11 on, and
-/// the one before is deprecated.
-fn bits(number: &BoxedUint) -> u32 {
-    number.bits_precision().saturating_sub(number.leading_zeros())
+/// `d` modulo the prime less one, where `d` is the inverse of `e` there.
+fn private_exponent(d: &Whole, prime: &Half, e: u32) -> Result<Half, Error> {
+    let mut order = prime.clone();
+    subtract(&mut order, &core::array::from_fn(|index| u64::from(index == 0)));
+    let exponent = remainder(d, &order);
+    let mut identity = Whole::default();
+    identity.split_at_mut(PRIME).0.copy_from_slice(&*exponent);
+    multiply_small(&mut identity, u64::from(e));
+    let identity = remainder(&identity, &order);
+    let is_one =
+        identity.ct_eq(&core::array::from_fn::<_, PRIME, _>(|index| u64::from(index == 0)));
+    if is_one.into() { Ok(exponent) } else { Err(refuse(NOT_INVERSE)) }
+}
+
+/// The inverse of `q` modulo the prime `p`, in Montgomery form: the power of `p` less two (Fermat).
+fn coefficient(kernel: ModExp, p: &Modulus<PRIME>, q: &[u64; PRIME]) -> Half {
+    let mut exponent = Half::new(p.limbs);
+    subtract(&mut exponent, &core::array::from_fn(|index| if index == 0 { 2 } else { 0 }));
+    let mut powers = [SecretPower { modulus: p, exponent: &exponent, value: *q }];
+    let [Power { value, .. }] = &mut powers;
+    p.reduce_once(value, 0);
+    kernel.secret(&mut powers);
+    let [Power { value, .. }] = &mut powers;
+    p.enter(value);
+    Half::new(*value)
 }
 
 /// True where |p - q| < 2^925: Fermat's method factors a modulus whose primes are close. (FIPS 186-5 appendix
 /// A.1.3 draws the line at 2^924; sound keys are far from either.)
-fn are_close(p: &BoxedUint, q: &BoxedUint) -> bool {
+fn are_close(p: &Half, q: &Half) -> bool {
     [(p, q), (q, p)].into_iter().any(|(one, other)| {
         // Modulo 2^1024 one of the two differences is |p - q|, the other its complement.
-        let mut difference = one.wrapping_sub(other);
-        let close = bits(&difference) <= PRIME_BITS - 99;
-        difference.zeroize();
-        close
+        let mut difference = one.clone();
+        subtract(&mut difference, other);
+        bit_width(&*difference) <= 64 * PRIME - 99
     })
 }

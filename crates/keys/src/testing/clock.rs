@@ -80,7 +80,9 @@ impl ManualClock {
         let step = {
             let inner = self.lock();
             let first = inner.sleepers.first_key_value();
-            first.map_or(at_most, |((until, _), _)| until.saturating_sub(inner.elapsed)).min(at_most)
+            first
+                .map_or(at_most, |((until, _), _)| until.saturating_sub(inner.elapsed))
+                .min(at_most)
         };
         self.advance(step);
         step

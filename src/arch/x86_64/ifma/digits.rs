@@ -59,10 +59,10 @@ impl<const PARTS: usize> Numbers<PARTS> {
         limbs.fill(0);
         let mut above = 0;
         for (index, digit) in self.0.as_flattened().iter().enumerate() {
-            let (limb, shift) = (52 * index / 64, 52 * index % 64);
-            let digit = u128::from(take(digit, lane)) << shift;
-            *limbs.get_mut(limb).unwrap_or(&mut above) |= digit as u64;
-            *limbs.get_mut(limb + 1).unwrap_or(&mut above) |= (digit >> 64) as u64;
+            let (limb, shift, digit) = (52 * index / 64, 52 * index % 64, take(digit, lane));
+            *limbs.get_mut(limb).unwrap_or(&mut above) |= digit << shift;
+            // By 64 less the shift, in two steps.
+            *limbs.get_mut(limb + 1).unwrap_or(&mut above) |= digit >> 1 >> (63 - shift);
         }
         above
     }

@@ -15,9 +15,7 @@ use core::arch::x86_64::{
     _mm512_srli_epi64,
 };
 
-use super::digits::{
-    DIGITS, Digit, Numbers, Part, Window, carry, empty_window, load, store,
-};
+use super::digits::{DIGITS, Digit, Numbers, Part, Window, carry, empty_window, load, store};
 use crate::arch::x86_64::memory::{load_512, store_512};
 use crate::arch::x86_64::reload::reload;
 
@@ -85,6 +83,7 @@ pub(super) fn multiply_double(value: &mut Numbers<2>, factor: &Numbers<2>, modul
 /// Adds `digits`, from that index on, times one digit of the other number. `top` is the sum above the window.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
+#[expect(clippy::needless_range_loop, reason = "the index is that of a register")]
 fn add_row<const FROM: usize>(
     window: &mut Window,
     top: &mut __m512i,
@@ -123,12 +122,7 @@ pub(super) fn find_quotient(window: &Window, factors: __m512i) -> __m512i {
 /// Adds the modulus `quotient` times, and carries the lowest sum to the next.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn reduce(
-    window: &mut Window,
-    top: &mut __m512i,
-    modulus: &Part,
-    quotient: __m512i,
-) {
+pub(super) fn reduce(window: &mut Window, top: &mut __m512i, modulus: &Part, quotient: __m512i) {
     add_row::<0>(window, top, modulus, quotient);
     window[1] = _mm512_add_epi64(window[1], _mm512_srli_epi64::<52>(window[0]));
 }
@@ -136,6 +130,7 @@ pub(super) fn reduce(
 /// Leaves the lowest sum behind and takes `top` in.
 #[inline]
 #[target_feature(enable = "avx512f")]
+#[expect(clippy::many_single_char_names, reason = "a letter a sum")]
 pub(super) fn shift(window: &mut Window, top: __m512i) {
     // By name: a loop is compiled to a copy of memory.
     let [_, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s] = *window;

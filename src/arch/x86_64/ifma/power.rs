@@ -130,7 +130,9 @@ pub(super) fn public(powers: &mut [PublicPower<'_>]) {
     lanes.put(powers);
     let exponent = |lane| of_lane(powers, lane).exponent;
     // A bit a lane.
-    let set = |place| (0..LANES).fold(0, |set, lane| set | (exponent(lane) >> place & 1) << lane) as u8;
+    let set = |place| {
+        (0..LANES).fold(0_u8, |set, lane| set | u8::from(exponent(lane) >> place & 1 == 1) << lane)
+    };
     let highest = (0..LANES).map(|lane| exponent(lane) | 1).fold(1, |all, one| all | one).ilog2();
 
     let Lanes { moduli, entries, values } = &mut lanes;

@@ -59,8 +59,11 @@ fn add_row_above<const INDEX: usize>(
 ) {
     let (digits, doubled) = (reload(digits), reload(doubled)); // the registers are for the window
     for index in INDEX + 1..DIGITS {
-        let other =
-            if index == INDEX + 1 { twice(load_512(&digits[index])) } else { load_512(&doubled[index]) };
+        let other = if index == INDEX + 1 {
+            twice(load_512(&digits[index]))
+        } else {
+            load_512(&doubled[index])
+        };
         add_product(window, top, index, digit, other);
     }
 }
