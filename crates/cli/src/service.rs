@@ -36,7 +36,7 @@ use strongroom_keys::vault::{KeyName, VersionedKeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 
-pub(crate) use self::backup::{BackedUp, Backup};
+pub(crate) use self::backup::{BackedUp, Backup, MadeBackup};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
 use crate::args::HomeOption;

@@ -8,6 +8,7 @@ use super::id::VersionId;
 use super::manifest::FORMAT;
 use strongroom::time::Rfc3339;
 use strongroom_files::Lacking;
+use strongroom_vault::audit::AuditError;
 
 /// Error of a local vault, with the next step.
 ///
@@ -340,10 +341,10 @@ pub enum LocalVaultError {
         waited: Duration,
     },
     /// The vault's audit trail cannot be written, or does not hold.
-    #[error("the vault's audit trail: {source}{}", if source.is_damage() { "; repair it to go on" } else { "" })]
+    #[error("the vault's audit trail: {source}{}", of_trail(source))]
     Trail {
         /// The trail's own error.
-        source: strongroom_vault::audit::AuditError,
+        source: AuditError,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
@@ -376,6 +377,17 @@ impl LocalVaultError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// The rest of a message of the trail's error.
+fn of_trail(source: &AuditError) -> &'static str {
+    match source {
+        source if source.is_damage() => "; repair it to go on",
+        AuditError::File { .. } => {
+            ": nothing is done for others with the vault's keys, or to them, that is not recorded there"
+        }
+        _ => "",
     }
 }
 

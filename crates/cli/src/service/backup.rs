@@ -18,7 +18,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strongroom_keys::audit::{AuditEvent, AuditResult, FileHeadStore, Head, HeadStore as _};
+use strongroom_keys::audit::{
+    AuditError, AuditEvent, AuditResult, FileHeadStore, Head, HeadStore as _,
+};
 use strongroom_keys::block_on;
 use strongroom_keys::resource::{Checked, ResourceId};
 use strongroom_keys::state::{FileStore, StateStore as _};
@@ -65,6 +67,14 @@ pub(crate) struct Backup {
     check: Option<String>,
 }
 
+/// A backup that was made.
+#[derive(Debug)]
+pub(crate) struct MadeBackup {
+    pub(crate) backup: Backup,
+    /// The reason why the home's audit trail does not say so.
+    pub(crate) unrecorded: Option<Failure>,
+}
+
 /// A resource in a backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,13 +95,14 @@ struct Entry {
 }
 
 impl Service {
-    /// Makes a backup of the home in the new directory `to`, on behalf of the user who runs this.
+    /// Makes a backup of the home in the new directory `to`, on behalf of the user who runs this. It only reads the home:
+    /// where the disk does not let the audit trail be written, it is made all the same.
     ///
     /// # Errors
     ///
     /// [`Failure::Taken`] and its like where it cannot be made there; those of the home's parts where the home does not
     /// hold: then there is nothing at `to`.
-    pub(crate) fn back_up(&self, to: &Path) -> Result<Backup, Failure> {
+    pub(crate) fn back_up(&self, to: &Path) -> Result<MadeBackup, Failure> {
         if fs::symlink_metadata(to).is_ok() {
             return Err(Failure::Taken { path: to.to_owned(), option: "-o" });
         }
@@ -101,9 +112,15 @@ impl Service {
             detail: Some(serde_json::json!({ "to": shown })),
             ..AuditEvent::new("backup", result)
         };
-        self.record(event(AuditResult::Begun))?;
+        let unrecorded = match self.record(event(AuditResult::Begun)) {
+            Err(failure @ Failure::Audit(AuditError::File { .. })) => Some(failure),
+            recorded => recorded.map(|()| None)?,
+        };
         let made = self.copy_to(new.path()).map_err(|failure| unwritten(failure, &new, to));
         let made = made.and_then(|backup| new.publish().map(|()| backup));
+        if unrecorded.is_some() {
+            return made.map(|backup| MadeBackup { backup, unrecorded });
+        }
         let recorded = self.record(event(AuditResult::of(&made)));
         let backup = made?;
         match recorded {
@@ -111,7 +128,7 @@ impl Service {
                 let done = format!("the backup {shown} is made and whole");
                 Err(strongroom_keys::Error::Unrecorded { done, source }.into())
             }
-            recorded => recorded.map(|()| backup),
+            recorded => recorded.map(|()| MadeBackup { backup, unrecorded }),
         }
     }
 
@@ -119,7 +136,7 @@ impl Service {
         let (made, home) = (since_epoch(SystemTime::now()), directory.join(COPY));
         files::make_directory(&home)?;
         let copied = self.trail().copy_to(&home.join(TRAIL))?;
-        let missing = || strongroom_keys::audit::AuditError::Missing { path: self.trail_path() };
+        let missing = || AuditError::Missing { path: self.trail_path() };
         let (trail, head) = self.trail.clone().zip(copied.head).ok_or_else(missing)?;
         self.head_store_in(&home).store(&head)?;
         let states = block_on(FileStore::open(home.join("state")));

@@ -9,7 +9,9 @@ use crate::args::{HomeBackupArgs, HomeOption, JsonOption};
 use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::print::{self, Channel};
-use crate::service::{BackedUp, CustomerVault, FromBackup, HomeLocation, TrailOf, from_backup};
+use crate::service::{
+    BackedUp, CustomerVault, FromBackup, HomeLocation, MadeBackup, TrailOf, from_backup,
+};
 use crate::time::display_time;
 
 #[derive(Serialize)]
@@ -18,6 +20,7 @@ struct BackupReport<'a> {
     home: &'a Path,
     backup: &'a Path,
     made: u64,
+    recorded: bool,
     resources: &'a [BackedUp],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     lost: &'a [ResourceId],
@@ -31,11 +34,16 @@ struct BackupReport<'a> {
 pub(super) fn backup(args: HomeBackupArgs) -> Result<(), Failure> {
     let HomeBackupArgs { output, home, json } = args;
     let service = HomeLocation::find(home)?.open()?;
-    let made = service.back_up(&output)?;
+    let MadeBackup { backup: made, unrecorded } = service.back_up(&output)?;
+    let recorded = unrecorded.is_none();
+    if let Some(failure) = unrecorded {
+        let text = format!("the audit trail does not say that this backup was made: {failure}");
+        print::notice("warning", &text);
+    }
     if json.enabled {
         let (operation, home, backup) = ("backed-up", service.path(), output.as_path());
         let (made, resources, lost) = (made.made, &made.resources[..], &made.lost[..]);
-        let report = BackupReport { operation, home, backup, made, resources, lost };
+        let report = BackupReport { operation, home, backup, made, recorded, resources, lost };
         print::json(Channel::Output, &report)?;
     } else {
         let options = [("--from", output.as_os_str())];
