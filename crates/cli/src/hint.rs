@@ -176,6 +176,11 @@ pub(crate) fn backup() -> String {
     strongroom("service backup", &[], &[("-o", name.as_ref())])
 }
 
+/// The command that takes the states that are in doubt for the newest.
+pub(crate) fn accept_states() -> String {
+    strongroom("service restore --accept-states", &[], &[])
+}
+
 /// `text` of a change that made keys, which earlier backups lack, and the `command` that makes the next one.
 pub(crate) fn with_backup(text: &str, command: &str) -> String {
     format!("{text}; earlier backups lack its new keys: copy the home again with: {command}")

@@ -40,7 +40,7 @@ pub(crate) use self::backup::{BackedUp, Backup, MadeBackup};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
 use crate::args::HomeOption;
-use crate::failure::{BackupFailure, Failure};
+use crate::failure::Failure;
 use crate::hint;
 use crate::output::exchange;
 use crate::platform;
@@ -333,18 +333,23 @@ impl Service {
         Ok(resources)
     }
 
-    /// Goes on from states that are older than the audit trail knows.
+    /// Goes on from states that are older than the audit trail knows; the resources without any state.
     ///
     /// # Errors
     ///
-    /// [`Failure::Resource`]; [`BackupFailure::StatesLost`] of a resource without any, once all others go on.
-    pub(crate) fn restore(&self) -> Result<Vec<Restored>, Failure> {
-        match block_on(self.config(self.customers())?.restore()) {
-            Err(strongroom_keys::Error::NotFound { resource }) => {
-                Err(BackupFailure::StatesLost { resource }.into())
-            }
-            restored => Ok(restored?.1),
-        }
+    /// [`Failure::Resource`].
+    pub(crate) fn restore(&self) -> Result<(Vec<Restored>, Vec<ResourceId>), Failure> {
+        let (_, restored, lost) = block_on(self.config(self.customers())?.restore())?;
+        Ok((restored, lost))
+    }
+
+    /// Takes the states that are in doubt for the newest, on behalf of the user who runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn accept_states(&self) -> Result<Vec<Restored>, Failure> {
+        Ok(block_on(self.resources()?.accept_states())?)
     }
 
     /// Closes the part of the audit trail that does not hold, on behalf of the user who runs this.

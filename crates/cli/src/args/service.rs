@@ -87,6 +87,9 @@ pub(crate) enum ServiceCommand {
     /// knows, with what was withdrawn and destroyed since, and without the keys of hours that are over. Keys that came
     /// since are lost. It is recorded in the audit trail.
     ///
+    /// After a repair of the audit trail a resource stays closed where the damaged part may have held a newer state of
+    /// it, until --accept-states.
+    ///
     /// With --from: where there is no home, it is made from the backup. One that is there is replaced where it is the
     /// same service's and damaged or rolled back, and moved aside, never removed; a whole one is refused. Where its
     /// audit trail holds, that goes on, with the newest states that hold.
@@ -94,6 +97,11 @@ pub(crate) enum ServiceCommand {
         /// A backup that `service backup` made
         #[arg(long, value_name = "BACKUP", value_hint = ValueHint::DirPath)]
         from: Option<PathBuf>,
+
+        /// Confirm that no newer state is lost of resources that are in doubt since the audit trail was repaired: what
+        /// is there counts as the newest, and what was withdrawn since is not withdrawn any more
+        #[arg(long)]
+        accept_states: bool,
 
         #[command(flatten)]
         home: HomeOption,

@@ -209,6 +209,10 @@ fn state_sentence(error: &StateError) -> String {
             "{error}; where they are lost, go on from the older ones with: {}",
             hint::strongroom("service restore", &[], &[])
         ),
+        StateError::InDoubt { .. } => format!(
+            "{error}; bring a newer one back where there is one, or confirm that there is none, with: {}",
+            hint::accept_states()
+        ),
         StateError::Exposed { path, .. } => {
             format!("{error} with: {}", hint::make_private(path, 0o700))
         }

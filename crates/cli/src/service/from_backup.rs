@@ -72,7 +72,11 @@ struct Damaged {
 ///
 /// [`BackupFailure::Damaged`] and its like, [`BackupFailure::HomeWhole`], [`BackupFailure::OtherHome`], and those of the home's
 /// parts: then the home is as it was.
-pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBackup, Failure> {
+pub(crate) fn from_backup(
+    location: &HomeLocation,
+    from: &Path,
+    accept_states: bool,
+) -> Result<FromBackup, Failure> {
     let backup = Backup::read(from)?;
     let home = fs::canonicalize(location.path()).unwrap_or_else(|_| location.path().to_owned());
     let within =
@@ -94,11 +98,11 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
     {
         trail = TrailOf::Home;
         service = damaged.rest_into(service)?;
-        match service.restore() {
-            // Made since the backup, and its states are lost: the check tells of it.
-            Err(Failure::Backup(BackupFailure::StatesLost { .. })) => {}
-            restored => drop(restored?),
-        }
+        // What was made since the backup, and whose states are lost: the check tells of it.
+        service.restore()?;
+    }
+    if accept_states {
+        service.accept_states()?;
     }
     let checked = service.prove()?;
     let vaults = service.customers().places()?;

@@ -149,6 +149,106 @@ fn rolled_back_states_are_refused_until_a_command_goes_on_from_them() {
     assert!(events.text().contains("  restore-state  "), "{}", events.text());
 }
 
+/// Puts the states in `copy` in the place of those in the home.
+fn roll_back(home: &Home, copy: &str) {
+    fs::remove_dir_all(home.path("h/state")).unwrap();
+    copy_dir(&home.path(copy), &home.path("h/state"));
+}
+
+/// The trail is damaged, so that a withdrawal is in the resource's state alone. The repair records what is there.
+#[test]
+fn a_withdrawal_that_only_a_state_shows_cannot_be_rolled_back_after_the_repair() {
+    let home = service();
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    flip_last_line(&home);
+    assert_eq!(run(&home, "resource revoke r --home h").code, Some(1));
+    lines(&home, &["audit repair --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("newer"));
+    roll_back(&home, "older");
+    let refused = run(&home, OPEN);
+    assert_eq!(refused.code, Some(1), "it was revoked");
+    assert!(refused.stderr.contains("went back from number 3 to 2"), "{}", refused.stderr);
+    // What is there was closed when the trail was repaired: nobody needs to confirm anything.
+    roll_back(&home, "newer");
+    lines(&home, &["resource refresh r --home h", OPEN]);
+}
+
+/// The states are rolled back before the repair: then nothing shows that there was a newer one.
+#[test]
+fn after_a_repair_a_resource_whose_newest_state_may_be_lost_stays_closed_until_that_is_confirmed() {
+    let home = service();
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    flip_last_line(&home);
+    assert_eq!(run(&home, "resource revoke r --home h").code, Some(1));
+    roll_back(&home, "older");
+    let repaired = run(&home, "audit repair --home h").succeeds();
+    assert!(
+        repaired.text().contains("\nthe resource r is closed: the damaged part may have held "),
+        "{}",
+        repaired.text()
+    );
+    let again = run(&home, "audit repair --home h --json").json();
+    assert_eq!(again["in_doubt"], serde_json::json!(["r"]));
+    let shown = run(&home, "resource status r --home h").succeeds();
+    assert!(shown.text().contains("\nin doubt "), "{}", shown.text());
+    lines(&home, &["service backup -o b --home h"]);
+    copy_dir(&home.path("h"), &home.path("revoked"));
+    for line in [
+        OPEN,
+        "seal plain -o other --resource r --home h",
+        "resource refresh r --home h",
+        "resource rotate-key r --home h",
+        "resource disable-cmk r --home h",
+    ] {
+        let done = run(&home, line);
+        assert_eq!(done.code, Some(1), "{line}");
+        assert!(done.stderr.contains("may not be the newest"), "{line}: {}", done.stderr);
+        assert!(
+            done.stderr.ends_with("strongroom service restore --accept-states --home h\n"),
+            "{line}: {}",
+            done.stderr
+        );
+    }
+    // A backup has the doubt as well, and the home that is made from it.
+    let made = run(&home, "service restore --from b --home x").succeeds();
+    assert!(
+        made.text().contains("\nthe resource r is closed: the damaged part"),
+        "{}",
+        made.text()
+    );
+    run(&home, "open plain.sealed -o - --home x").fails_words("may not be the newest");
+    lines(
+        &home,
+        &["service restore --from b --accept-states --home y", "open plain.sealed -o - --home y"],
+    );
+    // Nothing is confirmed in passing.
+    lines(&home, &["service restore --home h"]);
+    let refused = run(&home, OPEN);
+    assert_eq!(refused.code, Some(1));
+    let accepted = run_hint(&home, &refused.stderr).succeeds();
+    assert_eq!(
+        accepted.text(),
+        "the resource r goes on with its state number 2, which counts as the newest from now on: cmk-active\n"
+    );
+    lines(&home, &[OPEN, "resource rotate-key r --home h"]);
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"operation\":\"accept-state\"").count(), 1);
+    // What was confirmed cannot be rolled back either.
+    roll_back(&home, "older");
+    assert!(run(&home, OPEN).stderr.contains("went back from number 3 to 2"));
+
+    // Access is taken away all the same, and a refresh does not take that for a confirmation.
+    fs::remove_dir_all(home.path("h")).unwrap();
+    fs::rename(home.path("revoked"), home.path("h")).unwrap();
+    lines(&home, &["resource revoke r --home h"]);
+    assert_eq!(state(&home), "denied");
+    assert!(run(&home, "resource refresh r --home h").stderr.contains("may not be the newest"));
+    lines(
+        &home,
+        &["service restore --accept-states --home h", "resource refresh r --home h", OPEN],
+    );
+}
+
 #[test]
 fn pins_refuse_a_resource_that_is_older_than_what_is_known_elsewhere() {
     let home = service();

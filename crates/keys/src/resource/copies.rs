@@ -58,6 +58,8 @@ pub struct CheckedState {
     pub keys: usize,
     /// Its protection; nobody was asked for the customer's key.
     pub protection: Protection,
+    /// True where it may not be the newest, as [`Status::in_doubt`](super::Status::in_doubt) says.
+    pub in_doubt: bool,
 }
 
 /// A trail that is read and not written.
@@ -98,7 +100,8 @@ impl ResourcesConfig {
         if let Some(damage) = resources.recall().await.damage {
             return Err(damage.into());
         }
-        let repository = &resources.repository;
+        // What gives no access, since it is in doubt, holds all the same.
+        let repository = &resources.repository.unhindered();
         repository.service_key().open(repository.service_origin()).await?;
         let mut names: BTreeSet<String> = self.store.names().await?.into_iter().collect();
         names.extend(repository.marks().names());
@@ -118,7 +121,8 @@ impl ResourcesConfig {
                 keys = ring.children().count().saturating_add(1);
             }
             let protection = current.resource.protection.clone();
-            states.push(CheckedState { resource, number: current.number, keys, protection });
+            let (number, in_doubt) = (current.number, repository.marks().doubt_of(&name).is_some());
+            states.push(CheckedState { resource, number, keys, protection, in_doubt });
         }
         Ok(Checked { states, lost })
     }

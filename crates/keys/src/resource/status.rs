@@ -79,6 +79,9 @@ pub struct Status {
     pub hours: Vec<u64>,
     /// Number of the newest state.
     pub number: u64,
+    /// True where it may not be the newest, since a part of the audit trail was lost: it gives no access until
+    /// [`Resources::accept_states`].
+    pub in_doubt: bool,
     /// The version of the service key that the state is signed under.
     pub signed_by: String,
     /// The reachability of the vaults.
@@ -110,6 +113,7 @@ impl Resources {
             outside_cmk: resource.outside_cmk,
             hours: resource.keys.iter().filter_map(hour).collect(),
             number: current.number,
+            in_doubt: self.repository.marks().doubt_of(id.as_str()).is_some(),
             signed_by: current.signed_by.to_string(),
             reachability: self.reachability(id),
         })
@@ -146,6 +150,13 @@ impl Resources {
         ids.sort();
         ids.dedup();
         Ok(ids)
+    }
+
+    /// The resources whose states may not be the newest, since a part of the audit trail was lost.
+    #[must_use]
+    pub fn in_doubt(&self) -> Vec<ResourceId> {
+        let names = self.repository.marks().in_doubt();
+        names.iter().filter_map(|name| ResourceId::new(name).ok()).collect()
     }
 
     /// Counts of the cache and of requests to vaults.

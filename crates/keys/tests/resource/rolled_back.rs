@@ -23,7 +23,7 @@ use crate::{DAY, HOUR, seconds};
 type Snapshot = Vec<(String, u64, Vec<u8>)>;
 
 fn restored(world: &World) -> Resources {
-    let (resources, _) = world.run(world.config(&world.audit).restore()).unwrap();
+    let (resources, ..) = world.run(world.config(&world.audit).restore()).unwrap();
     resources
 }
 
@@ -334,7 +334,7 @@ fn lines_behind_damage_tell_of_states_for_ever() {
     let error = block_on(resources.status(&world.id)).unwrap_err();
     assert!(matches!(error, Error::State(StateError::RolledBack { seen: 3, found: 2, .. })));
     // They tell what it was as well.
-    let (resources, restored) = block_on(config().restore()).unwrap();
+    let (resources, restored, _) = block_on(config().restore()).unwrap();
     assert_eq!(restored.len(), 1);
     assert_eq!(block_on(resources.status(&world.id)).unwrap().protection.name(), "denied");
 }
@@ -348,7 +348,7 @@ fn a_state_whose_outline_is_lost_is_not_restored_as_an_older_one() {
     world.store.restore(older);
     let trail = Arc::new(Forgetful(Arc::clone(&world.audit)));
     let config = || world.config(&world.audit).with_audit(Arc::clone(&trail) as _);
-    let (resources, restored) = now(config().restore()).unwrap();
+    let (resources, restored, _) = now(config().restore()).unwrap();
     assert!(restored.is_empty(), "{restored:?}");
     let error = now(resources.status(&world.id)).unwrap_err();
     assert!(matches!(error, Error::State(StateError::RolledBack { .. })), "{error}");

@@ -88,6 +88,14 @@ struct RestoredResource<'a> {
     in_backup: Option<u64>,
     number: u64,
     state: &'static str,
+    /// True where it gives no access until somebody confirms that it is the newest.
+    #[serde(skip_serializing_if = "is_false")]
+    in_doubt: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize)]
@@ -107,8 +115,13 @@ impl<'a> Place<'a> {
 /// # Errors
 ///
 /// A [`Failure`] when the backup does not hold, or the home that is there is not to be replaced.
-pub(super) fn restore(from: &Path, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
-    let restored = from_backup(&HomeLocation::find(home)?, from)?;
+pub(super) fn restore(
+    from: &Path,
+    accept_states: bool,
+    home: HomeOption,
+    json: JsonOption,
+) -> Result<(), Failure> {
+    let restored = from_backup(&HomeLocation::find(home)?, from, accept_states)?;
     let resources: Vec<_> = restored
         .checked
         .states
@@ -118,6 +131,7 @@ pub(super) fn restore(from: &Path, home: HomeOption, json: JsonOption) -> Result
             in_backup: restored.number_in_backup(&one.resource),
             number: one.number,
             state: one.protection.name(),
+            in_doubt: one.in_doubt,
         })
         .collect();
     if json.enabled {
@@ -160,7 +174,7 @@ fn tell(
         ))?;
     }
     for one in resources {
-        let RestoredResource { resource, in_backup, number, state } = one;
+        let RestoredResource { resource, in_backup, number, state, .. } = one;
         let from = match in_backup {
             Some(then) if then == number => "as it was in the backup".to_owned(),
             Some(then) => format!("number {then} in the backup"),
@@ -168,6 +182,9 @@ fn tell(
         };
         line(&format!("the resource {resource} has its state number {number}, {from}: {state}"))?;
     }
+    let in_doubt = resources.iter().filter(|one| one.in_doubt);
+    let in_doubt: Vec<_> = in_doubt.map(|one| one.resource.clone()).collect();
+    crate::commands::audit::tell_doubts(&in_doubt)?;
     for resource in &restored.checked.lost {
         line(&format!("the resource {resource} is lost: it was made since the backup"))?;
     }

@@ -152,6 +152,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("StateError", "TooNew", Say("upgrade this process")),
     ("StateError", "RolledBack", Run("rolled_back_states_are_refused_until_a_command_goes_on_from_them")),
     ("StateError", "Replaced", Run("states_that_were_rolled_back_and_written_on_are_gone_on_from")),
+    ("StateError", "InDoubt", Run("after_a_repair_a_resource_whose_newest_state_may_be_lost_stays_closed_until_that_is_confirmed")),
     ("StateError", "Name", Say("use 1 to 64 lower-case letters, digits, - and _")),
     ("StateError", "Exposed", Run("states_that_others_can_reach_are_made_private")),
     ("StateError", "Io", Say("check the disk and the permissions")),
