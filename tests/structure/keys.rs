@@ -80,7 +80,7 @@ const KEYS_FLOORS: &[(&str, &[&str])] = &[
     ),
     (
         "resource/withdrawals",
-        &["error", "id", "resource/record", "resource/repository", "resource/transition"],
+        &["error", "id", "resource/record", "resource/repository", "resource/transition", "state"],
     ),
     ("resource/config", &["cache", "resource/host", "state", "vault_client"]),
     ("resource/leased", &["cache", "error"]),

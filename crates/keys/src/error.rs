@@ -289,6 +289,18 @@ pub enum Error {
         /// The error of the audit trail.
         source: AuditError,
     },
+    /// The newest state is not there, so that nothing was written. It is recorded what is to be withdrawn, and carried out
+    /// once the states are restored.
+    #[error(
+        "access to the resource {resource} is refused now, and what is to be withdrawn is recorded: it is carried out \
+         once the states are restored; {source}"
+    )]
+    Kept {
+        /// The resource.
+        resource: ResourceId,
+        /// The error of the state.
+        source: StateError,
+    },
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),

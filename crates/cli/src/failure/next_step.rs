@@ -171,6 +171,11 @@ pub(super) fn resource_sentence(error: &Error) -> String {
         Error::Unrecorded { done, source } => {
             format!("{done}, but that could not be recorded: {}", audit_sentence(source))
         }
+        Error::Kept { resource, source } => format!(
+            "access to the resource {resource} is refused now, and what is to be withdrawn is recorded: it is carried \
+             out once the states are restored; {}",
+            state_sentence(source)
+        ),
         Error::Vault(VaultError::Denied { reason, key: Some(key) }) => {
             let id = key.to_string();
             match reason {

@@ -249,6 +249,52 @@ fn after_a_repair_a_resource_whose_newest_state_may_be_lost_stays_closed_until_t
     );
 }
 
+/// The states are older ones: what is to be withdrawn is carried out by who goes on from them, and not forgotten.
+#[test]
+fn a_withdrawal_from_a_store_that_was_rolled_back_is_kept_and_carried_out_by_the_restore() {
+    for (withdraw, then) in [
+        ("resource revoke r", "denied"),
+        ("resource identity-disabled r", "denied"),
+        ("resource moved-to-tenant r other", "denied"),
+        ("resource delete r", "shred-pending"),
+    ] {
+        let home = service();
+        copy_dir(&home.path("h/state"), &home.path("older"));
+        lines(&home, &["resource rotate-key r --home h"]);
+        copy_dir(&home.path("h/state"), &home.path("newer"));
+        roll_back(&home, "older");
+        let refused = run(&home, &format!("{withdraw} --home h"));
+        assert_eq!(refused.code, Some(1), "{withdraw}");
+        let words = "error: access to the resource r is refused now, and what is to be withdrawn is recorded: ";
+        assert!(refused.stderr.starts_with(words), "{withdraw}: {}", refused.stderr);
+        // Another process does not forget it.
+        assert_eq!(run(&home, OPEN).code, Some(1));
+        copy_dir(&home.path("h"), &home.path("kept"));
+        run_hint(&home, &refused.stderr).succeeds();
+        assert_eq!(state(&home), then, "{withdraw}");
+        assert_eq!(run(&home, OPEN).code, Some(1), "{withdraw}");
+
+        // Where the newest states are put back it is carried out as well.
+        fs::remove_dir_all(home.path("h")).unwrap();
+        fs::rename(home.path("kept"), home.path("h")).unwrap();
+        roll_back(&home, "newer");
+        assert_eq!(run(&home, OPEN).code, Some(1), "{withdraw}");
+        assert_eq!(state(&home), then, "{withdraw}");
+    }
+}
+
+/// A withdrawal that a restored state would not take is refused, and not promised.
+#[test]
+fn what_a_rolled_back_resource_has_not_is_not_withdrawn_from_it() {
+    let home = service();
+    lines(&home, &["resource create s --tenant t --region e --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    lines(&home, &["resource rotate-key s --home h"]);
+    roll_back(&home, "older");
+    let refused = run(&home, "resource revoke s --home h");
+    assert!(refused.stderr.contains("strongroom resource enable-cmk s"), "{}", refused.stderr);
+}
+
 #[test]
 fn pins_refuse_a_resource_that_is_older_than_what_is_known_elsewhere() {
     let home = service();

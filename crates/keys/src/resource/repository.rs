@@ -441,12 +441,31 @@ impl Repository {
     }
 
     /// Goes on from a state that is older than one which the audit trail knows, or that was written on from an older
-    /// one, as the event says: the number of the older one, where it is so.
+    /// one: the number of the older one, where it is so.
     pub(crate) async fn roll_forward(
         &self,
         id: &ResourceId,
         known: Resource,
     ) -> Result<Option<u64>, Error> {
+        let Some((before, after, event)) = self.rolled_forward(id, known).await? else {
+            return Ok(None);
+        };
+        let Some((_, recorded)) = self.write(&before, after, &event).await? else {
+            return Err(Error::Contended { resource: id.clone() });
+        };
+        recorded.map_err(|source| Error::Unrecorded {
+            done: format!("the state of the resource {id} is restored"),
+            source,
+        })?;
+        Ok(Some(before.number))
+    }
+
+    /// The older state, the one that goes on from it, and the event that leads there.
+    pub(crate) async fn rolled_forward(
+        &self,
+        id: &ResourceId,
+        known: Resource,
+    ) -> Result<Option<(Current, Resource, Event)>, Error> {
         let (name, now) = (id.as_str(), self.clock().unix_time());
         let number = self.store().list(name).await?.last().copied();
         let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
@@ -468,14 +487,7 @@ impl Repository {
         };
         let event = Event::RolledForward { known: Box::new(known), now, written_on };
         let after = apply(&before.resource, &event)?;
-        let Some((_, recorded)) = self.write(&before, after, &event).await? else {
-            return Err(contended());
-        };
-        recorded.map_err(|source| Error::Unrecorded {
-            done: format!("the state of the resource {id} is restored"),
-            source,
-        })?;
-        Ok(Some(number))
+        Ok(Some((before, after, event)))
     }
 
     /// Notifies the host of what it may have to act on.

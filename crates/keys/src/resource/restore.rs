@@ -1,7 +1,5 @@
 //! Going on after the store was rolled back, at the host's explicit request.
 
-use serde_json::Value;
-
 use super::config::ResourcesConfig;
 use super::record::{Protection, Resource};
 use super::resources::Resources;
@@ -71,7 +69,7 @@ impl ResourcesConfig {
             let newest = outlines.get(&name);
             let newest = newest.filter(|(mark, _)| mark.number == repository.marks().number(&name));
             let Some((mark, outline)) = newest else { continue };
-            let Some(outline) = resource(outline) else { continue };
+            let Some(outline) = Resource::of_outline(outline) else { continue };
             let forward = match repository.roll_forward(&id, outline).await {
                 Err(Error::NotFound { resource }) => {
                     lost.push(resource);
@@ -129,8 +127,4 @@ impl Resources {
         }
         failed.map_or(Ok(accepted), Err)
     }
-}
-
-fn resource(outline: &Value) -> Option<Resource> {
-    serde_json::from_value(outline.clone()).ok()
 }

@@ -3,10 +3,11 @@
 
 use super::record::Resource;
 use super::repository::{Current, Repository};
-use super::transition::Event;
-use crate::audit::BegunChange;
+use super::transition::{Event, apply};
+use crate::audit::{AuditEvent, AuditResult, BegunChange, StateMark};
 use crate::error::Error;
 use crate::id::ResourceId;
+use crate::state::StateError;
 
 impl Repository {
     /// The newest state, after pending withdrawals are persisted.
@@ -38,6 +39,50 @@ impl Repository {
         }
         let done = format!("access to the resource {id} has ended");
         unrecorded.map_or(Ok(()), |source| Err(Error::Unrecorded { done, source }))
+    }
+
+    /// Records what is to be withdrawn from a resource whose newest state is not there, as begun from the state that the
+    /// audit trail knows: it is carried out from there. The error that follows from `error`.
+    pub(crate) async fn keep(&self, id: &ResourceId, event: &Event, error: Error) -> Error {
+        let Error::State(
+            source @ (StateError::RolledBack { .. }
+            | StateError::Replaced { .. }
+            | StateError::Invalid { .. }),
+        ) = error
+        else {
+            return error;
+        };
+        let Some(known) = self.marks().newest(id.as_str()) else { return source.into() };
+        if let Err(not_taken) = self.check_taken(id, &known, event).await {
+            return not_taken;
+        }
+        let begun = AuditEvent {
+            state: Some(known),
+            detail: event.detail(),
+            ..AuditEvent::new(event.name(), AuditResult::Begun)
+        };
+        match self.client().record(begun, self.origin(id)).await {
+            Ok(()) => Error::Kept { resource: id.clone(), source },
+            Err(_) => source.into(),
+        }
+    }
+
+    /// Refuses an event that the restored state would not take, as far as that is known by now.
+    async fn check_taken(
+        &self,
+        id: &ResourceId,
+        known: &StateMark,
+        event: &Event,
+    ) -> Result<(), Error> {
+        let mut outlines = self.client().outlines().await.unwrap_or_default();
+        let outline = outlines.remove(id.as_str()).filter(|(mark, _)| mark == known);
+        let Some(outline) = outline.and_then(|(_, outline)| Resource::of_outline(&outline)) else {
+            return Ok(());
+        };
+        match self.rolled_forward(id, outline).await {
+            Ok(Some((_, after, _))) => apply(&after, event).map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// Carries out what a process began to withdraw that ended before it was written, unless another state

@@ -103,6 +103,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("Error", "Vault", Run("a_disabled_version_is_enabled_in_its_vault")),
     ("Error", "Audit", Run("a_damaged_audit_tail_stops_no_revocation_and_is_repaired_by_a_command")),
     ("Error", "Unrecorded", Run("a_damaged_audit_tail_stops_no_revocation_and_is_repaired_by_a_command")),
+    ("Error", "Kept", Run("a_withdrawal_from_a_store_that_was_rolled_back_is_kept_and_carried_out_by_the_restore")),
     ("Error", "State", Run("rolled_back_states_are_refused_until_a_command_goes_on_from_them")),
     ("Error", "Engine", Say("cannot {doing}: {reason}")),
 
