@@ -14,6 +14,7 @@ mod backup;
 mod customers;
 mod files;
 mod from_backup;
+mod places;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,14 +26,13 @@ use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::Resources;
 use strongroom_keys::audit::{
-    AuditEvent, AuditKey, AuditResult, AuditSink as _, Auditor, FileHeadStore, HeadStore,
-    JsonLines, Repaired,
+    AuditEvent, AuditKey, AuditSink as _, Auditor, FileHeadStore, HeadStore, JsonLines, Repaired,
 };
 use strongroom_keys::block_on;
 use strongroom_keys::clock::{Clock as _, SystemClock};
 use strongroom_keys::resource::{Caller, Pins, ResourceId, ResourcesConfig, Restored};
 use strongroom_keys::state::{FileStore, StateStore as _};
-use strongroom_keys::vault::{KeyName, VersionedKeyId};
+use strongroom_keys::vault::KeyName;
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 
@@ -359,25 +359,6 @@ impl Service {
     /// [`Failure::Audit`].
     pub(crate) fn repair(&self) -> Result<Option<Repaired>, Failure> {
         Ok(self.trail().repair(SystemClock.unix_time(), Some(&platform::user()))?)
-    }
-
-    /// Records what was done to the home, for a resource under a key where there is one, on behalf of the user who
-    /// runs this.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Audit`] where the trail cannot be written: then it must not be done.
-    pub(crate) fn audit(
-        &self,
-        operation: &str,
-        under: Option<&(ResourceId, VersionedKeyId)>,
-        result: &AuditResult,
-    ) -> Result<(), Failure> {
-        self.record(AuditEvent {
-            key: under.map(|(_, key)| key.clone()),
-            resource: under.map(|(resource, _)| resource.as_str().to_owned()),
-            ..AuditEvent::new(operation, result.clone())
-        })
     }
 
     fn record(&self, event: AuditEvent) -> Result<(), Failure> {

@@ -47,6 +47,8 @@ mod options;
 mod outputs;
 #[path = "cli/passphrases.rs"]
 mod passphrases;
+#[path = "cli/places.rs"]
+mod places;
 #[path = "cli/printing.rs"]
 mod printing;
 #[cfg(unix)] // a pseudo-terminal

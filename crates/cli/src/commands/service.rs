@@ -138,7 +138,7 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
     let lock_timeout = vault.lock_timeout();
     let (vault, location) = CustomerVault::find(vault, service.path())?;
     let (id, directory) = (Vault::id(&vault).to_owned(), location.directory.clone());
-    let named = NamedVault { id: id.clone(), location, moved: true };
+    let named = NamedVault { id: id.clone(), location: location.clone(), moved: true };
     let vaults = service.customers().with(named, lock_timeout)?;
     let under = resources_under(&service, &id)?;
     // Where no resource is under its keys any more, it is moved for the next one that will be.
@@ -160,10 +160,10 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
     // Before it is done: what could not be recorded afterwards would have left no trace.
     let audit = |result: &AuditResult| {
         if under.is_empty() {
-            return service.audit("move-vault", None, result);
+            return service.record_move(&id, &location, None, result);
         }
         let mut each = under.iter();
-        each.try_for_each(|under| service.audit("move-vault", Some(under), result))
+        each.try_for_each(|under| service.record_move(&id, &location, Some(under), result))
     };
     audit(&AuditResult::Begun)?;
     let moved = vaults.record();

@@ -42,6 +42,8 @@ pub(crate) struct FromBackup {
     pub(crate) checked: Checked,
     /// The places of the customers' vaults, by their ids.
     pub(crate) vaults: VaultLocations<CustomerVault>,
+    /// The ids of those whose places nobody knows any more.
+    pub(crate) unplaced: Vec<String>,
 }
 
 impl FromBackup {
@@ -92,12 +94,12 @@ pub(crate) fn from_backup(
     backup.check_home(from, new.path())?;
     let damaged = Damaged::find(&home, new.path(), &backup)?;
     let mut service = HomeLocation::at(new.path()).open_unheld()?;
-    let mut trail = TrailOf::Backup;
+    let (mut trail, mut unplaced) = (TrailOf::Backup, Vec::new());
     if let Some(damaged) = &damaged
         && damaged.trail_into(&service, &backup)?
     {
         trail = TrailOf::Home;
-        service = damaged.rest_into(service)?;
+        (service, unplaced) = damaged.rest_into(service)?;
         // What was made since the backup, and whose states are lost: the check tells of it.
         service.restore()?;
     }
@@ -124,7 +126,8 @@ pub(crate) fn from_backup(
             Some(new.publish_in_place()?)
         }
     };
-    Ok(FromBackup { home: location.path().to_owned(), backup, aside, trail, checked, vaults })
+    let home = location.path().to_owned();
+    Ok(FromBackup { home, backup, aside, trail, checked, vaults, unplaced })
 }
 
 impl Damaged {
@@ -173,12 +176,11 @@ impl Damaged {
                 let (path, source) = (path.to_owned(), Box::new(failure));
                 Err(BackupFailure::TrailDamaged { path, source }.into())
             }
-            proved => proved,
+            Ok(checked) => Ok(checked.lost.is_empty() && !service.lacks_places(&checked)?),
+            Err(failure) => Err(failure),
         });
         match proved {
-            Ok(checked) if checked.lost.is_empty() => {
-                Err(BackupFailure::HomeWhole { path: path.to_owned() }.into())
-            }
+            Ok(true) => Err(BackupFailure::HomeWhole { path: path.to_owned() }.into()),
             Err(failure) if !is_damage(&failure) => Err(failure),
             _ => Ok(Some(Self { path: path.to_owned(), locks })),
         }
@@ -232,21 +234,23 @@ impl Damaged {
         Ok(true)
     }
 
-    /// Gives `service` the vault and the states of this home as far as they hold and are newer.
-    fn rest_into(&self, service: Service) -> Result<Service, Failure> {
-        let home = service.path().to_owned();
+    /// Gives `service` the vault, the states and the places of customers' vaults of this home as far as they hold and
+    /// are newer; the vaults whose places nobody knows any more.
+    fn rest_into(&self, service: Service) -> Result<(Service, Vec<String>), Failure> {
         let service = self.vault_into(service)?;
-        match files::read_json::<VaultLocations<CustomerVault>>(&self.path.join(VAULTS)) {
+        let own = match files::read_json(&self.path.join(VAULTS)) {
             Err(failure) if !is_damage(&failure) => return Err(failure),
-            Err(_) => {}
-            Ok(_) => drop(files::copy(&self.path.join(VAULTS), &home.join(VAULTS))?),
-        }
+            own => own.ok().flatten(),
+        };
+        let older = service.customers().places()?;
+        let (places, unplaced) = service.moves()?.places(own.as_ref(), &older);
+        files::write_json(&service.path().join(VAULTS), &places)?;
         let states = self.path.join("state");
         if states.is_dir() {
             let states = block_on(FileStore::open(states)).map_err(strongroom_keys::Error::from)?;
             block_on(service.config(service.customers())?.take_newer(&states))?;
         }
-        Ok(service)
+        Ok((service, unplaced))
     }
 
     /// Gives `service` the vault of this home, where it is whole and has all that the service's has.

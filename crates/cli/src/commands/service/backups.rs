@@ -79,6 +79,9 @@ struct Restored<'a> {
     resources: Vec<RestoredResource<'a>>,
     lost: &'a [ResourceId],
     vaults: Vec<Place<'a>>,
+    /// Vaults whose places nobody knows any more.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unplaced: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -149,6 +152,7 @@ pub(super) fn restore(
             resources,
             lost: &restored.checked.lost,
             vaults: restored.vaults.iter().map(Place::of).collect(),
+            unplaced: &restored.unplaced,
         };
         return print::json(Channel::Output, &report);
     }
@@ -192,6 +196,13 @@ fn tell(
         line(&format!(
             "the customer's vault {id} is in no backup of the home: it is expected at {}",
             vault.directory.display()
+        ))?;
+    }
+    for id in &restored.unplaced {
+        let moved = hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())]);
+        line(&format!(
+            "the customer's vault {id} may have been moved, which nothing here shows any more: say where it is, with: \
+             {moved}"
         ))?;
     }
     let note = match restored.trail {
