@@ -21,7 +21,8 @@ use strongroom_local_vault::LocalVaultError;
 pub(crate) use self::backup::BackupFailure;
 use self::next_step::{audit_sentence, damage_sentence, resource_sentence, vault_sentence};
 use self::words::{
-    Said, document_kind, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
+    Said, document_kind, document_sentence, home_advice, read_advice, rewrap_advice, vault_advice,
+    write_advice,
 };
 use crate::hint;
 use crate::place::Place;
@@ -382,6 +383,12 @@ pub(crate) enum Failure {
     /// There is a home already.
     #[error("{} is a service's home already; use it as it is, or name another with --home", path.display())]
     HomeExists { path: PathBuf },
+    /// A home without its own vault.
+    #[error(
+        "the service's home {} lacks its own vault, {}; restore it from a backup of the home, with: {}",
+        home.display(), home.join("vault").display(), hint::from_backup()
+    )]
+    HomeWithoutVault { home: PathBuf },
     /// A file of a home is not what it was.
     #[error("{}", damage_sentence(path, reason, path.parent(), "home"))]
     HomeDamaged { path: PathBuf, reason: &'static str },
@@ -398,7 +405,7 @@ pub(crate) enum Failure {
     )]
     HomeFileSystem { path: PathBuf, lacking: Lacking },
     /// A file of a home cannot be read or written.
-    #[error("cannot {doing} {}: {}; name another home with --home", path.display(), Said(source))]
+    #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), home_advice(source))]
     HomeFile { doing: &'static str, path: PathBuf, source: io::Error },
     /// Another process holds a home's lock for longer than this one may wait.
     #[error(
@@ -546,6 +553,7 @@ impl Failure {
                 "vault-location"
             }
             Self::NoService { .. }
+            | Self::HomeWithoutVault { .. }
             | Self::HomeDamaged { .. }
             | Self::HomeFormat { .. }
             | Self::HomeExposed { .. }

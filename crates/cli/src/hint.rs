@@ -181,6 +181,11 @@ pub(crate) fn accept_states() -> String {
     strongroom("service restore --accept-states", &[], &[])
 }
 
+/// The command that brings the home that this command is about back from a backup.
+pub(crate) fn from_backup() -> String {
+    strongroom("service restore", &[], &[("--from", "BACKUP".as_ref())])
+}
+
 /// `text` of a change that made keys, which earlier backups lack, and the `command` that makes the next one.
 pub(crate) fn with_backup(text: &str, command: &str) -> String {
     format!("{text}; earlier backups lack its new keys: copy the home again with: {command}")

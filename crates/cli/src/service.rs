@@ -51,6 +51,8 @@ const HOME: &str = "home.json";
 const AUDIT_KEY: &str = "audit.key";
 const TRAIL: &str = "audit.jsonl";
 const VAULTS: &str = "vaults.json";
+/// The directory with the resources' states.
+pub(crate) const STATES: &str = "state";
 /// The format of a home that this version makes and reads.
 const FORMAT: u32 = 2;
 /// The name of the service's key in its own vault.
@@ -105,9 +107,9 @@ impl HomeLocation {
         &self.path
     }
 
-    /// True where there is a whole home.
+    /// True where there is a home, whole or damaged.
     pub(crate) fn exists(&self) -> bool {
-        Self::is_at(&self.path)
+        std::fs::symlink_metadata(self.path.join(HOME)).is_ok() || self.has_resources()
     }
 
     /// True where the directory `path` is a whole home.
@@ -167,6 +169,9 @@ impl HomeLocation {
     fn open_unheld(&self) -> Result<Service, Failure> {
         let path = self.path.join(HOME);
         let Some(Manifest { format, trail }) = files::read_json(&path)? else {
+            if self.has_resources() {
+                return Err(Failure::HomeDamaged { path, reason: "it is missing" });
+            }
             let next = if self.named {
                 let home = ("--home", self.path.as_os_str());
                 let init = hint::strongroom("service init", &[], &[home]);
@@ -185,7 +190,22 @@ impl HomeLocation {
             });
         }
         files::require_private(&self.path)?;
-        Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?, trail)
+        let vault = LocalVault::open(&self.path.join("vault")).map_err(|error| match error {
+            LocalVaultError::Missing { .. } => {
+                Failure::HomeWithoutVault { home: self.path.clone() }
+            }
+            error => error.into(),
+        })?;
+        Service::load(&self.path, vault, trail)
+    }
+
+    /// True of a directory that has states of resources: a home, whatever else it lacks.
+    fn has_resources(&self) -> bool {
+        let states = std::fs::read_dir(self.path.join(STATES));
+        let names = states.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names
+            .into_iter()
+            .any(|name| !name.as_encoded_bytes().starts_with(b".") && name != "_service")
     }
 }
 
@@ -288,7 +308,7 @@ impl Service {
     }
 
     fn store(&self) -> Result<FileStore, Failure> {
-        Ok(block_on(FileStore::open(self.home.join("state")))
+        Ok(block_on(FileStore::open(self.home.join(STATES)))
             .map_err(strongroom_keys::Error::from)?)
     }
 

@@ -15,6 +15,9 @@ mod backups;
 mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
+#[cfg(unix)] // links, pipes, permission bits
+#[path = "cli/damaged.rs"]
+mod damaged;
 #[path = "cli/descriptors.rs"]
 mod descriptors;
 #[path = "cli/detached.rs"]

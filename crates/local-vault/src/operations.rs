@@ -10,7 +10,7 @@ use super::identities::Identities;
 use super::manifest::Manifest;
 use super::options::KeyKind;
 use super::store::{Material, Store};
-use strongroom_vault::audit::AuditResult;
+use strongroom_vault::audit::{AuditError, AuditResult};
 use strongroom_vault::{
     KeyDescription, KeyName, KeyType, Operation, Operations, VaultError, VersionedKeyId,
 };
@@ -307,13 +307,11 @@ impl LocalVaultError {
             | Self::Missing { .. }
             | Self::Random
             | Self::Memory
-            | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. } => {
+            | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. }
+            | Self::Trail { source: AuditError::File { .. } | AuditError::Unwritable { .. } } => {
                 VaultError::Unavailable { reason, retry_after: None }
             }
             // Damage does not heal, nor do permissions.
-            Self::Trail { source } if !source.is_damage() => {
-                VaultError::Unavailable { reason, retry_after: None }
-            }
             _ => VaultError::Invalid { reason },
         }
     }

@@ -1,5 +1,6 @@
 //! The reasons why a backup of a home, or a home from one, is not made.
 
+use std::io;
 use std::path::PathBuf;
 
 use strongroom_keys::resource::ResourceId;
@@ -26,7 +27,7 @@ pub(crate) enum BackupFailure {
     /// A resource that the audit trail knows and that has no state any more.
     #[error(
         "all states of the resource {resource} are lost; bring them back from a backup of the home, with: {}",
-        hint::strongroom("service restore", &[], &[("--from", "BACKUP".as_ref())])
+        hint::from_backup()
     )]
     StatesLost { resource: ResourceId },
     /// No backup where one was named.
@@ -50,6 +51,12 @@ pub(crate) enum BackupFailure {
         place.display()
     )]
     NoRoom { place: PathBuf, needed: u64, free: u64 },
+    /// A file of a backup that the system does not let be read.
+    #[error(
+        "cannot read {}: {}; nothing was restored: check what is there and whose it is with ls -l, or use another backup",
+        path.display(), words::Said(source)
+    )]
+    Unreadable { path: PathBuf, source: io::Error },
     /// A backup in the directory that would be moved aside.
     #[error(
         "the backup {} is in the service's home {}, which would be moved aside; move the backup to another place first",

@@ -6,11 +6,12 @@ use strongroom_keys::audit::AuditError;
 
 use strongroom_keys::Error;
 use strongroom_keys::resource::{Cause, NextStep, ResourceId};
-use strongroom_keys::state::StateError;
+use strongroom_keys::state::{FileStore, StateError};
 use strongroom_keys::vault::{DeniedReason, VaultError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
 use crate::hint;
+use crate::service::STATES;
 use crate::time::display_time;
 
 /// A vault's `error`, with the command of its next step.
@@ -218,10 +219,18 @@ fn state_sentence(error: &StateError) -> String {
             "{error}; bring a newer one back where there is one, or confirm that there is none, with: {}",
             hint::accept_states()
         ),
+        StateError::Invalid { name, number, reason } => format!(
+            "the file {} of the service's home is damaged: {reason}; nothing older is used in its place: restore the home \
+             from a backup with: {}",
+            Path::new(STATES).join(FileStore::path_of(name, *number)).display(),
+            hint::from_backup()
+        ),
         StateError::Exposed { path, .. } => {
             format!("{error} with: {}", hint::make_private(path, 0o700))
         }
-        StateError::Io { .. } => format!("{error}; check the disk and the permissions"),
+        StateError::Io { .. } => {
+            format!("{error}; check what is there, its permissions, and the disk")
+        }
         error => error.to_string(),
     }
 }

@@ -26,7 +26,7 @@ use strongroom_keys::resource::{Checked, ResourceId};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::hex;
 
-use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
+use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::new_directory::NewDirectory;
 use crate::output::room;
@@ -116,7 +116,9 @@ impl Service {
             Err(failure @ Failure::Audit(AuditError::File { .. })) => Some(failure),
             recorded => recorded.map(|()| None)?,
         };
-        let made = self.copy_to(new.path()).map_err(|failure| unwritten(failure, &new, to));
+        let made = self.copy_to(new.path());
+        let made = made.map_err(|failure| self.as_of_home(failure, &new.path().join(COPY)));
+        let made = made.map_err(|failure| unwritten(failure, &new, to));
         let made = made.and_then(|backup| new.publish().map(|()| backup));
         if unrecorded.is_some() {
             return made.map(|backup| MadeBackup { backup, unrecorded });
@@ -132,6 +134,19 @@ impl Service {
         }
     }
 
+    /// The same `failure`, of the file of this home that a damaged file of `copy` was copied from.
+    fn as_of_home(&self, failure: Failure, copy: &Path) -> Failure {
+        match failure {
+            Failure::HomeDamaged { path, reason } => {
+                let path = path
+                    .strip_prefix(copy)
+                    .map_or_else(|_| path.clone(), |inside| self.home.join(inside));
+                Failure::HomeDamaged { path, reason }
+            }
+            failure => failure,
+        }
+    }
+
     fn copy_to(&self, directory: &Path) -> Result<Backup, Failure> {
         let (made, home) = (since_epoch(SystemTime::now()), directory.join(COPY));
         files::make_directory(&home)?;
@@ -139,7 +154,7 @@ impl Service {
         let missing = || AuditError::Missing { path: self.trail_path() };
         let (trail, head) = self.trail.clone().zip(copied.head).ok_or_else(missing)?;
         self.head_store_in(&home).store(&head)?;
-        let states = block_on(FileStore::open(home.join("state")));
+        let states = block_on(FileStore::open(home.join(STATES)));
         let states = states.map_err(strongroom_keys::Error::from)?;
         block_on(self.config(self.customers())?.copy_states(&states))?;
         self.vault.copy_to(&home.join("vault"))?;
@@ -224,7 +239,7 @@ impl Backup {
         };
         let unreadable = |failure| match failure {
             Failure::HomeDamaged { .. } => damaged(),
-            failure => failure,
+            failure => of_backup(failure),
         };
         let missing = || Failure::from(BackupFailure::Missing { path: directory.to_owned() });
         if !directory.is_dir() {
@@ -289,7 +304,7 @@ impl Backup {
                 found => {
                     let found = found.map_err(|source| {
                         let path = path.clone();
-                        Failure::HomeFile { doing: "read", path, source }
+                        BackupFailure::Unreadable { path, source }
                     })?;
                     match found.len() {
                         _ if !found.is_file() => Err("it is not a file"),
@@ -334,7 +349,7 @@ impl Backup {
             let copied = files::copy_within(&from, &to, entry.length);
             if !copied.map_err(|failure| match failure {
                 Failure::HomeDamaged { .. } => damaged("it is not a file"),
-                failure => failure,
+                failure => of_backup(failure),
             })? {
                 return Err(damaged("it is missing"));
             }
@@ -377,6 +392,16 @@ impl Entry {
             matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
         };
         !self.path.split('/').all(is_plain)
+    }
+}
+
+/// A `failure` to read a file as one of a backup's.
+fn of_backup(failure: Failure) -> Failure {
+    match failure {
+        Failure::HomeFile { doing: "read", path, source } => {
+            BackupFailure::Unreadable { path, source }.into()
+        }
+        failure => failure,
     }
 }
 

@@ -22,7 +22,9 @@ use strongroom_keys::resource::{Checked, ResourceId, VaultLocations};
 use strongroom_keys::state::{FileStore, StateError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
-use super::{Backup, CustomerVault, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
+use super::{
+    Backup, CustomerVault, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, VAULTS, files,
+};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::exchange;
 use crate::output::new_directory::NewDirectory;
@@ -245,7 +247,7 @@ impl Damaged {
         let older = service.customers().places()?;
         let (places, unplaced) = service.moves()?.places(own.as_ref(), &older);
         files::write_json(&service.path().join(VAULTS), &places)?;
-        let states = self.path.join("state");
+        let states = self.path.join(STATES);
         if states.is_dir() {
             let states = block_on(FileStore::open(states)).map_err(strongroom_keys::Error::from)?;
             block_on(service.config(service.customers())?.take_newer(&states))?;
@@ -308,7 +310,9 @@ impl Service {
 /// True of a failure that says that the home is not what it was: not of one that may pass, or that others mend.
 fn is_damage(failure: &Failure) -> bool {
     match failure {
-        Failure::NoService { .. } | Failure::HomeDamaged { .. } => true,
+        Failure::NoService { .. }
+        | Failure::HomeWithoutVault { .. }
+        | Failure::HomeDamaged { .. } => true,
         Failure::VaultFile { source, .. } | Failure::HomeFile { source, .. } => {
             source.kind() == io::ErrorKind::NotFound
         }

@@ -213,7 +213,9 @@ fn a_damaged_home_is_not_backed_up_and_a_lost_resource_is_told_of() {
     let state = home.path("h/state/r/00000000000000000002.state");
     let whole = fs::read(&state).unwrap();
     fs::write(&state, &whole[1..]).unwrap();
-    run(&home, &format!("{BACKUP} b")).fails_words("the state r/2 is not valid");
+    run(&home, &format!("{BACKUP} b")).fails_words(
+        "the file state/r/00000000000000000002.state of the service's home is damaged",
+    );
     fs::write(&state, whole).unwrap();
     let key = fs::read_dir(home.path("h/vault/keys/service")).unwrap();
     let key = key.map(|entry| entry.unwrap().path());

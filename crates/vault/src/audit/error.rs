@@ -154,15 +154,9 @@ impl AuditError {
             doing,
             path: path.to_owned(),
             kind: error.kind(),
-            reason: words(&error),
+            reason: strongroom_files::words(&error),
         }
     }
-}
-
-/// The system's words, without the error's number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split_once(" (os error ").map_or_else(|| text.clone(), |(words, _)| words.to_owned())
 }
 
 /// Next step after the system's refusal.
