@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// The words of `error` without its number, which tells a user nothing.
+/// The words of `error` without its number, which says nothing to a user.
 ///
 /// # Example
 ///

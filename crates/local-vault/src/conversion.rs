@@ -183,7 +183,7 @@ impl Store {
     }
 
     /// Refuses a vault whose passphrase is another one than this handle was opened with: of two who change it at once,
-    /// each would be told that theirs holds.
+    /// both would succeed, and one of their passphrases open nothing.
     fn require_lock(&self, manifest: &Manifest) -> Result<(), LocalVaultError> {
         if manifest.passphrase == self.lock {
             return Ok(());

@@ -335,8 +335,7 @@ fn a_home_on_a_read_only_disk_is_backed_up_and_that_is_not_recorded() {
     assert!(!home.path("e").exists());
 }
 
-/// What an identity asks of a vault is recorded, or not done: where the trail cannot be written, the refusal names the file
-/// and what to do.
+/// Checks that nothing is done for an identity that cannot be recorded, and that the refusal names the file and what to do.
 #[cfg(target_os = "linux")] // a mount of its own
 #[test]
 fn a_customers_vault_on_a_read_only_disk_refuses_and_names_its_trail() {

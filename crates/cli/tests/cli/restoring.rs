@@ -258,7 +258,7 @@ fn a_home_that_gave_way_is_put_back_where_that_was_interrupted() {
     assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
 }
 
-/// What is called old is the old home at every moment: a kill at the exchange of the names is noticed by the next command.
+/// The home that is called old is the old one at every moment: a kill at the exchange of the names is noticed by the next command.
 #[test]
 fn a_restore_that_was_killed_at_the_exchange_is_finished_or_begun_again() {
     let home = backed_up();
