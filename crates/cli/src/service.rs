@@ -15,6 +15,7 @@ mod customers;
 mod files;
 mod from_backup;
 mod places;
+mod undone;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,7 @@ use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 pub(crate) use self::backup::{BackedUp, Backup, MadeBackup};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
+pub(crate) use self::undone::UndoneChanges;
 use crate::args::HomeOption;
 use crate::failure::Failure;
 use crate::hint;

@@ -75,6 +75,9 @@ mod several;
 mod streams;
 #[path = "cli/threads.rs"]
 mod threads;
+#[cfg(unix)] // a shell runs what is printed
+#[path = "cli/undone.rs"]
+mod undone;
 #[path = "cli/vault_keys.rs"]
 mod vault_keys;
 #[path = "cli/vaults.rs"]

@@ -14,7 +14,7 @@ use crate::args::{HomeOption, JsonOption, ServiceCommand, ServiceKeyCommand, Vau
 use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::print::{self, Channel};
-use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service};
+use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service, UndoneChanges};
 
 #[derive(Serialize)]
 struct Made<'a> {
@@ -75,11 +75,13 @@ struct RestoredState {
     from: u64,
     to: u64,
     state: &'static str,
+    #[serde(flatten)]
+    undone: Option<UndoneChanges>,
 }
 
 impl From<Restored> for RestoredState {
     fn from(Restored { resource, from, to, protection }: Restored) -> Self {
-        Self { resource, from, to, state: protection.name() }
+        Self { resource, from, to, state: protection.name(), undone: None }
     }
 }
 
@@ -89,11 +91,15 @@ fn restore(accept_states: bool, home: HomeOption, json: JsonOption) -> Result<()
     let (restored, lost) = service.restore()?;
     let accepted = if accept_states { service.accept_states()? } else { Vec::new() };
     let in_doubt = service.resources()?.in_doubt();
-    let of = |states: Vec<Restored>| states.into_iter().map(RestoredState::from).collect();
+    let mut undone = service.undone(&restored)?;
+    let restored = restored.into_iter().map(|one| {
+        let undone = undone.remove(&one.resource);
+        RestoredState { undone, ..one.into() }
+    });
     let report = RestoredStates {
         operation: "restored",
-        resources: of(restored),
-        accepted: of(accepted),
+        resources: restored.collect(),
+        accepted: accepted.into_iter().map(RestoredState::from).collect(),
         in_doubt,
         lost,
     };
@@ -108,11 +114,14 @@ fn restore(accept_states: bool, home: HomeOption, json: JsonOption) -> Result<()
         let text = "no state is older than the audit trail knows: there is nothing to restore";
         print::line(Channel::Output, text)?;
     }
-    for RestoredState { resource, from, to, state } in &report.resources {
+    for RestoredState { resource, from, to, state, undone } in &report.resources {
         let text = format!(
             "the resource {resource} goes on from its state number {from} as number {to}: {state}"
         );
         print::line(Channel::Output, &text)?;
+        if let Some(undone) = undone.as_ref().and_then(|undone| undone.sentence(resource)) {
+            print::line(Channel::Output, &undone)?;
+        }
     }
     for RestoredState { resource, to, state, .. } in &report.accepted {
         let text = format!(

@@ -8,6 +8,7 @@
 //!
 //! The home is made beside its place, proved, and gets its name last. What was there is moved aside, never removed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ use strongroom_keys::state::{FileStore, StateError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
 use super::{
-    Backup, CustomerVault, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, VAULTS, files,
+    Backup, CustomerVault, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, UndoneChanges,
+    VAULTS, files,
 };
 use crate::failure::{BackupFailure, Failure};
 use crate::output::exchange;
@@ -46,6 +48,8 @@ pub(crate) struct FromBackup {
     pub(crate) vaults: VaultLocations<CustomerVault>,
     /// The ids of those whose places nobody knows any more.
     pub(crate) unplaced: Vec<String>,
+    /// Changes of resources that are undone, where the trail knows them.
+    pub(crate) undone: BTreeMap<ResourceId, UndoneChanges>,
 }
 
 impl FromBackup {
@@ -97,19 +101,21 @@ pub(crate) fn from_backup(
     let damaged = Damaged::find(&home, new.path(), &backup)?;
     let mut service = HomeLocation::at(new.path()).open_unheld()?;
     let (mut trail, mut unplaced) = (TrailOf::Backup, Vec::new());
+    let mut restored = Vec::new();
     if let Some(damaged) = &damaged
         && damaged.trail_into(&service, &backup)?
     {
         trail = TrailOf::Home;
         (service, unplaced) = damaged.rest_into(service)?;
         // What was made since the backup, and whose states are lost: the check tells of it.
-        service.restore()?;
+        (restored, _) = service.restore()?;
     }
     if accept_states {
         service.accept_states()?;
     }
     let checked = service.prove()?;
     let vaults = service.customers().places()?;
+    let undone = service.undone(&restored)?;
     service.record(AuditEvent {
         detail: Some(
             serde_json::json!({ "from": from.display().to_string(), "made": backup.made }),
@@ -129,7 +135,7 @@ pub(crate) fn from_backup(
         }
     };
     let home = location.path().to_owned();
-    Ok(FromBackup { home, backup, aside, trail, checked, vaults, unplaced })
+    Ok(FromBackup { home, backup, aside, trail, checked, vaults, unplaced, undone })
 }
 
 impl Damaged {

@@ -10,7 +10,8 @@ use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::print::{self, Channel};
 use crate::service::{
-    BackedUp, CustomerVault, FromBackup, HomeLocation, MadeBackup, TrailOf, from_backup,
+    BackedUp, CustomerVault, FromBackup, HomeLocation, MadeBackup, TrailOf, UndoneChanges,
+    from_backup,
 };
 use crate::time::display_time;
 
@@ -94,6 +95,8 @@ struct RestoredResource<'a> {
     /// True where it gives no access until somebody confirms that it is the newest.
     #[serde(skip_serializing_if = "is_false")]
     in_doubt: bool,
+    #[serde(flatten)]
+    undone: Option<&'a UndoneChanges>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -135,6 +138,7 @@ pub(super) fn restore(
             number: one.number,
             state: one.protection.name(),
             in_doubt: one.in_doubt,
+            undone: restored.undone.get(&one.resource),
         })
         .collect();
     if json.enabled {
@@ -185,6 +189,9 @@ fn tell(
             None => "not in the backup".to_owned(),
         };
         line(&format!("the resource {resource} has its state number {number}, {from}: {state}"))?;
+        if let Some(undone) = one.undone.and_then(|undone| undone.sentence(resource)) {
+            line(&undone)?;
+        }
     }
     let in_doubt = resources.iter().filter(|one| one.in_doubt);
     let in_doubt: Vec<_> = in_doubt.map(|one| one.resource.clone()).collect();
