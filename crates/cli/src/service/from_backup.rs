@@ -180,7 +180,10 @@ impl Damaged {
         let locks = (files::lock(path, Some(LOCK_WAIT))?, held);
         let opened = HomeLocation::at(path).open_unheld();
         let proved = opened.and_then(|service| match service.prove() {
-            Err(failure) if is_of_trail(&failure) && service.holds_without_trail(backup) => {
+            Err(failure) if is_of_trail(&failure) => {
+                if !service.holds_without_trail(backup)? {
+                    return Err(failure);
+                }
                 let (path, source) = (path.to_owned(), Box::new(failure));
                 Err(BackupFailure::TrailDamaged { path, source }.into())
             }
@@ -204,7 +207,11 @@ impl Damaged {
                 error,
                 AuditError::Missing { .. } | AuditError::Truncated { found: 0, .. }
             );
-            let can_be = !is_gone && HomeLocation::at(&self.path).open_unheld().is_ok();
+            let can_be = !is_gone
+                && match HomeLocation::at(&self.path).open_unheld() {
+                    Err(failure) if is_damage(&failure) => false,
+                    opened => opened.map(|_| true)?,
+                };
             let (path, source) = (self.path.clone(), Box::new(Failure::from(error)));
             if can_be {
                 Err(BackupFailure::TrailDamaged { path, source }.into())
@@ -301,15 +308,18 @@ impl Damaged {
 
 impl Service {
     /// True where all but the audit trail holds, and has all that `backup` has.
-    fn holds_without_trail(&self, backup: &Backup) -> bool {
+    fn holds_without_trail(&self, backup: &Backup) -> Result<bool, Failure> {
         let checked = self.config(self.customers()).and_then(|config| {
             Ok(block_on(config.with_audit(Arc::new(MemorySink::default())).check())?)
         });
-        let Ok(Checked { states, .. }) = checked else { return false };
+        let checked = checked.and_then(|checked| self.customers().places().map(|_| checked));
+        let Checked { states, .. } = match checked {
+            Err(failure) if is_damage(&failure) => return Ok(false),
+            checked => checked?,
+        };
         let number =
             |id: &ResourceId| states.iter().find(|one| one.resource == *id).map(|one| one.number);
-        backup.resources.iter().all(|one| number(&one.resource) >= Some(one.number))
-            && self.customers().places().is_ok()
+        Ok(backup.resources.iter().all(|one| number(&one.resource) >= Some(one.number)))
     }
 }
 

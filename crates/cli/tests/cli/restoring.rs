@@ -464,6 +464,24 @@ fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
     assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
 }
 
+/// The trail is lost, and what the states say cannot be seen at the moment: they may be newer than the backup.
+#[test]
+fn a_state_that_cannot_be_read_beside_a_lost_trail_ends_the_restore() {
+    let home = backed_up();
+    lines(&home, &["resource revoke r --home h"]);
+    for name in ["audit.jsonl", "audit.head", "audit.jsonl.known"] {
+        let _ = fs::remove_file(home.path("h").join(name));
+    }
+    let newest = contents(&home.path("h/state/r")).pop().unwrap().0;
+    fs::rename(&newest, home.path("kept")).unwrap();
+    fs::create_dir(&newest).unwrap();
+    run(&home, RESTORE).fails_words("cannot read ");
+    assert!(!home.names().iter().any(|name| name.contains("before-restore")));
+    fs::remove_dir(&newest).unwrap();
+    fs::rename(home.path("kept"), &newest).unwrap();
+    run(&home, RESTORE).fails_words("strongroom audit repair --home h");
+}
+
 #[test]
 fn what_is_not_a_backup_is_called_just_that() {
     let home = backed_up();
