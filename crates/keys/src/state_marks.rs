@@ -34,6 +34,7 @@ impl StateMarks {
         // What the trail does not tell any more may have been newer.
         own.all_in_doubt = known.all_in_doubt || known.damage.is_some();
         own.in_doubt.clone_from(&known.in_doubt);
+        own.lost.clone_from(&known.lost);
     }
 
     /// Notes a state that is the newest of its name.
@@ -62,6 +63,11 @@ impl StateMarks {
     /// The names of which the state that is there may not be the newest.
     pub(crate) fn in_doubt(&self) -> Vec<String> {
         self.lock().in_doubt.iter().cloned().collect()
+    }
+
+    /// True where all states of `name` are lost for good.
+    pub(crate) fn is_lost(&self, name: &str) -> bool {
+        self.lock().lost.contains(name)
     }
 
     /// True until somebody has looked at all states after a part of the trail was lost.

@@ -236,7 +236,7 @@ pub(crate) enum ResourceCommand {
     /// Request the key from its vault again, and restore access where it is back
     Refresh(ResourceArgs),
     /// Mark a resource as deleted: no access from now on, and from 24 hours later on `shred` destroys its keys
-    Delete(ResourceArgs),
+    Delete(DeleteResourceArgs),
     /// Restore a deleted resource, before its keys are destroyed
     Restore(ResourceArgs),
     /// Destroy the keys of all resources that are due: deleted ones, and those whose customer chose it and
@@ -280,6 +280,17 @@ pub(crate) struct ResourceArgs {
 
     #[command(flatten)]
     pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteResourceArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    /// Confirm that all states of the resource are lost for good: nothing opens its documents, and backups and lists do
+    /// not name it as missing any more
+    #[arg(long)]
+    pub(crate) states_lost: bool,
 }
 
 #[derive(Debug, Args)]

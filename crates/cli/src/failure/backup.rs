@@ -20,8 +20,9 @@ pub(crate) enum BackupFailure {
     NotMade { path: PathBuf, reason: String },
     /// A backup of a home that lacks states itself.
     #[error(
-        "the backup {} is made, and the home has lost all states of {}: bring them back from an earlier backup",
-        path.display(), words::named(lost)
+        "the backup {} is made, and the home has lost all states of {}: bring them back from an earlier backup, or, where \
+         there is none, give the resource up, with: {}",
+        path.display(), words::named(lost), hint::give_up(lost)
     )]
     Lacks { path: PathBuf, lost: Vec<ResourceId> },
     /// A resource that the audit trail knows and that has no state any more.

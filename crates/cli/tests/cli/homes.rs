@@ -296,6 +296,36 @@ fn what_a_rolled_back_resource_has_not_is_not_withdrawn_from_it() {
 }
 
 #[test]
+fn a_resource_whose_states_are_lost_for_good_is_given_up_by_a_command() {
+    let home = service();
+    lines(&home, &["resource create s --tenant t --region e --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    fs::remove_dir_all(home.path("h/state/s")).unwrap();
+    let lacking = run(&home, "service backup -o a --home h");
+    assert_eq!(lacking.code, Some(3), "{}", lacking.stderr);
+    let refused = run(&home, "resource delete r --states-lost --home h");
+    refused.fails_words("the resource r has states");
+    for _ in 0..2 {
+        let given_up = run_hint(&home, &lacking.stderr).succeeds();
+        let words = "the resource s is given up: all its states are lost";
+        assert!(given_up.text().starts_with(words), "{}", given_up.text());
+    }
+    assert_eq!(run(&home, "resource list --home h").succeeds().text(), "r  cmk-active\n");
+    lines(&home, &["service backup -o b --home h", "audit verify --home h", OPEN]);
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"operation\":\"accept-loss\"").count(), 2);
+    // Its name stays its own, and where its states come back it is deleted.
+    assert_eq!(run(&home, "resource create s --tenant t --region e --home h").code, Some(1));
+    flip_last_line(&home);
+    let repaired = run(&home, "audit repair --home h").succeeds();
+    assert!(!repaired.text().contains("the resource s"), "{}", repaired.text());
+    copy_dir(&home.path("older/s"), &home.path("h/state/s"));
+    lines(&home, &["service restore --accept-states --home h"]);
+    let status = run(&home, "resource status s --home h --json").json();
+    assert_eq!(status["protection"]["state"], "shred-pending");
+}
+
+#[test]
 fn pins_refuse_a_resource_that_is_older_than_what_is_known_elsewhere() {
     let home = service();
     lines(

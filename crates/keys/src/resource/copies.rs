@@ -32,7 +32,8 @@ use crate::state::{Created, StateError, StateStore};
 pub struct Checked {
     /// The states, each of which holds.
     pub states: Vec<CheckedState>,
-    /// Resources that the audit trail knows and that have no state at all any more.
+    /// Resources that the audit trail knows and that have no state at all any more, those aside that were
+    /// [given up](crate::Resources::accept_loss).
     pub lost: Vec<ResourceId>,
 }
 
@@ -109,7 +110,9 @@ impl ResourcesConfig {
         for name in names {
             let Ok(resource) = ResourceId::new(&name) else { continue };
             if self.store.list(&name).await?.is_empty() {
-                lost.push(resource);
+                if !repository.marks().is_lost(&name) {
+                    lost.push(resource);
+                }
                 continue;
             }
             let current = repository.read(&resource).await?;

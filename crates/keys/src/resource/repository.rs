@@ -239,7 +239,9 @@ impl Repository {
                     | StateError::Invalid { .. },
                 ),
             ) => {
-                let Some(mark) = self.marks().newest(id.as_str()) else { return Ok(()) };
+                let known = self.marks().newest(id.as_str());
+                let known = known.filter(|mark| !self.marks().is_lost(&mark.name));
+                let Some(mark) = known else { return Ok(()) };
                 (mark, None, true)
             }
             Err(error) => return Err(error),

@@ -3,6 +3,7 @@
 use super::config::ResourcesConfig;
 use super::record::{Protection, Resource};
 use super::resources::Resources;
+use crate::audit::Doubt;
 use crate::error::Error;
 use crate::id::ResourceId;
 
@@ -72,7 +73,9 @@ impl ResourcesConfig {
             let Some(outline) = Resource::of_outline(outline) else { continue };
             let forward = match repository.roll_forward(&id, outline).await {
                 Err(Error::NotFound { resource }) => {
-                    lost.push(resource);
+                    if !repository.marks().is_lost(&name) {
+                        lost.push(resource);
+                    }
                     continue;
                 }
                 forward => forward?,
@@ -126,5 +129,29 @@ impl Resources {
             accepted.push(Restored { resource: id, from, to, protection });
         }
         failed.map_or(Ok(accepted), Err)
+    }
+
+    /// Gives a resource up whose states are all lost, as the host's operator says: it is not missed any more, and it is
+    /// deleted where a state of it comes back. Its name stays taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Argument`] where it has states, [`Error::NotFound`] where the audit trail knows none of it, and those
+    /// of store and trail.
+    pub async fn accept_loss(&self, id: &ResourceId) -> Result<(), Error> {
+        let (repository, name) = (&self.repository, id.as_str());
+        if !repository.store().list(name).await?.is_empty() {
+            let reason =
+                format!("the resource {id} has states: it is not lost; delete it as it is");
+            return Err(Error::Argument { reason });
+        }
+        let mark = repository.marks().newest(name);
+        let mark = mark.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
+        match self.resource_deleted(id).await {
+            Err(Error::Kept { .. }) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        let (doubt, origin) = (Some(Doubt::Lost), repository.origin(id));
+        Ok(repository.marks().settle("accept-loss", &mark, doubt, None, origin).await?)
     }
 }

@@ -143,8 +143,9 @@ impl Resources {
     /// [`Error::State`].
     pub async fn list(&self) -> Result<Vec<ResourceId>, Error> {
         let mut names = self.repository.store().names().await?;
-        // One whose states are gone is not forgotten.
-        names.extend(self.repository.marks().names());
+        // One whose states are gone is not forgotten, unless it was given up.
+        let marks = self.repository.marks();
+        names.extend(marks.names().into_iter().filter(|name| !marks.is_lost(name)));
         let mut ids: Vec<ResourceId> =
             names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
         ids.sort();

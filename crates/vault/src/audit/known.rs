@@ -91,6 +91,8 @@ pub enum Doubt {
     Raised,
     /// All states that there were have been looked at: only names of which a doubt was raised are in doubt.
     Limited,
+    /// The name has no state any more, and nothing to wait for, as somebody has confirmed.
+    Lost,
 }
 
 impl fmt::Display for Doubt {
@@ -98,6 +100,7 @@ impl fmt::Display for Doubt {
         f.write_str(match self {
             Self::Raised => "raised",
             Self::Limited => "limited",
+            Self::Lost => "lost",
         })
     }
 }
@@ -161,6 +164,9 @@ pub struct Known {
     /// The names whose newest state the damaged part may have held, until a state of theirs is recorded without doubt.
     #[serde(default)]
     pub in_doubt: BTreeSet<String>,
+    /// The names whose states are lost for good, as somebody has confirmed, until one is recorded again.
+    #[serde(default)]
+    pub lost: BTreeSet<String>,
     /// Damage of the trail, where there is some; the rest is of what holds.
     #[serde(skip)]
     pub damage: Option<AuditError>,
@@ -179,11 +185,15 @@ impl Known {
             }
             (AuditResult::Done, Some(state), _) => {
                 self.note_state(state);
-                if event.doubt == Some(Doubt::Raised) {
-                    self.in_doubt.insert(state.name.clone());
-                } else {
-                    self.in_doubt.remove(&state.name);
-                }
+                let among = |names: &mut BTreeSet<String>, doubt| {
+                    if event.doubt == Some(doubt) {
+                        names.insert(state.name.clone());
+                    } else {
+                        names.remove(&state.name);
+                    }
+                };
+                among(&mut self.in_doubt, Doubt::Raised);
+                among(&mut self.lost, Doubt::Lost);
             }
             _ => {}
         }

@@ -255,7 +255,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("Failure", "Backup", Run("a_whole_home_another_service_and_anything_else_are_left")),
 
     ("BackupFailure", "NotMade", Say("free some space, or choose another place with -o")),
-    ("BackupFailure", "Lacks", Say("bring them back from an earlier backup")),
+    ("BackupFailure", "Lacks", Run("a_resource_whose_states_are_lost_for_good_is_given_up_by_a_command")),
     ("BackupFailure", "StatesLost", Run("a_damaged_home_is_not_backed_up_and_a_lost_resource_is_told_of")),
     ("BackupFailure", "Missing", Say("give the directory that a backup was made in")),
     ("BackupFailure", "Format", Say("use the version that made it")),
