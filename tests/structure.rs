@@ -11,6 +11,8 @@ mod first_lines;
 mod floors;
 #[path = "structure/keys.rs"]
 mod keys;
+#[path = "structure/local_vault.rs"]
+mod local_vault;
 #[path = "structure/messages.rs"]
 mod messages;
 #[path = "structure/plain_words.rs"]

@@ -78,6 +78,10 @@ const KEYS_FLOORS: &[(&str, &[&str])] = &[
             "vault_client",
         ],
     ),
+    (
+        "resource/withdrawals",
+        &["error", "id", "resource/record", "resource/repository", "resource/transition", "state"],
+    ),
     ("resource/config", &["cache", "resource/host", "state", "vault_client"]),
     ("resource/leased", &["cache", "error"]),
     (

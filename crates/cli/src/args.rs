@@ -26,9 +26,9 @@ use crate::time::{parse_duration, parse_lifetime, parse_time};
 
 pub(crate) use self::documents::{DeleteDocumentsArgs, MoveDocumentsArgs, SweepArgs};
 pub(crate) use self::service::{
-    AuditCommand, CreateResourceArgs, EnableCmkArgs, HomeBackupArgs, HomeOption, KindOption,
-    MovedToTenantArgs, OnKeyLossOption, ResourceArgs, ResourceCommand, ResourceOption,
-    RotateCmkArgs, ScopeOption, ServiceCommand, ServiceKeyCommand, TimeOption,
+    AuditCommand, CreateResourceArgs, DeleteResourceArgs, EnableCmkArgs, HomeBackupArgs,
+    HomeOption, KindOption, MovedToTenantArgs, OnKeyLossOption, ResourceArgs, ResourceCommand,
+    ResourceOption, RotateCmkArgs, ScopeOption, ServiceCommand, ServiceKeyCommand, TimeOption,
 };
 pub(crate) use self::vault::{
     BackupArgs, CreateKeyArgs, DateOptions, GrantArgs, IdentityArgs, ImportArgs, InitArgs, KeyArgs,

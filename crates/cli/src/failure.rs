@@ -3,12 +3,12 @@
 //! One failure is one sentence: what, where, and what to do next.
 
 mod backup;
+mod kind;
 mod next_step;
 mod words;
 
 use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use strongroom::Error;
@@ -21,7 +21,7 @@ use strongroom_local_vault::LocalVaultError;
 pub(crate) use self::backup::BackupFailure;
 use self::next_step::{audit_sentence, damage_sentence, resource_sentence, vault_sentence};
 use self::words::{
-    Said, document_kind, document_sentence, read_advice, rewrap_advice, vault_advice, write_advice,
+    Said, document_sentence, home_advice, read_advice, rewrap_advice, vault_advice, write_advice,
 };
 use crate::hint;
 use crate::place::Place;
@@ -382,6 +382,12 @@ pub(crate) enum Failure {
     /// There is a home already.
     #[error("{} is a service's home already; use it as it is, or name another with --home", path.display())]
     HomeExists { path: PathBuf },
+    /// A home without its own vault.
+    #[error(
+        "the service's home {} lacks its own vault, {}; restore it from a backup of the home, with: {}",
+        home.display(), home.join("vault").display(), hint::from_backup()
+    )]
+    HomeWithoutVault { home: PathBuf },
     /// A file of a home is not what it was.
     #[error("{}", damage_sentence(path, reason, path.parent(), "home"))]
     HomeDamaged { path: PathBuf, reason: &'static str },
@@ -398,7 +404,7 @@ pub(crate) enum Failure {
     )]
     HomeFileSystem { path: PathBuf, lacking: Lacking },
     /// A file of a home cannot be read or written.
-    #[error("cannot {doing} {}: {}; name another home with --home", path.display(), Said(source))]
+    #[error("cannot {doing} {}: {}; {}", path.display(), Said(source), home_advice(source))]
     HomeFile { doing: &'static str, path: PathBuf, source: io::Error },
     /// Another process holds a home's lock for longer than this one may wait.
     #[error(
@@ -487,92 +493,6 @@ impl Failure {
                 Self::Move { name: name.to_owned(), source }
             }
             other => other,
-        }
-    }
-
-    /// The name of the kind of failure, for programs: it stays when the sentence changes.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Usage(_) => "usage",
-            Self::InputIsDirectory { .. } | Self::OutputIsDirectory { .. } => "is-directory",
-            Self::CommandNotStarted { .. } | Self::Command { .. } => "command",
-            Self::Exists { .. } | Self::HomeExists { .. } | Self::Taken { .. } => "exists",
-            Self::SameFile { .. } | Self::TwoReaders { .. } => "same-file",
-            Self::InsideStore { .. } | Self::PassphraseInStore { .. } => "inside-store",
-            Self::Reserved { .. } | Self::ReservedInput { .. } => "reserved-name",
-            Self::Lock { .. } | Self::Waited { .. } | Self::NoLock { .. } => "locked",
-            Self::Directory { .. }
-            | Self::Write { .. }
-            | Self::HeaderName { .. }
-            | Self::HeaderKept { .. }
-            | Self::NotDurable { .. }
-            | Self::NotPrivate { .. }
-            | Self::NotPrinted(_)
-            | Self::Move { .. }
-            | Self::Remove { .. }
-            | Self::Rewrap { .. } => "write",
-            Self::Read { .. } => "read",
-            Self::Changed { .. } => "input-changed",
-            Self::StdinClosed => "input-closed",
-            Self::StdoutClosed { .. } | Self::Print | Self::PrintAfter { .. } => "output-closed",
-            Self::Document { source, .. } | Self::ChangedLength { source, .. } => {
-                document_kind(source)
-            }
-            Self::HeaderApart { .. } | Self::HeaderAlone { .. } | Self::NotAFile { .. } => "format",
-            Self::OtherHeader { .. }
-            | Self::NotUnlocked { .. }
-            | Self::Header { .. }
-            | Self::Chunk { .. } => "authentication",
-            Self::Unproved { .. } => "unproved",
-            Self::UnknownAlgorithm { .. } => "unknown-algorithm",
-            Self::BeyondEnd { .. } => "range",
-            Self::Contended { .. } | Self::Replaced { .. } => "contended",
-            Self::NotCounted { .. } => "not-counted",
-            Self::Foreign { .. } => "foreign",
-            Self::SomeNotDone { .. } | Self::SomeLeft { .. } | Self::SomeNotShredded { .. } => {
-                "some-failed"
-            }
-            Self::NoKey { .. } | Self::NoSuchKey { .. } | Self::NoResourceKey { .. } => "no-key",
-            Self::Check { .. } | Self::MovedOther { .. } => "check",
-            Self::Passphrase(_) | Self::CustomerPassphrase { .. } => "passphrase",
-            Self::Vault(_)
-            | Self::VaultExposed { .. }
-            | Self::VaultFile { .. }
-            | Self::NoVault { .. }
-            | Self::NoHome
-            | Self::EmptyHome => "vault",
-            Self::NotGranted { .. } => "not-granted",
-            Self::VaultMoved { .. } | Self::VaultUnused { .. } | Self::VaultOlder { .. } => {
-                "vault-location"
-            }
-            Self::NoService { .. }
-            | Self::HomeDamaged { .. }
-            | Self::HomeFormat { .. }
-            | Self::HomeExposed { .. }
-            | Self::HomeFileSystem { .. }
-            | Self::HomeLocked { .. }
-            | Self::HomeFile { .. } => "home",
-            Self::Resource(source) => match **source {
-                strongroom_keys::Error::Denied { .. } => "denied",
-                strongroom_keys::Error::Expired { .. } => "expired",
-                _ => "resource",
-            },
-            Self::Audit(_) => "audit",
-            Self::TrailRepaired { .. } => "audit-repaired",
-            Self::Threads { .. } => "threads",
-            Self::Backup(failure) => failure.kind(),
-        }
-    }
-
-    /// 2 where the command line is at fault, 3 for an audit trail that was repaired or a backup of a home that lacks something, 1 for everything else.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Usage(_) => ExitCode::from(2),
-            // It holds, and is not what it should be.
-            Self::TrailRepaired { .. } | Self::Backup(BackupFailure::Lacks { .. }) => {
-                ExitCode::from(3)
-            }
-            _ => ExitCode::FAILURE,
         }
     }
 }

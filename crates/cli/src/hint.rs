@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _};
+use strongroom_keys::resource::ResourceId;
 use strongroom_local_vault::LocalVault;
 
 use crate::args::Cli;
@@ -174,6 +175,22 @@ pub(crate) fn create_resource(name: &str) -> String {
 pub(crate) fn backup() -> String {
     let name = format!("strongroom-backup-{}", compact_time(since_epoch(SystemTime::now())));
     strongroom("service backup", &[], &[("-o", name.as_ref())])
+}
+
+/// The command that takes the states that are in doubt for the newest.
+pub(crate) fn accept_states() -> String {
+    strongroom("service restore --accept-states", &[], &[])
+}
+
+/// The command that brings the home that this command is about back from a backup.
+pub(crate) fn from_backup() -> String {
+    strongroom("service restore", &[], &[("--from", "BACKUP".as_ref())])
+}
+
+/// The command that gives up the first of the resources `lost`, of which no state is left.
+pub(crate) fn give_up(lost: &[ResourceId]) -> String {
+    let name = lost.first().map_or("NAME", ResourceId::as_str);
+    strongroom("resource delete --states-lost", &[name.into()], &[])
 }
 
 /// `text` of a change that made keys, which earlier backups lack, and the `command` that makes the next one.

@@ -14,6 +14,8 @@ mod backup;
 mod customers;
 mod files;
 mod from_backup;
+mod places;
+mod undone;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -25,22 +27,22 @@ use strongroom::secret::Secret;
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_keys::Resources;
 use strongroom_keys::audit::{
-    AuditEvent, AuditKey, AuditResult, AuditSink as _, Auditor, FileHeadStore, HeadStore,
-    JsonLines, Repaired,
+    AuditEvent, AuditKey, AuditSink as _, Auditor, FileHeadStore, HeadStore, JsonLines, Repaired,
 };
 use strongroom_keys::block_on;
 use strongroom_keys::clock::{Clock as _, SystemClock};
 use strongroom_keys::resource::{Caller, Pins, ResourceId, ResourcesConfig, Restored};
 use strongroom_keys::state::{FileStore, StateStore as _};
-use strongroom_keys::vault::{KeyName, VersionedKeyId};
+use strongroom_keys::vault::KeyName;
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions, LocalVaultError};
 
-pub(crate) use self::backup::{BackedUp, Backup};
+pub(crate) use self::backup::{BackedUp, Backup, MadeBackup};
 pub(crate) use self::customers::{CustomerVault, CustomerVaults};
 pub(crate) use self::from_backup::{FromBackup, TrailOf, from_backup};
+pub(crate) use self::undone::UndoneChanges;
 use crate::args::HomeOption;
-use crate::failure::{BackupFailure, Failure};
+use crate::failure::Failure;
 use crate::hint;
 use crate::output::exchange;
 use crate::platform;
@@ -51,6 +53,8 @@ const HOME: &str = "home.json";
 const AUDIT_KEY: &str = "audit.key";
 const TRAIL: &str = "audit.jsonl";
 const VAULTS: &str = "vaults.json";
+/// The directory with the resources' states.
+pub(crate) const STATES: &str = "state";
 /// The format of a home that this version makes and reads.
 const FORMAT: u32 = 2;
 /// The name of the service's key in its own vault.
@@ -105,9 +109,9 @@ impl HomeLocation {
         &self.path
     }
 
-    /// True where there is a whole home.
+    /// True where there is a home, whole or damaged.
     pub(crate) fn exists(&self) -> bool {
-        Self::is_at(&self.path)
+        std::fs::symlink_metadata(self.path.join(HOME)).is_ok() || self.has_resources()
     }
 
     /// True where the directory `path` is a whole home.
@@ -167,6 +171,9 @@ impl HomeLocation {
     fn open_unheld(&self) -> Result<Service, Failure> {
         let path = self.path.join(HOME);
         let Some(Manifest { format, trail }) = files::read_json(&path)? else {
+            if self.has_resources() {
+                return Err(Failure::HomeDamaged { path, reason: "it is missing" });
+            }
             let next = if self.named {
                 let home = ("--home", self.path.as_os_str());
                 let init = hint::strongroom("service init", &[], &[home]);
@@ -185,7 +192,22 @@ impl HomeLocation {
             });
         }
         files::require_private(&self.path)?;
-        Service::load(&self.path, LocalVault::open(&self.path.join("vault"))?, trail)
+        let vault = LocalVault::open(&self.path.join("vault")).map_err(|error| match error {
+            LocalVaultError::Missing { .. } => {
+                Failure::HomeWithoutVault { home: self.path.clone() }
+            }
+            error => error.into(),
+        })?;
+        Service::load(&self.path, vault, trail)
+    }
+
+    /// True of a directory that has states of resources: a home, whatever else it lacks.
+    fn has_resources(&self) -> bool {
+        let states = std::fs::read_dir(self.path.join(STATES));
+        let names = states.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names
+            .into_iter()
+            .any(|name| !name.as_encoded_bytes().starts_with(b".") && name != "_service")
     }
 }
 
@@ -288,7 +310,7 @@ impl Service {
     }
 
     fn store(&self) -> Result<FileStore, Failure> {
-        Ok(block_on(FileStore::open(self.home.join("state")))
+        Ok(block_on(FileStore::open(self.home.join(STATES)))
             .map_err(strongroom_keys::Error::from)?)
     }
 
@@ -333,18 +355,23 @@ impl Service {
         Ok(resources)
     }
 
-    /// Goes on from states that are older than the audit trail knows.
+    /// Goes on from states that are older than the audit trail knows; the resources without any state.
     ///
     /// # Errors
     ///
-    /// [`Failure::Resource`]; [`BackupFailure::StatesLost`] of a resource without any, once all others go on.
-    pub(crate) fn restore(&self) -> Result<Vec<Restored>, Failure> {
-        match block_on(self.config(self.customers())?.restore()) {
-            Err(strongroom_keys::Error::NotFound { resource }) => {
-                Err(BackupFailure::StatesLost { resource }.into())
-            }
-            restored => Ok(restored?.1),
-        }
+    /// [`Failure::Resource`].
+    pub(crate) fn restore(&self) -> Result<(Vec<Restored>, Vec<ResourceId>), Failure> {
+        let (_, restored, lost) = block_on(self.config(self.customers())?.restore())?;
+        Ok((restored, lost))
+    }
+
+    /// Takes the states that are in doubt for the newest, on behalf of the user who runs this.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Resource`].
+    pub(crate) fn accept_states(&self) -> Result<Vec<Restored>, Failure> {
+        Ok(block_on(self.resources()?.accept_states())?)
     }
 
     /// Closes the part of the audit trail that does not hold, on behalf of the user who runs this.
@@ -354,25 +381,6 @@ impl Service {
     /// [`Failure::Audit`].
     pub(crate) fn repair(&self) -> Result<Option<Repaired>, Failure> {
         Ok(self.trail().repair(SystemClock.unix_time(), Some(&platform::user()))?)
-    }
-
-    /// Records what was done to the home, for a resource under a key where there is one, on behalf of the user who
-    /// runs this.
-    ///
-    /// # Errors
-    ///
-    /// [`Failure::Audit`] where the trail cannot be written: then it must not be done.
-    pub(crate) fn audit(
-        &self,
-        operation: &str,
-        under: Option<&(ResourceId, VersionedKeyId)>,
-        result: &AuditResult,
-    ) -> Result<(), Failure> {
-        self.record(AuditEvent {
-            key: under.map(|(_, key)| key.clone()),
-            resource: under.map(|(resource, _)| resource.as_str().to_owned()),
-            ..AuditEvent::new(operation, result.clone())
-        })
     }
 
     fn record(&self, event: AuditEvent) -> Result<(), Failure> {

@@ -15,6 +15,9 @@ mod backups;
 mod chapters;
 #[path = "cli/completions.rs"]
 mod completions;
+#[cfg(unix)] // links, pipes, permission bits
+#[path = "cli/damaged.rs"]
+mod damaged;
 #[path = "cli/descriptors.rs"]
 mod descriptors;
 #[path = "cli/detached.rs"]
@@ -47,6 +50,8 @@ mod options;
 mod outputs;
 #[path = "cli/passphrases.rs"]
 mod passphrases;
+#[path = "cli/places.rs"]
+mod places;
 #[path = "cli/printing.rs"]
 mod printing;
 #[cfg(unix)] // a pseudo-terminal
@@ -70,6 +75,9 @@ mod several;
 mod streams;
 #[path = "cli/threads.rs"]
 mod threads;
+#[cfg(unix)] // a shell runs what is printed
+#[path = "cli/undone.rs"]
+mod undone;
 #[path = "cli/vault_keys.rs"]
 mod vault_keys;
 #[path = "cli/vaults.rs"]

@@ -5,6 +5,7 @@
 //! file_system   what keys need of a file system; names that are given once; temporary files and their sweep
 //! durable       a file that is replaced whole
 //! platform      what differs between operating systems
+//! words         the systems' errors in words
 //! ```
 //!
 //! # Example
@@ -21,6 +22,7 @@
 mod durable;
 mod file_system;
 mod platform;
+mod words;
 
 pub use self::durable::replace;
 pub use self::file_system::{
@@ -33,3 +35,4 @@ pub use self::platform::{
     make_directory_private, mode, names, open_directory_lock, open_regular, open_to_append,
     open_unfollowed, overwrite, private, sync_directory,
 };
+pub use self::words::words;

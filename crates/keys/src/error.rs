@@ -289,6 +289,18 @@ pub enum Error {
         /// The error of the audit trail.
         source: AuditError,
     },
+    /// The newest state is not there, so that nothing was written. It is recorded what is to be withdrawn, and carried out
+    /// once the states are restored.
+    #[error(
+        "access to the resource {resource} is refused now, and what is to be withdrawn is recorded: it is carried out \
+         once the states are restored; {source}"
+    )]
+    Kept {
+        /// The resource.
+        resource: ResourceId,
+        /// The error of the state.
+        source: StateError,
+    },
     /// The state cannot be read or written.
     #[error(transparent)]
     State(#[from] StateError),
@@ -382,12 +394,17 @@ fn place(named: Option<&str>) -> &str {
 
 impl Error {
     /// The reason why a vault does not answer, without the resource. Damage does not heal, nor does a trail that
-    /// cannot be written: their own messages name the step.
+    /// cannot be written: their own messages name the step. The vault's own reason comes last: it may end with a command.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Unreachable { source, .. } => match &**source {
-                Self::Vault(VaultError::Unavailable { .. }) => {
-                    format!("{source}; it comes back by itself when the vault answers")
+                Self::Vault(VaultError::Unavailable { reason, retry_after }) => {
+                    let delay = retry_after
+                        .map_or_else(String::new, |delay| format!(", in {} s", delay.as_secs()));
+                    format!(
+                        "the vault cannot be reached at the moment, and it comes back by itself when the vault answers\
+                         {delay}: {reason}"
+                    )
                 }
                 source => source.to_string(),
             },

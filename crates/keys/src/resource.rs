@@ -18,7 +18,8 @@
 //! withdraws access does not wait for the audit trail.
 //!
 //! The audit trail knows each state that this host wrote or read: an older one is an error, which
-//! [`ResourcesConfig::restore`] leaves at the host's request. Keys are destroyed by no time that is far from what the
+//! [`ResourcesConfig::restore`] leaves at the host's request. What a damaged part of the trail leaves in doubt gives no
+//! access before [`Resources::accept_states`]. Keys are destroyed by no time that is far from what the
 //! trail recorded last and what has passed since ([`Resources::accept_time`]).
 //!
 //! Unreachable is not a state but a [`Reachability`] in memory, and heals by itself. A definite refusal
@@ -49,6 +50,7 @@ mod revoke;
 mod rotation;
 mod status;
 mod transition;
+mod withdrawals;
 
 pub use self::cmk::EnableCmk;
 pub use self::config::ResourcesConfig;

@@ -6,13 +6,40 @@ use async_trait::async_trait;
 use strongroom::secret::SecretVec;
 use strongroom::wrap::Algorithm;
 
-use super::LocalVault;
 use super::error::LocalVaultError;
-use super::id::LocalKeyId;
-use super::operations::Caller;
+use super::key_id::LocalKeyId;
+use super::record::Caller;
 use super::store::Store;
+use super::vault::LocalVault;
 use strongroom_vault::unblock;
 use strongroom_vault::{KeyDescription, KeyName, Place, Vault, VaultError, VersionedKeyId};
+
+impl LocalVault {
+    /// The vault as `identity` may use it. An identity that does not exist is refused at its first request.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_vault::{KeyName, Operation, Operations, Vault};
+    /// use strongroom_local_vault::LocalVault;
+    /// use strongroom_vault::VaultError;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let billing = vault.as_identity("billing");
+    /// let name = KeyName::new("invoices")?;
+    /// assert!(futures_lite::future::block_on(billing.newest(&name)).is_err());
+    ///
+    /// vault.grant("billing", None, Operations::from(Operation::ALL))?;
+    /// assert!(futures_lite::future::block_on(billing.newest(&name)).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn as_identity(&self, identity: &str) -> IdentityVault {
+        IdentityVault::new(Arc::clone(&self.0), Caller::Identity(identity.to_owned()))
+    }
+}
 
 /// A local vault as one identity may use it: with the permissions that the vault's grants give it.
 ///

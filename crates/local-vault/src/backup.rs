@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use strongroom::secret::SecretVec;
 use zeroize::Zeroizing;
 
-use super::LocalVault;
 use super::attributes::{self, Attributes, FORMAT};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
-use super::id;
 use super::json_file::{self, Document};
+use super::key_id;
 use super::lifecycle::NewVersion;
+use super::record::Act;
 use super::store::{Material, Store};
-use super::trail::Act;
+use super::vault::LocalVault;
 use strongroom_vault::KeyName;
 
 /// Content of a backup.
@@ -75,7 +75,7 @@ impl LocalVault {
     /// ```
     pub fn backup(&self, name: &str) -> Result<SecretVec, LocalVaultError> {
         let store = &*self.0;
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         let mut backup = store.read_consistent(&name, |_, attributes| {
             let directory = store.directory(&name);
             let keys = attributes.versions.iter().map(|version| {

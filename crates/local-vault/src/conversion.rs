@@ -16,18 +16,19 @@ use strongroom::secret::{Secret, SecretVec};
 use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
 use zeroize::Zeroizing;
 
-use super::LocalVault;
 use super::attributes::{ATTRIBUTES, Attributes};
 use super::error::LocalVaultError;
 use super::files;
-use super::id::LocalKeyId;
 use super::identities::Identities;
+use super::key_id::LocalKeyId;
 use super::keyring::{Keyring, PassphraseLock};
-use super::lifecycle::Locked;
+use super::locked::Locked;
 use super::manifest::{MANIFEST, Manifest};
 use super::options::PassphraseCost;
-use super::store::{Material, Store, private_files, public_file};
-use super::trail::{Act, TrailKey};
+use super::record::Act;
+use super::store::{Material, Store, public_file};
+use super::trail::TrailKey;
+use super::vault::LocalVault;
 use strongroom_vault::KeyName;
 
 impl LocalVault {
@@ -183,7 +184,7 @@ impl Store {
     }
 
     /// Refuses a vault whose passphrase is another one than this handle was opened with: of two who change it at once,
-    /// each would be told that theirs holds.
+    /// both would succeed, and one of their passphrases open nothing.
     fn require_lock(&self, manifest: &Manifest) -> Result<(), LocalVaultError> {
         if manifest.passphrase == self.lock {
             return Ok(());
@@ -300,45 +301,6 @@ impl Store {
         }
         let reason = "it holds keys that are not among the vault's; move it out of the vault";
         Err(LocalVaultError::Damaged { path: left, reason })
-    }
-
-    /// Removes the files of the other layout, where each key in them is among the vault's and can be used. The caller
-    /// holds the vault's lock.
-    pub(super) fn clear_other(&self) -> Result<(), LocalVaultError> {
-        let other = self.layout.next();
-        let directory = self.path.join(other.keys());
-        if files::is_directory(&directory)? {
-            if !self.has_all_of(&directory)? {
-                return Ok(());
-            }
-            files::uninstall(&self.path, other.keys())?;
-        }
-        let identities = self.path.join(other.identities());
-        if identities.try_exists().map_err(LocalVaultError::io("read", &identities))? {
-            Identities::read(self)?;
-            files::remove(&self.path, other.identities())?;
-        }
-        Ok(())
-    }
-
-    /// True where each private key below `directory`, by its name and version, is among this layout's, and is the key
-    /// that its attributes say.
-    fn has_all_of(&self, directory: &Path) -> Result<bool, LocalVaultError> {
-        for entry in files::entries(directory)? {
-            let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
-            let Some(name) = name else { return Ok(false) };
-            let own = Attributes::read(&self.directory(&name), &self.id, &name, &self.keyring);
-            for version in private_files(&entry)? {
-                let Ok(Some(own)) = &own else { return Ok(false) };
-                let id = self.key_id(&name, version);
-                let is_there =
-                    own.version(version).is_some_and(|version| self.material(&id, version).is_ok());
-                if !is_there {
-                    return Ok(false);
-                }
-            }
-        }
-        Ok(true)
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::LocalVault;
 use super::attributes::{ATTRIBUTES, Attributes};
 use super::disk;
 use super::error::LocalVaultError;
@@ -14,6 +13,7 @@ use super::json_file::Document;
 use super::manifest::{MANIFEST, Manifest};
 use super::store::{Store, public_file};
 use super::trail::TRAIL;
+use super::vault::LocalVault;
 use strongroom_vault::KeyName;
 use strongroom_vault::audit::AuditError;
 

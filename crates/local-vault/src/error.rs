@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::id::VersionId;
-use super::manifest::FORMAT;
 use strongroom::time::Rfc3339;
 use strongroom_files::Lacking;
+use strongroom_vault::audit::AuditError;
 
 /// Error of a local vault, with the next step.
 ///
@@ -68,12 +68,14 @@ pub enum LocalVaultError {
         reason: &'static str,
     },
     /// The vault was made by an earlier or a newer version of this crate, and is not read by this one.
-    #[error("the vault {} has format {found}, and this version knows format {FORMAT} alone; {}", path.display(), other_format(*found))]
+    #[error("the vault {} has format {found}, and this version knows format {read} alone; {}", path.display(), other_format(*found, *read))]
     Format {
         /// The directory.
         path: PathBuf,
         /// The format version that the vault names.
         found: u32,
+        /// The format version that is read.
+        read: u32,
     },
     /// A name that no key can have.
     #[error("{name:?} cannot name a key; use 1 to 127 letters, digits and hyphens")]
@@ -340,10 +342,10 @@ pub enum LocalVaultError {
         waited: Duration,
     },
     /// The vault's audit trail cannot be written, or does not hold.
-    #[error("the vault's audit trail: {source}{}", if source.is_damage() { "; repair it to go on" } else { "" })]
+    #[error("the vault's audit trail: {source}{}", of_trail(source))]
     Trail {
         /// The trail's own error.
-        source: strongroom_vault::audit::AuditError,
+        source: AuditError,
     },
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
@@ -379,9 +381,26 @@ impl LocalVaultError {
     }
 }
 
+/// The rest of a message of the trail's error.
+fn of_trail(source: &AuditError) -> &'static str {
+    match source {
+        source if source.is_damage() => "; repair it to go on",
+        AuditError::File { .. } => {
+            ": nothing is done for others with the vault's keys, or to them, that is not recorded there"
+        }
+        _ => "",
+    }
+}
+
+impl From<getrandom::Error> for LocalVaultError {
+    fn from(_: getrandom::Error) -> Self {
+        Self::Random
+    }
+}
+
 /// Next step for a vault of the format `found`.
-fn other_format(found: u32) -> &'static str {
-    if found > FORMAT {
+fn other_format(found: u32, read: u32) -> &'static str {
+    if found > read {
         "use a newer version"
     } else {
         "in that one two keys could have one id, so it is not read: make a new vault in another directory, and \

@@ -1,33 +1,24 @@
 //! The life of a key: created, rotated, disabled, deleted, recovered, purged. Each change is one step on
 //! the disk, made under the vault's lock.
 
-use std::fs::File;
-
 use strongroom::rsa::PrivateKey;
 use strongroom::secret::{Secret, SecretVec};
-use zeroize::Zeroizing;
 
-use super::LocalVault;
 use super::attributes::{self, ATTRIBUTES, Attributes, Deletion, MOST_VERSIONS, VersionAttributes};
-use super::disk;
 use super::error::LocalVaultError;
 use super::files::{self, Published};
-use super::id::{self, LocalKeyId, VersionId};
+use super::id::VersionId;
+use super::key_id::{self, LocalKeyId};
 use super::listing::DeletedKey;
-use super::manifest::{MANIFEST, Manifest};
+use super::locked::Locked;
+use super::manifest::Manifest;
 use super::options::{DateChange, KeyKind, KeyOptions, RotateOptions, Versions};
+use super::record::Act;
 use super::store::{Material, Store, public_file};
-use super::trail::Act;
+use super::vault::LocalVault;
 use strongroom_vault::KeyName;
 
 const SECONDS_A_DAY: u64 = 86_400;
-
-/// The vault's lock, and the manifest as it is under it.
-pub(super) struct Locked<'a> {
-    pub(super) store: &'a Store,
-    pub(super) manifest: Manifest,
-    _lock: File,
-}
 
 /// A version that is about to be kept.
 pub(super) struct NewVersion {
@@ -60,7 +51,7 @@ impl LocalVault {
         name: &str,
         options: KeyOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         self.0.require_free(&self.0.manifest()?, &name)?;
         check_dates(options.not_before, options.expires)?;
         let material = generate(options.kind, &name)?;
@@ -81,7 +72,7 @@ impl LocalVault {
         key: PrivateKey,
         options: KeyOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         check_dates(options.not_before, options.expires)?;
         if options.kind != KeyKind::Rsa {
             let (what, reason) = ("the kind of an imported key", "it is RSA; import it as that");
@@ -114,7 +105,7 @@ impl LocalVault {
         name: &str,
         options: RotateOptions,
     ) -> Result<LocalKeyId, LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         let now = self.0.clock.unix_time();
         let next = next_options(&self.0.live(&self.0.manifest()?, &name)?, options, now)?;
         // Outside of the lock: it may take a second.
@@ -205,7 +196,7 @@ impl LocalVault {
     /// there is no such key; [`LocalVaultError::Damaged`] or [`LocalVaultError::Io`] when it cannot be
     /// changed.
     pub fn delete(&self, name: &str) -> Result<DeletedKey, LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         self.0.administer(Act::new("delete", Some(&name)).taking_away(), |locked, act| {
             let mut attributes = self.0.live(&locked.manifest, &name)?;
             act.of_key(&self.0.newest_id(&name, &attributes)?);
@@ -224,7 +215,7 @@ impl LocalVault {
     ///
     /// [`LocalVaultError::NotDeleted`] when it is not deleted, and those of [`LocalVault::delete`].
     pub fn recover(&self, name: &str) -> Result<(), LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         self.0.administer(Act::new("recover", Some(&name)), |locked, act| {
             let mut attributes = self.0.deleted(&locked.manifest, &name)?.1;
             act.of_key(&self.0.newest_id(&name, &attributes)?);
@@ -242,7 +233,7 @@ impl LocalVault {
     /// [`LocalVaultError::NotDeleted`] when it is not deleted; [`LocalVaultError::PurgeProtected`] before
     /// its time in a vault with purge protection; and those of [`LocalVault::delete`].
     pub fn purge(&self, name: &str) -> Result<(), LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         self.0.purge_where(&name, |manifest, purge_from| {
             !manifest.purge_protection || self.0.clock.unix_time() >= purge_from
         })
@@ -289,35 +280,6 @@ impl LocalVault {
 }
 
 impl Store {
-    /// Waits for the vault's lock, and clears what crashed writers left.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Store::manifest`].
-    pub(super) fn lock(&self) -> Result<Locked<'_>, LocalVaultError> {
-        if !self.path.is_dir() {
-            return Err(LocalVaultError::Missing { path: self.path.clone() });
-        }
-        let lock = files::lock_directory(&self.path, self.lock_wait)?;
-        let manifest = self.manifest()?;
-        files::sweep(&self.path)?;
-        self.require_layout()?;
-        if !files::is_directory(&self.keys())? {
-            disk::create_directory(&self.keys())?;
-            disk::sync_directory(&self.path)?;
-        }
-        files::sweep(&self.keys())?;
-        for entry in files::entries(&self.keys())? {
-            // What is no directory is for those who read it to refuse.
-            if matches!(files::is_directory(&entry), Ok(true)) {
-                files::sweep(&entry)?;
-            }
-        }
-        // Best effort: where it fails, files stay that nothing reads.
-        let _ = self.clear_other();
-        Ok(Locked { store: self, manifest, _lock: lock })
-    }
-
     /// Destroys the deleted key `name` where its retention time `is_over`.
     fn purge_where(
         &self,
@@ -401,7 +363,7 @@ impl Store {
         (operation, takes_away): (&str, bool),
         change: impl Fn(&mut VersionAttributes) -> Result<(), LocalVaultError>,
     ) -> Result<(), LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         let act = Act::new(operation, Some(&name)).taking_away_if(takes_away);
         self.administer(act, |locked, act| {
             let mut attributes = self.live(&locked.manifest, &name)?;
@@ -443,23 +405,6 @@ impl Store {
 }
 
 impl Locked<'_> {
-    /// Keeps the attributes of the key `name`: the change is done when its file has its name.
-    pub(super) fn write(
-        &self,
-        name: &KeyName,
-        attributes: &mut Attributes,
-    ) -> Result<(), LocalVaultError> {
-        let contents = attributes.encode(&self.store.id, &self.store.keyring)?;
-        files::replace(&self.store.directory(name), ATTRIBUTES, &contents)
-    }
-
-    /// Keeps the manifest, once `act` is recorded.
-    pub(super) fn write_manifest(&mut self, act: &mut Act) -> Result<(), LocalVaultError> {
-        let contents = Zeroizing::new(self.manifest.encode(&self.store.id, &self.store.keyring)?);
-        self.before_the_last_step(act)?;
-        files::replace(&self.store.path, MANIFEST, &contents)
-    }
-
     /// Makes the key `name` with `versions`, at once, once `act` is recorded.
     pub(super) fn install(
         &self,

@@ -4,12 +4,13 @@ use std::time::{Duration, SystemTime};
 
 use strongroom::wrap::Algorithm;
 
-use super::LocalVault;
 use super::attributes::{Attributes, VersionAttributes};
 use super::error::LocalVaultError;
-use super::id::{self, LocalKeyId, VersionId};
+use super::id::VersionId;
+use super::key_id::{self, LocalKeyId};
 use super::options::KeyKind;
 use super::store::Store;
+use super::vault::LocalVault;
 use strongroom_vault::{KeyName, Operations};
 
 /// A key of a vault with all its versions.
@@ -178,7 +179,7 @@ impl LocalVault {
     /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
     /// there is no such key, and those of [`LocalVault::list`].
     pub fn show(&self, name: &str) -> Result<KeyEntry, LocalVaultError> {
-        let name = id::key_name(name)?;
+        let name = key_id::key_name(name)?;
         let attributes = self.0.live(&self.0.manifest()?, &name)?;
         Ok(self.0.entry(&name, &attributes))
     }

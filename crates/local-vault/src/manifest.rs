@@ -124,7 +124,11 @@ impl Manifest {
         let not_json = |_| damaged("it is not the vault's JSON");
         let AnyFormat { format } = serde_json::from_str(&text).map_err(not_json)?;
         if format != FORMAT {
-            return Err(LocalVaultError::Format { path: path.to_owned(), found: format });
+            return Err(LocalVaultError::Format {
+                path: path.to_owned(),
+                found: format,
+                read: FORMAT,
+            });
         }
         let manifest: Self = serde_json::from_str(&text).map_err(not_json)?;
         let id = VaultId::parse(&manifest.id)

@@ -5,24 +5,17 @@ use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
 use super::attributes::VersionAttributes;
 use super::error::LocalVaultError;
-use super::id::LocalKeyId;
 use super::identities::Identities;
+use super::key_id::{self, LocalKeyId};
 use super::manifest::Manifest;
 use super::options::KeyKind;
+use super::record::Caller;
 use super::store::{Material, Store};
-use strongroom_vault::audit::AuditResult;
+use super::vault::LocalVault;
+use strongroom_vault::audit::{AuditError, AuditResult};
 use strongroom_vault::{
     KeyDescription, KeyName, KeyType, Operation, Operations, VaultError, VersionedKeyId,
 };
-
-/// Caller of an operation.
-#[derive(Clone, Debug)]
-pub(super) enum Caller {
-    /// The owner, who can open the directory: may do everything.
-    Owner,
-    /// May do what the vault's grants say.
-    Identity(String),
-}
 
 impl KeyKind {
     /// Algorithm that a key of this kind wraps with.
@@ -31,6 +24,94 @@ impl KeyKind {
             Self::Rsa => Algorithm::RsaOaep256,
             Self::Oct => Algorithm::A256Kw,
         }
+    }
+}
+
+impl LocalVault {
+    /// The newest version of the RSA key `name`, to wrap with. It holds the public key only and its
+    /// versioned id, by which [`LocalVault::unwrap`] finds the private one.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::Name`], [`LocalVaultError::KeyMissing`] or [`LocalVaultError::KeyDeleted`] when
+    /// there is no such key; [`LocalVaultError::KeyDisabled`], [`LocalVaultError::NotYetValid`],
+    /// [`LocalVaultError::Expired`] or [`LocalVaultError::Operation`] when it may not wrap;
+    /// [`LocalVaultError::NoPublicKey`] of an AES key; [`LocalVaultError::Exposed`],
+    /// [`LocalVaultError::Damaged`], [`LocalVaultError::Key`] or [`LocalVaultError::Io`] when it cannot be
+    /// used.
+    pub fn wrapping_key(&self, name: &str) -> Result<WrappingKey, LocalVaultError> {
+        self.0.wrapping_key(&key_id::key_name(name)?)
+    }
+
+    /// Wraps `payload` with `algorithm` under the key `id`, inside the vault, as AES keys must.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::unwrap`] and [`LocalVault::wrapping_key`].
+    pub fn wrap(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        payload: &[u8],
+    ) -> Result<Vec<u8>, LocalVaultError> {
+        self.0.wrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, payload)
+    }
+
+    /// Unwraps `wrapped`, which was wrapped with `algorithm` under the key `id`.
+    ///
+    /// # Errors
+    ///
+    /// [`LocalVaultError::ForeignId`] or [`LocalVaultError::OtherVault`] when the key is not one of this
+    /// vault; [`LocalVaultError::KeyMissing`], [`LocalVaultError::KeyDeleted`] or
+    /// [`LocalVaultError::VersionMissing`] when it is gone; [`LocalVaultError::KeyDisabled`] or
+    /// [`LocalVaultError::Operation`] when it may not unwrap; [`LocalVaultError::Algorithm`] when it does
+    /// another algorithm; [`LocalVaultError::Exposed`], [`LocalVaultError::Damaged`] or
+    /// [`LocalVaultError::Io`] when it cannot be read; [`LocalVaultError::Key`] when `wrapped` does not
+    /// belong to it, which says no more on purpose.
+    pub fn unwrap(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[u8],
+    ) -> Result<SecretVec, LocalVaultError> {
+        let mut one = self.unwrap_batch(id, algorithm, &[wrapped])?;
+        one.pop().unwrap_or_else(|| {
+            let source = strongroom::Error::Authentication;
+            Err(LocalVaultError::Key { key: id.to_string(), source })
+        })
+    }
+
+    /// Unwraps each of `wrapped`, in their order, as [`LocalVault::unwrap`] does for one: the key is read
+    /// once, and the work is spread over the current thread pool.
+    ///
+    /// # Errors
+    ///
+    /// Where the key cannot be used, that of [`LocalVault::unwrap`] for all of them. Each result has
+    /// [`LocalVaultError::Key`] where its wrapped key does not belong to this one.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_local_vault::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let key = vault.wrapping_key("invoices")?;
+    /// let (one, two) = (key.wrap(b"one")?, key.wrap(b"two")?);
+    ///
+    /// let secrets = vault.unwrap_batch(key.id(), key.algorithm(), &[&one, &[0; 256], &two])?;
+    /// assert_eq!(secrets[2].as_ref().unwrap().expose(), b"two");
+    /// assert!(secrets[1].is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unwrap_batch(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[&[u8]],
+    ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
+        self.0.unwrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, wrapped)
     }
 }
 
@@ -307,13 +388,11 @@ impl LocalVaultError {
             | Self::Missing { .. }
             | Self::Random
             | Self::Memory
-            | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. } => {
+            | Self::Key { source: strongroom::Error::Random | strongroom::Error::Fault, .. }
+            | Self::Trail { source: AuditError::File { .. } | AuditError::Unwritable { .. } } => {
                 VaultError::Unavailable { reason, retry_after: None }
             }
             // Damage does not heal, nor do permissions.
-            Self::Trail { source } if !source.is_damage() => {
-                VaultError::Unavailable { reason, retry_after: None }
-            }
             _ => VaultError::Invalid { reason },
         }
     }

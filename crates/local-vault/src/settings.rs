@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::LocalVault;
 use super::error::LocalVaultError;
 use super::files;
-use super::id;
 use super::identities::{Grants, Identities};
-use super::trail::Act;
+use super::key_id;
+use super::record::Act;
+use super::vault::LocalVault;
 use strongroom_vault::{Operation, Operations, Place, RecoveryLevel};
 
 /// Settings of the whole vault.
@@ -103,7 +103,7 @@ impl LocalVault {
         key: Option<&str>,
         operations: Operations,
     ) -> Result<Grants, LocalVaultError> {
-        let key = key.map(id::key_name).transpose()?;
+        let key = key.map(key_id::key_name).transpose()?;
         let visible = identity.bytes().all(|byte| byte.is_ascii_graphic());
         if !visible || !(1..=127).contains(&identity.len()) {
             let (what, reason) = ("the identity", "give 1 to 127 visible ASCII characters");

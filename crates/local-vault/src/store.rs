@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::attributes::{self, ATTRIBUTES, Attributes, VersionAttributes};
 use super::error::LocalVaultError;
 use super::files::{self, LONGEST_KEY};
-use super::id::{LocalKeyId, VaultId, VersionId};
+use super::id::{VaultId, VersionId};
+use super::key_id::LocalKeyId;
 use super::keyring::{Keyring, PassphraseLock};
 use super::manifest::{Layout, MANIFEST, Manifest};
 use super::options::{KeyKind, LockWait};
@@ -299,7 +300,12 @@ impl Store {
         is_known: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<Material, LocalVaultError> {
         let damaged = |reason| LocalVaultError::Damaged { path: path.to_owned(), reason };
-        let refused = |source| LocalVaultError::Key { key: path.display().to_string(), source };
+        let refused = |source| match source {
+            strongroom::Error::Key { .. } => {
+                damaged("it is not the RSA key that was written there")
+            }
+            source => LocalVaultError::Key { key: path.display().to_string(), source },
+        };
         let der = if self.keyring.is_sealed() {
             let sealed =
                 base16ct::lower::decode_vec(text).map_err(|_| damaged("it is not hexadecimal"))?;

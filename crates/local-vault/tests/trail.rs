@@ -226,8 +226,9 @@ fn a_trail_that_cannot_be_written_stops_all_but_what_takes_access_away() {
         assert!(matches!(error, LocalVaultError::Trail { .. }), "{operation}: {error}");
     }
     assert_eq!(state(), before);
-    let unreachable = block_on(vault.as_identity("billing").unwrap(&id, KW, &wrapped)).unwrap_err();
-    assert!(matches!(unreachable, VaultError::Unavailable { .. }), "{unreachable}");
+    // A directory in the trail's place does not go away by itself.
+    let damaged = block_on(vault.as_identity("billing").unwrap(&id, KW, &wrapped)).unwrap_err();
+    assert!(matches!(damaged, VaultError::Invalid { .. }), "{damaged}");
     // A refusal stands.
     let refused = block_on(vault.as_identity("stranger").unwrap(&id, KW, &wrapped)).unwrap_err();
     assert!(

@@ -35,7 +35,7 @@
 //! file and begins a new one, whose first line says in `"repaired"` which files were closed, with length and
 //! SHA-256, and which line held last; its number is above all that there were. [`verify`] lists it for ever. A line
 //! behind damage whose MAC holds was written by its service all the same: the newest state that one names stays
-//! known.
+//! known. What else a damaged part held of states is lost, so each is in [`Doubt`] after a repair.
 
 mod auditor;
 mod chain;
@@ -64,7 +64,7 @@ pub use self::error::{AuditError, Tampering};
 pub use self::event::{AuditEvent, AuditResult, AuditSink};
 pub use self::head_store::{FileHeadStore, HeadStore};
 pub use self::json_lines::{JsonLines, Sync};
-pub use self::known::{BegunChange, Known, StateMark, TimeMark};
+pub use self::known::{BegunChange, Doubt, Known, StateMark, TimeMark};
 pub use self::line::{AuditLine, Torn};
 pub use self::memory::MemorySink;
 pub use self::repair::{DamagedFile, Repaired};

@@ -87,6 +87,9 @@ pub(crate) enum ServiceCommand {
     /// knows, with what was withdrawn and destroyed since, and without the keys of hours that are over. Keys that came
     /// since are lost. It is recorded in the audit trail.
     ///
+    /// After a repair of the audit trail a resource stays closed where the damaged part may have held a newer state of
+    /// it, until --accept-states.
+    ///
     /// With --from: where there is no home, it is made from the backup. One that is there is replaced where it is the
     /// same service's and damaged or rolled back, and moved aside, never removed; a whole one is refused. Where its
     /// audit trail holds, that goes on, with the newest states that hold.
@@ -94,6 +97,11 @@ pub(crate) enum ServiceCommand {
         /// A backup that `service backup` made
         #[arg(long, value_name = "BACKUP", value_hint = ValueHint::DirPath)]
         from: Option<PathBuf>,
+
+        /// Confirm that no newer state is lost of resources that are in doubt since the audit trail was repaired: what
+        /// is there counts as the newest, and what was withdrawn since is not withdrawn any more
+        #[arg(long)]
+        accept_states: bool,
 
         #[command(flatten)]
         home: HomeOption,
@@ -228,7 +236,7 @@ pub(crate) enum ResourceCommand {
     /// Request the key from its vault again, and restore access where it is back
     Refresh(ResourceArgs),
     /// Mark a resource as deleted: no access from now on, and from 24 hours later on `shred` destroys its keys
-    Delete(ResourceArgs),
+    Delete(DeleteResourceArgs),
     /// Restore a deleted resource, before its keys are destroyed
     Restore(ResourceArgs),
     /// Destroy the keys of all resources that are due: deleted ones, and those whose customer chose it and
@@ -272,6 +280,17 @@ pub(crate) struct ResourceArgs {
 
     #[command(flatten)]
     pub(crate) json: JsonOption,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteResourceArgs {
+    #[command(flatten)]
+    pub(crate) resource: ResourceArgs,
+
+    /// Confirm that all states of the resource are lost for good: nothing opens its documents, and backups and lists do
+    /// not name it as missing any more
+    #[arg(long)]
+    pub(crate) states_lost: bool,
 }
 
 #[derive(Debug, Args)]

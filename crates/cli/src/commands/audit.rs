@@ -3,9 +3,11 @@
 use serde::Serialize;
 use strongroom_keys::audit::{HeadStore as _, Repaired};
 use strongroom_keys::block_on;
+use strongroom_keys::resource::ResourceId;
 
 use crate::args::AuditCommand;
 use crate::failure::Failure;
+use crate::hint;
 use crate::print::{self, Channel};
 use crate::service::HomeLocation;
 
@@ -32,6 +34,8 @@ struct Head {
 struct Repair {
     /// `null` where the trail holds.
     repaired: Option<Repaired>,
+    /// Resources that stay closed, since the damaged part may have held newer states of theirs.
+    in_doubt: Vec<ResourceId>,
 }
 
 /// The failure that says which parts of a trail were closed, where there are any.
@@ -40,6 +44,19 @@ pub(super) fn unless_repaired(repaired: &[Repaired]) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::TrailRepaired { parts: repaired.iter().map(closed).collect() })
+}
+
+/// Says which resources stay closed after a repair, and how that ends.
+pub(super) fn tell_doubts(resources: &[ResourceId]) -> Result<(), Failure> {
+    for resource in resources {
+        let text = format!(
+            "the resource {resource} is closed: the damaged part may have held a newer state of it; where none is lost, \
+             open it with: {}",
+            hint::accept_states()
+        );
+        print::line(Channel::Output, &text)?;
+    }
+    Ok(())
 }
 
 /// A damaged part, in words.
@@ -110,8 +127,19 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
         AuditCommand::Repair { home, json } => {
             let service = HomeLocation::find(home)?.open()?;
             let repaired = service.repair()?;
+            // It records the states that are there: whatever follows, they cannot be rolled back.
+            let in_doubt = match service.resources() {
+                Ok(resources) => resources.in_doubt(),
+                Err(failure) => {
+                    let text = format!(
+                        "all resources stay closed until their states were looked at: {failure}"
+                    );
+                    print::notice("warning", &text);
+                    Vec::new()
+                }
+            };
             if json.enabled {
-                return print::json(Channel::Output, &Repair { repaired });
+                return print::json(Channel::Output, &Repair { repaired, in_doubt });
             }
             let text = match repaired {
                 None => format!(
@@ -124,7 +152,8 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
                     closed(&repaired)
                 ),
             };
-            print::line(Channel::Output, &text)
+            print::line(Channel::Output, &text)?;
+            tell_doubts(&in_doubt)
         }
         AuditCommand::Head { home, json } => {
             let service = HomeLocation::find(home)?.open()?;

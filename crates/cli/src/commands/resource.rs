@@ -13,8 +13,8 @@ use strongroom_keys::block_on;
 use strongroom_keys::resource::{NewResource, Protection, ResourceId};
 
 use crate::args::{
-    CreateResourceArgs, HomeOption, JsonOption, MovedToTenantArgs, ResourceArgs, ResourceCommand,
-    TimeOption,
+    CreateResourceArgs, DeleteResourceArgs, HomeOption, JsonOption, MovedToTenantArgs,
+    ResourceArgs, ResourceCommand, TimeOption,
 };
 use crate::failure::Failure;
 use crate::hint;
@@ -72,7 +72,17 @@ pub(super) fn run(command: ResourceCommand) -> Result<(), Failure> {
                 block_on(resources.refresh(id))
             })
         }
-        ResourceCommand::Delete(args) => {
+        ResourceCommand::Delete(DeleteResourceArgs { resource: args, states_lost: true }) => {
+            change(
+                args,
+                "given-up",
+                "is given up: all its states are lost, and with them what was sealed under its keys; where they come back, \
+             it is deleted",
+                Keys::Same,
+                |resources, id| block_on(resources.accept_loss(id)),
+            )
+        }
+        ResourceCommand::Delete(DeleteResourceArgs { resource: args, .. }) => {
             let shred = hint::strongroom("resource shred", &[], &[]);
             let restore = hint::strongroom("resource restore", &[args.name.as_str().into()], &[]);
             let next = format!(

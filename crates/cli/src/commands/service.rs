@@ -6,15 +6,15 @@ use std::path::Path;
 
 use serde::Serialize;
 use strongroom_keys::audit::AuditResult;
-use strongroom_keys::resource::{NamedVault, ResourceId};
+use strongroom_keys::resource::{NamedVault, ResourceId, Restored};
 use strongroom_keys::vault::{DeniedReason, Vault, VaultError, VersionedKeyId};
 use strongroom_keys::{Resources, block_on};
 
 use crate::args::{HomeOption, JsonOption, ServiceCommand, ServiceKeyCommand, VaultOption};
-use crate::failure::Failure;
+use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::print::{self, Channel};
-use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service};
+use crate::service::{CustomerVault, HomeLocation, SERVICE_KEY, Service, UndoneChanges};
 
 #[derive(Serialize)]
 struct Made<'a> {
@@ -31,10 +31,12 @@ pub(super) fn run(command: ServiceCommand) -> Result<(), Failure> {
     match command {
         ServiceCommand::Init { home, json } => init(home, json),
         ServiceCommand::Backup(args) => backups::backup(args),
-        ServiceCommand::Restore { from: Some(from), home, json } => {
-            backups::restore(&from, home, json)
+        ServiceCommand::Restore { from: Some(from), accept_states, home, json } => {
+            backups::restore(&from, accept_states, home, json)
         }
-        ServiceCommand::Restore { from: None, home, json } => restore(home, json),
+        ServiceCommand::Restore { from: None, accept_states, home, json } => {
+            restore(accept_states, home, json)
+        }
         ServiceCommand::MoveVault { vault, home, json } => move_vault(vault, home, json),
     }
 }
@@ -59,6 +61,12 @@ fn init(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
 struct RestoredStates {
     operation: &'static str,
     resources: Vec<RestoredState>,
+    /// Resources that were in doubt, and go on with the states that they have.
+    accepted: Vec<RestoredState>,
+    /// Resources that stay in doubt.
+    in_doubt: Vec<ResourceId>,
+    /// Resources without any state.
+    lost: Vec<ResourceId>,
 }
 
 #[derive(Serialize)]
@@ -67,36 +75,62 @@ struct RestoredState {
     from: u64,
     to: u64,
     state: &'static str,
+    #[serde(flatten)]
+    undone: Option<UndoneChanges>,
 }
 
-/// Goes on from states that were rolled back.
-fn restore(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
-    let restored = HomeLocation::find(home)?.open()?.restore()?;
+impl From<Restored> for RestoredState {
+    fn from(Restored { resource, from, to, protection }: Restored) -> Self {
+        Self { resource, from, to, state: protection.name(), undone: None }
+    }
+}
+
+/// Goes on from states that were rolled back, and from those in doubt where `accept_states` says so.
+fn restore(accept_states: bool, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
+    let service = HomeLocation::find(home)?.open()?;
+    let (restored, lost) = service.restore()?;
+    let accepted = if accept_states { service.accept_states()? } else { Vec::new() };
+    let in_doubt = service.resources()?.in_doubt();
+    let mut undone = service.undone(&restored)?;
+    let restored = restored.into_iter().map(|one| {
+        let undone = undone.remove(&one.resource);
+        RestoredState { undone, ..one.into() }
+    });
+    let report = RestoredStates {
+        operation: "restored",
+        resources: restored.collect(),
+        accepted: accepted.into_iter().map(RestoredState::from).collect(),
+        in_doubt,
+        lost,
+    };
+    let outcome = report.lost.first().map_or(Ok(()), |resource| {
+        Err(BackupFailure::StatesLost { resource: resource.clone() }.into())
+    });
     if json.enabled {
-        let resources = restored.into_iter().map(|one| RestoredState {
-            resource: one.resource,
-            from: one.from,
-            to: one.to,
-            state: one.protection.name(),
-        });
-        let (operation, resources) = ("restored", resources.collect());
-        return print::json(Channel::Output, &RestoredStates { operation, resources });
+        print::json(Channel::Output, &report)?;
+        return outcome;
     }
-    if restored.is_empty() {
+    if report.resources.is_empty() && report.accepted.is_empty() && outcome.is_ok() {
         let text = "no state is older than the audit trail knows: there is nothing to restore";
-        return print::line(Channel::Output, text);
+        print::line(Channel::Output, text)?;
     }
-    for one in restored {
+    for RestoredState { resource, from, to, state, undone } in &report.resources {
         let text = format!(
-            "the resource {} goes on from its state number {} as number {}: {}",
-            one.resource,
-            one.from,
-            one.to,
-            one.protection.name()
+            "the resource {resource} goes on from its state number {from} as number {to}: {state}"
+        );
+        print::line(Channel::Output, &text)?;
+        if let Some(undone) = undone.as_ref().and_then(|undone| undone.sentence(resource)) {
+            print::line(Channel::Output, &undone)?;
+        }
+    }
+    for RestoredState { resource, to, state, .. } in &report.accepted {
+        let text = format!(
+            "the resource {resource} goes on with its state number {to}, which counts as the newest from now on: {state}"
         );
         print::line(Channel::Output, &text)?;
     }
-    Ok(())
+    super::audit::tell_doubts(&report.in_doubt)?;
+    outcome
 }
 
 #[derive(Serialize)]
@@ -113,7 +147,7 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
     let lock_timeout = vault.lock_timeout();
     let (vault, location) = CustomerVault::find(vault, service.path())?;
     let (id, directory) = (Vault::id(&vault).to_owned(), location.directory.clone());
-    let named = NamedVault { id: id.clone(), location, moved: true };
+    let named = NamedVault { id: id.clone(), location: location.clone(), moved: true };
     let vaults = service.customers().with(named, lock_timeout)?;
     let under = resources_under(&service, &id)?;
     // Where no resource is under its keys any more, it is moved for the next one that will be.
@@ -135,10 +169,10 @@ fn move_vault(vault: VaultOption, home: HomeOption, json: JsonOption) -> Result<
     // Before it is done: what could not be recorded afterwards would have left no trace.
     let audit = |result: &AuditResult| {
         if under.is_empty() {
-            return service.audit("move-vault", None, result);
+            return service.record_move(&id, &location, None, result);
         }
         let mut each = under.iter();
-        each.try_for_each(|under| service.audit("move-vault", Some(under), result))
+        each.try_for_each(|under| service.record_move(&id, &location, Some(under), result))
     };
     audit(&AuditResult::Begun)?;
     let moved = vaults.record();

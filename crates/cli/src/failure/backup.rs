@@ -1,5 +1,6 @@
 //! The reasons why a backup of a home, or a home from one, is not made.
 
+use std::io;
 use std::path::PathBuf;
 
 use strongroom_keys::resource::ResourceId;
@@ -19,14 +20,15 @@ pub(crate) enum BackupFailure {
     NotMade { path: PathBuf, reason: String },
     /// A backup of a home that lacks states itself.
     #[error(
-        "the backup {} is made, and the home has lost all states of {}: bring them back from an earlier backup",
-        path.display(), words::named(lost)
+        "the backup {} is made, and the home has lost all states of {}: bring them back from an earlier backup, or, where \
+         there is none, give the resource up, with: {}",
+        path.display(), words::named(lost), hint::give_up(lost)
     )]
     Lacks { path: PathBuf, lost: Vec<ResourceId> },
     /// A resource that the audit trail knows and that has no state any more.
     #[error(
         "all states of the resource {resource} are lost; bring them back from a backup of the home, with: {}",
-        hint::strongroom("service restore", &[], &[("--from", "BACKUP".as_ref())])
+        hint::from_backup()
     )]
     StatesLost { resource: ResourceId },
     /// No backup where one was named.
@@ -50,6 +52,12 @@ pub(crate) enum BackupFailure {
         place.display()
     )]
     NoRoom { place: PathBuf, needed: u64, free: u64 },
+    /// A file of a backup that the system does not let be read.
+    #[error(
+        "cannot read {}: {}; nothing was restored: check what is there and whose it is with ls -l, or use another backup",
+        path.display(), words::Said(source)
+    )]
+    Unreadable { path: PathBuf, source: io::Error },
     /// A backup in the directory that would be moved aside.
     #[error(
         "the backup {} is in the service's home {}, which would be moved aside; move the backup to another place first",

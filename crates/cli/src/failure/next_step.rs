@@ -6,11 +6,12 @@ use strongroom_keys::audit::AuditError;
 
 use strongroom_keys::Error;
 use strongroom_keys::resource::{Cause, NextStep, ResourceId};
-use strongroom_keys::state::StateError;
+use strongroom_keys::state::{FileStore, StateError};
 use strongroom_keys::vault::{DeniedReason, VaultError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
 use crate::hint;
+use crate::service::STATES;
 use crate::time::display_time;
 
 /// A vault's `error`, with the command of its next step.
@@ -171,6 +172,11 @@ pub(super) fn resource_sentence(error: &Error) -> String {
         Error::Unrecorded { done, source } => {
             format!("{done}, but that could not be recorded: {}", audit_sentence(source))
         }
+        Error::Kept { resource, source } => format!(
+            "access to the resource {resource} is refused now, and what is to be withdrawn is recorded: it is carried \
+             out once the states are restored; {}",
+            state_sentence(source)
+        ),
         Error::Vault(VaultError::Denied { reason, key: Some(key) }) => {
             let id = key.to_string();
             match reason {
@@ -209,10 +215,22 @@ fn state_sentence(error: &StateError) -> String {
             "{error}; where they are lost, go on from the older ones with: {}",
             hint::strongroom("service restore", &[], &[])
         ),
+        StateError::InDoubt { .. } => format!(
+            "{error}; bring a newer one back where there is one, or confirm that there is none, with: {}",
+            hint::accept_states()
+        ),
+        StateError::Invalid { name, number, reason } => format!(
+            "the file {} of the service's home is damaged: {reason}; nothing older is used in its place: restore the home \
+             from a backup with: {}",
+            Path::new(STATES).join(FileStore::path_of(name, *number)).display(),
+            hint::from_backup()
+        ),
         StateError::Exposed { path, .. } => {
             format!("{error} with: {}", hint::make_private(path, 0o700))
         }
-        StateError::Io { .. } => format!("{error}; check the disk and the permissions"),
+        StateError::Io { .. } => {
+            format!("{error}; check what is there, its permissions, and the disk")
+        }
         error => error.to_string(),
     }
 }

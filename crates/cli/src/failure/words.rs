@@ -24,7 +24,7 @@ impl fmt::Display for Said<'_> {
             io::ErrorKind::ReadOnlyFilesystem => f.write_str("the file system is read-only"),
             io::ErrorKind::FileTooLarge => f.write_str("the file is too large for the file system, or for the limit of this process (ulimit -f)"),
             io::ErrorKind::QuotaExceeded => f.write_str("the quota is used up"),
-            _ => fmt::Display::fmt(self.0, f),
+            _ => f.write_str(&strongroom_files::words(self.0)),
         }
     }
 }
@@ -69,6 +69,17 @@ pub(super) fn rewrap_advice(error: &io::Error) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
         io::ErrorKind::PermissionDenied => "check who may write it and its directory with ls -l",
         _ => "check the device it is on",
+    }
+}
+
+/// The next step after `error` with a file of a home.
+pub(super) fn home_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "free some space, or name another home with --home"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable, or name another home with --home",
+        _ => "check what is there and whose it is with ls -l, or name another home with --home",
     }
 }
 

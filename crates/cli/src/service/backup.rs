@@ -18,13 +18,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use strongroom_keys::audit::{AuditEvent, AuditResult, FileHeadStore, Head, HeadStore as _};
+use strongroom_keys::audit::{
+    AuditError, AuditEvent, AuditResult, FileHeadStore, Head, HeadStore as _,
+};
 use strongroom_keys::block_on;
 use strongroom_keys::resource::{Checked, ResourceId};
 use strongroom_keys::state::{FileStore, StateStore as _};
 use strongroom_keys::vault::hex;
 
-use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
+use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::new_directory::NewDirectory;
 use crate::output::room;
@@ -65,6 +67,14 @@ pub(crate) struct Backup {
     check: Option<String>,
 }
 
+/// A backup that was made.
+#[derive(Debug)]
+pub(crate) struct MadeBackup {
+    pub(crate) backup: Backup,
+    /// The reason why the home's audit trail does not say so.
+    pub(crate) unrecorded: Option<Failure>,
+}
+
 /// A resource in a backup.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,13 +95,14 @@ struct Entry {
 }
 
 impl Service {
-    /// Makes a backup of the home in the new directory `to`, on behalf of the user who runs this.
+    /// Makes a backup of the home in the new directory `to`, on behalf of the user who runs this. It only reads the home:
+    /// where the disk does not let the audit trail be written, it is made all the same.
     ///
     /// # Errors
     ///
     /// [`Failure::Taken`] and its like where it cannot be made there; those of the home's parts where the home does not
     /// hold: then there is nothing at `to`.
-    pub(crate) fn back_up(&self, to: &Path) -> Result<Backup, Failure> {
+    pub(crate) fn back_up(&self, to: &Path) -> Result<MadeBackup, Failure> {
         if fs::symlink_metadata(to).is_ok() {
             return Err(Failure::Taken { path: to.to_owned(), option: "-o" });
         }
@@ -101,9 +112,17 @@ impl Service {
             detail: Some(serde_json::json!({ "to": shown })),
             ..AuditEvent::new("backup", result)
         };
-        self.record(event(AuditResult::Begun))?;
-        let made = self.copy_to(new.path()).map_err(|failure| unwritten(failure, &new, to));
+        let unrecorded = match self.record(event(AuditResult::Begun)) {
+            Err(failure @ Failure::Audit(AuditError::File { .. })) => Some(failure),
+            recorded => recorded.map(|()| None)?,
+        };
+        let made = self.copy_to(new.path());
+        let made = made.map_err(|failure| self.as_of_home(failure, &new.path().join(COPY)));
+        let made = made.map_err(|failure| unwritten(failure, &new, to));
         let made = made.and_then(|backup| new.publish().map(|()| backup));
+        if unrecorded.is_some() {
+            return made.map(|backup| MadeBackup { backup, unrecorded });
+        }
         let recorded = self.record(event(AuditResult::of(&made)));
         let backup = made?;
         match recorded {
@@ -111,7 +130,20 @@ impl Service {
                 let done = format!("the backup {shown} is made and whole");
                 Err(strongroom_keys::Error::Unrecorded { done, source }.into())
             }
-            recorded => recorded.map(|()| backup),
+            recorded => recorded.map(|()| MadeBackup { backup, unrecorded }),
+        }
+    }
+
+    /// The same `failure`, of the file of this home that a damaged file of `copy` was copied from.
+    fn as_of_home(&self, failure: Failure, copy: &Path) -> Failure {
+        match failure {
+            Failure::HomeDamaged { path, reason } => {
+                let path = path
+                    .strip_prefix(copy)
+                    .map_or_else(|_| path.clone(), |inside| self.home.join(inside));
+                Failure::HomeDamaged { path, reason }
+            }
+            failure => failure,
         }
     }
 
@@ -119,10 +151,10 @@ impl Service {
         let (made, home) = (since_epoch(SystemTime::now()), directory.join(COPY));
         files::make_directory(&home)?;
         let copied = self.trail().copy_to(&home.join(TRAIL))?;
-        let missing = || strongroom_keys::audit::AuditError::Missing { path: self.trail_path() };
+        let missing = || AuditError::Missing { path: self.trail_path() };
         let (trail, head) = self.trail.clone().zip(copied.head).ok_or_else(missing)?;
         self.head_store_in(&home).store(&head)?;
-        let states = block_on(FileStore::open(home.join("state")));
+        let states = block_on(FileStore::open(home.join(STATES)));
         let states = states.map_err(strongroom_keys::Error::from)?;
         block_on(self.config(self.customers())?.copy_states(&states))?;
         self.vault.copy_to(&home.join("vault"))?;
@@ -207,7 +239,7 @@ impl Backup {
         };
         let unreadable = |failure| match failure {
             Failure::HomeDamaged { .. } => damaged(),
-            failure => failure,
+            failure => of_backup(failure),
         };
         let missing = || Failure::from(BackupFailure::Missing { path: directory.to_owned() });
         if !directory.is_dir() {
@@ -272,7 +304,7 @@ impl Backup {
                 found => {
                     let found = found.map_err(|source| {
                         let path = path.clone();
-                        Failure::HomeFile { doing: "read", path, source }
+                        BackupFailure::Unreadable { path, source }
                     })?;
                     match found.len() {
                         _ if !found.is_file() => Err("it is not a file"),
@@ -317,7 +349,7 @@ impl Backup {
             let copied = files::copy_within(&from, &to, entry.length);
             if !copied.map_err(|failure| match failure {
                 Failure::HomeDamaged { .. } => damaged("it is not a file"),
-                failure => failure,
+                failure => of_backup(failure),
             })? {
                 return Err(damaged("it is missing"));
             }
@@ -360,6 +392,16 @@ impl Entry {
             matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
         };
         !self.path.split('/').all(is_plain)
+    }
+}
+
+/// A `failure` to read a file as one of a backup's.
+fn of_backup(failure: Failure) -> Failure {
+    match failure {
+        Failure::HomeFile { doing: "read", path, source } => {
+            BackupFailure::Unreadable { path, source }.into()
+        }
+        failure => failure,
     }
 }
 

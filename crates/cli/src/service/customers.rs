@@ -72,7 +72,11 @@ impl CustomerVaults {
         Ok(Self { named: Some(Named { vault, _lock: lock }), ..self })
     }
 
-    fn moved(&self, known: &CustomerVault, named: &NamedVault<CustomerVault>) -> Failure {
+    pub(super) fn moved(
+        &self,
+        known: &CustomerVault,
+        named: &NamedVault<CustomerVault>,
+    ) -> Failure {
         Failure::VaultMoved {
             id: named.id.clone(),
             known: known.directory.clone(),

@@ -8,6 +8,7 @@
 //!
 //! The home is made beside its place, proved, and gets its name last. What was there is moved aside, never removed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,10 @@ use strongroom_keys::resource::{Checked, ResourceId, VaultLocations};
 use strongroom_keys::state::{FileStore, StateError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
-use super::{Backup, CustomerVault, HOME, HomeLocation, Manifest, Service, TRAIL, VAULTS, files};
+use super::{
+    Backup, CustomerVault, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, UndoneChanges,
+    VAULTS, files,
+};
 use crate::failure::{BackupFailure, Failure};
 use crate::output::exchange;
 use crate::output::new_directory::NewDirectory;
@@ -42,6 +46,10 @@ pub(crate) struct FromBackup {
     pub(crate) checked: Checked,
     /// The places of the customers' vaults, by their ids.
     pub(crate) vaults: VaultLocations<CustomerVault>,
+    /// The ids of those whose places nobody knows any more.
+    pub(crate) unplaced: Vec<String>,
+    /// Changes of resources that are undone, where the trail knows them.
+    pub(crate) undone: BTreeMap<ResourceId, UndoneChanges>,
 }
 
 impl FromBackup {
@@ -72,7 +80,11 @@ struct Damaged {
 ///
 /// [`BackupFailure::Damaged`] and its like, [`BackupFailure::HomeWhole`], [`BackupFailure::OtherHome`], and those of the home's
 /// parts: then the home is as it was.
-pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBackup, Failure> {
+pub(crate) fn from_backup(
+    location: &HomeLocation,
+    from: &Path,
+    accept_states: bool,
+) -> Result<FromBackup, Failure> {
     let backup = Backup::read(from)?;
     let home = fs::canonicalize(location.path()).unwrap_or_else(|_| location.path().to_owned());
     let within =
@@ -88,20 +100,22 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
     backup.check_home(from, new.path())?;
     let damaged = Damaged::find(&home, new.path(), &backup)?;
     let mut service = HomeLocation::at(new.path()).open_unheld()?;
-    let mut trail = TrailOf::Backup;
+    let (mut trail, mut unplaced) = (TrailOf::Backup, Vec::new());
+    let mut restored = Vec::new();
     if let Some(damaged) = &damaged
         && damaged.trail_into(&service, &backup)?
     {
         trail = TrailOf::Home;
-        service = damaged.rest_into(service)?;
-        match service.restore() {
-            // Made since the backup, and its states are lost: the check tells of it.
-            Err(Failure::Backup(BackupFailure::StatesLost { .. })) => {}
-            restored => drop(restored?),
-        }
+        (service, unplaced) = damaged.rest_into(service)?;
+        // What was made since the backup, and whose states are lost: the check tells of it.
+        (restored, _) = service.restore()?;
+    }
+    if accept_states {
+        service.accept_states()?;
     }
     let checked = service.prove()?;
     let vaults = service.customers().places()?;
+    let undone = service.undone(&restored)?;
     service.record(AuditEvent {
         detail: Some(
             serde_json::json!({ "from": from.display().to_string(), "made": backup.made }),
@@ -120,7 +134,8 @@ pub(crate) fn from_backup(location: &HomeLocation, from: &Path) -> Result<FromBa
             Some(new.publish_in_place()?)
         }
     };
-    Ok(FromBackup { home: location.path().to_owned(), backup, aside, trail, checked, vaults })
+    let home = location.path().to_owned();
+    Ok(FromBackup { home, backup, aside, trail, checked, vaults, unplaced, undone })
 }
 
 impl Damaged {
@@ -165,16 +180,18 @@ impl Damaged {
         let locks = (files::lock(path, Some(LOCK_WAIT))?, held);
         let opened = HomeLocation::at(path).open_unheld();
         let proved = opened.and_then(|service| match service.prove() {
-            Err(failure) if is_of_trail(&failure) && service.holds_without_trail(backup) => {
+            Err(failure) if is_of_trail(&failure) => {
+                if !service.holds_without_trail(backup)? {
+                    return Err(failure);
+                }
                 let (path, source) = (path.to_owned(), Box::new(failure));
                 Err(BackupFailure::TrailDamaged { path, source }.into())
             }
-            proved => proved,
+            Ok(checked) => Ok(checked.lost.is_empty() && !service.lacks_places(&checked)?),
+            Err(failure) => Err(failure),
         });
         match proved {
-            Ok(checked) if checked.lost.is_empty() => {
-                Err(BackupFailure::HomeWhole { path: path.to_owned() }.into())
-            }
+            Ok(true) => Err(BackupFailure::HomeWhole { path: path.to_owned() }.into()),
             Err(failure) if !is_damage(&failure) => Err(failure),
             _ => Ok(Some(Self { path: path.to_owned(), locks })),
         }
@@ -190,7 +207,11 @@ impl Damaged {
                 error,
                 AuditError::Missing { .. } | AuditError::Truncated { found: 0, .. }
             );
-            let can_be = !is_gone && HomeLocation::at(&self.path).open_unheld().is_ok();
+            let can_be = !is_gone
+                && match HomeLocation::at(&self.path).open_unheld() {
+                    Err(failure) if is_damage(&failure) => false,
+                    opened => opened.map(|_| true)?,
+                };
             let (path, source) = (self.path.clone(), Box::new(Failure::from(error)));
             if can_be {
                 Err(BackupFailure::TrailDamaged { path, source }.into())
@@ -228,21 +249,23 @@ impl Damaged {
         Ok(true)
     }
 
-    /// Gives `service` the vault and the states of this home as far as they hold and are newer.
-    fn rest_into(&self, service: Service) -> Result<Service, Failure> {
-        let home = service.path().to_owned();
+    /// Gives `service` the vault, the states and the places of customers' vaults of this home as far as they hold and
+    /// are newer; the vaults whose places nobody knows any more.
+    fn rest_into(&self, service: Service) -> Result<(Service, Vec<String>), Failure> {
         let service = self.vault_into(service)?;
-        match files::read_json::<VaultLocations<CustomerVault>>(&self.path.join(VAULTS)) {
+        let own = match files::read_json(&self.path.join(VAULTS)) {
             Err(failure) if !is_damage(&failure) => return Err(failure),
-            Err(_) => {}
-            Ok(_) => drop(files::copy(&self.path.join(VAULTS), &home.join(VAULTS))?),
-        }
-        let states = self.path.join("state");
+            own => own.ok().flatten(),
+        };
+        let older = service.customers().places()?;
+        let (places, unplaced) = service.moves()?.places(own.as_ref(), &older);
+        files::write_json(&service.path().join(VAULTS), &places)?;
+        let states = self.path.join(STATES);
         if states.is_dir() {
             let states = block_on(FileStore::open(states)).map_err(strongroom_keys::Error::from)?;
             block_on(service.config(service.customers())?.take_newer(&states))?;
         }
-        Ok(service)
+        Ok((service, unplaced))
     }
 
     /// Gives `service` the vault of this home, where it is whole and has all that the service's has.
@@ -285,22 +308,27 @@ impl Damaged {
 
 impl Service {
     /// True where all but the audit trail holds, and has all that `backup` has.
-    fn holds_without_trail(&self, backup: &Backup) -> bool {
+    fn holds_without_trail(&self, backup: &Backup) -> Result<bool, Failure> {
         let checked = self.config(self.customers()).and_then(|config| {
             Ok(block_on(config.with_audit(Arc::new(MemorySink::default())).check())?)
         });
-        let Ok(Checked { states, .. }) = checked else { return false };
+        let checked = checked.and_then(|checked| self.customers().places().map(|_| checked));
+        let Checked { states, .. } = match checked {
+            Err(failure) if is_damage(&failure) => return Ok(false),
+            checked => checked?,
+        };
         let number =
             |id: &ResourceId| states.iter().find(|one| one.resource == *id).map(|one| one.number);
-        backup.resources.iter().all(|one| number(&one.resource) >= Some(one.number))
-            && self.customers().places().is_ok()
+        Ok(backup.resources.iter().all(|one| number(&one.resource) >= Some(one.number)))
     }
 }
 
 /// True of a failure that says that the home is not what it was: not of one that may pass, or that others mend.
 fn is_damage(failure: &Failure) -> bool {
     match failure {
-        Failure::NoService { .. } | Failure::HomeDamaged { .. } => true,
+        Failure::NoService { .. }
+        | Failure::HomeWithoutVault { .. }
+        | Failure::HomeDamaged { .. } => true,
         Failure::VaultFile { source, .. } | Failure::HomeFile { source, .. } => {
             source.kind() == io::ErrorKind::NotFound
         }

@@ -213,7 +213,9 @@ fn a_damaged_home_is_not_backed_up_and_a_lost_resource_is_told_of() {
     let state = home.path("h/state/r/00000000000000000002.state");
     let whole = fs::read(&state).unwrap();
     fs::write(&state, &whole[1..]).unwrap();
-    run(&home, &format!("{BACKUP} b")).fails_words("the state r/2 is not valid");
+    run(&home, &format!("{BACKUP} b")).fails_words(
+        "the file state/r/00000000000000000002.state of the service's home is damaged",
+    );
     fs::write(&state, whole).unwrap();
     let key = fs::read_dir(home.path("h/vault/keys/service")).unwrap();
     let key = key.map(|entry| entry.unwrap().path());
@@ -280,4 +282,77 @@ fn a_killed_backup_leaves_nothing_under_its_name_or_a_whole_one() {
     assert!(left > 0, "none was killed while it copied");
     lines(&home, &[&format!("{BACKUP} b"), "audit verify --home h"]);
     assert_eq!(home.names(), ["a", "b", "c", "first", "h", "plain"]);
+}
+
+/// Runs `line` where `directory` is mounted read-only.
+#[cfg(target_os = "linux")]
+pub(crate) fn on_read_only(home: &Home, directory: &str, line: &str) -> Done {
+    let path = home.path(directory);
+    let mount = format!(
+        "mount --bind {0} {0} && mount -o remount,ro,bind {0} && cd . && exec {1} {line}",
+        path.display(),
+        crate::home::PROGRAM
+    );
+    let unshare = if rustix::process::geteuid().is_root() {
+        "unshare --mount"
+    } else {
+        "unshare --user --map-root-user --mount"
+    };
+    Done::of(&home.shell(&format!("exec {unshare} sh -c '{mount}'")).output().unwrap())
+}
+
+/// A backup reads: on a disk that nobody can write to it is made, and says what it could not record.
+#[cfg(target_os = "linux")] // a mount of its own
+#[test]
+fn a_home_on_a_read_only_disk_is_backed_up_and_that_is_not_recorded() {
+    let home = service();
+    lines(&home, &[ENABLE, &format!("{SEAL} a")]);
+    let before = contents(&home.path("h"));
+    let refused = on_read_only(&home, "h", "resource revoke r --home h");
+    assert_eq!(refused.code, Some(1), "it is not read-only");
+    let done = on_read_only(&home, "h", &format!("{BACKUP} b")).succeeds();
+    assert!(
+        done.stderr
+            .starts_with("warning: the audit trail does not say that this backup was made: ")
+            && done.stderr.contains("h/audit.jsonl"),
+        "{}",
+        done.stderr
+    );
+    let json = on_read_only(&home, "h", &format!("{BACKUP} c2 --json")).succeeds().json();
+    assert_eq!(json["recorded"], false);
+    assert_eq!(contents(&home.path("h")), before);
+    assert_eq!(run(&home, &format!("{BACKUP} d --json")).succeeds().json()["recorded"], true);
+    for backup in ["b", "c2", "d"] {
+        lines(&home, &[&format!("service restore --from {backup} --home from-{backup}")]);
+        lines(&home, &[&format!("open a -o - --home from-{backup}")]);
+    }
+    // A damaged trail is another thing.
+    let mut bytes = home.read("h/audit.jsonl");
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    home.write("h/audit.jsonl", &bytes);
+    on_read_only(&home, "h", &format!("{BACKUP} e")).fails_words("audit repair");
+    assert!(!home.path("e").exists());
+}
+
+/// Checks that nothing is done for an identity that cannot be recorded, and that the refusal names the file and what to do.
+#[cfg(target_os = "linux")] // a mount of its own
+#[test]
+fn a_customers_vault_on_a_read_only_disk_refuses_and_names_its_trail() {
+    let home = service();
+    lines(&home, &[ENABLE, &format!("{SEAL} a")]);
+    let refused = on_read_only(&home, "c", "open a -o - --home h");
+    refused.fails_words("c/audit.jsonl: ");
+    for words in [
+        "Read-only file system",
+        "nothing is done for others with the vault's keys, or to them, that is not recorded there",
+        "mount it writable",
+    ] {
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    lines(&home, &["open a -o - --home h"]);
+    // Its owner needs no trail to read.
+    on_read_only(&home, "c", "vault list --vault c").succeeds();
+    on_read_only(&home, "c", "vault audit --vault c").succeeds();
+    on_read_only(&home, "c", "vault rotate k --vault c").fails_words("c");
 }

@@ -274,9 +274,8 @@ fn an_output_that_cannot_be_written() {
         home.run(["seal", "plain", "-o", &long]).fails_with(&format!(
             "cannot write {long}: the name is too long or not allowed; choose another place with -o"
         ));
-        home.run(["seal", "plain", "-o", "plain/sealed"]).fails_with(
-            "cannot write plain/sealed: Not a directory (os error 20); choose another place with -o",
-        );
+        home.run(["seal", "plain", "-o", "plain/sealed"])
+            .fails_with("cannot write plain/sealed: Not a directory; choose another place with -o");
     }
     assert_eq!(home.names(), ["plain"]);
 }

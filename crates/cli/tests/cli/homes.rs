@@ -149,6 +149,182 @@ fn rolled_back_states_are_refused_until_a_command_goes_on_from_them() {
     assert!(events.text().contains("  restore-state  "), "{}", events.text());
 }
 
+/// Puts the states in `copy` in the place of those in the home.
+fn roll_back(home: &Home, copy: &str) {
+    fs::remove_dir_all(home.path("h/state")).unwrap();
+    copy_dir(&home.path(copy), &home.path("h/state"));
+}
+
+/// The trail is damaged, so that a withdrawal is in the resource's state alone. The repair records what is there.
+#[test]
+fn a_withdrawal_that_only_a_state_shows_cannot_be_rolled_back_after_the_repair() {
+    let home = service();
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    flip_last_line(&home);
+    assert_eq!(run(&home, "resource revoke r --home h").code, Some(1));
+    lines(&home, &["audit repair --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("newer"));
+    roll_back(&home, "older");
+    let refused = run(&home, OPEN);
+    assert_eq!(refused.code, Some(1), "it was revoked");
+    assert!(refused.stderr.contains("went back from number 3 to 2"), "{}", refused.stderr);
+    // What is there was closed when the trail was repaired: nobody needs to confirm anything.
+    roll_back(&home, "newer");
+    lines(&home, &["resource refresh r --home h", OPEN]);
+}
+
+/// The states are rolled back before the repair: then nothing shows that there was a newer one.
+#[test]
+fn after_a_repair_a_resource_whose_newest_state_may_be_lost_stays_closed_until_that_is_confirmed() {
+    let home = service();
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    flip_last_line(&home);
+    assert_eq!(run(&home, "resource revoke r --home h").code, Some(1));
+    roll_back(&home, "older");
+    let repaired = run(&home, "audit repair --home h").succeeds();
+    assert!(
+        repaired.text().contains("\nthe resource r is closed: the damaged part may have held "),
+        "{}",
+        repaired.text()
+    );
+    let again = run(&home, "audit repair --home h --json").json();
+    assert_eq!(again["in_doubt"], serde_json::json!(["r"]));
+    let shown = run(&home, "resource status r --home h").succeeds();
+    assert!(shown.text().contains("\nin doubt "), "{}", shown.text());
+    lines(&home, &["service backup -o b --home h"]);
+    copy_dir(&home.path("h"), &home.path("revoked"));
+    for line in [
+        OPEN,
+        "seal plain -o other --resource r --home h",
+        "resource refresh r --home h",
+        "resource rotate-key r --home h",
+        "resource disable-cmk r --home h",
+    ] {
+        let done = run(&home, line);
+        assert_eq!(done.code, Some(1), "{line}");
+        assert!(done.stderr.contains("may not be the newest"), "{line}: {}", done.stderr);
+        assert!(
+            done.stderr.ends_with("strongroom service restore --accept-states --home h\n"),
+            "{line}: {}",
+            done.stderr
+        );
+    }
+    // A backup has the doubt as well, and the home that is made from it.
+    let made = run(&home, "service restore --from b --home x").succeeds();
+    assert!(
+        made.text().contains("\nthe resource r is closed: the damaged part"),
+        "{}",
+        made.text()
+    );
+    run(&home, "open plain.sealed -o - --home x").fails_words("may not be the newest");
+    lines(
+        &home,
+        &["service restore --from b --accept-states --home y", "open plain.sealed -o - --home y"],
+    );
+    // Nothing is confirmed in passing.
+    lines(&home, &["service restore --home h"]);
+    let refused = run(&home, OPEN);
+    assert_eq!(refused.code, Some(1));
+    let accepted = run_hint(&home, &refused.stderr).succeeds();
+    assert_eq!(
+        accepted.text(),
+        "the resource r goes on with its state number 2, which counts as the newest from now on: cmk-active\n"
+    );
+    lines(&home, &[OPEN, "resource rotate-key r --home h"]);
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"operation\":\"accept-state\"").count(), 1);
+    // What was confirmed cannot be rolled back either.
+    roll_back(&home, "older");
+    assert!(run(&home, OPEN).stderr.contains("went back from number 3 to 2"));
+
+    // Access is taken away all the same, and a refresh does not take that for a confirmation.
+    fs::remove_dir_all(home.path("h")).unwrap();
+    fs::rename(home.path("revoked"), home.path("h")).unwrap();
+    lines(&home, &["resource revoke r --home h"]);
+    assert_eq!(state(&home), "denied");
+    assert!(run(&home, "resource refresh r --home h").stderr.contains("may not be the newest"));
+    lines(
+        &home,
+        &["service restore --accept-states --home h", "resource refresh r --home h", OPEN],
+    );
+}
+
+/// The states are older ones: what is to be withdrawn is carried out by who goes on from them, and not forgotten.
+#[test]
+fn a_withdrawal_from_a_store_that_was_rolled_back_is_kept_and_carried_out_by_the_restore() {
+    for (withdraw, then) in [
+        ("resource revoke r", "denied"),
+        ("resource identity-disabled r", "denied"),
+        ("resource moved-to-tenant r other", "denied"),
+        ("resource delete r", "shred-pending"),
+    ] {
+        let home = service();
+        copy_dir(&home.path("h/state"), &home.path("older"));
+        lines(&home, &["resource rotate-key r --home h"]);
+        copy_dir(&home.path("h/state"), &home.path("newer"));
+        roll_back(&home, "older");
+        let refused = run(&home, &format!("{withdraw} --home h"));
+        assert_eq!(refused.code, Some(1), "{withdraw}");
+        let words = "error: access to the resource r is refused now, and what is to be withdrawn is recorded: ";
+        assert!(refused.stderr.starts_with(words), "{withdraw}: {}", refused.stderr);
+        // Another process does not forget it.
+        assert_eq!(run(&home, OPEN).code, Some(1));
+        copy_dir(&home.path("h"), &home.path("kept"));
+        run_hint(&home, &refused.stderr).succeeds();
+        assert_eq!(state(&home), then, "{withdraw}");
+        assert_eq!(run(&home, OPEN).code, Some(1), "{withdraw}");
+
+        // Where the newest states are put back it is carried out as well.
+        fs::remove_dir_all(home.path("h")).unwrap();
+        fs::rename(home.path("kept"), home.path("h")).unwrap();
+        roll_back(&home, "newer");
+        assert_eq!(run(&home, OPEN).code, Some(1), "{withdraw}");
+        assert_eq!(state(&home), then, "{withdraw}");
+    }
+}
+
+/// A withdrawal that a restored state would not take is refused, and not promised.
+#[test]
+fn what_a_rolled_back_resource_has_not_is_not_withdrawn_from_it() {
+    let home = service();
+    lines(&home, &["resource create s --tenant t --region e --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    lines(&home, &["resource rotate-key s --home h"]);
+    roll_back(&home, "older");
+    let refused = run(&home, "resource revoke s --home h");
+    assert!(refused.stderr.contains("strongroom resource enable-cmk s"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_resource_whose_states_are_lost_for_good_is_given_up_by_a_command() {
+    let home = service();
+    lines(&home, &["resource create s --tenant t --region e --home h"]);
+    copy_dir(&home.path("h/state"), &home.path("older"));
+    fs::remove_dir_all(home.path("h/state/s")).unwrap();
+    let lacking = run(&home, "service backup -o a --home h");
+    assert_eq!(lacking.code, Some(3), "{}", lacking.stderr);
+    let refused = run(&home, "resource delete r --states-lost --home h");
+    refused.fails_words("the resource r has states");
+    for _ in 0..2 {
+        let given_up = run_hint(&home, &lacking.stderr).succeeds();
+        let words = "the resource s is given up: all its states are lost";
+        assert!(given_up.text().starts_with(words), "{}", given_up.text());
+    }
+    assert_eq!(run(&home, "resource list --home h").succeeds().text(), "r  cmk-active\n");
+    lines(&home, &["service backup -o b --home h", "audit verify --home h", OPEN]);
+    let trail = String::from_utf8(home.read("h/audit.jsonl")).unwrap();
+    assert_eq!(trail.matches("\"operation\":\"accept-loss\"").count(), 2);
+    // Its name stays its own, and where its states come back it is deleted.
+    assert_eq!(run(&home, "resource create s --tenant t --region e --home h").code, Some(1));
+    flip_last_line(&home);
+    let repaired = run(&home, "audit repair --home h").succeeds();
+    assert!(!repaired.text().contains("the resource s"), "{}", repaired.text());
+    copy_dir(&home.path("older/s"), &home.path("h/state/s"));
+    lines(&home, &["service restore --accept-states --home h"]);
+    let status = run(&home, "resource status s --home h --json").json();
+    assert_eq!(status["protection"]["state"], "shred-pending");
+}
+
 #[test]
 fn pins_refuse_a_resource_that_is_older_than_what_is_known_elsewhere() {
     let home = service();

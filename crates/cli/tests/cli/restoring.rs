@@ -258,7 +258,7 @@ fn a_home_that_gave_way_is_put_back_where_that_was_interrupted() {
     assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
 }
 
-/// What is called old is the old home at every moment: a kill at the exchange of the names is noticed by the next command.
+/// The home that is called old is the old one at every moment: a kill at the exchange of the names is noticed by the next command.
 #[test]
 fn a_restore_that_was_killed_at_the_exchange_is_finished_or_begun_again() {
     let home = backed_up();
@@ -462,6 +462,24 @@ fn a_home_that_cannot_be_read_is_not_restored_as_if_it_were_damaged() {
     home.write("h/home.json", &manifest);
     crate::home::set_mode(&home.path("h/home.json"), 0o600);
     assert!(run(&home, "open two -o - --home h").stderr.contains("no access to the resource r"));
+}
+
+/// The trail is lost, and what the states say cannot be seen at the moment: they may be newer than the backup.
+#[test]
+fn a_state_that_cannot_be_read_beside_a_lost_trail_ends_the_restore() {
+    let home = backed_up();
+    lines(&home, &["resource revoke r --home h"]);
+    for name in ["audit.jsonl", "audit.head", "audit.jsonl.known"] {
+        let _ = fs::remove_file(home.path("h").join(name));
+    }
+    let newest = contents(&home.path("h/state/r")).pop().unwrap().0;
+    fs::rename(&newest, home.path("kept")).unwrap();
+    fs::create_dir(&newest).unwrap();
+    run(&home, RESTORE).fails_words("cannot read ");
+    assert!(!home.names().iter().any(|name| name.contains("before-restore")));
+    fs::remove_dir(&newest).unwrap();
+    fs::rename(home.path("kept"), &newest).unwrap();
+    run(&home, RESTORE).fails_words("strongroom audit repair --home h");
 }
 
 #[test]

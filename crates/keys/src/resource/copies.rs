@@ -32,7 +32,8 @@ use crate::state::{Created, StateError, StateStore};
 pub struct Checked {
     /// The states, each of which holds.
     pub states: Vec<CheckedState>,
-    /// Resources that the audit trail knows and that have no state at all any more.
+    /// Resources that the audit trail knows and that have no state at all any more, those aside that were
+    /// [given up](crate::Resources::accept_loss).
     pub lost: Vec<ResourceId>,
 }
 
@@ -58,6 +59,8 @@ pub struct CheckedState {
     pub keys: usize,
     /// Its protection; nobody was asked for the customer's key.
     pub protection: Protection,
+    /// True where it may not be the newest, as [`Status::in_doubt`](super::Status::in_doubt) says.
+    pub in_doubt: bool,
 }
 
 /// A trail that is read and not written.
@@ -98,7 +101,8 @@ impl ResourcesConfig {
         if let Some(damage) = resources.recall().await.damage {
             return Err(damage.into());
         }
-        let repository = &resources.repository;
+        // What gives no access, since it is in doubt, holds all the same.
+        let repository = &resources.repository.unhindered();
         repository.service_key().open(repository.service_origin()).await?;
         let mut names: BTreeSet<String> = self.store.names().await?.into_iter().collect();
         names.extend(repository.marks().names());
@@ -106,7 +110,9 @@ impl ResourcesConfig {
         for name in names {
             let Ok(resource) = ResourceId::new(&name) else { continue };
             if self.store.list(&name).await?.is_empty() {
-                lost.push(resource);
+                if !repository.marks().is_lost(&name) {
+                    lost.push(resource);
+                }
                 continue;
             }
             let current = repository.read(&resource).await?;
@@ -118,7 +124,8 @@ impl ResourcesConfig {
                 keys = ring.children().count().saturating_add(1);
             }
             let protection = current.resource.protection.clone();
-            states.push(CheckedState { resource, number: current.number, keys, protection });
+            let (number, in_doubt) = (current.number, repository.marks().doubt_of(&name).is_some());
+            states.push(CheckedState { resource, number, keys, protection, in_doubt });
         }
         Ok(Checked { states, lost })
     }

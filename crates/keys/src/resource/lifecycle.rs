@@ -37,7 +37,7 @@ impl Resources {
     /// # Errors
     ///
     /// [`Error::WrongState`] where no customer-managed key is enabled; where the state cannot be
-    /// written, access has ended in this process all the same.
+    /// written, access has ended in this process all the same. [`Error::Kept`] where the newest state is not there.
     pub async fn revoke_now(&self, id: &ResourceId) -> Result<(), Error> {
         let at = self.time.now();
         self.close(id, Event::Revoked { at }).await
@@ -90,7 +90,11 @@ impl Resources {
     }
 
     async fn close(&self, id: &ResourceId, event: Event) -> Result<(), Error> {
-        withdraw(&self.repository, &self.cache, id, event).await.written
+        match withdraw(&self.repository, &self.cache, id, event.clone()).await.written {
+            // Access is refused all the same: the state is none that gives it.
+            Err(error) => Err(self.repository.keep(id, &event, error).await),
+            written => written,
+        }
     }
 
     /// Asks the vault anew. Where the key is back, so is access; this is the only way out of a denial.

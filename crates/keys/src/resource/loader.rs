@@ -98,7 +98,11 @@ fn classify(error: Error, was_asked_about: impl Fn(&VersionedKeyId) -> bool) -> 
         | Error::Shredded { .. }
         | Error::NotFound { .. }
         | Error::Pinned { .. }
-        | Error::State(StateError::RolledBack { .. } | StateError::Replaced { .. }) => true,
+        | Error::State(
+            StateError::RolledBack { .. }
+            | StateError::Replaced { .. }
+            | StateError::InDoubt { .. },
+        ) => true,
         // The customer's layer of a resource that is under the service's keys alone, now.
         Error::WrongState { .. } => return LoadError::Gone(error),
         _ => false,

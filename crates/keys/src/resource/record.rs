@@ -317,6 +317,11 @@ impl Resource {
         serde_json::to_value(outline).ok()
     }
 
+    /// The resource of an [`outline`](Self::outline).
+    pub(crate) fn of_outline(outline: &Value) -> Option<Self> {
+        serde_json::from_value(outline.clone()).ok()
+    }
+
     /// The root of a layer.
     pub(crate) fn root(&self, layer: Layer) -> Result<&KeyRecord, Error> {
         self.root_of(layer).ok_or_else(|| match &self.protection {

@@ -1,6 +1,6 @@
-//! The states of resources: reading the newest, changing it by an event, and persisting pending ones.
+//! The states of resources: reading the newest, and changing it by an event.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::record::{Protection, Resource};
 use super::transition::{Event, apply};
 use serde_json::Value;
 
-use crate::audit::{AuditError, AuditEvent, AuditResult, BegunChange, Caller, StateMark};
+use crate::audit::{AuditError, AuditEvent, AuditResult, Caller, Doubt, StateMark};
 use crate::clock::Clock;
 use crate::error::{Cause, Error};
 use crate::id::ResourceId;
@@ -43,7 +43,7 @@ impl Current {
     }
 
     /// The mark of the state in the audit trail.
-    fn mark(&self) -> StateMark {
+    pub(crate) fn mark(&self) -> StateMark {
         let name = self.resource.id.as_str().to_owned();
         StateMark { name, number: self.number, mac: self.mac }
     }
@@ -163,16 +163,29 @@ impl Repository {
         lock(&self.shared.pins).get(id).copied()
     }
 
-    /// The newest state, after pending withdrawals are persisted.
-    pub(crate) async fn current(&self, id: &ResourceId) -> Result<Current, Error> {
-        self.persist_pending(id).await?;
-        self.read(id).await
+    /// The newest state, from the store. It is none that is older than one which the audit trail knows. One that may be
+    /// older than what the trail has lost gives no access.
+    pub(crate) async fn read(&self, id: &ResourceId) -> Result<Current, Error> {
+        if !self.lenient && self.marks().is_all_in_doubt() {
+            self.settle().await?;
+        }
+        let current = self.newest(id).await?;
+        if self.known(id).is_none_or(|known| known.number < current.number) {
+            let (signed_by, outline) = (&current.signed_by, current.resource.outline());
+            self.marks().record(&current.mark(), signed_by, outline, self.origin(id)).await?;
+            self.remember(&current);
+        }
+        self.check_pins(&current.resource)?;
+        if !self.lenient && current.resource.check_access().is_ok() {
+            self.marks().check_doubt(&current.mark())?;
+        }
+        Ok(current)
     }
 
-    /// The newest state, from the store. It is none that is older than one which the audit trail knows.
-    pub(crate) async fn read(&self, id: &ResourceId) -> Result<Current, Error> {
+    /// The newest state, which the audit trail may not know yet.
+    async fn newest(&self, id: &ResourceId) -> Result<Current, Error> {
         let (store, name) = (self.store(), id.as_str());
-        let current = loop {
+        loop {
             let number = store.list(name).await?.last().copied();
             self.marks().check_number(name, number.unwrap_or(0))?;
             let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
@@ -182,19 +195,59 @@ impl Repository {
                     return Err(StateError::RolledBack { name, seen, found: number }.into());
                 }
                 if known.number == number {
-                    break known;
+                    return Ok(known);
                 }
             }
             let Some(current) = self.read_object(id, number).await? else { continue };
-            let mark = current.mark();
-            self.marks().check(store, &mark).await?;
-            let (signed_by, outline) = (&current.signed_by, current.resource.outline());
-            self.marks().record(&mark, signed_by, outline, self.origin(id)).await?;
-            self.remember(&current);
-            break current;
+            self.marks().check(store, &current.mark()).await?;
+            return Ok(current);
+        }
+    }
+
+    /// Looks at all states, where a part of the audit trail was closed as damaged and nobody has done so since: what is
+    /// there cannot be rolled back afterwards.
+    pub(crate) async fn settle(&self) -> Result<(), Error> {
+        let known = self.client().recall().await;
+        self.marks().recall(&known);
+        if let Some(damage) = known.damage {
+            return Err(damage.into());
+        }
+        if !known.all_in_doubt {
+            return Ok(());
+        }
+        let mut names: BTreeSet<String> = self.store().names().await?.into_iter().collect();
+        names.extend(self.marks().names());
+        for id in names.iter().filter_map(|name| ResourceId::new(name).ok()) {
+            self.look_at(&id).await?;
+        }
+        Ok(self.marks().limit_doubt(self.service_origin()).await?)
+    }
+
+    /// Records the newest state that is there. One that gives access is in doubt from now on, and so is what cannot be
+    /// read: states that are not known of any more may have withdrawn it.
+    pub(crate) async fn look_at(&self, id: &ResourceId) -> Result<(), Error> {
+        let (mark, outline, is_open) = match self.newest(id).await {
+            Ok(Current { number, resource, mac, .. }) => {
+                let mark = StateMark { name: id.as_str().to_owned(), number, mac };
+                (mark, resource.outline(), resource.check_access().is_ok())
+            }
+            Err(
+                Error::NotFound { .. }
+                | Error::State(
+                    StateError::RolledBack { .. }
+                    | StateError::Replaced { .. }
+                    | StateError::Invalid { .. },
+                ),
+            ) => {
+                let known = self.marks().newest(id.as_str());
+                let known = known.filter(|mark| !self.marks().is_lost(&mark.name));
+                let Some(mark) = known else { return Ok(()) };
+                (mark, None, true)
+            }
+            Err(error) => return Err(error),
         };
-        self.check_pins(&current.resource)?;
-        Ok(current)
+        let doubt = is_open.then_some(Doubt::Raised);
+        Ok(self.marks().settle("look-at-state", &mark, doubt, outline, self.origin(id)).await?)
     }
 
     /// The state in the object `number`, which is the newest; `None` where it is not any more.
@@ -294,6 +347,12 @@ impl Repository {
                 }
                 return Ok(Change { current: before, changed: false, unrecorded: None });
             }
+            if !event.only_closes() {
+                self.marks().check_doubt(&before.mark())?;
+            } else if self.marks().is_all_in_doubt() {
+                // It is recorded with the doubt that there is by now.
+                self.marks().recall(&self.client().recall().await);
+            }
             if let Some((current, recorded)) = self.write(&before, after, &event).await? {
                 let unrecorded = match recorded.err() {
                     Some(source) if !event.only_closes() => {
@@ -384,12 +443,31 @@ impl Repository {
     }
 
     /// Goes on from a state that is older than one which the audit trail knows, or that was written on from an older
-    /// one, as the event says: the number of the older one, where it is so.
+    /// one: the number of the older one, where it is so.
     pub(crate) async fn roll_forward(
         &self,
         id: &ResourceId,
         known: Resource,
     ) -> Result<Option<u64>, Error> {
+        let Some((before, after, event)) = self.rolled_forward(id, known).await? else {
+            return Ok(None);
+        };
+        let Some((_, recorded)) = self.write(&before, after, &event).await? else {
+            return Err(Error::Contended { resource: id.clone() });
+        };
+        recorded.map_err(|source| Error::Unrecorded {
+            done: format!("the state of the resource {id} is restored"),
+            source,
+        })?;
+        Ok(Some(before.number))
+    }
+
+    /// The older state, the one that goes on from it, and the event that leads there.
+    pub(crate) async fn rolled_forward(
+        &self,
+        id: &ResourceId,
+        known: Resource,
+    ) -> Result<Option<(Current, Resource, Event)>, Error> {
         let (name, now) = (id.as_str(), self.clock().unix_time());
         let number = self.store().list(name).await?.last().copied();
         let number = number.ok_or_else(|| Error::NotFound { resource: id.clone() })?;
@@ -411,14 +489,7 @@ impl Repository {
         };
         let event = Event::RolledForward { known: Box::new(known), now, written_on };
         let after = apply(&before.resource, &event)?;
-        let Some((_, recorded)) = self.write(&before, after, &event).await? else {
-            return Err(contended());
-        };
-        recorded.map_err(|source| Error::Unrecorded {
-            done: format!("the state of the resource {id} is restored"),
-            source,
-        })?;
-        Ok(Some(number))
+        Ok(Some((before, after, event)))
     }
 
     /// Notifies the host of what it may have to act on.
@@ -442,52 +513,6 @@ impl Repository {
             _ => return,
         };
         self.shared.host.notify(&event);
-    }
-
-    /// Persists pending withdrawals in their order; until then access is refused. Where another process has
-    /// meanwhile brought the resource to a state that has nothing to withdraw, the event is dropped.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unrecorded`] where all are written, and the audit trail does not say so.
-    pub(crate) async fn persist_pending(&self, id: &ResourceId) -> Result<(), Error> {
-        let (pending, closing, mut unrecorded) = (self.pending(), self.unhindered(), None);
-        while let Some((ticket, event)) = pending.first(id) {
-            let waits = || pending.waits(id, ticket);
-            let contended = || Error::Contended { resource: id.clone() };
-            let decide = |_: &Resource| waits().then(|| event.clone()).ok_or_else(contended);
-            match closing.change(id, decide).await {
-                Ok(change) => unrecorded = unrecorded.or(change.unrecorded),
-                Err(Error::WrongState { .. } | Error::Shredded { .. }) => {}
-                // Another task has written it, and what followed it since must stay.
-                Err(Error::Contended { .. }) if !waits() => continue,
-                Err(error) => return Err(error),
-            }
-            pending.done(id, ticket);
-        }
-        let done = format!("access to the resource {id} has ended");
-        unrecorded.map_or(Ok(()), |source| Err(Error::Unrecorded { done, source }))
-    }
-
-    /// Carries out what a process began to withdraw that ended before it was written, unless another state
-    /// followed. Where the store cannot be read, this process acts as if it were written.
-    pub(crate) async fn resume(&self, begun: &BegunChange) -> Result<(), Error> {
-        let id = ResourceId::new(&begun.from.name)?;
-        match self.unhindered().read(&id).await {
-            Ok(current) if current.mark() != begun.from => Ok(()),
-            _ => self.carry_out(&id, begun).await,
-        }
-    }
-
-    /// Carries out what a process began to withdraw from `id`, whichever state that has.
-    pub(crate) async fn carry_out(
-        &self,
-        id: &ResourceId,
-        begun: &BegunChange,
-    ) -> Result<(), Error> {
-        let Some(event) = Event::of_detail(&begun.detail) else { return Ok(()) };
-        self.pending().push(id, event);
-        self.persist_pending(id).await
     }
 }
 
@@ -518,10 +543,12 @@ impl<'a> Recording<'a> {
         detail: Option<Value>,
     ) -> Result<(), AuditError> {
         let took = self.repository.clock().elapsed().saturating_sub(self.started);
-        let key = Some(self.key.clone());
+        let (key, marks) = (Some(self.key.clone()), self.repository.marks());
+        let written = state.as_ref().filter(|_| result == AuditResult::Done);
         let event = AuditEvent {
             key,
             duration_us: micros(took),
+            doubt: written.and_then(|state| marks.doubt_of(&state.name)),
             state,
             detail,
             ..AuditEvent::new(self.operation, result)

@@ -136,6 +136,9 @@ impl Resources {
         for begun in &known.begun {
             let _in_force_in_this_process = self.repository.resume(begun).await;
         }
+        if known.all_in_doubt {
+            let _next_time = self.repository.settle().await;
+        }
         let origin = closing.service_origin();
         self.time.recall(known.time, origin).await;
         let trail = match known.trail {

@@ -79,6 +79,9 @@ pub struct Status {
     pub hours: Vec<u64>,
     /// Number of the newest state.
     pub number: u64,
+    /// True where it may not be the newest, since a part of the audit trail was lost: it gives no access until
+    /// [`Resources::accept_states`].
+    pub in_doubt: bool,
     /// The version of the service key that the state is signed under.
     pub signed_by: String,
     /// The reachability of the vaults.
@@ -110,6 +113,7 @@ impl Resources {
             outside_cmk: resource.outside_cmk,
             hours: resource.keys.iter().filter_map(hour).collect(),
             number: current.number,
+            in_doubt: self.repository.marks().doubt_of(id.as_str()).is_some(),
             signed_by: current.signed_by.to_string(),
             reachability: self.reachability(id),
         })
@@ -139,13 +143,21 @@ impl Resources {
     /// [`Error::State`].
     pub async fn list(&self) -> Result<Vec<ResourceId>, Error> {
         let mut names = self.repository.store().names().await?;
-        // One whose states are gone is not forgotten.
-        names.extend(self.repository.marks().names());
+        // One whose states are gone is not forgotten, unless it was given up.
+        let marks = self.repository.marks();
+        names.extend(marks.names().into_iter().filter(|name| !marks.is_lost(name)));
         let mut ids: Vec<ResourceId> =
             names.iter().filter_map(|name| ResourceId::new(name).ok()).collect();
         ids.sort();
         ids.dedup();
         Ok(ids)
+    }
+
+    /// The resources whose states may not be the newest, since a part of the audit trail was lost.
+    #[must_use]
+    pub fn in_doubt(&self) -> Vec<ResourceId> {
+        let names = self.repository.marks().in_doubt();
+        names.iter().filter_map(|name| ResourceId::new(name).ok()).collect()
     }
 
     /// Counts of the cache and of requests to vaults.

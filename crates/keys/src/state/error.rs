@@ -74,6 +74,17 @@ pub enum StateError {
         /// The object's number.
         number: u64,
     },
+    /// The state that is there may be older than one that is not known of any more.
+    #[error(
+        "the state {name}/{number} may not be the newest one of the resource: a newer one may have been in the damaged \
+         part of the audit trail; it gives no access until somebody confirms that it is the newest"
+    )]
+    InDoubt {
+        /// Name of the states.
+        name: String,
+        /// The object's number.
+        number: u64,
+    },
     /// A name that no object may have.
     #[error("{name:?} cannot name a state: use 1 to 64 lower-case letters, digits, - and _")]
     Name {

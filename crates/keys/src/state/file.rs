@@ -100,7 +100,23 @@ impl FileStore {
     }
 
     fn object(&self, name: &str, number: u64) -> Result<PathBuf, StateError> {
-        Ok(self.directory(name)?.join(format!("{number:020}{SUFFIX}")))
+        check_name(name)?;
+        Ok(self.root.join(Self::path_of(name, number)))
+    }
+
+    /// The path of the object `number` of `name`, from the store's directory.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom_keys::state::FileStore;
+    ///
+    /// let path = FileStore::path_of("contoso", 7);
+    /// assert!(path.ends_with("00000000000000000007.state"));
+    /// ```
+    #[must_use]
+    pub fn path_of(name: &str, number: u64) -> PathBuf {
+        Path::new(name).join(format!("{number:020}{SUFFIX}"))
     }
 }
 
@@ -274,7 +290,7 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 fn failed(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     let doing = format!("{doing} {}", path.display());
-    move |error| StateError::Io { doing, reason: error.to_string() }
+    move |error| StateError::Io { doing, reason: strongroom_files::words(&error) }
 }
 
 #[cfg(test)]

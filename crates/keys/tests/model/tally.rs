@@ -102,12 +102,13 @@ const EXPECTED: &[(usize, &str, &[&str])] = &[
     (20, "trail", &["a rollback is seen", "refused without a trail"]),
     (20, "vaults", &["copied"]),
     (50, "step", &["Repair", "Trail"]),
-    (50, "trail", &["on a disk", "repaired"]),
+    (50, "trail", &["confirmed", "on a disk", "repaired"]),
     (50, "vaults", &["another location is refused"]),
     (
         100,
         "trail",
         &[
+            "a rollback before a repair opens nothing",
             "a rollback may be hidden, and nothing opens",
             "an earlier line is changed",
             "its end is cut off",
@@ -125,6 +126,7 @@ const EXPECTED: &[(usize, &str, &[&str])] = &[
         &[
             "a rollback is seen, and the trail takes nothing",
             "access is taken away without a trail",
+            "closed by a repair",
             "it is deleted",
             "its disk has room",
             "its disk is full",
@@ -137,7 +139,6 @@ const EXPECTED: &[(usize, &str, &[&str])] = &[
         "trail",
         &[
             "a line is torn",
-            "a rollback is hidden by what was lost before a repair",
             "an earlier line is changed, and a summary tells of it",
             "found at a start",
         ],

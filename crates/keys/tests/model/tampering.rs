@@ -104,8 +104,8 @@ impl History<'_> {
         }
     }
 
-    /// Puts a backup in the place of the store. Checks that a process which starts takes it for the newest only where
-    /// the trail has lost what was since, and opens nothing while the trail is damaged.
+    /// Puts a backup in the place of the store. Checks that a process which starts does not take it for the newest, and
+    /// opens nothing while the trail is damaged, or after a repair.
     fn roll_back_behind_a_trail(&mut self, n: usize) -> Checked {
         let older = self.older.iter().filter(|older| older.number < self.number);
         let count = older.clone().count();
@@ -118,17 +118,22 @@ impl History<'_> {
         let real = std::mem::replace(&mut self.trail, real);
         let newest = self.world.store.snapshot();
         self.world.store.restore(older.store.clone());
-        let (number, process) = (older.number, self.process());
-        let status = process.clone().and_then(|process| self.status_in(&process));
-        let opened = process.map_or(0, |process| {
-            self.outside(|world| {
-                let opens =
-                    |document: &&Document| world.open_in(&process, &document.sealed).is_ok();
-                self.documents.iter().filter(opens).count()
-            })
-        });
+        let number = older.number;
+        let status = self.process().and_then(|process| self.status_in(&process));
+        let opened = self.opened_by_another();
+        // After a repair nobody knows what was lost.
+        let unix = self.world.clock.unix_time();
+        let repaired = self.trail.as_mut().filter(|trail| !trail.is_full());
+        let repaired = repaired.map_or(Ok(false), |trail| trail.repair(unix))?;
+        let opened_then = if repaired { self.opened_by_another() } else { 0 };
         self.world.store.restore(newest);
         self.trail = real;
+        if opened_then > 0 {
+            return Err(format!("{opened_then} documents open by state {number} after a repair"));
+        }
+        if repaired {
+            self.tally.note("trail", "a rollback before a repair opens nothing");
+        }
         let is_seen = matches!(
             status,
             Err(Error::State(StateError::RolledBack { .. } | StateError::Replaced { .. }))
@@ -137,7 +142,7 @@ impl History<'_> {
             (true, false) => "a rollback is seen",
             (true, true) => "a rollback is seen, and the trail takes nothing",
             (false, true) => "a rollback may be hidden, and nothing opens",
-            (false, false) => "a rollback is hidden by what was lost before a repair",
+            (false, false) => return Err(format!("state {number} is taken: {status:?}")),
         };
         self.tally.note("trail", name);
         if known > number && !is_seen {
@@ -147,6 +152,17 @@ impl History<'_> {
         } else {
             Ok(())
         }
+    }
+
+    /// The number of documents that another process opens.
+    pub fn opened_by_another(&self) -> usize {
+        self.process().map_or(0, |process| {
+            self.outside(|world| {
+                let opens =
+                    |document: &&Document| world.open_in(&process, &document.sealed).is_ok();
+                self.documents.iter().filter(opens).count()
+            })
+        })
     }
 
     /// Checks that nothing is destroyed by a clock that is ahead.

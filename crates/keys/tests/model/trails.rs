@@ -137,7 +137,7 @@ impl Trail {
         Arc::new(Sink { lines: self.lines(), full, fails })
     }
 
-    fn is_full(&self) -> bool {
+    pub fn is_full(&self) -> bool {
         self.full.load(Ordering::SeqCst)
     }
 
@@ -288,7 +288,7 @@ impl Trail {
     }
 
     /// Repairs it, and checks that nothing is lost by that; true where there was something to repair.
-    fn repair(&mut self, time: u64) -> Result<bool, String> {
+    pub fn repair(&mut self, time: u64) -> Result<bool, String> {
         let before = fs::read(self.path()).unwrap_or_default();
         let repaired = self.lines().repair(time, Some("ops")).map_err(|error| error.to_string())?;
         if repaired.is_some() != self.damage.is_some() {
@@ -329,7 +329,30 @@ impl History<'_> {
         };
         if trail.repair(unix)? {
             self.tally.note("trail", "repaired");
+            self.confirm()?;
         }
+        Ok(())
+    }
+
+    /// Checks that after a repair nothing opens that may be older than what was lost, and that only a confirmation ends
+    /// that.
+    fn confirm(&mut self) -> Checked {
+        // It may have been withdrawn, and written by nobody before the process started.
+        let seen = self.look()?;
+        let opened = self.opened_by_another();
+        let failed = |error: Error| format!("after a repair: {error}");
+        let process = self.process().map_err(failed)?;
+        let in_doubt = !process.in_doubt().is_empty();
+        if opened > 0 || in_doubt != seen.state.is_open() {
+            return Err(format!(
+                "{opened} documents open after a repair, in doubt: {in_doubt}: {seen:?}"
+            ));
+        }
+        let accepted = self.outside(|_| block_on(process.accept_states())).map_err(failed)?;
+        if accepted.len() != usize::from(in_doubt) {
+            return Err(format!("accepted: {accepted:?}"));
+        }
+        self.tally.note("trail", if in_doubt { "confirmed" } else { "closed by a repair" });
         Ok(())
     }
 

@@ -86,7 +86,7 @@ fn newer_states_that_hold_are_taken_over_and_others_left() {
     assert_eq!(taken.into_iter().collect::<Vec<_>>(), [id]);
     assert_eq!(older.numbers(id).last(), Some(&before));
     assert!(world.run(over(&world, &older).take_newer(&*world.store)).unwrap().is_empty());
-    let (resources, restored) = world.run(over(&world, &older).restore()).unwrap();
+    let (resources, restored, _) = world.run(over(&world, &older).restore()).unwrap();
     assert_eq!((restored[0].from, restored[0].to), (before, newest + 1));
     assert!(world.open_in(&resources, &newer).is_err(), "it is revoked");
     now(resources.refresh(&world.id)).unwrap();

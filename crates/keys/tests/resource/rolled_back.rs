@@ -23,7 +23,7 @@ use crate::{DAY, HOUR, seconds};
 type Snapshot = Vec<(String, u64, Vec<u8>)>;
 
 fn restored(world: &World) -> Resources {
-    let (resources, _) = world.run(world.config(&world.audit).restore()).unwrap();
+    let (resources, ..) = world.run(world.config(&world.audit).restore()).unwrap();
     resources
 }
 
@@ -230,6 +230,54 @@ fn a_withdrawal_that_was_begun_from_a_lost_state_is_carried_out_by_the_restore()
     assert!(world.open_in(&world.restart(), &sealed).is_err());
 }
 
+/// The newest state is not there: the withdrawal is kept for who restores it, or puts it back.
+#[test]
+fn a_withdrawal_is_kept_whatever_is_wrong_with_the_newest_state() {
+    let is_kept = |resources: &Resources, world: &World| {
+        let error = now(resources.resource_deleted(&world.id)).unwrap_err();
+        assert!(matches!(error, Error::Kept { .. }), "{error}");
+    };
+    let world = World::with_cmk();
+    let older = world.store.snapshot();
+    world.run(world.resources.rotate_resource_key(&world.id)).unwrap();
+
+    // Written on elsewhere.
+    world.store.restore(older);
+    let elsewhere = world.run(world.config(&Arc::default()).open()).unwrap();
+    world.run(elsewhere.rotate_resource_key(&world.id)).unwrap();
+    is_kept(&world.restart(), &world);
+    let status = now(restored(&world).status(&world.id)).unwrap();
+    assert_eq!(status.protection.name(), "shred-pending");
+
+    // Not valid, and put back.
+    let world = World::with_cmk();
+    let newest_of = |world: &World| {
+        let mut objects = world.store.snapshot();
+        objects.retain(|object| object.0 == world.id.as_str());
+        objects.pop().unwrap()
+    };
+    let (valid, (name, number, mut bytes)) = (world.store.snapshot(), newest_of(&world));
+    bytes[10] ^= 1;
+    let mut invalid = valid.clone();
+    invalid.retain(|object| (object.0.as_str(), object.1) != (name.as_str(), number));
+    invalid.push((name, number, bytes));
+    world.store.restore(invalid);
+    is_kept(&world.restart(), &world);
+    world.store.restore(valid);
+    let status = now(world.restart().status(&world.id)).unwrap();
+    assert_eq!(status.protection.name(), "shred-pending");
+
+    // A trail that takes nothing keeps nothing, and says so.
+    let world = World::with_cmk();
+    let older = world.store.snapshot();
+    now(world.resources.revoke_now(&world.id)).unwrap();
+    world.store.restore(older);
+    let resources = world.restart();
+    world.audit.fail(true);
+    let error = now(resources.resource_deleted(&world.id)).unwrap_err();
+    assert!(matches!(error, Error::State(StateError::RolledBack { .. })), "{error}");
+}
+
 /// The older state has no customer's key: only the customer's vault leads out of that.
 #[test]
 fn a_resource_whose_customer_key_is_lost_is_closed_until_one_is_enabled_again() {
@@ -334,7 +382,7 @@ fn lines_behind_damage_tell_of_states_for_ever() {
     let error = block_on(resources.status(&world.id)).unwrap_err();
     assert!(matches!(error, Error::State(StateError::RolledBack { seen: 3, found: 2, .. })));
     // They tell what it was as well.
-    let (resources, restored) = block_on(config().restore()).unwrap();
+    let (resources, restored, _) = block_on(config().restore()).unwrap();
     assert_eq!(restored.len(), 1);
     assert_eq!(block_on(resources.status(&world.id)).unwrap().protection.name(), "denied");
 }
@@ -348,7 +396,7 @@ fn a_state_whose_outline_is_lost_is_not_restored_as_an_older_one() {
     world.store.restore(older);
     let trail = Arc::new(Forgetful(Arc::clone(&world.audit)));
     let config = || world.config(&world.audit).with_audit(Arc::clone(&trail) as _);
-    let (resources, restored) = now(config().restore()).unwrap();
+    let (resources, restored, _) = now(config().restore()).unwrap();
     assert!(restored.is_empty(), "{restored:?}");
     let error = now(resources.status(&world.id)).unwrap_err();
     assert!(matches!(error, Error::State(StateError::RolledBack { .. })), "{error}");

@@ -33,7 +33,7 @@ pub enum AuditError {
         reason: String,
     },
     /// The operating system refused something.
-    #[error("cannot {doing} {}: {reason}; check the disk and the permissions", path.display())]
+    #[error("cannot {doing} {}: {reason}; {}", path.display(), next_step(*kind))]
     File {
         /// The operation that failed.
         doing: &'static str,
@@ -154,8 +154,18 @@ impl AuditError {
             doing,
             path: path.to_owned(),
             kind: error.kind(),
-            reason: error.to_string(),
+            reason: strongroom_files::words(&error),
         }
+    }
+}
+
+/// Next step after the system's refusal.
+fn next_step(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::ReadOnlyFilesystem => "mount it writable",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space",
+        io::ErrorKind::PermissionDenied => "check whose it is, and its permissions",
+        _ => "check the disk and the permissions",
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::error::AuditError;
-use super::known::{Known, StateMark, TimeMark};
+use super::known::{Doubt, Known, StateMark, TimeMark};
 use super::text::printable;
 use crate::VersionedKeyId;
 
@@ -62,6 +62,9 @@ pub struct AuditEvent {
     /// The time that was taken for right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<TimeMark>,
+    /// Doubt about states that a repair of the trail left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
 }
 
 impl AuditEvent {
@@ -82,6 +85,7 @@ impl AuditEvent {
             state: None,
             detail: None,
             clock: None,
+            doubt: None,
         }
     }
 }
@@ -110,6 +114,9 @@ impl fmt::Display for AuditEvent {
         }
         if let Some(clock) = &self.clock {
             write!(f, " clock=\"{clock}\"")?;
+        }
+        if let Some(doubt) = &self.doubt {
+            write!(f, " doubt={doubt}")?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use strongroom::secret::Secret;
 
 use super::chain::{AuditKey, Head};
 use super::error::AuditError;
+use super::tail::{is_of_no_file, not_a_file};
 use crate::hex;
 
 /// Keeps the head of a trail out of reach of those who can write to the trail, such as in a
@@ -108,6 +109,7 @@ impl HeadStore for FileHeadStore {
         let mut text = Vec::new();
         let file = match strongroom_files::open_regular(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_of_no_file(&error) => return Err(not_a_file(&self.path)),
             file => file.map_err(AuditError::io("open", &self.path))?,
         };
         file.take(LONGEST).read_to_end(&mut text).map_err(AuditError::io("read", &self.path))?;

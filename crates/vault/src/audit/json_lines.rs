@@ -175,6 +175,21 @@ impl JsonLines {
         Ok(verified)
     }
 
+    /// Shows to `visit` each line of the trail, which must hold, and where parts of it were closed as damaged, then each
+    /// line that is its writers' all the same, in no order and some again. It blocks this thread.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`verify`](super::verify).
+    pub fn read_all(&self, visit: &mut dyn FnMut(&AuditLine)) -> Result<Verified, AuditError> {
+        let Trail { path, key, .. } = &*self.0;
+        let verified = verify_each(path, key, None, visit)?;
+        if !verified.repaired.is_empty() {
+            salvage(path, key, visit);
+        }
+        Ok(verified)
+    }
+
     /// [`AuditSink::record`] on this thread, which it blocks.
     ///
     /// # Errors
@@ -198,13 +213,10 @@ impl AuditSink for JsonLines {
     }
 
     async fn outlines(&self) -> Result<BTreeMap<String, (StateMark, Value)>, AuditError> {
-        let trail = Arc::clone(&self.0);
+        let trail = self.clone();
         unblock(move || {
             let mut outlines = Outlines::new();
-            let mut note = |line: &AuditLine| note_outline(&mut outlines, &line.event);
-            if !verify_each(&trail.path, &trail.key, None, &mut note)?.repaired.is_empty() {
-                salvage(&trail.path, &trail.key, &mut note);
-            }
+            trail.read_all(&mut |line| note_outline(&mut outlines, &line.event))?;
             Ok(outlines)
         })
         .await

@@ -1,7 +1,7 @@
 //! Knowledge of a trail, for its own service when that starts again: the states, the changes that were begun, and
 //! the time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,48 @@ impl fmt::Display for TimeMark {
     }
 }
 
+/// Doubt about states after a part of a trail was closed as damaged. States may have been recorded there alone, and
+/// while it was damaged some were recorded nowhere: whether what is there is the newest one is for somebody to confirm.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_vault::audit::{AuditEvent, AuditResult, Doubt, Known, StateMark};
+///
+/// let mut known = Known { all_in_doubt: true, ..Known::default() }; // a repair just now
+/// let event = |state, doubt| AuditEvent {
+///     state,
+///     doubt,
+///     ..AuditEvent::new("look-at-state", AuditResult::Done)
+/// };
+/// let mark = StateMark { name: "contoso".to_owned(), number: 7, mac: [0xa5; 32] };
+/// known.note(&event(Some(mark.clone()), Some(Doubt::Raised)));
+/// known.note(&event(None, Some(Doubt::Limited)));
+/// assert!(known.in_doubt.contains("contoso") && !known.all_in_doubt);
+/// known.note(&event(Some(mark), None));
+/// assert!(known.in_doubt.is_empty());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// The state may not be the newest one of its name.
+    Raised,
+    /// All states that there were have been looked at: only names of which a doubt was raised are in doubt.
+    Limited,
+    /// The name has no state any more, and nothing to wait for, as somebody has confirmed.
+    Lost,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raised => "raised",
+            Self::Limited => "limited",
+            Self::Lost => "lost",
+        })
+    }
+}
+
 /// A change that was begun, and of which the trail has no outcome.
 ///
 /// # Example
@@ -113,6 +155,18 @@ pub struct Known {
     pub begun: Vec<BegunChange>,
     /// The time that was marked last.
     pub time: Option<TimeMark>,
+    /// True once a part of the trail was closed as damaged, for ever.
+    #[serde(default)]
+    pub was_repaired: bool,
+    /// True after a repair, until all states were looked at: each may be older than one that the damaged part held.
+    #[serde(default)]
+    pub all_in_doubt: bool,
+    /// The names whose newest state the damaged part may have held, until a state of theirs is recorded without doubt.
+    #[serde(default)]
+    pub in_doubt: BTreeSet<String>,
+    /// The names whose states are lost for good, as somebody has confirmed, until one is recorded again.
+    #[serde(default)]
+    pub lost: BTreeSet<String>,
     /// Damage of the trail, where there is some; the rest is of what holds.
     #[serde(skip)]
     pub damage: Option<AuditError>,
@@ -129,8 +183,22 @@ impl Known {
                     self.begun.push(begun);
                 }
             }
-            (AuditResult::Done, Some(state), _) => self.note_state(state),
+            (AuditResult::Done, Some(state), _) => {
+                self.note_state(state);
+                let among = |names: &mut BTreeSet<String>, doubt| {
+                    if event.doubt == Some(doubt) {
+                        names.insert(state.name.clone());
+                    } else {
+                        names.remove(&state.name);
+                    }
+                };
+                among(&mut self.in_doubt, Doubt::Raised);
+                among(&mut self.lost, Doubt::Lost);
+            }
             _ => {}
+        }
+        if event.doubt == Some(Doubt::Limited) {
+            self.all_in_doubt = false;
         }
         if event.result == AuditResult::Done {
             self.time = event.clock.or(self.time);

@@ -105,6 +105,9 @@ fn note(known: &mut Known, line: &AuditLine) {
     if line.trail.is_some() {
         known.trail.clone_from(&line.trail);
     }
+    if line.repaired.is_some() {
+        (known.was_repaired, known.all_in_doubt) = (true, true);
+    }
     known.note(&line.event);
 }
 

@@ -33,9 +33,7 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
             strongroom_files::open_regular(path)
         };
         let file = match opened {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
-                return Err(not_a_file(path));
-            }
+            Err(error) if is_of_no_file(&error) => return Err(not_a_file(path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound && !append => return Ok(None),
             opened => opened.map_err(AuditError::io("open", path))?,
         };
@@ -61,8 +59,13 @@ pub(super) fn open_locked(path: &Path, access: Access) -> Result<Option<File>, A
     }
 }
 
-fn not_a_file(path: &Path) -> AuditError {
-    let reason = "is not a file; give the trail another path";
+/// True of the refusal to open what is not a file.
+pub(super) fn is_of_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::IsADirectory)
+}
+
+pub(super) fn not_a_file(path: &Path) -> AuditError {
+    let reason = "is not a file; move it away";
     AuditError::Damaged { path: path.to_owned(), reason }
 }
 

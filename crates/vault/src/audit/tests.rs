@@ -104,5 +104,6 @@ fn event(time: u64) -> AuditEvent {
         state: None,
         detail: None,
         clock: None,
+        doubt: None,
     }
 }

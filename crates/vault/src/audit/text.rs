@@ -141,5 +141,6 @@ pub(super) fn bounded(event: &AuditEvent) -> AuditEvent {
         // A part of it would be of no use.
         detail: event.detail.clone().filter(is_short),
         clock: event.clock,
+        doubt: event.doubt,
     }
 }

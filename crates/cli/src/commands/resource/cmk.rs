@@ -117,7 +117,7 @@ fn named_key(
     let id = versioned(&vault, key, version)?;
     let id = VersionedKeyId::try_from(&id).map_err(strongroom_keys::Error::from)?;
     let named = NamedVault { id: id.vault().to_owned(), location, moved: false };
-    let vaults = service.customers().with(named, lock_timeout)?;
+    let vaults = service.named(named, lock_timeout)?;
     Ok((vault, id, vaults))
 }
 

@@ -34,6 +34,8 @@ struct Shown<'a> {
     outside_cmk: Option<u64>,
     hour_keys: usize,
     state_number: u64,
+    /// True where it gives no access until somebody confirms that it is the newest.
+    in_doubt: bool,
     signed_by: &'a str,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn status(args: ResourceArgs) -> Result<(), Failure> {
             outside_cmk: status.outside_cmk,
             hour_keys: status.hours.len(),
             state_number: status.number,
+            in_doubt: status.in_doubt,
             signed_by: &status.signed_by,
         };
         return print::json(Channel::Output, &shown);
@@ -97,6 +100,13 @@ fn text(status: &Status, vault: Option<&Path>) -> String {
             let _ = write!(text, "\nrotating to   {to}");
         }
         _ => {}
+    }
+    if status.in_doubt {
+        let accept = hint::accept_states();
+        let _ = write!(
+            text,
+            "\nin doubt      closed: its newest state may be lost; where it is not, open it with: {accept}"
+        );
     }
     if let Some(cmk) = &status.cmk {
         text.push_str(&cmk_text(cmk, status, vault));
@@ -132,6 +142,7 @@ fn cmk_text(cmk: &Cmk, status: &Status, vault: Option<&Path>) -> String {
 struct Listed {
     resource: ResourceId,
     state: &'static str,
+    in_doubt: bool,
 }
 
 /// Lists the resources.
@@ -144,7 +155,10 @@ pub(super) fn list(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let (mut listed, mut failed) = (Vec::new(), Ok(()));
     for resource in block_on(resources.list())? {
         match block_on(resources.status(&resource)) {
-            Ok(status) => listed.push(Listed { resource, state: status.protection.name() }),
+            Ok(status) => {
+                let (state, in_doubt) = (status.protection.name(), status.in_doubt);
+                listed.push(Listed { resource, state, in_doubt });
+            }
             Err(error) => {
                 // The last is the command's own error, and the others are said before it.
                 if let Err(earlier) = std::mem::replace(&mut failed, Err(error.into())) {
@@ -165,7 +179,8 @@ pub(super) fn list(home: HomeOption, json: JsonOption) -> Result<(), Failure> {
         );
     }
     for one in listed {
-        print::line(Channel::Output, &format!("{}  {}", one.resource, one.state))?;
+        let doubt = if one.in_doubt { ", in doubt" } else { "" };
+        print::line(Channel::Output, &format!("{}  {}{doubt}", one.resource, one.state))?;
     }
     failed
 }

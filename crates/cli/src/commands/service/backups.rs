@@ -9,7 +9,10 @@ use crate::args::{HomeBackupArgs, HomeOption, JsonOption};
 use crate::failure::{BackupFailure, Failure};
 use crate::hint;
 use crate::print::{self, Channel};
-use crate::service::{BackedUp, CustomerVault, FromBackup, HomeLocation, TrailOf, from_backup};
+use crate::service::{
+    BackedUp, CustomerVault, FromBackup, HomeLocation, MadeBackup, TrailOf, UndoneChanges,
+    from_backup,
+};
 use crate::time::display_time;
 
 #[derive(Serialize)]
@@ -18,6 +21,7 @@ struct BackupReport<'a> {
     home: &'a Path,
     backup: &'a Path,
     made: u64,
+    recorded: bool,
     resources: &'a [BackedUp],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     lost: &'a [ResourceId],
@@ -31,11 +35,16 @@ struct BackupReport<'a> {
 pub(super) fn backup(args: HomeBackupArgs) -> Result<(), Failure> {
     let HomeBackupArgs { output, home, json } = args;
     let service = HomeLocation::find(home)?.open()?;
-    let made = service.back_up(&output)?;
+    let MadeBackup { backup: made, unrecorded } = service.back_up(&output)?;
+    let recorded = unrecorded.is_none();
+    if let Some(failure) = unrecorded {
+        let text = format!("the audit trail does not say that this backup was made: {failure}");
+        print::notice("warning", &text);
+    }
     if json.enabled {
         let (operation, home, backup) = ("backed-up", service.path(), output.as_path());
         let (made, resources, lost) = (made.made, &made.resources[..], &made.lost[..]);
-        let report = BackupReport { operation, home, backup, made, resources, lost };
+        let report = BackupReport { operation, home, backup, made, recorded, resources, lost };
         print::json(Channel::Output, &report)?;
     } else {
         let options = [("--from", output.as_os_str())];
@@ -71,6 +80,9 @@ struct Restored<'a> {
     resources: Vec<RestoredResource<'a>>,
     lost: &'a [ResourceId],
     vaults: Vec<Place<'a>>,
+    /// Vaults whose places nobody knows any more.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    unplaced: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -80,6 +92,16 @@ struct RestoredResource<'a> {
     in_backup: Option<u64>,
     number: u64,
     state: &'static str,
+    /// True where it gives no access until somebody confirms that it is the newest.
+    #[serde(skip_serializing_if = "is_false")]
+    in_doubt: bool,
+    #[serde(flatten)]
+    undone: Option<&'a UndoneChanges>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 #[derive(Serialize)]
@@ -99,8 +121,13 @@ impl<'a> Place<'a> {
 /// # Errors
 ///
 /// A [`Failure`] when the backup does not hold, or the home that is there is not to be replaced.
-pub(super) fn restore(from: &Path, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
-    let restored = from_backup(&HomeLocation::find(home)?, from)?;
+pub(super) fn restore(
+    from: &Path,
+    accept_states: bool,
+    home: HomeOption,
+    json: JsonOption,
+) -> Result<(), Failure> {
+    let restored = from_backup(&HomeLocation::find(home)?, from, accept_states)?;
     let resources: Vec<_> = restored
         .checked
         .states
@@ -110,6 +137,8 @@ pub(super) fn restore(from: &Path, home: HomeOption, json: JsonOption) -> Result
             in_backup: restored.number_in_backup(&one.resource),
             number: one.number,
             state: one.protection.name(),
+            in_doubt: one.in_doubt,
+            undone: restored.undone.get(&one.resource),
         })
         .collect();
     if json.enabled {
@@ -127,6 +156,7 @@ pub(super) fn restore(from: &Path, home: HomeOption, json: JsonOption) -> Result
             resources,
             lost: &restored.checked.lost,
             vaults: restored.vaults.iter().map(Place::of).collect(),
+            unplaced: &restored.unplaced,
         };
         return print::json(Channel::Output, &report);
     }
@@ -152,14 +182,20 @@ fn tell(
         ))?;
     }
     for one in resources {
-        let RestoredResource { resource, in_backup, number, state } = one;
+        let RestoredResource { resource, in_backup, number, state, .. } = one;
         let from = match in_backup {
             Some(then) if then == number => "as it was in the backup".to_owned(),
             Some(then) => format!("number {then} in the backup"),
             None => "not in the backup".to_owned(),
         };
         line(&format!("the resource {resource} has its state number {number}, {from}: {state}"))?;
+        if let Some(undone) = one.undone.and_then(|undone| undone.sentence(resource)) {
+            line(&undone)?;
+        }
     }
+    let in_doubt = resources.iter().filter(|one| one.in_doubt);
+    let in_doubt: Vec<_> = in_doubt.map(|one| one.resource.clone()).collect();
+    crate::commands::audit::tell_doubts(&in_doubt)?;
     for resource in &restored.checked.lost {
         line(&format!("the resource {resource} is lost: it was made since the backup"))?;
     }
@@ -167,6 +203,13 @@ fn tell(
         line(&format!(
             "the customer's vault {id} is in no backup of the home: it is expected at {}",
             vault.directory.display()
+        ))?;
+    }
+    for id in &restored.unplaced {
+        let moved = hint::strongroom("service move-vault", &[], &[("--vault", "DIR".as_ref())]);
+        line(&format!(
+            "the customer's vault {id} may have been moved, which nothing here shows any more: say where it is, with: \
+             {moved}"
         ))?;
     }
     let note = match restored.trail {

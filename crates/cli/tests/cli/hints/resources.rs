@@ -206,6 +206,8 @@ fn a_damaged_trail_that_keeps_keys_from_being_used_is_repaired() {
     let said = refused(&home, VERIFY).stderr;
     assert!(said.contains("the resource r cannot be used: "), "{said}");
     follow(&home, hint(&said, "strongroom audit repair"));
+    let said = refused(&home, VERIFY).stderr;
+    follow(&home, hint(&said, "strongroom service restore"));
     run(&home, VERIFY);
 }
 
@@ -241,6 +243,8 @@ fn damage_of_a_trail_is_closed_by_the_command_that_is_named() {
         assert!(said.contains(words), "{words}: {said}");
         follow(&copy, hint(&said, "strongroom audit repair"));
         assert_eq!(done(&copy, "audit verify").code, Some(3), "{words}");
+        let said = refused(&copy, "resource rotate-key r").stderr;
+        follow(&copy, hint(&said, "strongroom service restore"));
         run(&copy, "resource rotate-key r");
     }
 }
