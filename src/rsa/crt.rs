@@ -15,7 +15,7 @@
 //! same instructions and addresses whatever the numbers are (`arch::mod_exp`), so that neither the clock nor caches nor
 //! the branch predictor show them. What blinding would make harder, and this does not defend against: measuring the
 //! processor's power or radiation while it decrypts many ciphertexts that the attacker chose, frequency scaling
-//! included (Hertzbleed, USENIX Security 2022). OAEP ciphertexts under a vault's key are no place to choose them at will.
+//! included (Hertzbleed, USENIX Security 2022).
 
 use alloc::vec::Vec;
 

@@ -7,7 +7,7 @@ use super::{Sources, is_test, one, sources};
 const SHORT: usize = 40;
 
 /// Short files and what they name that has no other place.
-const REASONS: [(&str, &str); 26] = [
+const REASONS: [(&str, &str); 25] = [
     ("crates/cli/src/commands/backends.rs", "one command a file"),
     ("crates/cli/src/commands/completions.rs", "one command a file"),
     (
@@ -47,7 +47,6 @@ const REASONS: [(&str, &str); 26] = [
         "src/arch/x86_64/vaes512/vector.rs",
         "the table of names by which both wide tiers are written once",
     ),
-    ("src/rsa/batch.rs", "the only use of threads in the room"),
     ("src/threads.rs", "asked on two floors, by chunks and by RSA"),
 ];
 

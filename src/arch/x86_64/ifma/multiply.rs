@@ -111,8 +111,8 @@ pub(super) fn add_product(
     *next = _mm512_madd52hi_epu64(*next, digit, other);
 }
 
-/// How many times the modulus must be added so that the lowest sum is a multiple of 2^52. It is asked for as soon as
-/// that sum is known: all of the reduction waits for it.
+/// Finds the multiple of the modulus whose addition makes the lowest sum one of 2^52. It is asked for as soon as that
+/// sum is known: all of the reduction waits for it.
 #[inline]
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn find_quotient(window: &Window, factors: __m512i) -> __m512i {

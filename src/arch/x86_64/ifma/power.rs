@@ -26,10 +26,10 @@ const EXPONENT_LEN: usize = 64 * PRIME;
 /// The bits of all lanes.
 const ALL: u8 = !0;
 
-/// What the lanes compute with. It is filled where it is, for a move would leave a copy behind.
+/// The numbers of the lanes. They are filled in where they are, for a move would leave a copy behind.
 struct Lanes<const PARTS: usize> {
     moduli: Moduli<PARTS>,
-    /// What brings a number into Montgomery form.
+    /// R^2 modulo each modulus: a factor that brings a number into Montgomery form.
     entries: Numbers<PARTS>,
     values: Numbers<PARTS>,
 }
