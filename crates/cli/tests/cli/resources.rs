@@ -71,7 +71,7 @@ fn what_is_done_is_told_as_json() {
     operation("resource restore r --home h", "restored");
     assert_eq!(
         run(&home, "resource list --home h --json").succeeds().text(),
-        "[{\"resource\":\"r\",\"state\":\"service-managed\"}]\n"
+        "[{\"resource\":\"r\",\"state\":\"service-managed\",\"in_doubt\":false}]\n"
     );
     assert_eq!(
         run(&home, "resource sweep --home h --json").succeeds().text(),
