@@ -382,12 +382,12 @@ pub(crate) enum Failure {
     /// There is a home already.
     #[error("{} is a service's home already; use it as it is, or name another with --home", path.display())]
     HomeExists { path: PathBuf },
-    /// A home without its own vault.
+    /// A home without its own vault, or without a key of it.
     #[error(
-        "the service's home {} lacks its own vault, {}; restore it from a backup of the home, with: {}",
-        home.display(), home.join("vault").display(), hint::from_backup()
+        "the service's home {} lacks {lacking}, {}; restore it from a backup of the home, with: {}",
+        home.display(), place.display(), hint::from_backup()
     )]
-    HomeWithoutVault { home: PathBuf },
+    HomeLacks { home: PathBuf, lacking: &'static str, place: PathBuf },
     /// A file of a home is not what it was.
     #[error("{}", damage_sentence(path, reason, path.parent(), "home"))]
     HomeDamaged { path: PathBuf, reason: &'static str },
@@ -416,7 +416,8 @@ pub(crate) enum Failure {
     /// A document belongs to a resource that the home does not have.
     #[error(
         "no key for {name} in the service's home {}: it is sealed under {wrapped_with}; name the home \
-         that has this resource with --home", home.display()
+         that has this resource with --home, or, where this home has lost it, bring it back with: {}", home.display(),
+        hint::from_backup()
     )]
     NoResourceKey { name: String, home: PathBuf, wrapped_with: String },
     /// Something was not done with a resource.

@@ -203,6 +203,11 @@ pub(crate) fn with_vault(command: &str, word: &str, vault: &Path) -> String {
     strongroom(command, &[word.into()], &[("--vault", vault.as_ref())])
 }
 
+/// The id of the vault in the id of a key, `local/VAULT/NAME/VERSION`.
+pub(crate) fn vault_of(id: &str) -> String {
+    id.split('/').nth(1).unwrap_or_default().to_owned()
+}
+
 /// The command `strongroom COMMAND NAME` about the key of which `id` (`local/VAULT/NAME/VERSION`) is a version.
 pub(crate) fn on_key(command: &str, id: &str) -> String {
     let mut parts = id.split('/').skip(1);

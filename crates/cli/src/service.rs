@@ -193,8 +193,9 @@ impl HomeLocation {
         }
         files::require_private(&self.path)?;
         let vault = LocalVault::open(&self.path.join("vault")).map_err(|error| match error {
-            LocalVaultError::Missing { .. } => {
-                Failure::HomeWithoutVault { home: self.path.clone() }
+            LocalVaultError::Missing { path: place } => {
+                let lacking = "its own vault";
+                Failure::HomeLacks { home: self.path.clone(), lacking, place }
             }
             error => error.into(),
         })?;
@@ -262,7 +263,16 @@ impl Service {
         let wrapped: WrappedAuditKey =
             files::read_json(&path)?.ok_or_else(|| damaged("it is missing"))?;
         let id = key_id(home, &wrapped.key)?;
-        let secret = vault.unwrap(&id, Algorithm::A256Kw, &wrapped.wrapped)?;
+        let secret = vault.unwrap(&id, Algorithm::A256Kw, &wrapped.wrapped);
+        let secret = secret.map_err(|error| match error {
+            // Not one to create anew, which unwraps nothing.
+            LocalVaultError::KeyMissing { .. } => Failure::HomeLacks {
+                home: home.to_owned(),
+                lacking: "the key of its audit trail",
+                place: vault.path().join("keys").join(AUDIT),
+            },
+            error => error.into(),
+        })?;
         let secret: &[u8; 32] =
             secret.expose().try_into().map_err(|_| damaged("it holds another key"))?;
         let audit_key = AuditKey::new(secret);

@@ -105,10 +105,7 @@ impl Store {
 
     fn find_attributes(&self, name: &KeyName) -> Result<Option<Attributes>, LocalVaultError> {
         let directory = self.directory(name);
-        if !files::is_directory(&self.keys())? {
-            let gone = std::io::Error::from(std::io::ErrorKind::NotFound);
-            return Err(LocalVaultError::io("read", &self.keys())(gone));
-        }
+        self.require_keys()?;
         if !files::is_directory(&directory)? {
             return Ok(None);
         }
@@ -121,6 +118,17 @@ impl Store {
         }
         let (path, reason) = (directory.join(ATTRIBUTES), "it is missing");
         Err(LocalVaultError::Damaged { path, reason })
+    }
+
+    /// Refuses a vault without the directory of all keys, which says nothing about a single one.
+    fn require_keys(&self) -> Result<(), LocalVaultError> {
+        if files::is_directory(&self.keys())? {
+            return Ok(());
+        }
+        let kind = std::io::ErrorKind::NotFound;
+        let gone =
+            std::io::Error::new(kind, "it is missing; bring it back from a copy of the vault");
+        Err(LocalVaultError::io("read", &self.keys())(gone))
     }
 
     /// The attributes of a key that is not deleted.
@@ -185,14 +193,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`LocalVaultError::Io`].
+    /// [`LocalVaultError::Damaged`] where something else has a key's name; [`LocalVaultError::Io`].
     pub(super) fn names(&self) -> Result<Vec<KeyName>, LocalVaultError> {
         self.require_layout()?;
+        self.require_keys()?;
         let mut names = Vec::new();
         for entry in files::entries(&self.keys())? {
             let name = files::file_name(&entry).and_then(|name| KeyName::new(name).ok());
             if let Some(name) = name
-                && entry.is_dir()
+                && files::is_directory(&entry)?
                 && (entry.join(ATTRIBUTES).exists() || has_private_files(&entry)?)
             {
                 names.push(name);

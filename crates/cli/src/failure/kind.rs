@@ -62,7 +62,7 @@ impl Failure {
                 "vault-location"
             }
             Self::NoService { .. }
-            | Self::HomeWithoutVault { .. }
+            | Self::HomeLacks { .. }
             | Self::HomeDamaged { .. }
             | Self::HomeFormat { .. }
             | Self::HomeExposed { .. }

@@ -11,7 +11,7 @@ use strongroom_keys::vault::{DeniedReason, VaultError};
 use strongroom_local_vault::{LocalVault, LocalVaultError};
 
 use crate::hint;
-use crate::service::STATES;
+use crate::service::{HomeLocation, STATES};
 use crate::time::display_time;
 
 /// A vault's `error`, with the command of its next step.
@@ -178,21 +178,33 @@ pub(super) fn resource_sentence(error: &Error) -> String {
             state_sentence(source)
         ),
         Error::Vault(VaultError::Denied { reason, key: Some(key) }) => {
-            let id = key.to_string();
-            match reason {
-                DeniedReason::KeyDisabled => {
-                    format!("{error} with: {}", hint::on_version("vault enable", &id, &[]))
-                }
-                DeniedReason::KeyMissing => {
-                    format!("{error} with: {}", hint::on_key("vault recover", &id))
-                }
-                _ => error.to_string(),
-            }
+            refusal_sentence(error, *reason, &key.to_string())
         }
         Error::Audit(error) => audit_sentence(error),
         Error::State(error) => state_sentence(error),
         Error::Time { .. } => format!("{error} with --accept-time"),
         error => error.to_string(),
+    }
+}
+
+/// The `error` of a vault that refused the key `id`.
+fn refusal_sentence(error: &Error, reason: DeniedReason, id: &str) -> String {
+    match reason {
+        DeniedReason::KeyDisabled => {
+            format!("{error} with: {}", hint::on_version("vault enable", id, &[]))
+        }
+        DeniedReason::KeyMissing => {
+            let recover = format!("{error} with: {}", hint::on_key("vault recover", id));
+            let directory = hint::directory_of(&hint::vault_of(id));
+            if !directory.parent().is_some_and(HomeLocation::is_at) {
+                return recover;
+            }
+            format!(
+                "{recover}; where it was not deleted, restore the home from a backup with: {}",
+                hint::from_backup()
+            )
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -218,6 +230,11 @@ fn state_sentence(error: &StateError) -> String {
         StateError::InDoubt { .. } => format!(
             "{error}; bring a newer one back where there is one, or confirm that there is none, with: {}",
             hint::accept_states()
+        ),
+        StateError::Missing { name } => format!(
+            "the service's home lacks the states in {}; restore it from a backup with: {}",
+            Path::new(STATES).join(name).display(),
+            hint::from_backup()
         ),
         StateError::Invalid { name, number, reason } => format!(
             "the file {} of the service's home is damaged: {reason}; nothing older is used in its place: restore the home \

@@ -28,6 +28,7 @@ use strongroom_keys::vault::hex;
 
 use super::{AUDIT_KEY, HOME, HomeLocation, Manifest, STATES, Service, TRAIL, VAULTS, files};
 use crate::failure::{BackupFailure, Failure};
+use crate::hint;
 use crate::output::new_directory::NewDirectory;
 use crate::output::room;
 use crate::platform::{self, Directory};
@@ -117,6 +118,8 @@ impl Service {
             recorded => recorded.map(|()| None)?,
         };
         let made = self.copy_to(new.path());
+        // The copy has the same id.
+        hint::note_vault(&self.vault);
         let made = made.map_err(|failure| self.as_of_home(failure, &new.path().join(COPY)));
         let made = made.map_err(|failure| unwritten(failure, &new, to));
         let made = made.and_then(|backup| new.publish().map(|()| backup));

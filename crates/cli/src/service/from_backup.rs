@@ -326,9 +326,7 @@ impl Service {
 /// True of a failure that says that the home is not what it was: not of one that may pass, or that others mend.
 fn is_damage(failure: &Failure) -> bool {
     match failure {
-        Failure::NoService { .. }
-        | Failure::HomeWithoutVault { .. }
-        | Failure::HomeDamaged { .. } => true,
+        Failure::NoService { .. } | Failure::HomeLacks { .. } | Failure::HomeDamaged { .. } => true,
         Failure::VaultFile { source, .. } | Failure::HomeFile { source, .. } => {
             source.kind() == io::ErrorKind::NotFound
         }

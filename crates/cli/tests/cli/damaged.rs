@@ -1,8 +1,8 @@
 //! A walk through the damage that hands can do: each file of a home, of a customer's vault and of a backup, damaged in
 //! each of several ways, under each command that reads it.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -25,6 +25,7 @@ enum Damage {
     Halved,
     NotText,
     Removed,
+    /// A directory in its place, or a file in that of a directory.
     Directory,
     Pipe,
     LeadsNowhere,
@@ -47,19 +48,38 @@ const DAMAGES: [Damage; 10] = [
 ];
 
 impl Damage {
+    /// True where it is one of a directory as well.
+    fn is_of_directories(self) -> bool {
+        !matches!(self, Self::Halved | Self::NotText)
+    }
+
     fn do_to(self, path: &Path) {
-        let bytes = fs::read(path).unwrap();
+        let is_directory = path.is_dir();
         match self {
-            Self::Exposed => return set_mode(path, 0o666),
+            Self::Exposed => return set_mode(path, if is_directory { 0o777 } else { 0o666 }),
             Self::StrayBeside => {
                 return fs::write(path.with_file_name("a\nb\x1b[0m"), b"x").unwrap();
             }
-            Self::Emptied => return fs::write(path, b"").unwrap(),
-            Self::Halved => return fs::write(path, &bytes[..bytes.len() / 2]).unwrap(),
+            Self::Emptied if !is_directory => return fs::write(path, b"").unwrap(),
+            Self::Halved => {
+                let length = fs::metadata(path).unwrap().len();
+                return File::options()
+                    .write(true)
+                    .open(path)
+                    .unwrap()
+                    .set_len(length / 2)
+                    .unwrap();
+            }
             Self::NotText => return fs::write(path, b"{\"format\":\xff\xfe}").unwrap(),
+            _ if is_directory => fs::remove_dir_all(path).unwrap(),
             _ => fs::remove_file(path).unwrap(),
         }
         match self {
+            Self::Emptied => {
+                fs::create_dir(path).unwrap();
+                set_mode(path, 0o700);
+            }
+            Self::Directory if is_directory => fs::write(path, b"a file").unwrap(),
             Self::Directory => fs::create_dir(path).unwrap(),
             Self::Pipe => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
             Self::LeadsNowhere => symlink("nothing\nhere", path).unwrap(),
@@ -182,29 +202,37 @@ fn has_good_command(home: &Home, sentence: &str, checked: &Mutex<BTreeSet<String
 /// True where `sentence` names the file `inside` of a store, or what it is of.
 fn names(sentence: &str, inside: &str) -> bool {
     let sentence = sentence.replace(std::path::MAIN_SEPARATOR, "/");
-    let of_state = inside.strip_prefix("state/").and_then(|rest| rest.split_once('/'));
-    let what = match of_state {
-        Some((name, _)) => format!("the state of {name:?} went back"),
-        None if inside == "home.json" => "there is no service's home at ".to_owned(),
-        None if inside == "backup.json" => "there is no backup at ".to_owned(),
-        None if inside == "identities.json" => "the identity is disabled or not known".to_owned(),
-        None if inside == "vault/vault.json" => "lacks its own vault".to_owned(),
-        None => "there is no vault at ".to_owned(),
+    let in_states = inside.strip_prefix("state/").unwrap_or_default();
+    let what = match inside {
+        "home.json" => &["there is no service's home at "][..],
+        "backup.json" => &["there is no backup at "],
+        "identities.json" => &["the identity is disabled or not known"],
+        "vault" | "vault/vault.json" => &["lacks its own vault"],
+        // One that is not there looks as one that never was.
+        "keys" | "keys/k" | "vault/keys/service" => &["the key is not there", "has no key \"k\""],
+        "vault/keys" => &["vault/keys/audit"],
+        "state" | "state/r" => &["no key for doc in the service's home", "all states of r"],
+        _ if !in_states.is_empty() => &[],
+        _ => &["there is no vault at "],
     };
-    sentence.contains(inside) || sentence.contains(&what)
+    let name = in_states.split('/').next().unwrap_or_default();
+    let of_state = format!("the state of {name:?} went back");
+    let all = [&[inside, &*of_state][..], what].concat();
+    all.iter().any(|words| sentence.contains(words))
 }
 
 /// Damages the file `inside` of `store` and runs the command of `step`. What is wrong with what it did, and if it was refused.
 fn damaged(
     home: &Home,
-    (store, inside): (&str, &str),
+    (store, inside, files): &(&str, String, Vec<String>),
     damage: Damage,
     step: &Step,
     checked: &Mutex<BTreeSet<String>>,
 ) -> (Vec<String>, bool) {
     damage.do_to(&home.path(store).join(inside));
     let done = ended(home, step.line);
-    let is_needed = needs(step.line, store, inside);
+    let is_needed = needs(step.line, store, inside) && files.is_empty()
+        || files.iter().any(|file| needs(step.line, store, file));
     let said = done.stderr.lines().last().unwrap_or_default();
     let is_control = |c: char| c.is_control() && c != '\n';
     let mut found = vec![
@@ -212,12 +240,18 @@ fn damaged(
         ("panics", done.stderr.contains("panicked")),
     ];
     if done.code == Some(0) {
-        let is_harmless = matches!(damage, Damage::Exposed | Damage::StrayBeside);
+        // A key without any file looks as one that never was.
+        let is_gone = step.line[1] == "list" && inside.starts_with("keys") && !files.is_empty();
+        let is_harmless = matches!(damage, Damage::Exposed | Damage::StrayBeside)
+            || is_gone && damage == Damage::Emptied
+            || is_gone && damage == Damage::Removed && inside != "keys";
         found.push(("does without what it needs", is_needed && !is_harmless));
         found.push(("opens another text", step.line[0] == "open" && done.stdout != b"text"));
     } else {
         let is_one = said.starts_with("error: ") && done.stderr.matches("error: ").count() == 1;
-        found.push(("ends in another way", done.code != Some(1)));
+        // A backup of what is left is made.
+        let is_made = step.line[1] == "backup" && done.code == Some(3);
+        found.push(("ends in another way", done.code != Some(1) && !is_made));
         found.push(("says more or less than one sentence", !is_one));
         found.push(("tells a number of the system", said.contains("os error")));
         found.push(("tells no next step", !has_next_step(said)));
@@ -230,15 +264,21 @@ fn damaged(
     (found.map(|(what, _)| told(what)).collect(), done.code != Some(0))
 }
 
-/// The files of the stores, each with the store that it is in.
-fn files(home: &Home) -> Vec<(&'static str, String)> {
-    let of = |store: &'static str| {
-        let root = home.path(store);
-        let inside =
-            move |path: &Path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-        contents(&home.path(store)).into_iter().map(move |(path, _)| (store, inside(&path)))
-    };
-    [HOME, VAULT, BACKUP].into_iter().flat_map(of).collect()
+/// The files and directories of the stores, each with the store that it is in, and the files in a directory.
+fn places(home: &Home) -> Vec<(&'static str, String, Vec<String>)> {
+    let mut found = Vec::new();
+    for store in [HOME, VAULT, BACKUP] {
+        let mut inside = BTreeMap::<String, Vec<String>>::new();
+        for (path, _) in contents(&home.path(store)) {
+            let file = path.strip_prefix(home.path(store)).unwrap().to_str().unwrap();
+            for (at, _) in file.match_indices('/') {
+                inside.entry(file[..at].to_owned()).or_default().push(file.to_owned());
+            }
+            inside.insert(file.to_owned(), Vec::new());
+        }
+        found.extend(inside.into_iter().map(|(place, files)| (store, place, files)));
+    }
+    found
 }
 
 #[test]
@@ -249,18 +289,19 @@ fn every_damaged_file_is_told_of_in_one_sentence_with_a_next_step() {
         for _ in 0..2 {
             scope.spawn(|| {
                 let home = scene();
-                let files = files(&home);
-                let walk = files.iter().flat_map(|file| DAMAGES.map(|damage| (file, damage)));
-                let walk: Vec<_> = walk.collect();
-                while let Some(((store, file), damage)) =
-                    walk.get(next.fetch_add(1, Ordering::Relaxed))
-                {
-                    for step in STEPS.iter().filter(|step| step.reads.contains(store)) {
-                        let file = (*store, file.as_str());
-                        let (wrong, is_refused) = damaged(&home, file, *damage, step, &checked);
+                let places = places(&home);
+                let walk = places.iter().flat_map(|place| DAMAGES.map(|damage| (place, damage)));
+                let walk: Vec<_> = walk
+                    .filter(|((_, _, files), damage)| {
+                        files.is_empty() || damage.is_of_directories()
+                    })
+                    .collect();
+                while let Some((place, damage)) = walk.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    for step in STEPS.iter().filter(|step| step.reads.contains(&place.0)) {
+                        let (wrong, is_refused) = damaged(&home, place, *damage, step, &checked);
                         complaints.lock().unwrap().extend(wrong);
                         refused.fetch_add(usize::from(is_refused), Ordering::Relaxed);
-                        put_back(&home);
+                        put_back(&home, step.reads);
                     }
                 }
             });
@@ -273,14 +314,14 @@ fn every_damaged_file_is_told_of_in_one_sentence_with_a_next_step() {
 }
 
 /// Removes what a command made or damaged, and puts the whole stores in their places.
-fn put_back(home: &Home) {
+fn put_back(home: &Home, stores: &[&str]) {
     for name in home.names() {
-        let is_store = [HOME, VAULT, BACKUP, "out", "new"].iter().any(|one| name.starts_with(one));
+        let is_store = stores.iter().chain(&["out", "new"]).any(|one| name.starts_with(one));
         if is_store && !name.ends_with("-whole") {
             fs::remove_dir_all(home.path(&name)).unwrap();
         }
     }
-    for store in [HOME, VAULT, BACKUP] {
+    for store in stores {
         copy_dir(&home.path(&format!("{store}-whole")), &home.path(store));
     }
 }

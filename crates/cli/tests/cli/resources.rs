@@ -71,7 +71,7 @@ fn what_is_done_is_told_as_json() {
     operation("resource restore r --home h", "restored");
     assert_eq!(
         run(&home, "resource list --home h --json").succeeds().text(),
-        "[{\"resource\":\"r\",\"state\":\"service-managed\"}]\n"
+        "[{\"resource\":\"r\",\"state\":\"service-managed\",\"in_doubt\":false}]\n"
     );
     assert_eq!(
         run(&home, "resource sweep --home h --json").succeeds().text(),
@@ -107,7 +107,8 @@ fn documents_find_their_resource_by_their_header_among_the_homes_own() {
     lines(&home, &["service init --home other"]);
     run(&home, "verify plain.sealed --home other").fails_with(&format!(
         "no key for plain.sealed in the service's home other: {under}; name the home that has this \
-         resource with --home"
+         resource with --home, or, where this home has lost it, bring it back with: strongroom service restore --from \
+         BACKUP --home other"
     ));
     // Another resource of the same name has other keys.
     lines(&home, &["resource create r --tenant t --region e --home other"]);
