@@ -82,6 +82,11 @@ impl PrivateKey {
         &self.0
     }
 
+    #[cfg(test)]
+    pub(super) fn numbers_mut(&mut self) -> &mut Numbers {
+        &mut self.0
+    }
+
     /// Reads a PKCS#8 key (RFC 5958, `rsaEncryption`, not encrypted) in PEM, `BEGIN PRIVATE KEY`.
     ///
     /// # Errors

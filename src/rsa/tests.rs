@@ -12,6 +12,7 @@ use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 
 use super::PrivateKey;
 
+mod batch;
 mod generate;
 mod keys;
 mod oaep;

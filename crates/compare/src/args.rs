@@ -68,6 +68,8 @@ pub(crate) enum Command {
     /// A large document in memory on several threads, and small ones one by one on one core, in one layer
     /// and in two. No vault, state or file is read once the keys are cached.
     Leases(LeasesArgs),
+    /// RSA-2048 with OAEP, one operation at a time and in batches, on one core
+    Rsa(RsaArgs),
     /// Sealing and opening through pipes with the command, against pipes alone and against files
     ///
     /// `cat FILE | strongroom seal - -o - | cat >/dev/null`, `cat FILE | cat >/dev/null`, and the
@@ -259,6 +261,25 @@ pub(crate) struct DocumentsArgs {
     /// Number of small documents that one call seals or opens
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), default_value_t = 64)]
     pub(crate) count: u16,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RsaArgs {
+    /// Ciphertexts that are decrypted in one call
+    #[arg(
+        long,
+        value_name = "COUNTS",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..=4096),
+        default_value = "1,2,4,8,16,64"
+    )]
+    pub(crate) batches: Vec<u16>,
 
     #[command(flatten)]
     pub(crate) core: CoreArgs,

@@ -7,6 +7,7 @@ mod gcm;
 mod leases;
 mod parallel;
 mod ranges;
+mod rsa;
 mod stream;
 mod tiers;
 mod tool;
@@ -30,6 +31,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Ranges(args) => ranges::run(&args),
         Command::Documents(args) => documents::run(&args),
         Command::Leases(args) => leases::run(&args),
+        Command::Rsa(args) => rsa::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::OpensslChild => masked::serve(),
     }

@@ -55,6 +55,9 @@ pub(crate) enum Unit {
     /// Documents a second: more is better.
     #[serde(rename = "documents/s")]
     Documents,
+    /// Operations a second: more is better.
+    #[serde(rename = "operations/s")]
+    Operations,
 }
 
 impl Unit {
@@ -65,6 +68,7 @@ impl Unit {
             Self::Seconds => "s",
             Self::Microseconds => "µs",
             Self::Documents => "documents/s",
+            Self::Operations => "operations/s",
         }
     }
 }
