@@ -88,8 +88,10 @@ impl From<Restored> for RestoredState {
 /// Goes on from states that were rolled back, and from those in doubt where `accept_states` says so.
 fn restore(accept_states: bool, home: HomeOption, json: JsonOption) -> Result<(), Failure> {
     let service = HomeLocation::find(home)?.open()?;
-    let (restored, lost) = service.restore()?;
-    let accepted = if accept_states { service.accept_states()? } else { Vec::new() };
+    let restored = service.restore();
+    // What hinders one resource keeps no other one closed.
+    let accepted = if accept_states { service.accept_states() } else { Ok(Vec::new()) };
+    let ((restored, lost), accepted) = (restored?, accepted?);
     let in_doubt = service.resources()?.in_doubt();
     let mut undone = service.undone(&restored)?;
     let restored = restored.into_iter().map(|one| {

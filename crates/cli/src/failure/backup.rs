@@ -14,7 +14,7 @@ use crate::hint;
 pub(crate) enum BackupFailure {
     /// A file of a backup cannot be written.
     #[error(
-        "cannot make the backup {}: {reason}; nothing is there: free some space, or choose another place with -o",
+        "the backup {} was not made: {reason}; free some space, or choose another place with -o",
         path.display()
     )]
     NotMade { path: PathBuf, reason: String },
@@ -66,29 +66,29 @@ pub(crate) enum BackupFailure {
     InHome { backup: PathBuf, home: PathBuf },
     /// A home that needs no backup.
     #[error(
-        "the service's home {} is whole, and a backup knows less than it; nothing was restored: name another home with \
-         --home to look at the backup there",
+        "the service's home {} is whole, and newer than the backup; nothing was restored: to look into the backup, \
+         restore it into another directory with --home",
         path.display()
     )]
     HomeWhole { path: PathBuf },
     /// A home of which the audit trail alone is damaged.
     #[error(
-        "of the service's home {} the audit trail is damaged, and what still holds of it may be newer than the backup; \
+        "the audit trail of the service's home {} is damaged, and the rest of the home may be newer than the backup; \
          nothing was restored: {source}",
         path.display()
     )]
     TrailDamaged { path: PathBuf, source: Box<Failure> },
     /// Something else where a home is to be restored.
     #[error(
-        "{} is not the service's home that the backup is of, or nothing in it says so; nothing was restored: move it \
-         away, or name another home with --home",
+        "{} is not the home that the backup was made of, or too damaged to show it; nothing was restored: move it away, or \
+         name another home with --home",
         path.display()
     )]
     OtherHome { path: PathBuf },
     /// No home, and one beside it that gave way.
     #[error(
-        "there is no home at {}, and {} gave way to one that was restored there; where that was interrupted, put it \
-         back, and run this again, with: {}; where it is an old one, move it elsewhere first",
+        "there is no home at {}, and {} is one that a restore moved aside: move it elsewhere where nothing in it is needed, \
+         or put it back and run this again, with: {}",
         home.display(), aside.display(), hint::naming(aside, home)
     )]
     HomeAside { home: PathBuf, aside: PathBuf },

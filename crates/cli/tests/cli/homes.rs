@@ -296,6 +296,26 @@ fn what_a_rolled_back_resource_has_not_is_not_withdrawn_from_it() {
 }
 
 #[test]
+fn a_state_that_cannot_be_read_keeps_no_other_resource_closed_after_a_repair() {
+    let home = service();
+    lines(&home, &["resource create s --tenant t --region e --home h", OPEN]);
+    let state = home.path("h/state/s/00000000000000000001.state");
+    fs::rename(&state, home.path("kept")).unwrap();
+    fs::create_dir(&state).unwrap();
+    flip_last_line(&home);
+    let repaired = run(&home, "audit repair --home h").succeeds();
+    assert!(!repaired.stderr.contains("warning"), "{}", repaired.stderr);
+    assert_eq!(run(&home, OPEN).code, Some(1));
+    run(&home, "service restore --accept-states --home h").fails_words("cannot read ");
+    lines(&home, &[OPEN]);
+    fs::remove_dir(&state).unwrap();
+    fs::rename(home.path("kept"), &state).unwrap();
+    let refused = run(&home, "resource rotate-key s --home h");
+    assert!(refused.stderr.contains("may not be the newest"), "{}", refused.stderr);
+    lines(&home, &["service restore --accept-states --home h", "resource rotate-key s --home h"]);
+}
+
+#[test]
 fn a_resource_whose_states_are_lost_for_good_is_given_up_by_a_command() {
     let home = service();
     lines(&home, &["resource create s --tenant t --region e --home h"]);

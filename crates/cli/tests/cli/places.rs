@@ -31,7 +31,7 @@ fn a_restore_does_not_undo_that_a_vault_was_moved() {
         let done = run(&home, RESTORE).succeeds();
         let place = home.path("moved").canonicalize().unwrap();
         assert!(
-            done.text().contains(&format!("expected at {}\n", place.display())),
+            done.text().contains(&format!("the home expects it at {}\n", place.display())),
             "{}",
             done.text()
         );

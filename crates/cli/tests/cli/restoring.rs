@@ -68,7 +68,7 @@ fn a_home_is_made_from_a_backup_where_there_is_none() {
         "{text}"
     );
     let vault = home.path("c").canonicalize().unwrap();
-    let place = format!("is in no backup of the home: it is expected at {}\n", vault.display());
+    let place = format!("is not part of a backup: the home expects it at {}\n", vault.display());
     assert!(text.contains(&place), "{text}");
     for said in [
         "nothing here knows what was done since 20",
@@ -205,8 +205,12 @@ fn without_its_trail_a_home_is_as_it_was_in_the_backup() {
     flip(&home.path("h/audit.jsonl"));
     // The trail alone: the states know more than the backup.
     let refused = run(&home, RESTORE);
-    refused.fails_words("of the service's home ");
-    assert!(refused.stderr.contains(" the audit trail is damaged"), "{}", refused.stderr);
+    refused.fails_words("the audit trail of the service's home ");
+    assert!(
+        refused.stderr.contains("/h is damaged, and the rest of the home may be"),
+        "{}",
+        refused.stderr
+    );
     assert!(
         refused.stderr.ends_with("with: strongroom audit repair --home h\n"),
         "{}",
@@ -251,8 +255,7 @@ fn a_home_that_gave_way_is_put_back_where_that_was_interrupted() {
     fs::rename(home.path("h"), home.path("h.before-restore-20261124T013513Z")).unwrap();
     let refused = run(&home, RESTORE);
     refused.fails_words("there is no home at ");
-    let (_, rest) = refused.stderr.split_once("run this again, with: ").unwrap();
-    let (command, _) = rest.split_once("; where it is an old one").unwrap();
+    let (_, command) = refused.stderr.split_once("run this again, with: ").unwrap();
     assert_eq!(Done::of(&home.shell(command).output().unwrap()).code, Some(0), "{command}");
     lines(&home, &[RESTORE]);
     assert_eq!(run(&home, "open one -o - --home h").code, Some(1), "it was revoked");
@@ -318,15 +321,9 @@ fn a_whole_home_another_service_and_anything_else_are_left() {
     home.write("things/file", b"something");
     let before = [contents(&home.path("h")), contents(&home.path("other"))];
     for (line, words) in [
-        (RESTORE, " is whole, and a backup knows less than it; nothing was restored"),
-        (
-            "service restore --from b --home other",
-            " is not the service's home that the backup is of",
-        ),
-        (
-            "service restore --from b --home things",
-            " is not the service's home that the backup is of",
-        ),
+        (RESTORE, " is whole, and newer than the backup; nothing was restored"),
+        ("service restore --from b --home other", " is not the home that the backup was made of"),
+        ("service restore --from b --home things", " is not the home that the backup was made of"),
         ("service restore --from b --home plain", "cannot read "),
         ("service restore --from none --home x", "there is no backup at none"),
         ("service restore --from h --home x", "there is no backup at h"),
@@ -340,7 +337,8 @@ fn a_whole_home_another_service_and_anything_else_are_left() {
     run(&home, "service restore --from h/b --home h").fails_words("which would be moved aside");
     // Of another service, it stays whatever is damaged in it.
     fs::remove_file(home.path("other/audit.key")).unwrap();
-    run(&home, "service restore --from b --home other").fails_words("is not the service's home");
+    run(&home, "service restore --from b --home other")
+        .fails_words("is not the home that the backup was made of");
     let names = ["b", "c", "h", "one", "other", "plain", "things", "two"];
     assert_eq!(home.names(), names);
 }

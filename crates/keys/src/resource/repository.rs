@@ -231,17 +231,15 @@ impl Repository {
                 let mark = StateMark { name: id.as_str().to_owned(), number, mac };
                 (mark, resource.outline(), resource.check_access().is_ok())
             }
-            Err(
-                Error::NotFound { .. }
-                | Error::State(
-                    StateError::RolledBack { .. }
-                    | StateError::Replaced { .. }
-                    | StateError::Invalid { .. },
-                ),
-            ) => {
-                let known = self.marks().newest(id.as_str());
-                let known = known.filter(|mark| !self.marks().is_lost(&mark.name));
-                let Some(mark) = known else { return Ok(()) };
+            // One that cannot be read keeps no other resource closed.
+            Err(error @ (Error::NotFound { .. } | Error::State(_))) => {
+                let Some(mark) = self.marks().newest(id.as_str()) else {
+                    let is_there = matches!(error, Error::State(StateError::Io { .. }));
+                    return if is_there { Err(error) } else { Ok(()) };
+                };
+                if self.marks().is_lost(&mark.name) {
+                    return Ok(());
+                }
                 (mark, None, true)
             }
             Err(error) => return Err(error),

@@ -138,6 +138,13 @@ impl History<'_> {
             status,
             Err(Error::State(StateError::RolledBack { .. } | StateError::Replaced { .. }))
         );
+        if opened > 0 {
+            return Err(format!("{opened} documents open by state {number}"));
+        } else if known > number && !is_seen {
+            return Err(format!(
+                "state {number} is taken, and the trail knows {known}: {status:?}"
+            ));
+        }
         let name = match (is_seen, mute) {
             (true, false) => "a rollback is seen",
             (true, true) => "a rollback is seen, and the trail takes nothing",
@@ -145,13 +152,7 @@ impl History<'_> {
             (false, false) => return Err(format!("state {number} is taken: {status:?}")),
         };
         self.tally.note("trail", name);
-        if known > number && !is_seen {
-            Err(format!("state {number} is taken, and the trail knows {known}: {status:?}"))
-        } else if opened > 0 && (is_seen || mute) {
-            Err(format!("{opened} documents open by state {number}"))
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 
     /// The number of documents that another process opens.

@@ -49,8 +49,8 @@ pub(super) fn backup(args: HomeBackupArgs) -> Result<(), Failure> {
     } else {
         let options = [("--from", output.as_os_str())];
         let text = format!(
-            "backed up the service's home {} with {} to {}, and read it back: whoever has it has the service's keys; \
-             restore it with: {}",
+            "backed up the service's home {} with {} to {}, and read it back; the service's keys are in it, so keep it \
+             as safe as the home; restore it with: {}",
             service.path().display(),
             resources(made.resources.len()),
             output.display(),
@@ -201,7 +201,7 @@ fn tell(
     }
     for (id, vault) in restored.vaults.iter() {
         line(&format!(
-            "the customer's vault {id} is in no backup of the home: it is expected at {}",
+            "the customer's vault {id} is not part of a backup: the home expects it at {}",
             vault.directory.display()
         ))?;
     }
@@ -214,8 +214,8 @@ fn tell(
     }
     let note = match restored.trail {
         TrailOf::Home => {
-            "the audit trail of the home that was there goes on: what it knows to be withdrawn or destroyed is so; keys \
-             that were in lost states alone are lost, with what was sealed under them"
+            "the audit trail of the home that was there goes on: what it records as withdrawn or destroyed stays so; keys \
+             that only lost states had are lost, with what was sealed under them"
                 .to_owned()
         }
         TrailOf::Backup => format!(

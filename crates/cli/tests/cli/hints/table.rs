@@ -263,7 +263,7 @@ const STEPS: &[(&str, &str, Step)] = &[
     ("BackupFailure", "NoRoom", Say("free some space, or name another home with --home")),
     ("BackupFailure", "Unreadable", Say("check what is there and whose it is with ls -l, or use another backup")),
     ("BackupFailure", "InHome", Say("move the backup to another place first")),
-    ("BackupFailure", "HomeWhole", Say("name another home with --home to look at the backup there")),
+    ("BackupFailure", "HomeWhole", Say("restore it into another directory with --home")),
     ("BackupFailure", "TrailDamaged", Run("without_its_trail_a_home_is_as_it_was_in_the_backup")),
     ("BackupFailure", "OtherHome", Say("move it away, or name another home with --home")),
     ("BackupFailure", "HomeAside", Run("a_home_that_gave_way_is_put_back_where_that_was_interrupted")),
