@@ -13,7 +13,7 @@ pub(crate) use crate::arch::mod_exp::{
 ///
 /// | name | needs | powers at once |
 /// |---|---|---|
-/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8 |
+/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8, or 2 secret ones |
 /// | `software` | any processor | 1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ModExp(Kind);
@@ -38,7 +38,7 @@ impl ModExp {
     /// The kernel that every processor can run.
     pub(crate) const SOFTWARE: Self = Self(Kind::Software);
 
-    /// Powers that take no longer than one.
+    /// Powers that are best computed together.
     pub(crate) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(x86_64_kernels)]
@@ -51,10 +51,10 @@ impl ModExp {
     pub(crate) fn secret(self, powers: &mut [SecretPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
-                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::secret(token, powers));
+            Kind::Ifma(token) => {
+                powers.chunks_mut(ifma::LANES).for_each(|powers| secret_ifma(token, powers));
             }
-            _ => software::secret(powers),
+            Kind::Software => software::secret(powers),
         }
         wipe_stack();
     }
@@ -72,9 +72,23 @@ impl ModExp {
     }
 }
 
-/// A single power takes eight lanes longer than one number in the other kernel.
+/// A single public power takes eight lanes longer than one number in the other kernel.
 #[cfg(x86_64_kernels)]
 const FROM_IFMA: usize = 2;
+
+/// Three pairs of secret powers take less time than eight lanes, four take more.
+#[cfg(x86_64_kernels)]
+const FROM_EIGHT_LANES: usize = 7;
+
+/// Computes at most eight powers, two at a time or all at once.
+#[cfg(x86_64_kernels)]
+fn secret_ifma(token: ifma::Token, powers: &mut [SecretPower<'_>]) {
+    if powers.len() < FROM_EIGHT_LANES {
+        powers.chunks_mut(ifma::PAIR).for_each(|powers| ifma::pair(token, powers));
+    } else {
+        ifma::secret(token, powers);
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Modular exponentiation in eight lanes, with AVX-512 IFMA.
+//! Modular exponentiation in eight lanes, with AVX-512 IFMA. `ifma/pair.rs` spreads two numbers over the lanes.
 //!
 //! ```text
 //! A number is D digits of 52 bits; a vector holds one digit of eight numbers, one a lane, and each lane has
@@ -31,6 +31,7 @@
 
 mod digits;
 mod multiply;
+mod pair;
 mod power;
 mod square;
 
@@ -38,6 +39,7 @@ use crate::arch::mod_exp::{PublicPower, SecretPower};
 use crate::arch::token;
 
 pub(crate) use digits::LANES;
+pub(crate) use pair::PAIR;
 
 token!(support_ifma);
 
@@ -45,6 +47,12 @@ token!(support_ifma);
 pub(crate) fn secret(_: Token, powers: &mut [SecretPower<'_>]) {
     // SAFETY: there is a token: `Features::support_ifma` holds.
     unsafe { power::secret(powers) }
+}
+
+/// Computes `powers`, at most [`PAIR`] of them, at once: the least time for so few.
+pub(crate) fn pair(_: Token, powers: &mut [SecretPower<'_>]) {
+    // SAFETY: there is a token: `Features::support_ifma` holds.
+    unsafe { pair::secret(powers) }
 }
 
 /// Computes `powers`, at most [`LANES`] of them, at once.
