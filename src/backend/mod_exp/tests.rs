@@ -136,7 +136,8 @@ fn every_kernel_computes_public_powers_in_every_lane() {
     assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
 }
 
-/// A private operation by itself has a kernel of its own, here with every pair of edges.
+/// A private operation by itself has a kernel of its own. Carries run through all digits of powers that have few: 0, 1
+/// and 2 are often among them.
 #[test]
 fn two_secret_powers_are_those_of_the_software_kernel() {
     let mut random = Random(1);

@@ -127,9 +127,9 @@ struct Window {
     factors: __m512i,
     /// The lowest sum, without the modulus that is added to it.
     lowest: __m512i,
-    /// How many times the modulus is added, so that the lowest sum is a multiple of 2^52.
+    /// The number of times that the modulus is added, so that the lowest sum is a multiple of 2^52.
     quotient: __m512i,
-    /// What is carried out of the lowest sum then.
+    /// The carry out of the lowest sum then.
     carried: __m512i,
 }
 

@@ -21,7 +21,7 @@ pub(super) const ODD_LANES: u8 = 0b1010_1010;
 
 /// Two numbers; wiped on drop.
 #[repr(C, align(64))]
-pub(super) struct Numbers(pub(super) [Digit; VECTORS]);
+pub(super) struct Numbers([Digit; VECTORS]);
 
 impl Drop for Numbers {
     fn drop(&mut self) {
