@@ -13,7 +13,7 @@ pub(crate) use crate::arch::mod_exp::{
 ///
 /// | name | needs | powers at once |
 /// |---|---|---|
-/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8, or 2 secret ones |
+/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8, 2 secret ones or 1 |
 /// | `software` | any processor | 1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ModExp(Kind);
@@ -51,9 +51,7 @@ impl ModExp {
     pub(crate) fn secret(self, powers: &mut [SecretPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Ifma(token) => {
-                powers.chunks_mut(ifma::LANES).for_each(|powers| secret_ifma(token, powers));
-            }
+            Kind::Ifma(token) => ifma::secret(token, powers),
             Kind::Software => software::secret(powers),
         }
         wipe_stack();
@@ -63,30 +61,10 @@ impl ModExp {
     pub(crate) fn public(self, powers: &mut [PublicPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
-                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::public(token, powers));
-            }
-            _ => software::public(powers),
+            Kind::Ifma(token) => ifma::public(token, powers),
+            Kind::Software => software::public(powers),
         }
         wipe_stack();
-    }
-}
-
-/// A single public power takes eight lanes longer than one number in the other kernel.
-#[cfg(x86_64_kernels)]
-const FROM_IFMA: usize = 2;
-
-/// Three pairs of secret powers take less time than eight lanes, four take more.
-#[cfg(x86_64_kernels)]
-const FROM_EIGHT_LANES: usize = 7;
-
-/// Computes at most eight powers, two at a time or all at once.
-#[cfg(x86_64_kernels)]
-fn secret_ifma(token: ifma::Token, powers: &mut [SecretPower<'_>]) {
-    if powers.len() < FROM_EIGHT_LANES {
-        powers.chunks_mut(ifma::PAIR).for_each(|powers| ifma::pair(token, powers));
-    } else {
-        ifma::secret(token, powers);
     }
 }
 

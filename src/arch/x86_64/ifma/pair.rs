@@ -1,4 +1,5 @@
-//! Two secret powers at once, with AVX-512 IFMA: those of one private operation, modulo p and modulo q.
+//! Two secret powers at once, with AVX-512 IFMA: those of one private operation, modulo p and modulo q. Or one public
+//! power, in `pair/public.rs`: its number, of twice the length, has the lanes of both.
 //!
 //! ```text
 //! A number is twenty digits of 52 bits. Vector k of five holds the digits k, k + 5, k + 10 and k + 15 of both
@@ -17,12 +18,15 @@
 //!     carry from sum to sum
 //! ```
 //!
+//! A number of 2048 bits is forty digits: lane j of vector k is digit k + 5 j, and R = 2^2080.
+//!
 //! A row waits for its quotient m, and that for the row before: the kernel asks for the next quotient before it adds
 //! the rest of a row (`pair/multiply.rs`), so that the processor's multiplier is never idle for it.
 //!
 //! **Bounds** are those of eight lanes (`ifma.rs`): with `a, b < 2 n` the result is less than `2 n`, and after the last
-//! multiplication, by 1, at most `n`. A sum is of two halves of a product from each of twenty digits of `b` and as many
-//! quotients, and a carry: less than `80 2^52 + 2^8 < 2^60`. Which vector a place is in does not change that.
+//! multiplication, by 1, at most `n`. A sum is of two halves of a product from each of the D digits of `b` and as many
+//! quotients, and a carry: less than `4 D 2^52 + 2^9 < 2^60`, where D is 20 or 40. Which vector a place is in does not
+//! change that.
 //!
 //! Gueron and Krasnov, ARITH 2016 (these instructions); Drucker and Gueron, ITNG 2019 (two powers side by side);
 //! Montgomery, Math. Comp. 44 (1985).
@@ -35,6 +39,7 @@
 
 mod multiply;
 mod numbers;
+mod public;
 
 use core::arch::x86_64::{
     __m512i, _mm512_cmpeq_epi64_mask, _mm512_mask_mov_epi64, _mm512_mask_set1_epi64,
@@ -46,20 +51,21 @@ use crate::arch::mod_exp::{SecretPower, bits};
 use multiply::{Moduli, multiply, square};
 use numbers::{Numbers, ODD_LANES};
 
-pub(crate) use numbers::PAIR;
+pub(super) use numbers::PAIR;
+pub(super) use public::public;
 
 /// Operands and results. They are filled where they are, for a move would leave a copy behind.
 struct Pair {
-    moduli: Moduli,
+    moduli: Moduli<PAIR>,
     /// R^2, which brings a number into Montgomery form.
-    entries: Numbers,
-    values: Numbers,
-    factor: Numbers,
+    entries: Numbers<PAIR>,
+    values: Numbers<PAIR>,
+    factor: Numbers<PAIR>,
     /// The powers of the bases.
-    table: [Numbers; TABLE_LEN],
+    table: [Numbers<PAIR>; TABLE_LEN],
 }
 
-/// Computes one power or two.
+/// Computes one power, or two in the same time.
 #[target_feature(enable = "avx512f,avx512ifma")]
 pub(super) fn secret(powers: &mut [SecretPower<'_>]) {
     let mut pair = Pair {
@@ -125,7 +131,7 @@ fn windows(powers: &[SecretPower<'_>], place: usize) -> __m512i {
 /// Reads the whole table for the entry that each number wants.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn read(table: &[Numbers; TABLE_LEN], wanted: __m512i, value: &mut Numbers) {
+fn read(table: &[Numbers<PAIR>; TABLE_LEN], wanted: __m512i, value: &mut Numbers<PAIR>) {
     let mut read = [_mm512_setzero_si512(); _];
     for (index, entry) in (0..).zip(table) {
         let lanes = _mm512_cmpeq_epi64_mask(wanted, _mm512_set1_epi64(index));

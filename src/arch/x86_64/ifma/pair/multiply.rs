@@ -1,4 +1,4 @@
-//! Montgomery's multiplication and squaring of two numbers at once.
+//! Montgomery's multiplication of two numbers at once or of one of twice the length, and squaring of two.
 //!
 //! ```text
 //! row i, whose quotient m and lowest sum w_0 are known:
@@ -18,30 +18,27 @@
 
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_madd52hi_epu64, _mm512_madd52lo_epu64,
-    _mm512_maskz_srli_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_shuffle_i64x2,
+    _mm512_maskz_srli_epi64, _mm512_set1_epi64, _mm512_setzero_si512,
 };
 
-use super::numbers::{Numbers, VECTORS, one_group_down};
-use crate::arch::mod_exp::{Modulus, PRIME};
+use super::numbers::{Numbers, PAIR, VECTORS, lowest_in_all, one_group_down};
+use crate::arch::mod_exp::Modulus;
 use crate::arch::x86_64::barrier::barrier;
 use crate::arch::x86_64::reload::reload;
 
-/// The lowest group's lanes.
-const LOWEST: u8 = 0b11;
-
-/// The modulus of either number, with what the multiplication needs to know of it.
-pub(super) struct Moduli {
-    numbers: Numbers,
+/// The modulus of each number, with what the multiplication needs to know of it.
+pub(super) struct Moduli<const COUNT: usize> {
+    numbers: Numbers<COUNT>,
     /// `-modulus^-1` modulo 2^52, as the lowest digits.
-    factors: Numbers,
+    factors: Numbers<COUNT>,
 }
 
-impl Moduli {
+impl<const COUNT: usize> Moduli<COUNT> {
     pub(super) fn zeroed() -> Self {
         Self { numbers: Numbers::zeroed(), factors: Numbers::zeroed() }
     }
 
-    pub(super) fn put(&mut self, number: usize, modulus: &Modulus<PRIME>) {
+    pub(super) fn put<const N: usize>(&mut self, number: usize, modulus: &Modulus<N>) {
         self.numbers.put(number, &modulus.limbs);
         self.factors.put(number, core::array::from_ref(&modulus.factor));
     }
@@ -50,7 +47,11 @@ impl Moduli {
 /// `value = value * factor * R^-1`.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn multiply(value: &mut Numbers, factor: &Numbers, moduli: &Moduli) {
+pub(super) fn multiply<const COUNT: usize>(
+    value: &mut Numbers<COUNT>,
+    factor: &Numbers<COUNT>,
+    moduli: &Moduli<COUNT>,
+) {
     let mut window = Window::new(moduli);
     let digit = factor.digit(0);
     for index in 0..VECTORS {
@@ -70,6 +71,9 @@ pub(super) fn multiply(value: &mut Numbers, factor: &Numbers, moduli: &Moduli) {
         )*};
     }
     rows!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+    if COUNT == 1 {
+        rows!(20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+    }
     window.reduce(moduli);
     window.shift();
     value.carry(window.sums());
@@ -79,7 +83,7 @@ pub(super) fn multiply(value: &mut Numbers, factor: &Numbers, moduli: &Moduli) {
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
 #[expect(clippy::needless_range_loop, reason = "the index is that of a register")]
-pub(super) fn square(value: &mut Numbers, moduli: &Moduli) {
+pub(super) fn square(value: &mut Numbers<PAIR>, moduli: &Moduli<PAIR>) {
     let mut window = Window::new(moduli);
     let mut twice = [_mm512_setzero_si512(); VECTORS + 2];
     let digit = value.digit(0);
@@ -119,7 +123,7 @@ pub(super) fn square(value: &mut Numbers, moduli: &Moduli) {
 }
 
 /// The sums from a row's place on, and what is known of the row.
-struct Window {
+struct Window<const COUNT: usize> {
     /// Low halves of products, and all else.
     low: [__m512i; VECTORS + 1],
     /// High halves of products.
@@ -133,10 +137,13 @@ struct Window {
     carried: __m512i,
 }
 
-impl Window {
+impl<const COUNT: usize> Window<COUNT> {
+    /// The lowest group's lanes.
+    const LOWEST: u8 = (1 << COUNT) - 1;
+
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn new(moduli: &Moduli) -> Self {
+    fn new(moduli: &Moduli<COUNT>) -> Self {
         let zero = _mm512_setzero_si512();
         Self {
             low: [zero; _],
@@ -184,14 +191,14 @@ impl Window {
         let quotient = _mm512_madd52lo_epu64(_mm512_setzero_si512(), lowest, self.factors);
         let rounded = _mm512_add_epi64(lowest, _mm512_set1_epi64((1 << 52) - 1));
         self.lowest = lowest;
-        self.quotient = _mm512_shuffle_i64x2::<0>(quotient, quotient);
-        self.carried = _mm512_maskz_srli_epi64::<52>(LOWEST, rounded);
+        self.quotient = lowest_in_all::<COUNT>(quotient);
+        self.carried = _mm512_maskz_srli_epi64::<52>(Self::LOWEST, rounded);
     }
 
     /// Adds the modulus, and finds the next row's quotient on the way.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
-    fn reduce(&mut self, moduli: &Moduli) {
+    fn reduce(&mut self, moduli: &Moduli<COUNT>) {
         let (modulus, times) = (reload(&moduli.numbers), self.quotient);
         self.low[0] = self.lowest;
         self.high[1] = _mm512_add_epi64(self.high[1], self.carried);
@@ -215,7 +222,7 @@ impl Window {
     #[target_feature(enable = "avx512f")]
     #[expect(clippy::many_single_char_names, reason = "a letter a sum")]
     fn shift(&mut self) {
-        let (zero, above) = (_mm512_setzero_si512(), one_group_down(self.low[0]));
+        let (zero, above) = (_mm512_setzero_si512(), one_group_down::<COUNT>(self.low[0]));
         self.add(VECTORS, above);
         // By name: a loop is compiled to a copy of memory.
         let [_, a, b, c, d, e] = self.low;

@@ -1,43 +1,45 @@
-//! Two numbers as digits of 52 bits, in five vectors.
+//! Two numbers, or one of twice the length, as digits of 52 bits in five vectors.
 
 use core::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_set1_epi64, _mm512_setzero_si512, _mm512_srli_epi64,
+    _mm512_broadcastq_epi64, _mm512_castsi512_si128, _mm512_set1_epi64, _mm512_setzero_si512,
+    _mm512_shuffle_i64x2, _mm512_srli_epi64,
 };
 
 use crate::arch::mod_exp::bits;
-use crate::arch::x86_64::ifma::digits::{DIGITS, Digit, join, put, take};
+use crate::arch::x86_64::ifma::digits::{Digit, LANES, join, put, take};
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
 use crate::secret::wipe;
 
-/// Numbers that are computed with at once.
-pub(crate) const PAIR: usize = 2;
+/// Secret powers that are computed at once.
+pub(in crate::arch::x86_64::ifma) const PAIR: usize = 2;
 /// Vectors that hold them.
 pub(super) const VECTORS: usize = 5;
-/// Digits of one number in a vector.
-const GROUPS: usize = DIGITS / VECTORS;
 /// The lanes of the second number.
 pub(super) const ODD_LANES: u8 = 0b1010_1010;
 
-/// Two numbers; wiped on drop.
+/// `COUNT` numbers, 1 or 2; wiped on drop.
 #[repr(C, align(64))]
-pub(super) struct Numbers([Digit; VECTORS]);
+pub(super) struct Numbers<const COUNT: usize>([Digit; VECTORS]);
 
-impl Drop for Numbers {
+impl<const COUNT: usize> Drop for Numbers<COUNT> {
     fn drop(&mut self) {
         self.0.iter_mut().for_each(wipe);
     }
 }
 
-impl Numbers {
+impl<const COUNT: usize> Numbers<COUNT> {
+    /// Digits of one number in a vector.
+    const GROUPS: usize = LANES / COUNT;
+
     pub(super) fn zeroed() -> Self {
         Self([[0; 64]; VECTORS])
     }
 
-    /// 1 and 1.
+    /// Each number 1.
     pub(super) fn one() -> Self {
         let mut one = Self::zeroed();
-        (0..PAIR).for_each(|number| one.put(number, &[1]));
+        (0..COUNT).for_each(|number| one.put(number, &[1]));
         one
     }
 
@@ -48,17 +50,17 @@ impl Numbers {
     /// Sets a number.
     pub(super) fn put<const N: usize>(&mut self, number: usize, limbs: &[u64; N]) {
         for (index, vector) in self.0.iter_mut().enumerate() {
-            for group in 0..GROUPS {
+            for group in 0..Self::GROUPS {
                 let digit = bits(limbs, 52 * (index + VECTORS * group), 52);
-                put(vector, lane(group, number), digit);
+                put(vector, COUNT * group + number, digit);
             }
         }
     }
 
     /// Takes a number; returns its bits from 2^(64 N) on.
     pub(super) fn take<const N: usize>(&self, number: usize, limbs: &mut [u64; N]) -> u64 {
-        let group = |group| self.0.iter().map(move |vector| take(vector, lane(group, number)));
-        join((0..GROUPS).flat_map(group), limbs)
+        let group = |group| self.0.iter().map(move |vector| take(vector, COUNT * group + number));
+        join((0..Self::GROUPS).flat_map(group), limbs)
     }
 
     /// The digits of that vector.
@@ -68,12 +70,16 @@ impl Numbers {
         load_512(&self.0[index])
     }
 
-    /// One digit of either number, in all of that number's lanes.
+    /// One digit of each number, in all of that number's lanes.
     #[inline]
     #[target_feature(enable = "avx512f")]
     pub(super) fn digit(&self, index: usize) -> __m512i {
-        let (groups, _) = self.0[index % VECTORS].as_chunks();
-        _mm512_broadcast_i32x4(load_128(&groups[index / VECTORS]))
+        let (vector, group) = (&self.0[index % VECTORS], index / VECTORS);
+        if COUNT == 1 {
+            _mm512_set1_epi64(i64::from_le_bytes(vector.as_chunks().0[group]))
+        } else {
+            _mm512_broadcast_i32x4(load_128(&vector.as_chunks().0[group]))
+        }
     }
 
     #[inline]
@@ -102,32 +108,49 @@ impl Numbers {
         let mut carried = _mm512_setzero_si512();
         // The first time is right for the lowest five digits, which nothing is carried into, and each further time for
         // the five above.
-        for _ in 0..GROUPS {
+        for _ in 0..Self::GROUPS {
             for sum in &mut sums {
                 let total = _mm512_add_epi64(*sum, carried);
                 carried = _mm512_srli_epi64::<52>(total);
                 *sum = _mm512_and_si512(total, mask);
             }
-            carried = one_group_up(carried);
+            carried = one_group_up::<COUNT>(carried);
         }
         self.store(&sums);
     }
 }
 
-/// The lane of a number's digit, of all that the vector holds of it.
-fn lane(group: usize, number: usize) -> usize {
-    PAIR * group + number
-}
-
+/// Each number's digits one group further up, and zeros as the lowest.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn one_group_up(vector: __m512i) -> __m512i {
-    _mm512_alignr_epi64::<6>(vector, _mm512_setzero_si512())
+fn one_group_up<const COUNT: usize>(vector: __m512i) -> __m512i {
+    let zero = _mm512_setzero_si512();
+    if COUNT == 1 {
+        _mm512_alignr_epi64::<7>(vector, zero)
+    } else {
+        _mm512_alignr_epi64::<6>(vector, zero)
+    }
 }
 
-/// Each number's digits or sums where the ones below were; the lowest are left out.
+/// Each number's sums one group further down, and zeros as the highest.
 #[inline]
 #[target_feature(enable = "avx512f")]
-pub(super) fn one_group_down(vector: __m512i) -> __m512i {
-    _mm512_alignr_epi64::<2>(_mm512_setzero_si512(), vector)
+pub(super) fn one_group_down<const COUNT: usize>(vector: __m512i) -> __m512i {
+    let zero = _mm512_setzero_si512();
+    if COUNT == 1 {
+        _mm512_alignr_epi64::<1>(zero, vector)
+    } else {
+        _mm512_alignr_epi64::<2>(zero, vector)
+    }
+}
+
+/// Each number's lowest lane, in all of its lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) fn lowest_in_all<const COUNT: usize>(vector: __m512i) -> __m512i {
+    if COUNT == 1 {
+        _mm512_broadcastq_epi64(_mm512_castsi512_si128(vector))
+    } else {
+        _mm512_shuffle_i64x2::<0>(vector, vector)
+    }
 }
