@@ -1,5 +1,5 @@
 //! Two secret powers at once, with AVX-512 IFMA: those of one private operation, modulo p and modulo q. Or one public
-//! power, in `pair/public.rs`: its number, of twice the length, has the lanes of both.
+//! power, whose number of twice the length has the lanes of both.
 //!
 //! ```text
 //! A number is twenty digits of 52 bits. Vector k of five holds the digits k, k + 5, k + 10 and k + 15 of both
@@ -13,7 +13,7 @@
 //!         m = lo(w_0 factor), the lowest lane's in all         factor = -n^-1 modulo 2^52
 //!         w_k += lo(n_k m),    w_(k+1) += hi(n_k m)            for each vector k
 //!         w_1 += w_0 / 2^52 in the lowest lane                 a multiple of 2^52 there
-//!         w_5 += w_0, one lane down                            the same places
+//!         w_5 += w_0, each digit's sum a lane further down      the same places
 //!         w = (w_1, ..., w_5)
 //!     carry from sum to sum
 //! ```
@@ -21,15 +21,15 @@
 //! A number of 2048 bits is forty digits: lane j of vector k is digit k + 5 j, and R = 2^2080.
 //!
 //! A row waits for its quotient m, and that for the row before: the kernel asks for the next quotient before it adds
-//! the rest of a row (`pair/multiply.rs`), so that the processor's multiplier is never idle for it.
+//! the rest of a row (`pair/multiply.rs`), so that the processor has products to compute meanwhile.
 //!
 //! **Bounds** are those of eight lanes (`ifma.rs`): with `a, b < 2 n` the result is less than `2 n`, and after the last
 //! multiplication, by 1, at most `n`. A sum is of two halves of a product from each of the D digits of `b` and as many
 //! quotients, and a carry: less than `4 D 2^52 + 2^9 < 2^60`, where D is 20 or 40. Which vector a place is in does not
 //! change that.
 //!
-//! Gueron and Krasnov, ARITH 2016 (these instructions); Drucker and Gueron, ITNG 2019 (two powers side by side);
-//! Montgomery, Math. Comp. 44 (1985).
+//! Gueron and Krasnov, ARITH 2016 (these instructions); Drucker and Gueron, ITNG 2019 (squaring with them); Montgomery,
+//! Math. Comp. 44 (1985).
 //!
 //! Constant-time: loops run to constants, no address depends on a secret, and an entry of the table is selected by
 //! masks, one a number, while the whole table is read. Carries run through all lanes, whether there are any or not.
@@ -39,7 +39,6 @@
 
 mod multiply;
 mod numbers;
-mod public;
 
 use core::arch::x86_64::{
     __m512i, _mm512_cmpeq_epi64_mask, _mm512_mask_mov_epi64, _mm512_mask_set1_epi64,
@@ -47,12 +46,11 @@ use core::arch::x86_64::{
 };
 
 use super::power::{EXPONENT_LEN, TABLE_LEN, WINDOW, of_lane};
-use crate::arch::mod_exp::{SecretPower, bits};
+use crate::arch::mod_exp::{PublicPower, SecretPower, bits};
 use multiply::{Moduli, multiply, square};
 use numbers::{Numbers, ODD_LANES};
 
 pub(super) use numbers::PAIR;
-pub(super) use public::public;
 
 /// Operands and results. They are filled where they are, for a move would leave a copy behind.
 struct Pair {
@@ -140,4 +138,28 @@ fn read(table: &[Numbers<PAIR>; TABLE_LEN], wanted: __m512i, value: &mut Numbers
         }
     }
     value.store(&read);
+}
+
+/// Computes one power with a public exponent, from its highest bit on.
+#[target_feature(enable = "avx512f,avx512ifma")]
+pub(super) fn public(power: &mut PublicPower<'_>) {
+    let exponent = power.exponent;
+    let mut moduli = Moduli::<1>::zeroed();
+    let (mut base, mut value) = (Numbers::zeroed(), Numbers::zeroed());
+    let mut factor = Numbers::zeroed();
+    moduli.put(0, power.modulus);
+    base.put(0, &power.value);
+    factor.put(0, &power.modulus.entry_52);
+    multiply(&mut base, &factor, &moduli);
+    value.copy_from(&base);
+    for place in (0..exponent.checked_ilog2().unwrap_or(0)).rev() {
+        factor.copy_from(&value);
+        multiply(&mut value, &factor, &moduli);
+        if exponent >> place & 1 == 1 {
+            multiply(&mut value, &base, &moduli);
+        }
+    }
+    multiply(&mut value, &Numbers::one(), &moduli);
+    let above = value.take(0, &mut power.value);
+    power.modulus.reduce_once(&mut power.value, above);
 }
