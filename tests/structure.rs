@@ -51,6 +51,7 @@ const UNSAFE_BLOCKS: [(&str, usize); 10] = [
     ("src/arch/aarch64/memory.rs", 2),
     ("src/arch/key_wrap.rs", 2),
     ("src/arch/x86_64/aesni.rs", 5),
+    ("src/arch/x86_64/ifma.rs", 2),
     ("src/arch/x86_64/memory.rs", 12),
     ("src/arch/x86_64/barrier.rs", 1),
     ("src/arch/x86_64/ifma.rs", 2),

@@ -13,7 +13,7 @@ pub(crate) use crate::arch::mod_exp::{
 ///
 /// | name | needs | powers at once |
 /// |---|---|---|
-/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8 |
+/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8, 2 secret ones or 1 |
 /// | `software` | any processor | 1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ModExp(Kind);
@@ -38,7 +38,7 @@ impl ModExp {
     /// The kernel that every processor can run.
     pub(crate) const SOFTWARE: Self = Self(Kind::Software);
 
-    /// Powers that take no longer than one.
+    /// Powers that are best computed together.
     pub(crate) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(x86_64_kernels)]
@@ -51,10 +51,8 @@ impl ModExp {
     pub(crate) fn secret(self, powers: &mut [SecretPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
-                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::secret(token, powers));
-            }
-            _ => software::secret(powers),
+            Kind::Ifma(token) => ifma::secret(token, powers),
+            Kind::Software => software::secret(powers),
         }
         wipe_stack();
     }
@@ -63,18 +61,12 @@ impl ModExp {
     pub(crate) fn public(self, powers: &mut [PublicPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
-            Kind::Ifma(token) if powers.len() >= FROM_IFMA => {
-                powers.chunks_mut(ifma::LANES).for_each(|powers| ifma::public(token, powers));
-            }
-            _ => software::public(powers),
+            Kind::Ifma(token) => ifma::public(token, powers),
+            Kind::Software => software::public(powers),
         }
         wipe_stack();
     }
 }
-
-/// A single power takes eight lanes longer than one number in the other kernel.
-#[cfg(x86_64_kernels)]
-const FROM_IFMA: usize = 2;
 
 #[cfg(test)]
 mod tests;

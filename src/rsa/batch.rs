@@ -12,7 +12,7 @@ use crate::threads;
 /// Decrypts each ciphertext with RSA-OAEP-256 and its key, over all lanes of the processor's vectors and the current
 /// thread pool. The results are in the order of what was given, and one that fails does not disturb the others.
 ///
-/// Where the processor has AVX-512 IFMA, four take as long as one.
+/// Where the processor has AVX-512 IFMA, four take a fifth less time than one by one.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Modular exponentiation in eight lanes, with AVX-512 IFMA.
+//! Modular exponentiation in eight lanes, with AVX-512 IFMA. `ifma/pair.rs` has all lanes for two numbers.
 //!
 //! ```text
 //! A number is D digits of 52 bits; a vector holds one digit of eight numbers, one a lane, and each lane has
@@ -31,6 +31,7 @@
 
 mod digits;
 mod multiply;
+mod pair;
 mod power;
 mod square;
 
@@ -41,14 +42,43 @@ pub(crate) use digits::LANES;
 
 token!(support_ifma);
 
-/// Computes `powers`, at most [`LANES`] of them, at once.
+/// Powers that take less time in eight lanes, not all of them filled, than one or two at a time.
+const FROM_EIGHT_LANES: usize = 7;
+
+/// Computes `powers`, in eight lanes or two at a time.
 pub(crate) fn secret(_: Token, powers: &mut [SecretPower<'_>]) {
     // SAFETY: there is a token: `Features::support_ifma` holds.
-    unsafe { power::secret(powers) }
+    unsafe { each_secret(powers) }
 }
 
-/// Computes `powers`, at most [`LANES`] of them, at once.
+/// Computes `powers`, in eight lanes or one by one.
 pub(crate) fn public(_: Token, powers: &mut [PublicPower<'_>]) {
     // SAFETY: there is a token: `Features::support_ifma` holds.
-    unsafe { power::public(powers) }
+    unsafe { each_public(powers) }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn each_secret(powers: &mut [SecretPower<'_>]) {
+    for powers in powers.chunks_mut(LANES) {
+        if powers.len() >= FROM_EIGHT_LANES {
+            power::secret(powers);
+            continue;
+        }
+        for powers in powers.chunks_mut(pair::PAIR) {
+            pair::secret(powers);
+        }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn each_public(powers: &mut [PublicPower<'_>]) {
+    for powers in powers.chunks_mut(LANES) {
+        if powers.len() >= FROM_EIGHT_LANES {
+            power::public(powers);
+            continue;
+        }
+        for power in powers {
+            pair::public(power);
+        }
+    }
 }

@@ -135,3 +135,30 @@ fn every_kernel_computes_public_powers_in_every_lane() {
     }
     assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
 }
+
+/// A private operation by itself has a kernel of its own. Carries run through all digits of powers that have few: 0, 1
+/// and 2 are often among them.
+#[test]
+fn two_secret_powers_are_those_of_the_software_kernel() {
+    let mut random = Random(1);
+    for case in 0..1000 {
+        let mut pick = || usize::try_from(random.limb() % 1000).unwrap();
+        let (picks, count) = ([[pick(), pick(), pick()], [pick(), pick(), pick()]], 1 + pick() % 2);
+        let moduli = picks.map(|[pick, ..]| Modulus::<PRIME>::new(&modulus(&mut random, pick)));
+        let exponents: [[u64; PRIME]; 2] = picks.map(|[_, pick, _]| match pick % 7 {
+            0 => [0; PRIME],
+            1 => std::array::from_fn(|index| u64::from(index == 0)),
+            2 => [u64::MAX; PRIME],
+            3 => std::array::from_fn(|index| if index < pick % PRIME { random.limb() } else { 0 }),
+            _ => random.limbs(),
+        });
+        let bases = [0, 1].map(|number| base(&mut random, &moduli[number], picks[number][2]));
+        let powers = |kernel: ModExp| {
+            let power = |n| Power { modulus: &moduli[n], exponent: &exponents[n], value: bases[n] };
+            let mut powers: Vec<SecretPower<'_>> = (0..count).map(power).collect();
+            kernel.secret(&mut powers);
+            powers.iter().map(|power| power.value).collect::<Vec<_>>()
+        };
+        assert_eq!(powers(ModExp::detect()), powers(ModExp::SOFTWARE), "case {case}: {picks:?}");
+    }
+}

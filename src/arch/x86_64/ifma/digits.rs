@@ -56,16 +56,21 @@ impl<const PARTS: usize> Numbers<PARTS> {
 
     /// Takes the number of a lane; returns its bits from 2^(64 N) on.
     pub(super) fn take<const N: usize>(&self, lane: usize, limbs: &mut [u64; N]) -> u64 {
-        limbs.fill(0);
-        let mut above = 0;
-        for (index, digit) in self.0.as_flattened().iter().enumerate() {
-            let (limb, shift, digit) = (52 * index / 64, 52 * index % 64, take(digit, lane));
-            *limbs.get_mut(limb).unwrap_or(&mut above) |= digit << shift;
-            // By 64 less the shift, in two steps.
-            *limbs.get_mut(limb + 1).unwrap_or(&mut above) |= digit >> 1 >> (63 - shift);
-        }
-        above
+        join(self.0.as_flattened().iter().map(|digit| take(digit, lane)), limbs)
     }
+}
+
+/// Joins digits of 52 bits, the lowest first, to limbs; returns the bits from 2^(64 N) on.
+pub(super) fn join<const N: usize>(digits: impl Iterator<Item = u64>, limbs: &mut [u64; N]) -> u64 {
+    limbs.fill(0);
+    let mut above = 0;
+    for (index, digit) in digits.enumerate() {
+        let (limb, shift) = (52 * index / 64, 52 * index % 64);
+        *limbs.get_mut(limb).unwrap_or(&mut above) |= digit << shift;
+        // By 64 less the shift, in two steps.
+        *limbs.get_mut(limb + 1).unwrap_or(&mut above) |= digit >> 1 >> (63 - shift);
+    }
+    above
 }
 
 /// Puts `value` into a lane.
@@ -73,7 +78,7 @@ pub(super) fn put(digit: &mut Digit, lane: usize, value: u64) {
     digit[8 * lane..][..8].copy_from_slice(&value.to_le_bytes());
 }
 
-fn take(digit: &Digit, lane: usize) -> u64 {
+pub(super) fn take(digit: &Digit, lane: usize) -> u64 {
     digit[8 * lane..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 

@@ -20,9 +20,10 @@ use crate::arch::mod_exp::{PRIME, Power, PublicPower, SecretPower, bits};
 use crate::arch::x86_64::memory::{load_512, store_512};
 
 /// Bits of the exponent that one multiplication takes care of.
-const WINDOW: usize = 4;
-const TABLE_LEN: usize = 1 << WINDOW;
-const EXPONENT_LEN: usize = 64 * PRIME;
+pub(super) const WINDOW: usize = 4;
+pub(super) const TABLE_LEN: usize = 1 << WINDOW;
+/// Bits of a secret exponent.
+pub(super) const EXPONENT_LEN: usize = 64 * PRIME;
 /// The bits of all lanes.
 const ALL: u8 = !0;
 
@@ -60,7 +61,7 @@ impl<const PARTS: usize> Lanes<PARTS> {
 }
 
 /// The power that a lane computes: the first once more in those that are left over.
-fn of_lane<T>(powers: &[T], lane: usize) -> &T {
+pub(super) fn of_lane<T>(powers: &[T], lane: usize) -> &T {
     powers.get(lane).unwrap_or(&powers[0])
 }
 
