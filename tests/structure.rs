@@ -54,7 +54,6 @@ const UNSAFE_BLOCKS: [(&str, usize); 10] = [
     ("src/arch/x86_64/ifma.rs", 2),
     ("src/arch/x86_64/memory.rs", 12),
     ("src/arch/x86_64/barrier.rs", 1),
-    ("src/arch/x86_64/ifma.rs", 2),
     ("src/arch/x86_64/reload.rs", 2),
     ("src/arch/x86_64/vaes256.rs", 4),
     ("src/arch/x86_64/vaes512.rs", 4),

@@ -13,7 +13,7 @@ pub(crate) use crate::arch::mod_exp::{
 ///
 /// | name | needs | powers at once |
 /// |---|---|---|
-/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8, 2 secret ones or 1 |
+/// | `ifma` | `x86_64` with AVX-512 F and IFMA | 8 or 2 secret ones, 1 public one |
 /// | `software` | any processor | 1 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ModExp(Kind);
@@ -38,7 +38,7 @@ impl ModExp {
     /// The kernel that every processor can run.
     pub(crate) const SOFTWARE: Self = Self(Kind::Software);
 
-    /// Powers that are best computed together.
+    /// Secret powers that are best computed together.
     pub(crate) fn lanes(self) -> usize {
         match self.0 {
             #[cfg(x86_64_kernels)]

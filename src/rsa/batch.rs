@@ -33,17 +33,15 @@ use crate::threads;
 #[must_use]
 pub fn unwrap_batch(wrapped: &[(&PrivateKey, &[u8])]) -> Vec<Result<SecretVec, Error>> {
     let kernel = ModExp::detect();
-    // Four fill the lanes, and eight when the results are checked.
-    #[cfg_attr(not(feature = "parallel"), allow(unused_variables, reason = "there is one thread"))]
-    let (least, most) = (kernel.lanes().div_ceil(2), kernel.lanes());
+    // Two powers each fill the lanes.
+    let part_len = kernel.lanes().div_ceil(2);
     #[cfg(feature = "parallel")]
-    if wrapped.len() > least && threads::are_there() {
+    if wrapped.len() > part_len && threads::are_there() {
         use rayon::prelude::*;
-        let is_enough = wrapped.len() > most * (rayon::current_num_threads() - 1);
-        let parts = wrapped.par_chunks(if is_enough { most } else { least });
+        let parts = wrapped.par_chunks(part_len);
         return parts.flat_map_iter(|part| decrypt(kernel, part)).collect();
     }
-    wrapped.chunks(most).flat_map(|part| decrypt(kernel, part)).collect()
+    wrapped.chunks(part_len).flat_map(|part| decrypt(kernel, part)).collect()
 }
 
 /// Decrypts each with the label of RSA-OAEP-256, the empty one.

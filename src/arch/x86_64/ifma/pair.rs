@@ -23,7 +23,7 @@
 //! A row waits for its quotient m, and that for the row before: the kernel asks for the next quotient before it adds
 //! the rest of a row (`pair/multiply.rs`), so that the processor has products to compute meanwhile.
 //!
-//! **Bounds** are those of eight lanes (`ifma.rs`): with `a, b < 2 n` the result is less than `2 n`, and after the last
+//! **Bounds** are those of eight lanes (`eight.rs`): with `a, b < 2 n` the result is less than `2 n`, and after the last
 //! multiplication, by 1, at most `n`. A sum is of two halves of a product from each of the D digits of `b` and as many
 //! quotients, and a carry: less than `4 D 2^52 + 2^9 < 2^60`, where D is 20 or 40. Which vector a place is in does not
 //! change that.
@@ -45,7 +45,7 @@ use core::arch::x86_64::{
     _mm512_set1_epi64, _mm512_setzero_si512,
 };
 
-use super::power::{EXPONENT_LEN, TABLE_LEN, WINDOW, of_lane};
+use super::{EXPONENT_LEN, TABLE_LEN, WINDOW, of_lane};
 use crate::arch::mod_exp::{PublicPower, SecretPower, bits};
 use multiply::{Moduli, multiply, square};
 use numbers::{Numbers, ODD_LANES};

@@ -7,7 +7,7 @@ use core::arch::x86_64::{
 };
 
 use crate::arch::mod_exp::bits;
-use crate::arch::x86_64::ifma::digits::{Digit, LANES, join, put, take};
+use crate::arch::x86_64::ifma::digits::{LANES, Vector, join, put, take};
 use crate::arch::x86_64::memory::{load_128, load_512, store_512};
 use crate::secret::wipe;
 
@@ -20,7 +20,7 @@ pub(super) const ODD_LANES: u8 = 0b1010_1010;
 
 /// `COUNT` numbers, 1 or 2; wiped on drop.
 #[repr(C, align(64))]
-pub(super) struct Numbers<const COUNT: usize>([Digit; VECTORS]);
+pub(super) struct Numbers<const COUNT: usize>([Vector; VECTORS]);
 
 impl<const COUNT: usize> Drop for Numbers<COUNT> {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! Montgomery's squaring in eight lanes, for moduli of 1024 bits: three quarters of a multiplication.
+//! Montgomery's squaring in eight lanes: three quarters of a multiplication.
 //!
 //! ```text
 //! for each digit a_i:
@@ -12,16 +12,16 @@
 
 use core::arch::x86_64::{__m512i, _mm512_add_epi64, _mm512_setzero_si512, _mm512_srli_epi64};
 
-use super::digits::{DIGITS, Numbers, Part, Window, carry, empty_window};
 use super::multiply::{Moduli, add_product, find_quotient, reduce, shift};
+use super::numbers::{DIGITS, Digits, Numbers, Window, carry, empty_window};
 use crate::arch::x86_64::memory::{load_512, store_512};
 use crate::arch::x86_64::reload::reload;
 
 /// `value = value * value * R^-1`. `doubled` is memory for it.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-pub(super) fn square(value: &mut Numbers<1>, doubled: &mut Numbers<1>, moduli: &Moduli<1>) {
-    let ([value], [doubled], [modulus]) = (&mut value.0, &mut doubled.0, &moduli.numbers.0);
+pub(super) fn square(value: &mut Numbers, doubled: &mut Numbers, moduli: &Moduli) {
+    let (value, doubled, modulus) = (&mut value.0, &mut doubled.0, &moduli.numbers.0);
     let digits = &*value;
     for index in 1..DIGITS {
         let (digit, below) = (load_512(&digits[index]), load_512(&digits[index - 1]));
@@ -44,7 +44,7 @@ pub(super) fn square(value: &mut Numbers<1>, doubled: &mut Numbers<1>, moduli: &
         )*};
     }
     rows!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
-    carry(value, &window, _mm512_setzero_si512());
+    carry(value, &window);
 }
 
 /// Adds the products of one digit with the digits above.
@@ -54,8 +54,8 @@ fn add_row_above<const INDEX: usize>(
     window: &mut Window,
     top: &mut __m512i,
     digit: __m512i,
-    digits: &Part,
-    doubled: &Part,
+    digits: &Digits,
+    doubled: &Digits,
 ) {
     let (digits, doubled) = (reload(digits), reload(doubled)); // the registers are for the window
     for index in INDEX + 1..DIGITS {
