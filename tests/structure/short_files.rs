@@ -7,7 +7,7 @@ use super::{Sources, is_test, one, sources};
 const SHORT: usize = 40;
 
 /// Short files and what they name that has no other place.
-const REASONS: [(&str, &str); 25] = [
+const REASONS: [(&str, &str); 26] = [
     ("crates/cli/src/commands/backends.rs", "one command a file"),
     ("crates/cli/src/commands/completions.rs", "one command a file"),
     (
@@ -37,6 +37,7 @@ const REASONS: [(&str, &str); 25] = [
     ("src/arch/aarch64/memory.rs", "the only pointers of the tier"),
     ("src/arch/x86_64/barrier.rs", "a block of unsafe code with its proof"),
     ("src/arch/x86_64/message.rs", "what all tiers of the platform share of a message"),
+    ("src/arch/x86_64/ifma/digits.rs", "shared by its two forms"),
     ("src/arch/x86_64/reload.rs", "a block of unsafe code with its proof"),
     (
         "src/arch/x86_64/vaes256/vector.rs",
