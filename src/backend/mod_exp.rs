@@ -1,5 +1,8 @@
 //! Dispatch of modular exponentiation to the kernel for this processor.
 
+#[cfg(x86_64_kernels)]
+use core::sync::atomic::{AtomicU8, Ordering};
+
 use crate::arch::software::mod_exp as software;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::ifma;
@@ -26,10 +29,12 @@ enum Kind {
 }
 
 impl ModExp {
-    /// The fastest kernel that this processor can run.
+    /// The fastest kernel that this processor can run, and that computes rightly.
     pub(crate) fn detect() -> Self {
         #[cfg(x86_64_kernels)]
-        if let Some(token) = ifma::Token::detect() {
+        if let Some(token) = ifma::Token::detect()
+            && computes_rightly(token)
+        {
             return Self(Kind::Ifma(token));
         }
         Self::SOFTWARE
@@ -65,6 +70,32 @@ impl ModExp {
             Kind::Software => software::public(powers),
         }
         wipe_stack();
+    }
+}
+
+/// Compares a public power with the other kernel's, once in a process. Secret powers are checked with public ones each
+/// time.
+#[cfg(x86_64_kernels)]
+fn computes_rightly(token: ifma::Token) -> bool {
+    const UNTESTED: u8 = 0;
+    const PASSED: u8 = 1;
+    const FAILED: u8 = 2;
+    /// Two threads may both test; they find the same.
+    static RESULT: AtomicU8 = AtomicU8::new(UNTESTED);
+
+    match RESULT.load(Ordering::Relaxed) {
+        UNTESTED => {
+            let modulus = Modulus::new(&[u64::MAX; MODULUS]);
+            let power = || Power { modulus: &modulus, exponent: 65537, value: [3; MODULUS] };
+            let mut powers = [power(), power()];
+            let [first, second] = &mut powers;
+            ifma::public(token, core::slice::from_mut(first));
+            software::public(core::slice::from_mut(second));
+            let passed = first.value == second.value;
+            RESULT.store(if passed { PASSED } else { FAILED }, Ordering::Relaxed);
+            passed
+        }
+        known => known == PASSED,
     }
 }
 

