@@ -112,6 +112,29 @@ pub(crate) fn wipe_stack() {
     wipe(&mut [0_u8; STACK]);
 }
 
+/// Bytes that [`with_wiped_stack`] overwrites: tables of powers lie on the stack, and what computes with them is
+/// called from below them.
+#[cfg(feature = "rsa")]
+const DEEP_STACK: usize = if cfg!(debug_assertions) { 96 * 1024 } else { 48 * 1024 };
+
+/// Runs `work`, and overwrites all of the stack that it has used: its own frame and those below.
+#[cfg(feature = "rsa")]
+pub(crate) fn with_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    // In frames beside each other: what a function left in its own it could not overwrite itself.
+    #[inline(never)]
+    fn apart<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    #[expect(clippy::large_stack_arrays, reason = "it is the stack that is to be written over")]
+    fn wipe_deep_stack() {
+        wipe(&mut [0_u8; DEEP_STACK]);
+    }
+    let result = apart(work);
+    wipe_deep_stack();
+    result
+}
+
 /// Overwrites the stack when it is dropped.
 pub(crate) struct StackWiper;
 

@@ -55,10 +55,12 @@ impl<const N: usize> Modulus<N> {
         for _ in 0..N {
             self.double(&mut power);
         }
+        let mut factor = [0; N];
         for _ in 0..6 {
-            let factor = power;
+            factor = power;
             multiply(&mut power, &factor, self);
         }
+        wipe(&mut factor);
         self.entry = power;
         // R_52 = R 2^s, so that R_52^2 = R^2 2^(2 s).
         let shift = (64 * N).next_multiple_of(52) - 64 * N;

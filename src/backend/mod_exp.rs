@@ -6,7 +6,6 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use crate::arch::software::mod_exp as software;
 #[cfg(x86_64_kernels)]
 use crate::arch::x86_64::ifma;
-use crate::secret::wipe_stack;
 
 pub(crate) use crate::arch::mod_exp::{
     MODULUS, Modulus, PRIME, Power, PublicPower, SecretPower, select, subtract,
@@ -52,24 +51,22 @@ impl ModExp {
         }
     }
 
-    /// Computes each of `powers`, whose exponents are secret.
+    /// Computes each of `powers`, whose exponents are secret. The caller overwrites the stack.
     pub(crate) fn secret(self, powers: &mut [SecretPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
             Kind::Ifma(token) => ifma::secret(token, powers),
             Kind::Software => software::secret(powers),
         }
-        wipe_stack();
     }
 
-    /// Computes each of `powers`, whose exponents are public and odd.
+    /// Computes each of `powers`, whose exponents are public and odd. The caller overwrites the stack.
     pub(crate) fn public(self, powers: &mut [PublicPower<'_>]) {
         match self.0 {
             #[cfg(x86_64_kernels)]
             Kind::Ifma(token) => ifma::public(token, powers),
             Kind::Software => software::public(powers),
         }
-        wipe_stack();
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{PrivateKey, crt, oaep};
 use crate::backend::mod_exp::ModExp;
 use crate::error::Error;
-use crate::secret::SecretVec;
+use crate::secret::{SecretVec, with_wiped_stack};
 #[cfg(feature = "parallel")]
 use crate::threads;
 
@@ -46,6 +46,8 @@ pub fn unwrap_batch(wrapped: &[(&PrivateKey, &[u8])]) -> Vec<Result<SecretVec, E
 
 /// Decrypts each with the label of RSA-OAEP-256, the empty one.
 pub(super) fn decrypt(kernel: ModExp, part: &[crt::Item<'_>]) -> Vec<Result<SecretVec, Error>> {
-    let messages = crt::decrypt(kernel, part);
-    messages.into_iter().map(|message| oaep::decode(message?.expose_mut(), b"")).collect()
+    with_wiped_stack(|| {
+        let messages = crt::decrypt(kernel, part);
+        messages.into_iter().map(|message| oaep::decode(message?.expose_mut(), b"")).collect()
+    })
 }

@@ -24,9 +24,9 @@ use subtle::ConstantTimeEq;
 use super::arithmetic::{Half, Whole, from_bytes, is_less, product, reduce, to_bytes};
 use super::private_key::Numbers;
 use super::{MODULUS_LEN, PrivateKey};
-use crate::backend::mod_exp::{MODULUS, ModExp, PRIME, Power, PublicPower, SecretPower};
+use crate::backend::mod_exp::{MODULUS, ModExp, PRIME, PublicPower, SecretPower};
 use crate::error::Error;
-use crate::secret::{SecretVec, wipe_stack};
+use crate::secret::SecretVec;
 
 /// A ciphertext of a batch, with the key that it is for.
 pub(super) type Item<'a> = (&'a PrivateKey, &'a [u8]);
@@ -60,21 +60,19 @@ pub(super) fn decrypt(kernel: ModExp, items: &[Item<'_>]) -> Vec<Result<SecretVe
     let mut messages = Vec::with_capacity(operations.len());
     let mut checks = Vec::with_capacity(operations.len());
     for ((key, _), halves) in operations.iter().zip(halves.as_chunks().0) {
-        let message = recombine(key, halves);
-        let mut encoded = SecretVec::zeroed(MODULUS_LEN);
-        to_bytes(&message, encoded.expose_mut());
-        messages.push(encoded);
         checks.push(PublicPower {
             modulus: key.public.modulus(),
             exponent: key.public.exponent(),
             value: [0; MODULUS],
         });
+        let mut encoded = SecretVec::zeroed(MODULUS_LEN);
         if let Some(check) = checks.last_mut() {
-            check.value = *message;
+            recombine(key, halves, &mut check.value);
+            to_bytes(&check.value, encoded.expose_mut());
         }
+        messages.push(encoded);
     }
     kernel.public(&mut checks);
-    wipe_stack();
 
     let mut results =
         operations.iter().zip(checks).zip(messages).map(|((operation, check), message)| {
@@ -96,19 +94,19 @@ fn number((key, ciphertext): &Item<'_>) -> Option<Whole> {
     is_below.then_some(number)
 }
 
-/// The number whose remainders are the two halves.
-fn recombine(key: &Numbers, [first, second]: &[Power<'_, PRIME, &[u64; PRIME]>; 2]) -> Whole {
+/// Writes the number whose remainders are the two halves.
+#[inline(never)] // none of it stays in the caller's frame, whose results have unused bytes
+fn recombine(key: &Numbers, [first, second]: &[SecretPower<'_>; 2], message: &mut [u64; MODULUS]) {
     let mut h = Half::new(first.value);
     let mut subtrahend = Half::new(second.value);
     // Less than q, and with that less than 2 p.
     key.p.reduce_once(&mut subtrahend, 0);
     key.p.subtract(&mut h, &subtrahend);
     key.p.multiply(&mut h, &key.coefficient);
-    let mut message = product(&h, &key.q.limbs);
+    *message = *product(&h, &key.q.limbs);
     let mut carry = false;
     let addends = second.value.iter().chain([&0; PRIME]);
     for (limb, addend) in message.iter_mut().zip(addends) {
         (*limb, carry) = limb.carrying_add(*addend, carry);
     }
-    message
 }

@@ -24,7 +24,6 @@ use super::private_key::Numbers;
 use super::{PublicKey, primality, rules};
 use crate::backend::mod_exp::{ModExp, Modulus, PRIME};
 use crate::error::Error;
-use crate::secret::wipe_stack;
 
 /// The public exponent of every key that is generated; a prime.
 const EXPONENT: u32 = 65537;
@@ -61,7 +60,6 @@ pub(super) fn generate(
         let d = private_exponent(&p, &q);
         let public = PublicKey::new(Modulus::new(&product(&p, &q)), EXPONENT);
         let key = rules::assemble(kernel, public, d, &p, &q, |_| false, &mut random);
-        wipe_stack();
         match key {
             // Primes that are close to each other, or a composite that came through: once in an age.
             Err(Error::Key { .. }) => {}
@@ -89,14 +87,15 @@ fn less_one(odd: &[u64; PRIME]) -> Half {
     even
 }
 
-/// `-1 / number` modulo a prime of 17 bits: the power of that less two (Fermat).
+/// `-1 / number` modulo a prime of 17 bits: the power of that less two (Fermat). The number is secret, and a
+/// processor may divide small numbers faster.
 fn minus_inverse(number: u64, prime: u64) -> u64 {
     let base = prime - number;
     let mut power = 1;
     for place in (0..17).rev() {
-        power = power * power % prime;
+        power = remainder_small(&[power * power], prime);
         if (prime - 2) >> place & 1 == 1 {
-            power = power * base % prime;
+            power = remainder_small(&[power * base], prime);
         }
     }
     power

@@ -16,7 +16,7 @@ use super::{MODULUS_LEN, PublicKey, crt, generate, oaep, pem};
 use crate::backend::mod_exp::{ModExp, Modulus, PRIME};
 use crate::error::Error;
 use crate::random;
-use crate::secret::SecretVec;
+use crate::secret::{SecretVec, with_wiped_stack};
 
 const NOT_PKCS8: &str =
     "it is not a private key in PKCS#8 form; pass the file that says BEGIN PRIVATE KEY";
@@ -75,7 +75,7 @@ impl PrivateKey {
     pub(super) fn generate_from(
         random: impl FnMut(&mut [u8]) -> Result<(), Error>,
     ) -> Result<Self, Error> {
-        Ok(Self(generate::generate(ModExp::detect(), random)?))
+        with_wiped_stack(|| Ok(Self(generate::generate(ModExp::detect(), random)?)))
     }
 
     pub(super) fn numbers(&self) -> &Numbers {
@@ -118,7 +118,7 @@ impl PrivateKey {
         text: &str,
         is_known: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<Self, Error> {
-        pem::decode(text, pem::PRIVATE, |der| Self::from_pkcs8_der_known(der, is_known))
+        with_wiped_stack(|| pem::decode(text, pem::PRIVATE, |der| Self::decode(der, is_known)))
     }
 
     /// Reads a PKCS#8 key (RFC 5958, `rsaEncryption`, not encrypted) in DER.
@@ -147,6 +147,10 @@ impl PrivateKey {
         der: &[u8],
         is_known: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<Self, Error> {
+        with_wiped_stack(|| Self::decode(der, is_known))
+    }
+
+    fn decode(der: &[u8], is_known: impl FnOnce(&PublicKey) -> bool) -> Result<Self, Error> {
         let info = PrivateKeyInfoRef::try_from(der).map_err(|_| {
             let public = SubjectPublicKeyInfoRef::try_from(der).is_ok();
             refuse(if public { pem::IS_PUBLIC } else { NOT_PKCS8 })
@@ -167,8 +171,10 @@ impl PrivateKey {
     ///
     /// The text is the key, in the clear.
     pub fn to_pkcs8_pem(&self) -> Result<SecretVec, Error> {
-        let der = self.to_pkcs8_der()?;
-        Ok(SecretVec::from(pem::encode(pem::PRIVATE, der.expose())?.into_bytes()))
+        with_wiped_stack(|| {
+            let der = self.encode()?;
+            Ok(SecretVec::from(pem::encode(pem::PRIVATE, der.expose())?.into_bytes()))
+        })
     }
 
     /// Writes PKCS#8 (RFC 5958) in DER, wiped on drop.
@@ -181,6 +187,10 @@ impl PrivateKey {
     ///
     /// The bytes are the key, in the clear.
     pub fn to_pkcs8_der(&self) -> Result<SecretVec, Error> {
+        with_wiped_stack(|| self.encode())
+    }
+
+    fn encode(&self) -> Result<SecretVec, Error> {
         let key = self.to_pkcs1()?;
         let info = OctetStringRef::new(key.as_bytes())
             .map(|key| PrivateKeyInfoRef::new(pkcs1::ALGORITHM_ID, key))
@@ -251,9 +261,11 @@ impl PrivateKey {
         ciphertext: &[u8],
         label: &[u8],
     ) -> Result<SecretVec, Error> {
-        let messages = crt::decrypt(ModExp::detect(), &[(self, ciphertext)]);
-        let mut encoded = messages.into_iter().next().unwrap_or(Err(Error::Authentication))?;
-        oaep::decode(encoded.expose_mut(), label)
+        with_wiped_stack(|| {
+            let messages = crt::decrypt(ModExp::detect(), &[(self, ciphertext)]);
+            let mut encoded = messages.into_iter().next().unwrap_or(Err(Error::Authentication))?;
+            oaep::decode(encoded.expose_mut(), label)
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use super::rules::{self, refuse};
 use super::{MODULUS_LEN, oaep, pem};
 use crate::backend::mod_exp::{MODULUS, ModExp, Modulus, Power};
 use crate::error::Error;
-use crate::secret::{Secret, SecretVec};
+use crate::secret::{Secret, SecretVec, with_wiped_stack};
 
 const NOT_SPKI: &str = "it is not a public key in SubjectPublicKeyInfo form; pass the file that says \
     BEGIN PUBLIC KEY";
@@ -151,17 +151,19 @@ impl PublicKey {
         label: &[u8],
         seed: &Secret<32>,
     ) -> Result<[u8; MODULUS_LEN], Error> {
-        let mut encoded = SecretVec::zeroed(MODULUS_LEN);
-        oaep::encode(message, label, seed.expose(), encoded.expose_mut())?;
-        // The first byte is zero, so the number is less than the modulus.
-        let message = from_bytes(encoded.expose()).unwrap_or_default();
-        let mut powers =
-            [Power { modulus: &*self.modulus, exponent: self.exponent, value: *message }];
-        ModExp::detect().public(&mut powers);
-        let mut ciphertext = [0; MODULUS_LEN];
-        let [Power { value, .. }] = &powers;
-        to_bytes(value, &mut ciphertext);
-        Ok(ciphertext)
+        with_wiped_stack(|| {
+            let mut encoded = SecretVec::zeroed(MODULUS_LEN);
+            oaep::encode(message, label, seed.expose(), encoded.expose_mut())?;
+            // The first byte is zero, so the number is less than the modulus.
+            let message = from_bytes(encoded.expose()).unwrap_or_default();
+            let mut powers =
+                [Power { modulus: &*self.modulus, exponent: self.exponent, value: *message }];
+            ModExp::detect().public(&mut powers);
+            let mut ciphertext = [0; MODULUS_LEN];
+            let [Power { value, .. }] = &powers;
+            to_bytes(value, &mut ciphertext);
+            Ok(ciphertext)
+        })
     }
 }
 

@@ -15,7 +15,6 @@ use super::{MODULUS_LEN, PublicKey, primality};
 use crate::backend::mod_exp::{MODULUS, ModExp, Modulus, PRIME, Power, SecretPower, subtract};
 use crate::error::Error;
 use crate::random;
-use crate::secret::wipe_stack;
 
 const MODULUS_BITS: usize = 8 * MODULUS_LEN;
 const PRIME_LEN: usize = MODULUS_LEN / 2;
@@ -82,9 +81,7 @@ pub(super) fn private(
     let prime = |bytes| from_bytes::<PRIME>(bytes).ok_or_else(|| refuse(PRIME_SIZE));
     let (p, q) = (prime(p)?, prime(q)?);
     let d = from_bytes(key.private_exponent.as_bytes()).ok_or_else(|| refuse(NOT_INVERSE))?;
-    let key = assemble(ModExp::detect(), public, d, &p, &q, is_known, &mut random::fill);
-    wipe_stack();
-    key
+    assemble(ModExp::detect(), public, d, &p, &q, is_known, &mut random::fill)
 }
 
 /// True where `bytes`, without leading zeros, is a number of exactly 1024 bits.
