@@ -13,10 +13,12 @@ use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 use super::PrivateKey;
 
 mod batch;
+mod extremes;
 mod generate;
 mod keys;
 mod oaep;
 mod texts;
+mod timing;
 
 /// One key for all tests that do not care which.
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| PrivateKey::generate().unwrap());
