@@ -138,3 +138,41 @@ pub(crate) fn multiply<const N: usize>(
     *value = sum;
     wipe(&mut sum);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `base^exponent` modulo `modulus`, bit by bit.
+    fn expected(base: u64, exponent: u64, modulus: u64) -> u64 {
+        let product = |one: u64, other: u64| {
+            let product = u128::from(one) * u128::from(other) % u128::from(modulus);
+            u64::try_from(product).unwrap()
+        };
+        (0..64).rev().fold(1 % modulus, |power, place| {
+            let square = product(power, power);
+            if exponent >> place & 1 == 1 { product(square, base) } else { square }
+        })
+    }
+
+    /// The functions are the same for every length: here for one that an interpreter can run.
+    #[test]
+    fn numbers_of_one_limb_agree_with_long_division() {
+        for modulus in [1 << 63 | 1, u64::MAX, 0xdead_beef_0123_4567] {
+            for base in [0, 1, 2, modulus - 1, 0x0123_4567_89ab_cdef] {
+                for exponent in [0, 1, 3, 65537, u64::MAX, 0xfedc_ba98_7654_3210] {
+                    let of = Modulus::new(&[modulus]);
+                    let mut power = Power { modulus: &of, exponent: &[exponent], value: [base] };
+                    secret_power(&mut power);
+                    assert_eq!(power.value, [expected(base, exponent, modulus)]);
+                }
+                for exponent in [1, 3, 65537, u32::MAX] {
+                    let of = Modulus::new(&[modulus]);
+                    let mut power = Power { modulus: &of, exponent, value: [base] };
+                    public_power(&mut power);
+                    assert_eq!(power.value, [expected(base, exponent.into(), modulus)]);
+                }
+            }
+        }
+    }
+}

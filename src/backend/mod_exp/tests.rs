@@ -73,7 +73,7 @@ fn base<const N: usize>(random: &mut Random, modulus: &Modulus<N>, number: usize
 #[test]
 fn every_kernel_computes_secret_powers_in_every_lane() {
     let (mut random, mut cases) = (Random(0), 0);
-    for count in (1..=17).chain([8; 12]) {
+    for count in (1..=17).chain([8; 3]) {
         let moduli: Vec<Modulus<PRIME>> =
             (0..count).map(|n| Modulus::new(&modulus(&mut random, n + count))).collect();
         let exponents: Vec<[u64; PRIME]> = (0..count)
@@ -101,13 +101,13 @@ fn every_kernel_computes_secret_powers_in_every_lane() {
             }
         }
     }
-    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
+    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 3 * 8));
 }
 
 #[test]
 fn every_kernel_computes_public_powers_in_every_lane() {
     let (mut random, mut cases) = (Random(0), 0);
-    for count in (1..=17).chain([8; 12]) {
+    for count in (1..=17).chain([8; 3]) {
         let moduli: Vec<Modulus<MODULUS>> =
             (0..count).map(|n| Modulus::new(&modulus(&mut random, n + count))).collect();
         // All alike, or each another one.
@@ -133,7 +133,7 @@ fn every_kernel_computes_public_powers_in_every_lane() {
             }
         }
     }
-    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 12 * 8));
+    assert_eq!(cases, kernels().len() * (17 * 18 / 2 + 3 * 8));
 }
 
 /// A private operation by itself has a kernel of its own. Carries run through all digits of powers that have few: 0, 1
@@ -141,7 +141,9 @@ fn every_kernel_computes_public_powers_in_every_lane() {
 #[test]
 fn two_secret_powers_are_those_of_the_software_kernel() {
     let mut random = Random(1);
-    for case in 0..1000 {
+    // Where there is no other kernel, the cases are computed alone.
+    let cases = if kernels().len() == 1 { 10 } else { 1000 };
+    for case in 0..cases {
         let mut pick = || usize::try_from(random.limb() % 1000).unwrap();
         let (picks, count) = ([[pick(), pick(), pick()], [pick(), pick(), pick()]], 1 + pick() % 2);
         let moduli = picks.map(|[pick, ..]| Modulus::<PRIME>::new(&modulus(&mut random, pick)));
