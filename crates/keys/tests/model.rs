@@ -33,6 +33,7 @@ mod trails;
 
 use std::cell::RefCell;
 
+use acts::{Act, Step, Trouble};
 use history::History;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tally::Tally;
@@ -64,6 +65,31 @@ fn play(cases: u32, seed: u64) -> (Tally, Option<String>) {
         Err(TestError::Abort(reason)) => panic!("{reason}"),
     };
     (tally.into_inner(), wrong)
+}
+
+/// The trail is cut before the line that confirmed the state, so that the process which starts then knows of a doubt and
+/// of no damage. Another one ends the doubt.
+#[test]
+fn a_doubt_that_another_process_has_ended_keeps_nothing_closed() {
+    let harm = |lines| Act::Trail(trails::Harm::Cut { lines, rest: 0 });
+    let enable = Act::Enable { key: 0, at: None, all: false, shred: false };
+    for kept in 0..8 {
+        let acts = [
+            enable.clone(),
+            harm(5),
+            Act::Restart,
+            Act::Repair,
+            harm(kept),
+            Act::Restart,
+            Act::Revoke,
+            Act::Repair,
+            Act::Refresh,
+        ];
+        let steps = acts.map(|act| Step { act, trouble: Trouble::None });
+        let mut tally = Tally::default();
+        let played = History::new(Some(0), &mut tally).play(&steps);
+        assert_eq!(played, Ok(()), "with {kept} lines");
+    }
 }
 
 #[test]

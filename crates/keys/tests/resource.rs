@@ -14,6 +14,8 @@ mod copying;
 mod destroying;
 #[path = "resource/documents.rs"]
 mod documents;
+#[path = "resource/doubts.rs"]
+mod doubts;
 #[path = "resource/enabling.rs"]
 mod enabling;
 #[path = "resource/expiring.rs"]

@@ -166,8 +166,13 @@ impl Repository {
     /// The newest state, from the store. It is none that is older than one which the audit trail knows. One that may be
     /// older than what the trail has lost gives no access.
     pub(crate) async fn read(&self, id: &ResourceId) -> Result<Current, Error> {
-        if !self.lenient && self.marks().is_all_in_doubt() {
-            self.settle().await?;
+        // Another process may have ended it since.
+        if self.marks().doubt_of(id.as_str()).is_some() {
+            if self.lenient {
+                self.marks().recall(&self.client().recall().await);
+            } else {
+                self.settle().await?;
+            }
         }
         let current = self.newest(id).await?;
         if self.known(id).is_none_or(|known| known.number < current.number) {
@@ -347,9 +352,6 @@ impl Repository {
             }
             if !event.only_closes() {
                 self.marks().check_doubt(&before.mark())?;
-            } else if self.marks().is_all_in_doubt() {
-                // It is recorded with the doubt that there is by now.
-                self.marks().recall(&self.client().recall().await);
             }
             if let Some((current, recorded)) = self.write(&before, after, &event).await? {
                 let unrecorded = match recorded.err() {
