@@ -89,7 +89,7 @@ impl Features {
     }
 
     /// The `ifma` kernel may run.
-    #[cfg(any(x86_64_kernels, test))]
+    #[cfg(any(all(x86_64_kernels, feature = "rsa"), test))]
     pub(crate) fn support_ifma(self) -> bool {
         self.support_avx512f() && self.avx512ifma
     }
