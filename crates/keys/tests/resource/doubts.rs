@@ -1,4 +1,4 @@
-//! What a repair of the audit trail leaves in doubt, and the processes that run meanwhile.
+//! Doubts that a repair of the audit trail leaves, and the processes that run meanwhile.
 
 use std::fs;
 use std::path::PathBuf;
