@@ -67,6 +67,23 @@ fn play(cases: u32, seed: u64) -> (Tally, Option<String>) {
     (tally.into_inner(), wrong)
 }
 
+/// A process that was in doubt has read the trail anew by then, and goes on as others do.
+#[test]
+fn new_damage_behind_a_repair_is_found_by_the_next_process() {
+    let enable = Act::Enable { key: 0, at: None, all: false, shred: false };
+    let first = Act::Trail(trails::Harm::FlipLast(3));
+    let second = Act::Trail(trails::Harm::FlipEarlier { line: 1, at: 3 });
+    for act in [Act::Open(0), Act::Refresh, Act::Revoke, Act::Delete, Act::RotateServiceKey] {
+        let harm = [first.clone(), Act::Restart, Act::Repair, second.clone()];
+        let acts = [enable.clone(), Act::Seal { result: false, hours: None }];
+        let steps = acts.into_iter().chain(harm).chain([act.clone()]);
+        let steps: Vec<Step> = steps.map(|act| Step { act, trouble: Trouble::None }).collect();
+        let mut tally = Tally::default();
+        let played = History::new(Some(0), &mut tally).play(&steps);
+        assert_eq!(played, Ok(()), "{act:?}");
+    }
+}
+
 /// The trail is cut before the line that confirmed the state, so that the process which starts then knows of a doubt and
 /// of no damage. Another one ends the doubt.
 #[test]

@@ -314,6 +314,11 @@ impl Trail {
 
 impl History<'_> {
     pub fn harm(&mut self, harm: Harm) -> Checked {
+        if let (Harm::FlipEarlier { .. }, Some(Trail { damage: None, .. })) = (harm, &self.trail) {
+            // One that was in doubt reads the trail anew with its next request, and finds no damage yet.
+            let seen = self.outside(|world| world.run(world.resources.status(&world.id)));
+            self.knows |= seen.is_ok();
+        }
         let Some(trail) = &mut self.trail else { return Ok(()) };
         let name = trail.harm(harm);
         if let Some(name) = name {
