@@ -14,6 +14,8 @@
 //! checked with the public exponent before anything looks at it. Whatever is wrong with a ciphertext, the answer is the one
 //! [`Error::Authentication`](crate::Error::Authentication).
 //!
+//! An operation takes up to 64 KiB of stack, 128 KiB with debug assertions: what it left there is overwritten.
+//!
 //! # Example
 //!
 //! ```

@@ -6,11 +6,35 @@ use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::backend::mod_exp::{MODULUS, Modulus, PRIME, select, subtract};
+use crate::error::Error;
 
 /// A number below a prime of 1024 bits, wiped on drop.
 pub(super) type Half = Zeroizing<[u64; PRIME]>;
 /// A number of up to 2048 bits, wiped on drop.
 pub(super) type Whole = Zeroizing<[u64; MODULUS]>;
+
+/// 1.
+pub(super) const ONE: [u64; PRIME] = {
+    let mut one = [0; PRIME];
+    one[0] = 1;
+    one
+};
+
+/// A random number of 1024 bits.
+pub(super) fn random_number(
+    random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
+) -> Result<Half, Error> {
+    let mut bytes = Zeroizing::new([0; 8 * PRIME]);
+    random(&mut *bytes)?;
+    Ok(from_bytes(&*bytes).unwrap_or_default())
+}
+
+/// `odd - 1`.
+pub(super) fn less_one(odd: &[u64; PRIME]) -> Half {
+    let mut even = Half::new(*odd);
+    subtract(&mut even, &ONE);
+    even
+}
 
 /// Reads a big-endian number, which may begin with zeros; `None` where it is too long.
 pub(super) fn from_bytes<const N: usize>(bytes: &[u8]) -> Option<Zeroizing<[u64; N]>> {

@@ -39,11 +39,11 @@ pub(super) type Item<'a> = (&'a PrivateKey, &'a [u8]);
 /// a result is not right.
 pub(super) fn decrypt(kernel: ModExp, items: &[Item<'_>]) -> Vec<Result<SecretVec, Error>> {
     let ciphertexts: Vec<_> = items.iter().map(number).collect();
-    let mut numbers = ciphertexts
+    let operations: Vec<(&Numbers, &Whole)> = ciphertexts
         .iter()
         .zip(items)
-        .filter_map(|(number, (key, _))| number.as_ref().map(|number| (key.numbers(), number)));
-    let operations: Vec<(&Numbers, &Whole)> = numbers.by_ref().collect();
+        .filter_map(|(number, (key, _))| Some((key.numbers(), number.as_ref()?)))
+        .collect();
 
     let mut halves = Vec::with_capacity(2 * operations.len());
     for (key, ciphertext) in &operations {

@@ -14,11 +14,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use zeroize::Zeroizing;
-
 use super::arithmetic::{
-    Half, Whole, add_small, bit_width, divide_exactly, from_bytes, multiply_small, product,
-    remainder_small,
+    Half, Whole, add_small, bit_width, divide_exactly, less_one, multiply_small, product,
+    random_number, remainder_small,
 };
 use super::private_key::Numbers;
 use super::{PublicKey, primality, rules};
@@ -79,14 +77,6 @@ pub(super) fn private_exponent(p: &Half, q: &Half) -> Whole {
     d
 }
 
-fn less_one(odd: &[u64; PRIME]) -> Half {
-    let mut even = Half::new(*odd);
-    if let Some(low) = even.first_mut() {
-        *low &= !1;
-    }
-    even
-}
-
 /// `-1 / number` modulo a prime of 17 bits: the power of that less two (Fermat). The number is secret, and a
 /// processor may divide small numbers faster.
 fn minus_inverse(number: u64, prime: u64) -> u64 {
@@ -110,7 +100,7 @@ fn prime(
         let mut candidates = Vec::with_capacity(kernel.lanes());
         while candidates.len() < kernel.lanes() {
             let candidate = candidate(random)?;
-            if may_be_prime(&candidate) {
+            if has_no_small_divisor(&candidate) {
                 candidates.push(Modulus::new(&candidate));
             }
         }
@@ -123,9 +113,7 @@ fn prime(
 
 /// A random odd number with its two highest bits set.
 fn candidate(random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>) -> Result<Half, Error> {
-    let mut bytes = Zeroizing::new([0; 8 * PRIME]);
-    random(&mut *bytes)?;
-    let mut candidate = from_bytes(&*bytes).unwrap_or_default();
+    let mut candidate = random_number(random)?;
     if let [low, .., high] = candidate.as_mut_slice() {
         *low |= 1;
         *high |= 3 << 62;
@@ -134,8 +122,8 @@ fn candidate(random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>) -> Result<
     Ok(candidate)
 }
 
-/// True where no small divisor is found, and the number less one has none in common with the public exponent.
-fn may_be_prime(candidate: &[u64; PRIME]) -> bool {
+/// True where no small divisor is found, and the number less one is not a multiple of the public exponent.
+fn has_no_small_divisor(candidate: &[u64; PRIME]) -> bool {
     remainder_small(candidate, u64::from(EXPONENT)) != 1
         && DIVISORS.iter().all(|divisor| remainder_small(candidate, *divisor) != 0)
 }

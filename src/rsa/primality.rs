@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-use super::arithmetic::{Half, add_small};
-use crate::backend::mod_exp::{ModExp, Modulus, PRIME, Power, SecretPower, select};
+use super::arithmetic::{Half, ONE, less_one, random_number};
+use crate::backend::mod_exp::{ModExp, Modulus, PRIME, Power, SecretPower};
 use crate::error::Error;
 
 /// A random number of 1024 bits that passes a single round is composite with a chance below 2^-40
@@ -34,9 +34,7 @@ pub(super) fn are_prime(
     for (modulus, (odd, _)) in factors.into_iter().zip(&split) {
         for _ in 0..ROUNDS {
             powers.push(Power { modulus, exponent: odd, value: [0; PRIME] });
-            if let Some(power) = powers.last_mut() {
-                random_base(power, random)?;
-            }
+            set_random_base(powers.last_mut(), random)?;
         }
     }
     kernel.secret(&mut powers);
@@ -59,26 +57,21 @@ pub(super) fn may_be_prime(
     let mut powers: Vec<SecretPower<'_>> = Vec::with_capacity(candidates.len());
     for (modulus, exponent) in candidates.iter().zip(&exponents) {
         powers.push(Power { modulus, exponent, value: [0; PRIME] });
-        if let Some(power) = powers.last_mut() {
-            random_base(power, random)?;
-        }
+        set_random_base(powers.last_mut(), random)?;
     }
     kernel.secret(&mut powers);
-    Ok(powers.iter().map(|power| (is_one(&power.value) | is_minus_one(power)).into()).collect())
+    Ok(powers.iter().map(|power| (power.value.ct_eq(&ONE) | is_minus_one(power)).into()).collect())
 }
 
-fn random_base(
-    power: &mut SecretPower<'_>,
+/// Sets the base where the power is, for a move would leave a copy behind.
+fn set_random_base(
+    power: Option<&mut SecretPower<'_>>,
     random: &mut impl FnMut(&mut [u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut bytes = Half::default();
-    for limb in bytes.iter_mut() {
-        let mut eight = [0; 8];
-        random(&mut eight)?;
-        *limb = u64::from_le_bytes(eight);
+    if let Some(power) = power {
+        power.value = *random_number(random)?;
+        power.modulus.reduce_once(&mut power.value, 0);
     }
-    power.value = *bytes;
-    power.modulus.reduce_once(&mut power.value, 0);
     Ok(())
 }
 
@@ -113,24 +106,16 @@ fn low_bit(number: &[u64; PRIME]) -> Choice {
     Choice::from(number.first().map_or(0, |limb| (limb & 1) as u8))
 }
 
-fn is_one(number: &[u64; PRIME]) -> Choice {
-    let (low, high) = number.split_at(1);
-    low.ct_eq(&[1]) & high.ct_eq(&[0; PRIME - 1])
-}
-
-/// 1 where the value is the modulus less one, which is odd.
+/// 1 where the value is the modulus less one.
 fn is_minus_one(power: &SecretPower<'_>) -> Choice {
-    let mut next = Half::new(power.value);
-    add_small(&mut next, 1);
-    next.ct_eq(&power.modulus.limbs)
+    power.value.ct_eq(&*less_one(&power.modulus.limbs))
 }
 
 /// 1 where one of the first `twos` squares of the value is what those of a prime are.
 fn passes(power: &SecretPower<'_>, twos: u32) -> Choice {
     let modulus = power.modulus;
     // In Montgomery form, where 1 is R and the modulus less 1 is -R.
-    let mut one = Half::new([0; PRIME]);
-    add_small(&mut one, 1);
+    let mut one = Half::new(ONE);
     modulus.enter(&mut one);
     let mut minus_one = Half::new([0; PRIME]);
     modulus.subtract(&mut minus_one, &one);
@@ -139,7 +124,7 @@ fn passes(power: &SecretPower<'_>, twos: u32) -> Choice {
     let mut passes = square.ct_eq(&*one) | square.ct_eq(&*minus_one);
     let mut factor = Half::default();
     for step in 1..TWOS {
-        select(&mut factor, &square, Choice::from(1));
+        *factor = *square;
         modulus.multiply(&mut square, &factor);
         passes |= square.ct_eq(&*minus_one) & Choice::from(u8::from(step < twos));
     }

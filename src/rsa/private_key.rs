@@ -10,7 +10,7 @@ use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::{PrivateKeyInfoRef, SecretDocument, SubjectPublicKeyInfoRef};
 use zeroize::Zeroizing;
 
-use super::arithmetic::{Half, Whole, add_small, to_bytes};
+use super::arithmetic::{Half, ONE, Whole, to_bytes};
 use super::rules::{self, refuse};
 use super::{MODULUS_LEN, PublicKey, crt, generate, oaep, pem};
 use crate::backend::mod_exp::{ModExp, Modulus, PRIME};
@@ -203,8 +203,7 @@ impl PrivateKey {
     fn to_pkcs1(&self) -> Result<SecretDocument, Error> {
         let key = &*self.0;
         // Out of Montgomery form, in which 1 is not R.
-        let mut coefficient = Half::default();
-        add_small(&mut coefficient, 1);
+        let mut coefficient = Half::new(ONE);
         key.p.multiply(&mut coefficient, &key.coefficient);
         let mut n = [0; MODULUS_LEN];
         to_bytes(&key.public.modulus().limbs, &mut n);

@@ -8,7 +8,7 @@ use pkcs8::spki::AlgorithmIdentifierRef;
 use subtle::ConstantTimeEq;
 
 use super::arithmetic::{
-    Half, Whole, bit_width, from_bytes, is_less, multiply_small, product, remainder,
+    Half, ONE, Whole, bit_width, from_bytes, is_less, less_one, multiply_small, product, remainder,
 };
 use super::private_key::Numbers;
 use super::{MODULUS_LEN, PublicKey, primality};
@@ -129,22 +129,19 @@ pub(super) fn assemble(
 
 /// `d` modulo the prime less one, where `d` is the inverse of `e` there.
 fn private_exponent(d: &Whole, prime: &Half, e: u32) -> Result<Half, Error> {
-    let mut order = prime.clone();
-    subtract(&mut order, &core::array::from_fn(|index| u64::from(index == 0)));
+    let order = less_one(prime);
     let exponent = remainder(d, &order);
     let mut identity = Whole::default();
     identity.split_at_mut(PRIME).0.copy_from_slice(&*exponent);
     multiply_small(&mut identity, u64::from(e));
     let identity = remainder(&identity, &order);
-    let is_one =
-        identity.ct_eq(&core::array::from_fn::<_, PRIME, _>(|index| u64::from(index == 0)));
-    if is_one.into() { Ok(exponent) } else { Err(refuse(NOT_INVERSE)) }
+    if identity.ct_eq(&ONE).into() { Ok(exponent) } else { Err(refuse(NOT_INVERSE)) }
 }
 
 /// The inverse of `q` modulo the prime `p`, in Montgomery form: the power of `p` less two (Fermat).
 fn coefficient(kernel: ModExp, p: &Modulus<PRIME>, q: &[u64; PRIME]) -> Half {
-    let mut exponent = Half::new(p.limbs);
-    subtract(&mut exponent, &core::array::from_fn(|index| if index == 0 { 2 } else { 0 }));
+    let mut exponent = less_one(&p.limbs);
+    subtract(&mut exponent, &ONE);
     let mut powers = [SecretPower { modulus: p, exponent: &exponent, value: *q }];
     let [Power { value, .. }] = &mut powers;
     p.reduce_once(value, 0);

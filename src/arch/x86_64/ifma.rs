@@ -62,6 +62,23 @@ fn each_public(powers: &mut [PublicPower<'_>]) {
     }
 }
 
+/// Fills in the powers from the second on, where those before are there: `square` and `next` set an entry to the
+/// square of another, and to the one after another.
+fn fill<T>(
+    table: &mut [T; TABLE_LEN],
+    mut square: impl FnMut(&mut T, &T),
+    mut next: impl FnMut(&mut T, &T),
+) {
+    for index in 2..TABLE_LEN {
+        let (lower, higher) = table.split_at_mut(index);
+        if index % 2 == 0 {
+            square(&mut higher[0], &lower[index / 2]);
+        } else {
+            next(&mut higher[0], &lower[index - 1]);
+        }
+    }
+}
+
 /// The power that is computed at that place: the first once more where there are fewer.
 fn of_lane<T>(powers: &[T], place: usize) -> &T {
     powers.get(place).unwrap_or(&powers[0])

@@ -6,19 +6,10 @@ use crate::home::{Done, Home, copy_dir, lines, run};
 
 /// The resource `r` in the home `h` under the key `k` of the vault `c`, and its document `plain.sealed`.
 fn service() -> Home {
-    let home = Home::new();
-    home.write("plain", b"text");
+    let home = crate::home::service();
     lines(
         &home,
-        &[
-            "service init --home h",
-            "resource create r --tenant t --region e --home h",
-            "vault init --vault c --purge-protection --tenant t --region e",
-            "vault create k --vault c",
-            "vault grant service --vault c",
-            "resource enable-cmk r --vault c --key k --home h",
-            "seal plain --resource r --home h",
-        ],
+        &["resource enable-cmk r --vault c --key k --home h", "seal plain --resource r --home h"],
     );
     home
 }

@@ -11,19 +11,9 @@ const MOVE: &str = "resource move-documents r docs --home h";
 
 /// The resource `r` in the home `h`, a customer's vault `c` with the key `k`, and a directory `docs`.
 fn service() -> Home {
-    let home = Home::new();
+    let home = crate::home::service();
     home.write("plain", &bytes(10_000));
     fs::create_dir(home.path("docs")).unwrap();
-    lines(
-        &home,
-        &[
-            "service init --home h",
-            "resource create r --tenant t --region e --home h",
-            "vault init --vault c --purge-protection --tenant t --region e",
-            "vault create k --vault c",
-            "vault grant service --vault c",
-        ],
-    );
     home
 }
 

@@ -36,7 +36,7 @@ mod square;
 use core::arch::x86_64::{_mm512_cmpeq_epi64_mask, _mm512_mask_mov_epi64, _mm512_set1_epi64};
 
 use super::digits::{LANES, Vector, put};
-use super::{EXPONENT_LEN, TABLE_LEN, WINDOW, of_lane};
+use super::{EXPONENT_LEN, TABLE_LEN, WINDOW, fill, of_lane};
 use crate::arch::mod_exp::{Power, SecretPower, bits};
 use crate::arch::x86_64::memory::{load_512, store_512};
 use multiply::{Moduli, multiply};
@@ -87,17 +87,15 @@ pub(super) fn secret(powers: &mut [SecretPower<'_>]) {
     multiply(&mut table[0], entries, moduli);
     multiply(values, entries, moduli);
     table[1].copy_from(values);
-    for index in 2..TABLE_LEN {
-        let (lower, higher) = table.split_at_mut(index);
-        let entry = &mut higher[0];
-        if index % 2 == 0 {
-            entry.copy_from(&lower[index / 2]);
-            square(entry, &mut doubled, moduli);
-        } else {
-            entry.copy_from(&lower[index - 1]);
-            multiply(entry, values, moduli);
-        }
-    }
+    let square_of = |entry: &mut Numbers, lower: &_| {
+        entry.copy_from(lower);
+        square(entry, &mut doubled, moduli);
+    };
+    let next_to = |entry: &mut Numbers, lower: &_| {
+        entry.copy_from(lower);
+        multiply(entry, values, moduli);
+    };
+    fill(&mut table, square_of, next_to);
 
     let mut factor = Numbers::zeroed();
     read(&table, &windows(powers, EXPONENT_LEN - WINDOW), values);

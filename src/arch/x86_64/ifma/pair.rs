@@ -45,7 +45,7 @@ use core::arch::x86_64::{
     _mm512_set1_epi64, _mm512_setzero_si512,
 };
 
-use super::{EXPONENT_LEN, TABLE_LEN, WINDOW, of_lane};
+use super::{EXPONENT_LEN, TABLE_LEN, WINDOW, fill, of_lane};
 use crate::arch::mod_exp::{PublicPower, SecretPower, bits};
 use multiply::{Moduli, multiply, square};
 use numbers::{Numbers, ODD_LANES};
@@ -84,17 +84,15 @@ pub(super) fn secret(powers: &mut [SecretPower<'_>]) {
     multiply(&mut table[0], entries, moduli);
     multiply(values, entries, moduli);
     table[1].copy_from(values);
-    for index in 2..TABLE_LEN {
-        let (lower, higher) = table.split_at_mut(index);
-        let entry = &mut higher[0];
-        if index % 2 == 0 {
-            entry.copy_from(&lower[index / 2]);
-            square(entry, moduli);
-        } else {
-            entry.copy_from(&lower[index - 1]);
-            multiply(entry, values, moduli);
-        }
-    }
+    let square_of = |entry: &mut Numbers<PAIR>, lower: &_| {
+        entry.copy_from(lower);
+        square(entry, moduli);
+    };
+    let next_to = |entry: &mut Numbers<PAIR>, lower: &_| {
+        entry.copy_from(lower);
+        multiply(entry, values, moduli);
+    };
+    fill(table, square_of, next_to);
 
     let mut places = (0..EXPONENT_LEN).step_by(WINDOW).rev();
     if let Some(highest) = places.next() {
