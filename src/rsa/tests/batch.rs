@@ -138,3 +138,24 @@ fn a_fault_is_caught_and_nothing_leaves() {
     }
     assert_eq!(caught, flips.len() * 4 * kernels().len());
 }
+
+/// A thread that has no more stack than the documentation says (and what a thread takes itself) is enough.
+#[test]
+fn an_operation_takes_no_more_stack_than_is_said() {
+    let said = if cfg!(debug_assertions) { 128 << 10 } else { 64 << 10 };
+    let ciphertext = KEY.public_key().encrypt_oaep_256(b"a data key").unwrap();
+    let pem = KEY.to_pkcs8_pem().unwrap();
+    let work = move || {
+        for kernel in kernels() {
+            let items = [(&*KEY, &ciphertext[..]); 4];
+            let messages = crate::rsa::batch::decrypt(kernel, &items);
+            assert!(messages.iter().all(Result::is_ok), "{kernel:?}");
+        }
+        KEY.decrypt_oaep_256(&ciphertext).unwrap();
+        let text = std::str::from_utf8(pem.expose()).unwrap();
+        PrivateKey::from_pkcs8_pem(text).unwrap().to_pkcs8_pem().unwrap();
+        PrivateKey::generate().unwrap().public_key().encrypt_oaep_256(b"").unwrap();
+    };
+    let thread = std::thread::Builder::new().stack_size(said + (8 << 10));
+    thread.spawn(work).unwrap().join().unwrap();
+}
