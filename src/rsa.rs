@@ -44,6 +44,7 @@ mod rules;
 mod tests;
 
 pub use batch::unwrap_batch;
+pub(crate) use batch::unwrap_each;
 pub use private_key::PrivateKey;
 pub use public_key::PublicKey;
 

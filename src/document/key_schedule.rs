@@ -25,13 +25,12 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 use crate::document::header::prologue::{CORE_LEN, SUITE, VERSION};
 use crate::document::header::slots::MAC_LEN;
 use crate::document::hmac::HmacKey;
 use crate::error::Error;
-use crate::secret::{Scratch, Secret, SecretVec, wipe_stack};
+use crate::secret::{Expected, Scratch, Secret, SecretVec, wipe_stack};
 
 /// The greatest number of layers.
 pub(crate) const MAX_LAYERS: usize = 2;
@@ -202,16 +201,23 @@ impl DataKey {
     /// [`Error::Authentication`] where `payload` is not a data key of this format version, suite and
     /// layer.
     pub fn from_payload(layer: u8, payload: &SecretVec) -> Result<Self, Error> {
-        let Ok(payload) = <&[u8; PAYLOAD_LEN]>::try_from(payload.expose()) else {
-            return Err(Error::Authentication);
-        };
-        let Some((found, _)) = payload.split_first_chunk::<PREFIX_LEN>() else {
-            return Err(Error::Authentication);
-        };
-        if bool::from(found.ct_eq(&prefix(layer))) {
-            Ok(Self { payload: Secret::copy_from(payload) })
-        } else {
-            Err(Error::Authentication)
+        match <&[u8; PAYLOAD_LEN]>::try_from(payload.expose()) {
+            Ok(payload) if Self::expected(layer).is_form_of(payload).into() => {
+                Ok(Self { payload: Secret::copy_from(payload) })
+            }
+            _ => Err(Error::Authentication),
+        }
+    }
+
+    /// Form of what a vault unwraps for `layer` (1 or 2): a key that unwraps by itself compares it together with the
+    /// padding, as [`UnwrappingKey::unwrap_expected`](crate::wrap::UnwrappingKey::unwrap_expected) does.
+    #[must_use]
+    pub const fn expected(layer: u8) -> Expected<'static> {
+        match layer {
+            1 => Expected::new(INNER, PAYLOAD_LEN),
+            2 => Expected::new(OUTER, PAYLOAD_LEN),
+            // No payload is of a layer that does not exist.
+            _ => Expected::new(&[], 0),
         }
     }
 
@@ -235,10 +241,11 @@ impl fmt::Debug for DataKey {
     }
 }
 
-fn prefix(layer: u8) -> [u8; PREFIX_LEN] {
-    let mut prefix = *b"SRMDK\0\0\0";
-    prefix[5..].copy_from_slice(&[VERSION, SUITE, layer]);
-    prefix
+const INNER: &[u8] = &prefix(1);
+const OUTER: &[u8] = &prefix(2);
+
+const fn prefix(layer: u8) -> [u8; PREFIX_LEN] {
+    [b'S', b'R', b'M', b'D', b'K', VERSION, SUITE, layer]
 }
 
 /// Greatest length of a key or a value in bytes.

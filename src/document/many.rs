@@ -6,6 +6,7 @@ use crate::document::PlaintextLen;
 use crate::document::header::Header;
 use crate::document::header::recipient::Recipient;
 use crate::document::header::rewrap::{ExpectedContext, Rewrap, RewrapOptions};
+use crate::document::key_schedule::DataKey;
 use crate::document::open::OpenOptions;
 use crate::document::seal::{Layers, SealOptions, Sealer};
 use crate::error::Error;
@@ -129,10 +130,14 @@ pub fn rewrap_many<C: ExpectedContext>(
                     recipient.is_for(key) && options.policy.permits(recipient)
                 };
                 let recipients = parsed.recipients().iter().enumerate().filter(is_for_key);
-                recipients.map(move |(recipient, found)| ((header, recipient), found.wrapped()))
+                recipients.map(move |(recipient, found)| {
+                    let expected = DataKey::expected(found.layer());
+                    ((header, recipient), (found.wrapped(), expected))
+                })
             })
             .unzip();
-        for ((header, recipient), payload) in places.into_iter().zip(key.unwrap_batch(&wrapped)) {
+        let payloads = key.unwrap_batch_expected(&wrapped);
+        for ((header, recipient), payload) in places.into_iter().zip(payloads) {
             let place = unwrapped.get_mut(header).and_then(|places| places.get_mut(recipient));
             if let Some(place) = place.filter(|place| !matches!(place, Some(Ok(_)))) {
                 *place = Some(payload);

@@ -228,6 +228,6 @@ pub(crate) fn unwrap_with(
 ) -> Option<Result<SecretVec, Error>> {
     keys.iter()
         .filter(|key| recipient.is_for(key))
-        .map(|key| key.unwrap(recipient.wrapped()))
+        .map(|key| recipient.unwrap_with(key))
         .reduce(Result::or)
 }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{PrivateKey, crt, oaep};
 use crate::backend::mod_exp::ModExp;
 use crate::error::Error;
-use crate::secret::{SecretVec, with_wiped_stack};
+use crate::secret::{Expected, SecretVec, with_wiped_stack};
 #[cfg(feature = "parallel")]
 use crate::threads;
 
@@ -32,6 +32,15 @@ use crate::threads;
 /// ```
 #[must_use]
 pub fn unwrap_batch(wrapped: &[(&PrivateKey, &[u8])]) -> Vec<Result<SecretVec, Error>> {
+    let items: Vec<_> = wrapped.iter().map(|item| (*item, None)).collect();
+    unwrap_each(&items)
+}
+
+/// A ciphertext with its key, and the form of its message where that is known.
+pub(crate) type Wrapped<'a> = ((&'a PrivateKey, &'a [u8]), Option<Expected<'a>>);
+
+/// As [`unwrap_batch`]; a message that has not the form that is expected is refused as a wrong padding is.
+pub(crate) fn unwrap_each(wrapped: &[Wrapped<'_>]) -> Vec<Result<SecretVec, Error>> {
     let kernel = ModExp::detect();
     // Two powers each fill the lanes.
     let part_len = kernel.lanes().div_ceil(2);
@@ -45,9 +54,17 @@ pub fn unwrap_batch(wrapped: &[(&PrivateKey, &[u8])]) -> Vec<Result<SecretVec, E
 }
 
 /// Decrypts each with the label of RSA-OAEP-256, the empty one.
-pub(super) fn decrypt(kernel: ModExp, part: &[crt::Item<'_>]) -> Vec<Result<SecretVec, Error>> {
+pub(super) fn decrypt(kernel: ModExp, part: &[Wrapped<'_>]) -> Vec<Result<SecretVec, Error>> {
     with_wiped_stack(|| {
-        let messages = crt::decrypt(kernel, part);
-        messages.into_iter().map(|message| oaep::decode(message?.expose_mut(), b"")).collect()
+        let items: Vec<crt::Item<'_>> = part.iter().map(|(item, _)| *item).collect();
+        let messages = crt::decrypt(kernel, &items).into_iter().zip(part);
+        let decode = |(message, (_, expected)): (Result<SecretVec, Error>, &Wrapped<'_>)| {
+            let mut encoded = message?;
+            match expected {
+                Some(expected) => oaep::decode_expected(encoded.expose_mut(), b"", *expected),
+                None => oaep::decode(encoded.expose_mut(), b""),
+            }
+        };
+        messages.map(decode).collect()
     })
 }

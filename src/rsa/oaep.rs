@@ -5,9 +5,26 @@
 //! DB = SHA-256(label) || 00 .. 00 || 01 || message
 //! ```
 //!
-//! The decoder's instructions, branches and addresses are the same for every encoded message of one
+//! Two decoders. The one for a message whose length and first bytes are known, as those of a wrapped data key are, looks
+//! for nothing: each part of DB has its place.
+//!
+//! ```text
+//! decode_expected(EM, label, prefix, length)       decode(EM, label)
+//!     seed = EM[1..33] ^ MGF1(masked DB)               the same
+//!     DB = masked DB ^ MGF1(seed)                      the same
+//!     padding || one || message = DB[32..]             start = after the first 01 of DB[32..], looked for in all of it
+//!         with |message| = length
+//!     valid = (EM[0] == 00)                            valid = (EM[0] == 00)
+//!           & (DB[..32] == SHA-256(label))                   & (DB[..32] == SHA-256(label))
+//!           & (OR of padding == 00) & (one == 01)            & (there is a 01, and 00 alone before it)
+//!           & (message[..|prefix|] == prefix)
+//!                                                      DB[32..] moves down by start, whatever start is
+//!     if valid: message, else: the one error           if valid: message, else: the one error
+//! ```
+//!
+//! The instructions, branches and addresses of either are the same for every encoded message of one
 //! length, up to the one bit that says whether it is accepted. Anything more would be an oracle that
-//! decrypts (Manger, CRYPTO 2001).
+//! decrypts (Manger, CRYPTO 2001). A prefix that were looked at only once the padding holds would be another bit.
 
 use sha2::digest::Output;
 use sha2::{Digest, Sha256};
@@ -15,7 +32,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::secret::SecretVec;
+use crate::secret::{Expected, SecretVec};
 
 /// The length of a SHA-256 hash in bytes, and with it of the seed.
 const HASH_LEN: usize = 32;
@@ -66,13 +83,7 @@ pub(super) fn encode(
 ///
 /// [`Error::Authentication`], whatever is wrong.
 pub(super) fn decode(encoded: &mut [u8], label: &[u8]) -> Result<SecretVec, Error> {
-    // The length is public: it is the modulus length.
-    let (first, seed, db) = split(encoded).ok_or(Error::Authentication)?;
-    mask(db, seed);
-    mask(seed, db);
-    let (label_hash, tail) = db.split_at_mut(HASH_LEN);
-
-    let mut valid = first.ct_eq(&0) & label_hash.ct_eq(&Sha256::digest(label));
+    let (mut valid, tail) = unmask(encoded, label)?;
     // In the padding until the first 01 has gone by; nothing but 00 may come before it.
     let mut in_padding = Choice::from(1);
     let mut start = 0_u64;
@@ -92,6 +103,44 @@ pub(super) fn decode(encoded: &mut [u8], label: &[u8]) -> Result<SecretVec, Erro
     let message_len = usize::try_from(start).ok().and_then(|start| tail.len().checked_sub(start));
     let message = message_len.and_then(|len| tail.get(..len)).ok_or(Error::Authentication)?;
     Ok(SecretVec::from(message.to_vec()))
+}
+
+/// The message in `encoded`, which has the form that is `expected` or is refused; `encoded` is overwritten with secrets
+/// on the way: the caller wipes it.
+///
+/// # Errors
+///
+/// [`Error::Authentication`], whatever is wrong.
+pub(super) fn decode_expected(
+    encoded: &mut [u8],
+    label: &[u8],
+    expected: Expected<'_>,
+) -> Result<SecretVec, Error> {
+    let (mut valid, tail) = unmask(encoded, label)?;
+    // Both lengths are public, and with them the places.
+    let parts = tail.len().checked_sub(expected.length()).and_then(|at| tail.split_at_checked(at));
+    let (before, message) = parts.ok_or(Error::Authentication)?;
+    let (separator, padding) = before.split_last().ok_or(Error::Authentication)?;
+    valid &= padding.iter().fold(0, |all, byte| all | byte).ct_eq(&0);
+    valid &= separator.ct_eq(&1);
+    valid &= expected.is_form_of(message);
+
+    if bool::from(valid) {
+        Ok(SecretVec::from(message.to_vec()))
+    } else {
+        Err(Error::Authentication)
+    }
+}
+
+/// Takes the masks off; returns whether the first byte and the label are right, and the data block behind the label's
+/// hash.
+fn unmask<'a>(encoded: &'a mut [u8], label: &[u8]) -> Result<(Choice, &'a mut [u8]), Error> {
+    // The length is public: it is the modulus length.
+    let (first, seed, db) = split(encoded).ok_or(Error::Authentication)?;
+    mask(db, seed);
+    mask(seed, db);
+    let (label_hash, tail) = db.split_at_mut(HASH_LEN);
+    Ok((first.ct_eq(&0) & label_hash.ct_eq(&Sha256::digest(label)), tail))
 }
 
 /// The first byte, the (masked) seed and the (masked) data block of an encoded message; nothing when

@@ -16,7 +16,7 @@ use super::{MODULUS_LEN, PublicKey, crt, generate, oaep, pem};
 use crate::backend::mod_exp::{ModExp, Modulus, PRIME};
 use crate::error::Error;
 use crate::random;
-use crate::secret::{SecretVec, with_wiped_stack};
+use crate::secret::{Expected, SecretVec, with_wiped_stack};
 
 const NOT_PKCS8: &str =
     "it is not a private key in PKCS#8 form; pass the file that says BEGIN PRIVATE KEY";
@@ -254,16 +254,59 @@ impl PrivateKey {
         self.decrypt_labelled(ciphertext, b"")
     }
 
+    /// Decrypts as [`decrypt_oaep_256`](Self::decrypt_oaep_256) does, a message whose form is known: any other is
+    /// refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_oaep_256`](Self::decrypt_oaep_256): whether it is the padding, the length or the message's first
+    /// bytes that are wrong cannot be told.
+    ///
+    /// # Security
+    ///
+    /// Length and first bytes are compared together with the padding, before the one branch. A caller that compares
+    /// them afterwards says, by its time or its error, that the padding was right.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::rsa::PrivateKey;
+    /// use strongroom::secret::Expected;
+    ///
+    /// let key = PrivateKey::generate()?;
+    /// let ciphertext = key.public_key().encrypt_oaep_256(b"MINE a key of 20 bytes..")?;
+    /// let expected = Expected::new(b"MINE", 24);
+    /// assert!(key.decrypt_oaep_256_expected(&ciphertext, expected).is_ok());
+    /// assert!(key.decrypt_oaep_256_expected(&ciphertext, Expected::new(b"YOUR", 24)).is_err());
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn decrypt_oaep_256_expected(
+        &self,
+        ciphertext: &[u8],
+        expected: Expected<'_>,
+    ) -> Result<SecretVec, Error> {
+        self.decrypt_by(ciphertext, |encoded| oaep::decode_expected(encoded, b"", expected))
+    }
+
     /// RSAES-OAEP-DECRYPT with the label given (RFC 8017 section 7.1.2).
     pub(super) fn decrypt_labelled(
         &self,
         ciphertext: &[u8],
         label: &[u8],
     ) -> Result<SecretVec, Error> {
+        self.decrypt_by(ciphertext, |encoded| oaep::decode(encoded, label))
+    }
+
+    /// The private operation, and what `decode` finds in its result.
+    fn decrypt_by(
+        &self,
+        ciphertext: &[u8],
+        decode: impl FnOnce(&mut [u8]) -> Result<SecretVec, Error>,
+    ) -> Result<SecretVec, Error> {
         with_wiped_stack(|| {
             let messages = crt::decrypt(ModExp::detect(), &[(self, ciphertext)]);
             let mut encoded = messages.into_iter().next().unwrap_or(Err(Error::Authentication))?;
-            oaep::decode(encoded.expose_mut(), label)
+            decode(encoded.expose_mut())
         })
     }
 }

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::backend::{Backend, KeyWrap, UNWRAP, WRAP};
 use crate::error::Error;
-use crate::secret::{Secret, SecretVec};
+use crate::secret::{Expected, Secret, SecretVec};
 
 /// The unit of RFC 3394, half a block, in bytes; also what wrapping adds.
 const SEMIBLOCK: usize = 8;
@@ -61,8 +61,12 @@ impl Unwrapper {
         Self(KeyWrap::new(backend, key.expose()))
     }
 
-    /// The payload of `wrapped`.
-    pub(super) fn unwrap(&self, wrapped: &[u8]) -> Result<SecretVec, Error> {
+    /// The payload of `wrapped`, which has the form that is `expected`, if any is.
+    pub(super) fn unwrap(
+        &self,
+        wrapped: &[u8],
+        expected: Option<Expected<'_>>,
+    ) -> Result<SecretVec, Error> {
         let (register, semiblocks) = wrapped
             .split_first_chunk::<SEMIBLOCK>()
             .filter(|(_, rest)| rest.len() >= PAYLOAD_MIN && rest.len().is_multiple_of(SEMIBLOCK))
@@ -70,7 +74,11 @@ impl Unwrapper {
         let mut payload = SecretVec::zeroed(semiblocks.len());
         payload.expose_mut().copy_from_slice(semiblocks);
         let register = self.0.crypt(*register, payload.expose_mut().as_chunks_mut().0);
-        if register.ct_eq(&INITIAL_VALUE).into() { Ok(payload) } else { Err(Error::Authentication) }
+        let mut valid = register.ct_eq(&INITIAL_VALUE);
+        if let Some(expected) = expected {
+            valid &= expected.is_form_of(payload.expose());
+        }
+        if valid.into() { Ok(payload) } else { Err(Error::Authentication) }
     }
 }
 
@@ -103,11 +111,11 @@ mod tests {
                     let mut expected = vec![0; length + 8];
                     crates.wrap_key(&payload, &mut expected).unwrap();
                     assert_eq!(wrapper.wrap(&payload).unwrap(), expected, "{backend:?} {length}");
-                    assert_eq!(unwrapper.unwrap(&expected).unwrap().expose(), payload);
+                    assert_eq!(unwrapper.unwrap(&expected, None).unwrap().expose(), payload);
                     for place in (0..length + 8).filter(|_| length <= 48) {
                         let mut changed = expected.clone();
                         changed[place] ^= 0x80;
-                        let unwrapped = unwrapper.unwrap(&changed);
+                        let unwrapped = unwrapper.unwrap(&changed, None);
                         assert!(matches!(unwrapped, Err(Error::Authentication)));
                         refused += 1;
                     }
@@ -125,7 +133,7 @@ mod tests {
             let (mut valid, mut invalid) = (0, 0);
             let groups = set.test_groups.iter().filter(|group| group.key_size == 256);
             for test in groups.flat_map(|group| &group.tests) {
-                let unwrapped = keys(&test.key, backend).1.unwrap(&test.ct);
+                let unwrapped = keys(&test.key, backend).1.unwrap(&test.ct, None);
                 match test.result {
                     TestResult::Valid => {
                         assert_eq!(unwrapped.unwrap().expose(), &test.pt[..]);

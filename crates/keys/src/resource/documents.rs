@@ -179,7 +179,7 @@ impl LayerKeys {
         let layer = usize::from(recipient.layer()).checked_sub(1)?;
         let mut keys = self.0.get(layer)?.iter().map(|key| &key.unwrapping);
         let key = keys.find(|key| key.id() == recipient.key_id())?;
-        Some(key.unwrap(recipient.wrapped()))
+        Some(recipient.unwrap_with(key))
     }
 }
 
