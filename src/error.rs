@@ -39,6 +39,10 @@ pub enum Error {
         /// The reason, and the next step.
         reason: &'static str,
     },
+    /// A key that is to be read is encrypted with a passphrase.
+    KeyEncrypted,
+    /// The passphrase is not the one that a key is encrypted with.
+    KeyPassphrase,
     /// None of the keys at hand is one that the document is wrapped with.
     NoKey {
         /// The ids of the keys that would open it, as the document names them.
@@ -116,6 +120,12 @@ impl fmt::Display for Error {
                 write!(f, "not a valid sealed document: {reason} (at byte {offset})")
             }
             Self::Key { key, reason } => write!(f, "{key}: {reason}"),
+            Self::KeyEncrypted => {
+                f.write_str("the key is encrypted with a passphrase; give that passphrase")
+            }
+            Self::KeyPassphrase => f.write_str(
+                "the passphrase does not open the key; give the one that it was encrypted with",
+            ),
             Self::NoKey { wrapped_with } => {
                 write!(f, "no key for this document: it is wrapped with {wrapped_with}")
             }

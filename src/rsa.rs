@@ -6,7 +6,10 @@
 //! is refused with an [`Error::Key`](crate::Error::Key) that says which rule it breaks.
 //!
 //! Keys are read from and written as PKCS#8 (RFC 5958) and `SubjectPublicKeyInfo` (RFC 5280
-//! section 4.1), in PEM (RFC 7468) or DER.
+//! section 4.1), in PEM (RFC 7468) or DER. [`PrivateKey::import`] and [`PublicKey::import`] read PKCS#1 (RFC 8017) as
+//! well, and find out which form a file has; with the feature `encrypted-keys`
+//! `PrivateKey::import_encrypted` takes a passphrase. A public key as JWK (RFC 7517) is read and written by the crate
+//! `strongroom-vault`, which has JSON.
 //!
 //! # Security
 //!
@@ -32,7 +35,10 @@
 mod arithmetic;
 mod batch;
 mod crt;
+#[cfg(feature = "encrypted-keys")]
+mod encrypted;
 mod generate;
+mod import;
 mod oaep;
 mod pem;
 mod primality;

@@ -14,6 +14,14 @@ pub(super) const PUBLIC: &str = "PUBLIC KEY";
 
 const NOT_PEM: &str = "it is not PEM text; pass the whole file, from the line -----BEGIN to the line \
     -----END, unchanged";
+/// Labels of the forms of a private key, and of a public one, that are imported.
+pub(super) const PRIVATE_FORMS: &[&str] = &[PRIVATE, PKCS1_PRIVATE, ENCRYPTED];
+pub(super) const PUBLIC_FORMS: &[&str] = &[PUBLIC, PKCS1_PUBLIC];
+
+const PKCS1_PRIVATE: &str = "RSA PRIVATE KEY";
+const PKCS1_PUBLIC: &str = "RSA PUBLIC KEY";
+const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
+
 const OTHER_LABEL: &str = "it is neither a PKCS#8 private key (BEGIN PRIVATE KEY) nor a public key \
     (BEGIN PUBLIC KEY); pass an RSA key of 2048 bits in one of these forms";
 pub(super) const IS_PUBLIC: &str = "it is a public key, where the private key is needed; pass the file that says BEGIN PRIVATE KEY";
@@ -21,6 +29,8 @@ pub(super) const IS_PRIVATE: &str = "it is a private key, where the public key i
     file that says BEGIN PUBLIC KEY, and keep the private one to yourself";
 const IS_ENCRYPTED: &str = "it is encrypted with a passphrase; decrypt it first, for example with \
     `openssl pkcs8 -in key.pem -out plain.pem`";
+pub(super) const OLD_ENCRYPTION: &str = "it is encrypted in an old way; write it anew with: openssl pkcs8 -topk8 -v2 aes-256-cbc -in \
+    OLD -out NEW";
 const IS_PKCS1_PRIVATE: &str = "it is a private key in PKCS#1 form; convert it to PKCS#8 first, for \
     example with `openssl pkcs8 -topk8 -nocrypt -in key.pem -out pkcs8.pem`";
 const IS_PKCS1_PUBLIC: &str = "it is a public key in PKCS#1 form; convert it first, for example with \
@@ -28,29 +38,38 @@ const IS_PKCS1_PUBLIC: &str = "it is a public key in PKCS#1 form; convert it fir
 const IS_CERTIFICATE: &str = "it is a certificate; take its public key out first, for example with \
     `openssl x509 -in certificate.pem -pubkey -noout`";
 
-/// Decodes `text`, whose label must be `wanted`, and hands the DER in it to `read`. The DER is wiped
+/// True where PEM begins somewhere in `text`.
+pub(super) fn is_begun(text: &str) -> bool {
+    text.contains(BEGIN)
+}
+
+/// Decodes the first part of `texts` whose label is one of `wanted`, and hands the DER in it to `read`. The DER is wiped
 /// after that.
-pub(super) fn decode<T>(
-    text: &str,
-    wanted: &str,
+pub(super) fn decode<'t, T>(
+    texts: impl Iterator<Item = &'t str> + Clone,
+    wanted: &[&str],
     read: impl FnOnce(&[u8]) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let blocks = || Blocks(text);
-    let block = blocks().find(|block| block.label == wanted).or_else(|| blocks().next());
+    let mut blocks = texts.clone().flat_map(Blocks);
+    let block = blocks.find(|block| wanted.contains(&block.label));
+    let block = block.or_else(|| texts.flat_map(Blocks).next());
     let Block { label, body } = block.ok_or_else(|| refuse(NOT_PEM))?;
-    if label != wanted {
+    if !wanted.contains(&label) {
+        let is_private_wanted = wanted.contains(&PRIVATE);
         return Err(refuse(match label {
-            PUBLIC => IS_PUBLIC,
-            PRIVATE => IS_PRIVATE,
             // The right kind comes before the right form.
-            "RSA PUBLIC KEY" if wanted == PRIVATE => IS_PUBLIC,
-            "RSA PRIVATE KEY" | "ENCRYPTED PRIVATE KEY" if wanted == PUBLIC => IS_PRIVATE,
-            "RSA PUBLIC KEY" => IS_PKCS1_PUBLIC,
-            "RSA PRIVATE KEY" => IS_PKCS1_PRIVATE,
-            "ENCRYPTED PRIVATE KEY" => IS_ENCRYPTED,
+            PUBLIC | PKCS1_PUBLIC if is_private_wanted => IS_PUBLIC,
+            PRIVATE | PKCS1_PRIVATE | ENCRYPTED if !is_private_wanted => IS_PRIVATE,
+            PKCS1_PUBLIC => IS_PKCS1_PUBLIC,
+            PKCS1_PRIVATE => IS_PKCS1_PRIVATE,
+            ENCRYPTED => IS_ENCRYPTED,
             "CERTIFICATE" => IS_CERTIFICATE,
             _ => OTHER_LABEL,
         }));
+    }
+    // RFC 1421: the encryption of PEM itself.
+    if body.contains("Proc-Type:") {
+        return Err(refuse(OLD_ENCRYPTION));
     }
     let text = strict(label, body).ok_or_else(|| refuse(NOT_PEM))?;
     // Base64 is always longer than what it stands for.
@@ -58,6 +77,8 @@ pub(super) fn decode<T>(
     let (_, der) = pem::decode(text.expose(), der.expose_mut()).map_err(|_| refuse(NOT_PEM))?;
     read(der)
 }
+
+const BEGIN: &str = "-----BEGIN ";
 
 /// Content between a line -----BEGIN and its line -----END.
 struct Block<'a> {
@@ -72,13 +93,12 @@ impl<'a> Iterator for Blocks<'a> {
     type Item = Block<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let begin = "-----BEGIN ";
         let at_line_start = |at: &usize| {
             let before = self.0[..*at].trim_end_matches([' ', '\t']);
             before.is_empty() || before.ends_with(['\n', '\r'])
         };
-        let at = self.0.match_indices(begin).map(|(at, _)| at).find(at_line_start)?;
-        let (label, rest) = self.0[at..].strip_prefix(begin)?.split_once("-----")?;
+        let at = self.0.match_indices(BEGIN).map(|(at, _)| at).find(at_line_start)?;
+        let (label, rest) = self.0[at..].strip_prefix(BEGIN)?.split_once("-----")?;
         let (body, rest) = rest.split_once(format!("-----END {label}-----").as_str())?;
         self.0 = rest;
         Some(Block { label, body })

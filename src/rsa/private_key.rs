@@ -3,7 +3,7 @@
 #![expect(clippy::many_single_char_names, reason = "the letters are those of RFC 8017")]
 
 use alloc::boxed::Box;
-use core::fmt;
+use core::{fmt, iter};
 
 use pkcs1::{RsaPrivateKeyRef, UintRef};
 use pkcs8::der::asn1::OctetStringRef;
@@ -118,7 +118,9 @@ impl PrivateKey {
         text: &str,
         is_known: impl FnOnce(&PublicKey) -> bool,
     ) -> Result<Self, Error> {
-        with_wiped_stack(|| pem::decode(text, pem::PRIVATE, |der| Self::decode(der, is_known)))
+        with_wiped_stack(|| {
+            pem::decode(iter::once(text), &[pem::PRIVATE], |der| Self::decode(der, is_known))
+        })
     }
 
     /// Reads a PKCS#8 key (RFC 5958, `rsaEncryption`, not encrypted) in DER.
@@ -150,7 +152,10 @@ impl PrivateKey {
         with_wiped_stack(|| Self::decode(der, is_known))
     }
 
-    fn decode(der: &[u8], is_known: impl FnOnce(&PublicKey) -> bool) -> Result<Self, Error> {
+    pub(super) fn decode(
+        der: &[u8],
+        is_known: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<Self, Error> {
         let info = PrivateKeyInfoRef::try_from(der).map_err(|_| {
             let public = SubjectPublicKeyInfoRef::try_from(der).is_ok();
             refuse(if public { pem::IS_PUBLIC } else { NOT_PKCS8 })
@@ -158,7 +163,15 @@ impl PrivateKey {
         rules::algorithm(info.algorithm)?;
         let key = RsaPrivateKeyRef::try_from(info.private_key.as_bytes())
             .map_err(|_| refuse(NOT_PKCS8))?;
-        Ok(Self(rules::private(&key, is_known)?))
+        Self::of(&key, is_known)
+    }
+
+    /// The key of these numbers, once they keep the rules.
+    pub(super) fn of(
+        key: &RsaPrivateKeyRef<'_>,
+        is_known: impl FnOnce(&PublicKey) -> bool,
+    ) -> Result<Self, Error> {
+        Ok(Self(rules::private(key, is_known)?))
     }
 
     /// Writes PKCS#8 (RFC 5958) in PEM, `BEGIN PRIVATE KEY`: ASCII text, wiped on drop.
@@ -205,8 +218,7 @@ impl PrivateKey {
         // Out of Montgomery form, in which 1 is not R.
         let mut coefficient = Half::new(ONE);
         key.p.multiply(&mut coefficient, &key.coefficient);
-        let mut n = [0; MODULUS_LEN];
-        to_bytes(&key.public.modulus().limbs, &mut n);
+        let n = key.public.modulus_bytes();
         let mut d = Zeroizing::new([0; MODULUS_LEN]);
         to_bytes(&key.d, &mut *d);
         let halves = [&key.p.limbs, &key.q.limbs, &*key.dp, &*key.dq, &*coefficient].map(|half| {

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, iter};
 
 use pkcs1::{RsaPublicKeyRef, UintRef};
 use pkcs8::der::Encode;
@@ -69,7 +69,28 @@ impl PublicKey {
         &self.modulus
     }
 
-    pub(super) fn exponent(&self) -> u32 {
+    /// The key of these numbers, each big-endian; leading zeros do not count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Key`] when the key breaks a rule of this module; the reason names the rule and the next step.
+    pub fn from_numbers(modulus: &[u8], exponent: &[u8]) -> Result<Self, Error> {
+        let modulus = UintRef::new(modulus).map_err(|_| refuse(rules::SIZE))?;
+        let public_exponent = UintRef::new(exponent).map_err(|_| refuse(rules::EXPONENT))?;
+        rules::public(&RsaPublicKeyRef { modulus, public_exponent })
+    }
+
+    /// The modulus, big-endian. Its first bit is set.
+    #[must_use]
+    pub fn modulus_bytes(&self) -> [u8; MODULUS_LEN] {
+        let mut n = [0; MODULUS_LEN];
+        to_bytes(&self.modulus.limbs, &mut n);
+        n
+    }
+
+    /// The public exponent.
+    #[must_use]
+    pub fn exponent(&self) -> u32 {
         self.exponent
     }
 
@@ -80,7 +101,7 @@ impl PublicKey {
     /// [`Error::Key`] when the text is not such a key, or the key breaks a rule of this module; the
     /// reason names the rule and the next step.
     pub fn from_spki_pem(text: &str) -> Result<Self, Error> {
-        pem::decode(text, pem::PUBLIC, Self::from_spki_der)
+        pem::decode(iter::once(text), &[pem::PUBLIC], Self::from_spki_der)
     }
 
     /// Reads a `SubjectPublicKeyInfo` (RFC 5280 section 4.1) in DER.
@@ -116,8 +137,7 @@ impl PublicKey {
     ///
     /// As [`to_spki_pem`](Self::to_spki_pem).
     pub fn to_spki_der(&self) -> Result<Vec<u8>, Error> {
-        let mut n = [0; MODULUS_LEN];
-        to_bytes(&self.modulus.limbs, &mut n);
+        let n = self.modulus_bytes();
         let encode = || {
             let e = self.exponent.to_be_bytes();
             let (modulus, public_exponent) = (UintRef::new(&n)?, UintRef::new(&e)?);

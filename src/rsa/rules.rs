@@ -26,6 +26,8 @@ pub(super) const EXPONENT: &str =
 pub(super) const EVEN_MODULUS: &str = "its modulus is even, so it is damaged; use another key";
 pub(super) const PRIME_SIZE: &str =
     "it does not consist of two primes of 1024 bits each; use a key generated with two such primes";
+pub(super) const MULTI_PRIME: &str = "it has more than two primes, which is not supported; use a key \
+    of exactly two primes of 1024 bits each";
 pub(super) const SAME_PRIME: &str = "its two primes are not distinct; use another key";
 pub(super) const CLOSE_PRIMES: &str =
     "its two primes are so close to each other that they can be found; use another key";
@@ -75,7 +77,10 @@ pub(super) fn private(
 ) -> Result<Box<Numbers>, Error> {
     let public = public(&key.public_key())?;
     let (p, q) = (key.prime1.as_bytes(), key.prime2.as_bytes());
-    if key.version() != Version::TwoPrime || !is_prime_size(p) || !is_prime_size(q) {
+    if key.version() != Version::TwoPrime {
+        return Err(refuse(MULTI_PRIME));
+    }
+    if !is_prime_size(p) || !is_prime_size(q) {
         return Err(refuse(PRIME_SIZE));
     }
     let prime = |bytes| from_bytes::<PRIME>(bytes).ok_or_else(|| refuse(PRIME_SIZE));

@@ -12,6 +12,7 @@ const VAULT: House<'_> = House {
     folders: &["audit"],
     floors: &[
         ("hex", &[]),
+        ("jwk", &[]),
         ("key_id", &[]),
         ("lock", &[]),
         ("mac", &[]),

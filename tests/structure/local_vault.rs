@@ -15,7 +15,6 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("key_id", &["error", "id"]),
     ("options", &["error", "id"]),
     ("disk", &["error"]),
-    ("import", &["error"]),
     ("files", &["disk", "error", "options"]),
     ("keyring", &["error", "id", "options"]),
     ("json_file", &["error", "files", "keyring"]),

@@ -141,6 +141,9 @@ pub(crate) enum Failure {
     /// The input cannot be read.
     #[error("cannot read {name}: {}; {}", Said(source), read_advice(source))]
     Read { name: String, source: io::Error },
+    /// A file holds no RSA key of 2048 bits that can be imported.
+    #[error("{name} does not hold a key that can be imported: {reason}")]
+    KeyFile { name: String, reason: String },
     /// The input is another one than when it was opened.
     #[error(
         "{name} was changed while it was sealed, and the result must not be kept; try again when \

@@ -303,18 +303,6 @@ pub enum LocalVaultError {
         /// The reason.
         reason: &'static str,
     },
-    /// A file holds no RSA key of 2048 bits that can be imported.
-    #[error("this is not an RSA private key of 2048 bits that can be imported: {reason}")]
-    KeyFile {
-        /// The reason, and the next step.
-        reason: String,
-    },
-    /// The key in a file is encrypted, and no passphrase was given.
-    #[error("the key in the file is encrypted with a passphrase; give that passphrase")]
-    KeyFileEncrypted,
-    /// The passphrase is not the one that the key in a file is encrypted with.
-    #[error("the passphrase does not open the key in the file; give the one it was encrypted with")]
-    KeyFilePassphrase,
     /// There is not enough memory for the passphrase's cost.
     #[error("there is not enough memory to try the passphrase; free some and try again")]
     Memory,

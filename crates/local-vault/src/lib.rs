@@ -68,7 +68,6 @@ mod error;
 mod files;
 mod id;
 mod identities;
-mod import;
 mod json_file;
 mod key_id;
 mod keyring;
@@ -91,7 +90,6 @@ pub use self::async_vault::IdentityVault;
 pub use self::error::LocalVaultError;
 pub use self::id::{VaultId, VersionId};
 pub use self::identities::Grants;
-pub use self::import::read_rsa_key;
 pub use self::key_id::LocalKeyId;
 pub use self::listing::{DeletedKey, KeyEntry, KeyVersion};
 pub use self::options::{

@@ -58,13 +58,27 @@ impl LocalVault {
         self.0.create("create", &name, &material, &options)
     }
 
-    /// Creates the key `name` with `key`, made elsewhere, as its first version, and returns its id. Reading a
-    /// private key has checked it: two primes of 1024 bits that are not close, and all that follows.
+    /// Creates the key `name` with `key`, made elsewhere, as its first version, and returns its id.
+    /// [`PrivateKey::import`], which reads it, has checked it: two primes of 1024 bits that are not close, and all that
+    /// follows.
     ///
     /// # Errors
     ///
     /// Those of [`LocalVault::create_with`]; [`LocalVaultError::Setting`] where `options` ask for an AES
     /// key.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::rsa::PrivateKey;
+    /// use strongroom_local_vault::{KeyOptions, LocalVault};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let file = PrivateKey::generate()?.to_pkcs8_pem()?; // by OpenSSL, for instance
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.import_rsa("invoices", PrivateKey::import(file.expose())?, KeyOptions::default())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[expect(clippy::needless_pass_by_value, reason = "the vault has it from now on")]
     pub fn import_rsa(
         &self,

@@ -11,6 +11,7 @@ pub mod clock;
 mod description;
 mod error;
 pub mod hex;
+pub mod jwk;
 mod key_id;
 mod lock;
 pub mod mac;

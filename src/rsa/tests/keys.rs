@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::rsa::arithmetic::{self, Whole, bit_width, from_bytes, to_bytes};
 use crate::rsa::generate;
 use crate::rsa::rules::{
-    ALGORITHM, CLOSE_PRIMES, EVEN_MODULUS, EXPONENT, NOT_INVERSE, NOT_PRIME, NOT_PRODUCT,
-    PRIME_SIZE, SAME_PRIME, SIZE,
+    ALGORITHM, CLOSE_PRIMES, EVEN_MODULUS, EXPONENT, MULTI_PRIME, NOT_INVERSE, NOT_PRIME,
+    NOT_PRODUCT, PRIME_SIZE, SAME_PRIME, SIZE,
 };
 use crate::rsa::{PrivateKey, PublicKey};
 
@@ -204,7 +204,8 @@ fn more_than_two_primes_are_refused() {
         other_prime_infos: Some(vec![other()]),
     };
     let der = pkcs8(pkcs1::ALGORITHM_ID, &key);
-    assert_eq!(reason(PrivateKey::from_pkcs8_der(&der)), PRIME_SIZE);
+    assert_eq!(reason(PrivateKey::from_pkcs8_der(&der)), MULTI_PRIME);
+    assert_eq!(reason(PrivateKey::import(&key.to_der().unwrap())), MULTI_PRIME);
 }
 
 #[test]

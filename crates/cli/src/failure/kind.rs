@@ -28,6 +28,7 @@ impl Failure {
             | Self::Remove { .. }
             | Self::Rewrap { .. } => "write",
             Self::Read { .. } => "read",
+            Self::KeyFile { .. } => "key-file",
             Self::Changed { .. } => "input-changed",
             Self::StdinClosed => "input-closed",
             Self::StdoutClosed { .. } | Self::Print | Self::PrintAfter { .. } => "output-closed",

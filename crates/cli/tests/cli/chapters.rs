@@ -132,8 +132,7 @@ fn every_chapter_is_true() {
         assert!(count >= 3, "the chapter {chapter:?} shows {count} commands");
     }
     let home = Home::new();
-    let brought =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-vault/tests/imported/pkcs8.pem");
+    let brought = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/imported/pkcs8.pem");
     fs::copy(brought, home.path("mine.pem")).unwrap();
     let at = home.work().parent().unwrap().canonicalize().unwrap();
     let mut known = Versions::default();

@@ -361,8 +361,7 @@ fn key_of_openssl(home: &Home, name: &str, args: &str) {
     if openssl.status().is_ok_and(|status| status.success()) {
         return;
     }
-    let kept =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../local-vault/tests/imported").join(name);
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/imported").join(name);
     std::fs::copy(kept, home.path(name)).unwrap();
 }
 
@@ -397,7 +396,8 @@ fn a_key_that_the_user_brings_seals_and_opens() {
     home.run(import)
         .is_refused_with("name a file that holds its passphrase with --key-passphrase-file");
     home.run(import.iter().chain(&["--key-passphrase-file", "wrong"])).fails_with(
-        "the passphrase does not open the key in the file; give the one it was encrypted with",
+        "encrypted.pem does not hold a key that can be imported: the passphrase does not open the key; give the one \
+         that it was encrypted with",
     );
     home.run(import.iter().chain(&["--key-passphrase-file", "passphrase"])).succeeds();
     home.run(["seal", "plain", "-o", "x", "--key", "locked"]).succeeds();

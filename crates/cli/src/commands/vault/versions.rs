@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::time::SystemTime;
 
+use strongroom::Error;
+use strongroom::rsa::PrivateKey;
 use strongroom::secret::SecretVec;
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{
-    KeyKind, KeyOptions, KeyVersion, LocalVaultError, RotateOptions, Versions, read_rsa_key,
+    KeyKind, KeyOptions, KeyVersion, LocalVaultError, RotateOptions, Versions,
 };
 use zeroize::Zeroizing;
 
@@ -68,7 +70,9 @@ pub(super) fn rotate(args: RotateKeyArgs) -> Result<(), Failure> {
 ///
 /// A [`Failure`] when the vault refuses.
 pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
-    let failed = |source| Failure::read(args.file.display().to_string(), source);
+    let file_name = args.file.display().to_string();
+    let failed = |source| Failure::read(file_name.as_str(), source);
+    let refused = |reason: String| Failure::KeyFile { name: file_name.clone(), reason };
     let readers = Readers::new(&args.key.vault);
     readers.check_path("the key to import", &args.file)?;
     if let Some(file) = &args.key_passphrase_file {
@@ -81,26 +85,30 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
     if contents.len() > LONGEST_KEY {
         let reason =
             "the file is longer than any with one such key; give the file that holds it alone";
-        return Err(LocalVaultError::KeyFile { reason: reason.to_owned() }.into());
+        return Err(refused(reason.to_owned()));
     }
     let location = Location::find(args.key.vault)?;
     let given = args.key_passphrase_file.as_deref();
     let given = given.map(|file| passphrase_file::read(file, &[location.path()])).transpose()?;
-    let key = match read_rsa_key(&contents, given.as_ref()) {
-        Err(LocalVaultError::KeyFileEncrypted) => {
-            let question = format!("passphrase of the key in {}", args.file.display());
+    let read = match &given {
+        Some(given) => PrivateKey::import_encrypted(&contents, given.expose()),
+        None => PrivateKey::import(&contents),
+    };
+    let read = match read {
+        Err(Error::KeyEncrypted) => {
+            let question = format!("passphrase of the key in {file_name}");
             let typed: Option<SecretVec> = prompt::passphrase(&question)?;
             let typed = typed.ok_or_else(|| {
                 Failure::Usage(format!(
-                    "the key in {} is encrypted; name a file that holds its passphrase with \
-                     --key-passphrase-file",
-                    args.file.display()
+                    "the key in {file_name} is encrypted; name a file that holds its passphrase \
+                     with --key-passphrase-file"
                 ))
             })?;
-            read_rsa_key(&contents, Some(&typed))
+            PrivateKey::import_encrypted(&contents, typed.expose())
         }
         read => read,
-    }?;
+    };
+    let key = read.map_err(|error| refused(error.to_string()))?;
     let vault = location.open()?;
     let DateOptions { not_before, expires } = args.dates;
     let options = KeyOptions { not_before, expires, ..KeyOptions::default() };
@@ -108,9 +116,8 @@ pub(super) fn import(args: ImportArgs) -> Result<(), Failure> {
     let id = vault.import_rsa(name, key, options)?;
     let id = id.to_string();
     let text = format!(
-        "imported the key {name:?}: {}; {} still holds the key, so keep it as safe as the vault, or destroy it",
+        "imported the key {name:?}: {}; {file_name} still holds the key, so keep it as safe as the vault, or destroy it",
         seals(&vault, name, &id)?,
-        args.file.display()
     );
     tell(&vault, "imported", id, &text, args.key.json)
 }
