@@ -6,8 +6,12 @@
 #[path = "support/world.rs"]
 mod world;
 
+#[path = "resource/cached.rs"]
+mod cached;
 #[path = "resource/clocks.rs"]
 mod clocks;
+#[path = "resource/concurrent.rs"]
+mod concurrent;
 #[path = "resource/copying.rs"]
 mod copying;
 #[path = "resource/destroying.rs"]

@@ -145,7 +145,7 @@ fn every_backup_that_is_made_while_others_write_opens_what_was_sealed_before_it(
                 persistently(home, &[rotate[0], &create, rotate[1]]);
             }
         });
-        for at in 0..20 {
+        for at in 0..10 {
             let documents = sealed.lock().unwrap().clone();
             let before = head(home);
             let made = run(home, &format!("{BACKUP} b{at} --json")).succeeds().json();
@@ -165,8 +165,8 @@ fn every_backup_that_is_made_while_others_write_opens_what_was_sealed_before_it(
         }
         is_done.store(true, Ordering::Relaxed);
     });
-    assert!(changed >= 10, "{changed} of 20 backups were made while something changed");
-    assert!(opened >= 100, "{opened} documents were opened");
+    assert!(changed >= 5, "{changed} of 10 backups were made while something changed");
+    assert!(opened >= 20, "{opened} documents were opened");
     lines(&home, &["audit verify --home h"]);
 }
 

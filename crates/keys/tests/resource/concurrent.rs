@@ -1,10 +1,5 @@
 //! Tasks of one process at the same time, futures that are dropped, stores that hang, and what must hold then.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails should stop")]
-
-#[path = "support/world.rs"]
-mod world;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -18,7 +13,8 @@ use strongroom_keys::resource::{EnableCmk, OnKeyLoss, ResourceId, ResourcesConfi
 use strongroom_keys::state::{Created, FileStore, StateError, StateStore};
 use strongroom_keys::testing::{Fault, MemoryAudit, MemoryStore};
 use strongroom_keys::vault::{DeniedReason, KeyName};
-use world::{Tasks, World, now, poll};
+
+use crate::world::{Keys, Tasks, World, new_resource, now, poll};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -293,7 +289,7 @@ fn what_was_not_created_hinders_no_other_resource() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
     let store = Arc::new(block_on(FileStore::open(&path)).unwrap());
-    let keys = world::Keys::in_memory();
+    let keys = Keys::in_memory();
     let config = ResourcesConfig::new(
         Arc::clone(&store) as _,
         keys.service,
@@ -302,7 +298,7 @@ fn what_was_not_created_hinders_no_other_resource() {
     );
     let resources = block_on(config.with_clock(Arc::clone(&keys.clock) as _).init()).unwrap();
     let id = ResourceId::new("contoso-7").unwrap();
-    block_on(resources.create(world::new_resource(&id))).unwrap();
+    block_on(resources.create(new_resource(&id))).unwrap();
     let hour = keys.clock.unix_time() + 3600;
     let request = SealRequest::default().expiring_at(Some(hour));
     block_on(resources.sealing_keys(&id, &request)).unwrap();
@@ -337,7 +333,7 @@ fn the_services_own_unknown_identity_closes_no_resource() {
 fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("state");
-    let keys = world::Keys::in_memory();
+    let keys = Keys::in_memory();
     let config = ResourcesConfig::new(
         Arc::new(block_on(FileStore::open(&path)).unwrap()),
         keys.service,
@@ -346,7 +342,7 @@ fn destroying_again_sweeps_what_a_writer_left_meanwhile() {
     );
     let resources = block_on(config.with_clock(Arc::clone(&keys.clock) as _).init()).unwrap();
     let id = ResourceId::new("contoso-7").unwrap();
-    block_on(resources.create(world::new_resource(&id))).unwrap();
+    block_on(resources.create(new_resource(&id))).unwrap();
     block_on(resources.resource_deleted(&id)).unwrap();
     keys.clock.advance(SECOND * 25 * 3600);
     let shred = || block_on(resources.shred_due(keys.clock.unix_time())).unwrap();
