@@ -11,6 +11,8 @@
 //! `PrivateKey::import_encrypted` takes a passphrase. A public key as JWK (RFC 7517) is read and written by the crate
 //! `strongroom-vault`, which has JSON.
 //!
+//! RSA-OAEP with SHA-1 is only read ([`PrivateKey::decrypt_oaep_sha1`]), `RSA1_5` neither read nor written.
+//!
 //! # Security
 //!
 //! The private operation takes the same instructions and addresses whatever its numbers are, and its result is

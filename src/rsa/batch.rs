@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use sha2::Sha256;
+
 use super::{PrivateKey, crt, oaep};
 use crate::backend::mod_exp::ModExp;
 use crate::error::Error;
@@ -62,7 +64,7 @@ pub(super) fn decrypt(kernel: ModExp, part: &[Wrapped<'_>]) -> Vec<Result<Secret
             let mut encoded = message?;
             match expected {
                 Some(expected) => oaep::decode_expected(encoded.expose_mut(), b"", *expected),
-                None => oaep::decode(encoded.expose_mut(), b""),
+                None => oaep::decode::<Sha256>(encoded.expose_mut(), b""),
             }
         };
         messages.map(decode).collect()

@@ -1,8 +1,9 @@
-//! EME-OAEP encoding and decoding (RFC 8017 section 7.1) with SHA-256 and MGF1-SHA-256.
+//! EME-OAEP encoding and decoding (RFC 8017 section 7.1) with SHA-256 and MGF1-SHA-256; SHA-1 with MGF1-SHA-1 is decoded,
+//! and never encoded.
 //!
 //! ```text
 //! EM = 00 || seed ^ MGF1(masked DB) || DB ^ MGF1(seed)
-//! DB = SHA-256(label) || 00 .. 00 || 01 || message
+//! DB = Hash(label) || 00 .. 00 || 01 || message
 //! ```
 //!
 //! Two decoders. The one for a message whose length and first bytes are known, as those of a wrapped data key are, looks
@@ -10,15 +11,15 @@
 //!
 //! ```text
 //! decode_expected(EM, label, prefix, length)       decode(EM, label)
-//!     seed = EM[1..33] ^ MGF1(masked DB)               the same
+//!     seed = EM[1..h + 1] ^ MGF1(masked DB)            the same; h is the length of a hash
 //!     DB = masked DB ^ MGF1(seed)                      the same
-//!     padding || one || message = DB[32..]             start = after the first 01 of DB[32..], looked for in all of it
+//!     padding || one || message = DB[h..]              start = after the first 01 of DB[h..], looked for in all of it
 //!         with |message| = length
 //!     valid = (EM[0] == 00)                            valid = (EM[0] == 00)
-//!           & (DB[..32] == SHA-256(label))                   & (DB[..32] == SHA-256(label))
+//!           & (DB[..h] == Hash(label))                       & (DB[..h] == Hash(label))
 //!           & (OR of padding == 00) & (one == 01)            & (there is a 01, and 00 alone before it)
 //!           & (message[..|prefix|] == prefix)
-//!                                                      DB[32..] moves down by start, whatever start is
+//!                                                      DB[h..] moves down by start, whatever start is
 //!     if valid: message, else: the one error           if valid: message, else: the one error
 //! ```
 //!
@@ -37,7 +38,7 @@ use crate::secret::{Expected, SecretVec};
 /// The length of a SHA-256 hash in bytes, and with it of the seed.
 const HASH_LEN: usize = 32;
 
-/// Bytes of the encoded message that are not the message: two hashes, the first byte and the separator.
+/// Bytes of a message encoded with SHA-256 that are not the message: two hashes, the first byte and the separator.
 pub(super) const OVERHEAD: usize = 2 * HASH_LEN + 2;
 
 /// Writes the encoding of `message` over `encoded`, whose length is the modulus length in bytes.
@@ -57,7 +58,7 @@ pub(super) fn encode(
         length: message.len() as u64,
         limit: limit as u64,
     };
-    let Some((first, masked_seed, db)) = split(encoded) else { return Err(too_long) };
+    let Some((first, masked_seed, db)) = split::<Sha256>(encoded) else { return Err(too_long) };
     let (label_hash, tail) = db.split_at_mut(HASH_LEN);
     let Some(padding_len) = tail.len().checked_sub(message.len() + 1) else {
         return Err(too_long);
@@ -72,8 +73,8 @@ pub(super) fn encode(
     }
     *first = 0;
     masked_seed.copy_from_slice(seed);
-    mask(masked_seed, db);
-    mask(db, masked_seed);
+    mask::<Sha256>(masked_seed, db);
+    mask::<Sha256>(db, masked_seed);
     Ok(())
 }
 
@@ -82,8 +83,8 @@ pub(super) fn encode(
 /// # Errors
 ///
 /// [`Error::Authentication`], whatever is wrong.
-pub(super) fn decode(encoded: &mut [u8], label: &[u8]) -> Result<SecretVec, Error> {
-    let (mut valid, tail) = unmask(encoded, label)?;
+pub(super) fn decode<D: Digest>(encoded: &mut [u8], label: &[u8]) -> Result<SecretVec, Error> {
+    let (mut valid, tail) = unmask::<D>(encoded, label)?;
     // In the padding until the first 01 has gone by; nothing but 00 may come before it.
     let mut in_padding = Choice::from(1);
     let mut start = 0_u64;
@@ -116,7 +117,7 @@ pub(super) fn decode_expected(
     label: &[u8],
     expected: Expected<'_>,
 ) -> Result<SecretVec, Error> {
-    let (mut valid, tail) = unmask(encoded, label)?;
+    let (mut valid, tail) = unmask::<Sha256>(encoded, label)?;
     // Both lengths are public, and with them the places.
     let parts = tail.len().checked_sub(expected.length()).and_then(|at| tail.split_at_checked(at));
     let (before, message) = parts.ok_or(Error::Authentication)?;
@@ -134,31 +135,35 @@ pub(super) fn decode_expected(
 
 /// Takes the masks off; returns whether the first byte and the label are right, and the data block behind the label's
 /// hash.
-fn unmask<'a>(encoded: &'a mut [u8], label: &[u8]) -> Result<(Choice, &'a mut [u8]), Error> {
+fn unmask<'a, D: Digest>(
+    encoded: &'a mut [u8],
+    label: &[u8],
+) -> Result<(Choice, &'a mut [u8]), Error> {
     // The length is public: it is the modulus length.
-    let (first, seed, db) = split(encoded).ok_or(Error::Authentication)?;
-    mask(db, seed);
-    mask(seed, db);
-    let (label_hash, tail) = db.split_at_mut(HASH_LEN);
-    Ok((first.ct_eq(&0) & label_hash.ct_eq(&Sha256::digest(label)), tail))
+    let (first, seed, db) = split::<D>(encoded).ok_or(Error::Authentication)?;
+    mask::<D>(db, seed);
+    mask::<D>(seed, db);
+    let (label_hash, tail) = db.split_at_mut(<D as Digest>::output_size());
+    Ok((first.ct_eq(&0) & label_hash.ct_eq(&D::digest(label)), tail))
 }
 
 /// The first byte, the (masked) seed and the (masked) data block of an encoded message; nothing when
 /// it is shorter than the shortest there is.
-fn split(encoded: &mut [u8]) -> Option<(&mut u8, &mut [u8], &mut [u8])> {
-    if encoded.len() < OVERHEAD {
+fn split<D: Digest>(encoded: &mut [u8]) -> Option<(&mut u8, &mut [u8], &mut [u8])> {
+    let hash_len = <D as Digest>::output_size();
+    if encoded.len() < 2 * hash_len + 2 {
         return None;
     }
     let (first, rest) = encoded.split_first_mut()?;
-    let (seed, db) = rest.split_at_mut_checked(HASH_LEN)?;
+    let (seed, db) = rest.split_at_mut_checked(hash_len)?;
     Some((first, seed, db))
 }
 
-/// `target ^= MGF1-SHA-256(source)` (RFC 8017 appendix B.2.1).
-pub(super) fn mask(source: &[u8], target: &mut [u8]) {
-    let mut block = Output::<Sha256>::default();
-    for (counter, chunk) in (0_u32..).zip(target.chunks_mut(HASH_LEN)) {
-        let hash = Sha256::new_with_prefix(source).chain_update(counter.to_be_bytes());
+/// `target ^= MGF1(source)` (RFC 8017 appendix B.2.1).
+pub(super) fn mask<D: Digest>(source: &[u8], target: &mut [u8]) {
+    let mut block = Output::<D>::default();
+    for (counter, chunk) in (0_u32..).zip(target.chunks_mut(block.len())) {
+        let hash = D::new_with_prefix(source).chain_update(counter.to_be_bytes());
         Digest::finalize_into(hash, &mut block);
         for (byte, pad) in chunk.iter_mut().zip(block.iter()) {
             *byte ^= pad;

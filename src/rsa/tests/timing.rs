@@ -8,6 +8,8 @@ use std::env;
 use std::hint::black_box;
 use std::time::Instant;
 
+use sha2::Sha256;
+
 use super::KEY;
 use crate::backend::mod_exp::ModExp;
 use crate::random;
@@ -95,7 +97,7 @@ fn unexpected(kind: &str) -> [u8; 256] {
         _ => message.extend(&random[96..97 + usize::from(random[41] % 150)]),
     }
     oaep::encode(&message, b"", random.first_chunk().unwrap(), &mut encoded).unwrap();
-    assert!(oaep::decode(&mut encoded.clone(), b"").is_ok());
+    assert!(oaep::decode::<Sha256>(&mut encoded.clone(), b"").is_ok());
     assert!(oaep::decode_expected(&mut encoded.clone(), b"", EXPECTED).is_err());
     encoded
 }
@@ -112,18 +114,18 @@ fn invalid(kind: &str) -> [u8; 256] {
     }
     if kind == "padding" || kind == "no separator" {
         let (seed, block) = encoded[1..].split_at_mut(32);
-        oaep::mask(block, seed);
-        oaep::mask(seed, block);
+        oaep::mask::<Sha256>(block, seed);
+        oaep::mask::<Sha256>(seed, block);
         block[32..].fill(0);
         if kind == "padding" {
             let place = 32 + usize::from(random[42] % 190);
             block[place] = 2 + random[43] % 254;
             block[place + 1] = 1;
         }
-        oaep::mask(seed, block);
-        oaep::mask(block, seed);
+        oaep::mask::<Sha256>(seed, block);
+        oaep::mask::<Sha256>(block, seed);
     }
-    assert!(oaep::decode(&mut encoded.clone(), b"").is_err());
+    assert!(oaep::decode::<Sha256>(&mut encoded.clone(), b"").is_err());
     encoded
 }
 
@@ -171,7 +173,7 @@ fn both_classes_of_inputs_are_timed() {
         }
     }
 
-    let decode = |buffer: &mut [u8; 256]| drop(black_box(oaep::decode(buffer, b"")));
+    let decode = |buffer: &mut [u8; 256]| drop(black_box(oaep::decode::<Sha256>(buffer, b"")));
     let pool = |kind| -> Vec<[u8; 256]> { (0..POOL).map(|_| invalid(kind)).collect() };
     let first = pool("first byte");
     for kind in ["label", "padding", "no separator", "first byte"] {
@@ -207,7 +209,7 @@ fn both_classes_of_inputs_are_timed() {
         if kind == "prefix" {
             // A prefix that is looked at once the padding holds.
             let t = least_t("control", messages, prepare, |buffer| {
-                if let Ok(message) = oaep::decode(buffer, b"") {
+                if let Ok(message) = oaep::decode::<Sha256>(buffer, b"") {
                     black_box(message.expose().starts_with(&PREFIX));
                 }
             });
