@@ -13,6 +13,7 @@ use ::rsa::{BoxedUint, PrivateKey as RsaPrivateKey};
 use super::PrivateKey;
 
 mod batch;
+mod differential;
 mod extremes;
 mod generate;
 mod keys;

@@ -41,6 +41,23 @@ fn primes() -> [[BoxedUint; 2]; 4] {
     ]
 }
 
+/// A key of each pair, with each exponent of interest, and in either order.
+pub(super) fn keys() -> Vec<(PrivateKey, Numbers)> {
+    let narrow =
+        |prime: &BoxedUint| BoxedUint::from_be_slice(&prime.to_be_bytes()[128..], 1024).unwrap();
+    let mut keys = Vec::new();
+    for [p, q] in primes() {
+        for e in [3, 65537, u64::from(u32::MAX)] {
+            for (p, q) in [(&p, &q), (&q, &p)] {
+                let key = RsaPrivateKey::from_p_q(narrow(p), narrow(q), e.into()).unwrap();
+                let numbers = Numbers::of(&key);
+                keys.push((PrivateKey::from_pkcs8_der(&numbers.pkcs8()).unwrap(), numbers));
+            }
+        }
+    }
+    keys
+}
+
 /// Random ciphertexts to the power of `d`, by every kernel and by another crate; and messages, which that of AWS opens.
 fn agrees(key: &PrivateKey, numbers: &Numbers, operations: usize) {
     let number = |bytes: &[u8]| BoxedUint::from_be_slice(bytes, WIDTH).unwrap();
@@ -79,21 +96,11 @@ fn agrees(key: &PrivateKey, numbers: &Numbers, operations: usize) {
 fn keys_of_extreme_primes_and_of_others_making_agree_with_other_crates() {
     let many = env::var("STRONGROOM_RSA_OPERATIONS").ok().map(|count| count.parse().unwrap());
     let operations: usize = many.unwrap_or(3);
-    let mut keys = 0;
-    for [p, q] in primes() {
-        for e in [3, 65537, u64::from(u32::MAX)] {
-            for (p, q) in [(&p, &q), (&q, &p)] {
-                let narrow = |prime: &BoxedUint| {
-                    BoxedUint::from_be_slice(&prime.to_be_bytes()[128..], 1024).unwrap()
-                };
-                let key = RsaPrivateKey::from_p_q(narrow(p), narrow(q), e.into()).unwrap();
-                let numbers = Numbers::of(&key);
-                let key = PrivateKey::from_pkcs8_der(&numbers.pkcs8()).unwrap();
-                agrees(&key, &numbers, operations);
-                keys += 1;
-            }
-        }
+    let extremes = keys();
+    for (key, numbers) in &extremes {
+        agrees(key, numbers, operations);
     }
+    let mut keys = extremes.len();
     for _ in 0..many.unwrap_or(1) {
         let theirs = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&theirs).unwrap();
