@@ -36,6 +36,7 @@ mod range;
 #[cfg(feature = "std")]
 mod reader;
 mod seal;
+mod sealed_len;
 mod unlock;
 
 use alloc::vec::Vec;
@@ -61,6 +62,7 @@ pub use range::{Layout, UnverifiedLayout};
 #[cfg(feature = "std")]
 pub use reader::Reader;
 pub use seal::{Layers, SealOptions, Sealer};
+pub use sealed_len::SealedLen;
 
 pub use crate::parallel::ChunkLen;
 

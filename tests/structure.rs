@@ -19,6 +19,8 @@ mod messages;
 mod plain_words;
 #[path = "structure/short_files.rs"]
 mod short_files;
+#[path = "structure/store.rs"]
+mod store;
 #[path = "structure/type_names.rs"]
 mod type_names;
 
@@ -452,11 +454,12 @@ fn crates_depend_downwards() {
     let engine = manifest("Cargo.toml");
     let dependencies = engine.split("\n[dependencies]").nth(1).unwrap();
     assert!(!dependencies.split("\n[dev-").next().unwrap().contains("strongroom"));
-    let floors: [(&str, &[&str]); 5] = [
+    let floors: [(&str, &[&str]); 6] = [
         ("files", &["strongroom"]), // on Windows alone
         ("vault", &["strongroom", "strongroom-files"]),
         ("local-vault", &["strongroom", "strongroom-files", "strongroom-vault"]),
         ("keys", &["strongroom", "strongroom-files", "strongroom-vault"]),
+        ("store", &["strongroom", "strongroom-async", "strongroom-keys"]),
         ("cli", &["strongroom", "strongroom-files", "strongroom-keys", "strongroom-local-vault"]),
     ];
     for (name, wanted) in floors {

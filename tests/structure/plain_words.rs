@@ -79,7 +79,7 @@ fn complaints(sources: &Sources) -> Vec<String> {
 #[test]
 fn doc_comments_help_and_messages_use_plain_words() {
     let mut all = sources("src");
-    for name in ["async", "cli", "files", "keys", "local-vault", "vault"] {
+    for name in ["async", "cli", "files", "keys", "local-vault", "store", "vault"] {
         all.extend(sources(&format!("crates/{name}/src")));
     }
     assert_eq!(complaints(&all), [""; 0]);

@@ -72,6 +72,7 @@ mod transport;
 pub use adapters::{AsyncSealWriter, AsyncStreamReader};
 pub use header::read_header;
 pub use options::Options;
+pub use place::{Place, Started};
 pub use range::{AsyncRangeReader, AsyncReadAt, read_header_at};
 pub use stream::{open, seal, verify};
 #[cfg(feature = "futures")]

@@ -1,5 +1,6 @@
 //! Place of computation: the task that asks, or a pool's threads, awaited.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -10,8 +11,21 @@ use strongroom::Error;
 /// Up to so many bytes are computed where they are: handing them over would cost more.
 pub(crate) const INLINE: usize = 256 * 1024;
 
+/// Place of computation, for other crates that work on documents in an asynchronous host.
+///
+/// # Example
+///
+/// ```
+/// use strongroom_async::Place;
+///
+/// # futures::executor::block_on(async {
+/// let place = Place::of_work(1 << 20, None);
+/// assert_eq!(place.start(|| 6 * 7).finish().await?, 42);
+/// # Ok::<(), strongroom::Error>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub enum Place {
     /// In the task that asks.
     Here,
     /// On a pool: the one given, or rayon's global one.
@@ -19,14 +33,17 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// The place for work on so many bytes: the task up to 256 KiB, and the pool for more.
+    #[must_use]
+    pub fn of_work(bytes: u64, pool: Option<&Arc<ThreadPool>>) -> Self {
+        if bytes <= INLINE as u64 { Self::Here } else { Self::Pool(pool.cloned()) }
+    }
+
     /// Starts `job`, before anything is awaited. The job owns what it works on: whoever waits for it
     /// may be dropped at any time. A job that nobody waits for any more when its turn comes is
     /// dropped instead of run.
-    pub(crate) fn start<T: Send + 'static>(
-        &self,
-        job: impl FnOnce() -> T + Send + 'static,
-    ) -> Started<T> {
-        let Self::Pool(pool) = self else { return Started::Done(job()) };
+    pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Started<T> {
+        let Self::Pool(pool) = self else { return Started(Progress::Done(job())) };
         let (sender, receiver) = oneshot::channel();
         spawn(pool.as_deref(), move || {
             if !sender.is_canceled() {
@@ -34,11 +51,11 @@ impl Place {
                 let _ = sender.send(job());
             }
         });
-        Started::Running(Awaited { receiver, place: self.clone() })
+        Started(Progress::Running(Awaited { receiver, place: self.clone() }))
     }
 
     /// Drops `value` where work is computed: to wipe what is long takes long.
-    pub(crate) fn discard<T: Send + 'static>(&self, value: T) {
+    pub fn discard<T: Send + 'static>(&self, value: T) {
         if let Self::Pool(pool) = self {
             spawn(pool.as_deref(), move || drop(value));
         }
@@ -52,30 +69,51 @@ fn spawn(pool: Option<&ThreadPool>, job: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// A job that was started.
-pub(crate) enum Started<T: Send + 'static> {
+/// A job that was started: see [`Place::start`].
+///
+/// # Example
+///
+/// ```
+/// use strongroom_async::{Place, Started};
+///
+/// let started: Started<u8> = Place::Here.start(|| 7);
+/// # futures::executor::block_on(async {
+/// assert_eq!(started.finish().await?, 7);
+/// # Ok::<(), strongroom::Error>(())
+/// # }).unwrap();
+/// ```
+#[must_use = "its result is to be awaited"]
+pub struct Started<T: Send + 'static>(Progress<T>);
+
+enum Progress<T: Send + 'static> {
     Done(T),
     Running(Awaited<T>),
 }
 
 impl<T: Send + 'static> Started<T> {
     /// Waits for the job's result.
-    pub(crate) async fn finish(self) -> Result<T, Error> {
-        match self {
-            Self::Done(result) => Ok(result),
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] where the pool lost the job: a thread of it has panicked.
+    pub async fn finish(self) -> Result<T, Error> {
+        match self.0 {
+            Progress::Done(result) => Ok(result),
             // Only a pool whose panic handler went on after a panic loses a job.
-            Self::Running(mut awaited) => (&mut awaited.receiver).await.map_err(|_| Error::Io {
-                doing: "computing on the thread pool",
-                source: io::Error::other(
-                    "the job was lost: look for a panic in the pool's threads",
-                ),
-            }),
+            Progress::Running(mut awaited) => {
+                (&mut awaited.receiver).await.map_err(|_| Error::Io {
+                    doing: "computing on the thread pool",
+                    source: io::Error::other(
+                        "the job was lost: look for a panic in the pool's threads",
+                    ),
+                })
+            }
         }
     }
 }
 
 /// A result that is on its way.
-pub(crate) struct Awaited<T: Send + 'static> {
+struct Awaited<T: Send + 'static> {
     receiver: oneshot::Receiver<T>,
     place: Place,
 }
@@ -87,5 +125,12 @@ impl<T: Send + 'static> Drop for Awaited<T> {
         if let Ok(Some(result)) = self.receiver.try_recv() {
             self.place.discard(result);
         }
+    }
+}
+
+impl<T: Send + 'static> fmt::Debug for Started<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_done = matches!(self.0, Progress::Done(_));
+        f.debug_struct("Started").field("is_done", &is_done).finish_non_exhaustive()
     }
 }

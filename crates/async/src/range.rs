@@ -10,7 +10,7 @@ use strongroom::Error;
 use strongroom::document::{Header, IoLabels, Layout, Opener};
 use zeroize::Zeroizing;
 
-use crate::place::{INLINE, Place};
+use crate::place::Place;
 
 /// Bytes that are asked for at first: most headers are shorter.
 const HEADER_GUESS: u64 = 4096;
@@ -232,10 +232,7 @@ async fn with_fetched<S: AsyncReadAt, T: Send + 'static>(
     work: impl FnOnce(&Opener, &[u8]) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let sealed = fetch(source, piece, IoLabels::OPENING.reading).await?;
-    let place = match sealed.as_ref().len() {
-        0..=INLINE => Place::Here,
-        _ => Place::Pool(pool.cloned()),
-    };
+    let place = Place::of_work(sealed.as_ref().len() as u64, pool);
     let opener = Arc::clone(opener);
     place.start(move || work(&opener, sealed.as_ref())).finish().await?
 }

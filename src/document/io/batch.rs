@@ -67,8 +67,8 @@ impl Shape {
             "it was made for another document"
         } else if batch.used().iter().any(|record| record.output_len > 0) {
             "it holds outputs still; clear it before it is filled again"
-        } else if !ended && batch.unfilled().is_some() {
-            "every batch but the last must be full"
+        } else if !ended && (batch.is_empty() || batch.has_part()) {
+            "every chunk but the last must be full, and every batch but the last have one"
         } else {
             return Ok(());
         };
@@ -129,9 +129,13 @@ impl Batch {
         core::mem::replace(self, self.shape.batch())
     }
 
+    /// True where the last record is filled in part.
+    fn has_part(&self) -> bool {
+        self.records.get(self.full).is_some_and(|record| record.input_len > 0)
+    }
+
     fn used(&self) -> &[Record] {
-        let partial = self.records.get(self.full).is_some_and(|record| record.input_len > 0);
-        &self.records[..self.full + usize::from(partial)]
+        &self.records[..self.full + usize::from(self.has_part())]
     }
 
     fn used_mut(&mut self) -> &mut [Record] {
@@ -218,12 +222,12 @@ impl BatchSealer {
         self.shape.batch()
     }
 
-    /// Seals a batch in place. `ended` says that no input follows it; every other batch is full.
+    /// Seals a batch in place. `ended` says that no input follows it; every other batch has whole chunks only.
     ///
     /// # Errors
     ///
     /// [`Error::InputChanged`] where a length was announced and the input has another,
-    /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch that is not full
+    /// [`Error::Length`] above the format's limits, [`Error::Argument`] for a batch whose last chunk is not full
     /// and not the last, or a last one that is empty behind others; for one that another document's
     /// chunks fit or that holds outputs still; for every batch behind the end or a failure of sealing;
     /// and in a forked child.
@@ -346,13 +350,13 @@ impl BatchOpener {
         self.shape.batch()
     }
 
-    /// Opens a batch in place. `ended` says that no input follows it; every other batch is full.
+    /// Opens a batch in place. `ended` says that no input follows it; every other batch has whole records only.
     ///
     /// # Errors
     ///
     /// [`Error::Authentication`] where a chunk was changed or the document ends early,
     /// [`Error::Format`] where it has another length than the header says, [`Error::Argument`] for a
-    /// batch that is not full and not the last, that another document's records fit, or that holds
+    /// batch whose last record is not whole and not the last, that another document's records fit, or that holds
     /// outputs still. After an error nothing of the batch is given out.
     pub fn open(&mut self, batch: &mut Batch, ended: bool) -> Result<(), Error> {
         self.shape.check(batch, ended)?;

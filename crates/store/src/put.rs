@@ -1,0 +1,75 @@
+//! Writing: one object at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{
+    MultipartUpload as _, ObjectStore as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
+};
+use strongroom::document::PlaintextLen;
+
+use crate::error::StoreError;
+use crate::shared::{Named, Shared};
+use crate::upload::SealedUpload;
+
+/// Seals a text and puts it.
+pub(crate) async fn put_opts(
+    shared: &Arc<Shared>,
+    location: &Path,
+    text: PutPayload,
+    options: PutOptions,
+) -> Result<PutResult> {
+    let named = shared.named(location)?;
+    let text_len = text.content_length() as u64;
+    let sealed_len = shared.manifest.lengths.of_plaintext(text_len);
+    let sealed_len = sealed_len.map_err(StoreError::engine(location))?;
+    if sealed_len > shared.budget.bytes() && options.mode == PutMode::Overwrite {
+        return put_in_parts(shared, &named, text, options).await;
+    }
+    let sealed_len = usize::try_from(sealed_len).unwrap_or(usize::MAX);
+    let share = shared.budget.share(sealed_len).await;
+    let (keys, sealer) = shared.sealer(&named, PlaintextLen::Known(text_len)).await?;
+    let sealing = shared.place(text_len).start(move || sealer.seal_slice(&Bytes::from(text)));
+    let sealed = sealing.finish().await.and_then(|sealed| sealed);
+    let sealed = sealed.map_err(StoreError::engine(location))?;
+    // A key that was withdrawn meanwhile seals nothing that is published.
+    keys.lease().check().map_err(StoreError::keys(location))?;
+    let put = shared.inner.put_opts(location, sealed.into(), options).await;
+    drop(share);
+    shared.headers.forget(location);
+    let put = put?;
+    shared.counters.sealed_bytes.add(text_len);
+    Ok(put)
+}
+
+/// A text that does not fit into the memory for sealed bytes, part by part.
+async fn put_in_parts(
+    shared: &Arc<Shared>,
+    named: &Named,
+    text: PutPayload,
+    options: PutOptions,
+) -> Result<PutResult> {
+    let PutOptions { tags, attributes, extensions, .. } = options;
+    let options = PutMultipartOptions { tags, attributes, extensions };
+    let mut upload = SealedUpload::begin(shared, named.clone(), options).await?;
+    let uploaded = async {
+        for bytes in &text {
+            let mut rest = bytes.clone();
+            while !rest.is_empty() {
+                let part = rest.split_to(rest.len().min(shared.settings.part_len));
+                upload.put_part(part.into()).await?;
+            }
+        }
+        upload.complete().await
+    };
+    match uploaded.await {
+        Ok(put) => Ok(put),
+        Err(error) => {
+            // The first error counts; what is left behind is for the bucket's rules to remove.
+            let _left_behind = upload.abort().await;
+            Err(error)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Keys and header of an object that is to be sealed.
+
+use strongroom::document::{PlaintextLen, SealOptions, Sealer, Slots};
+use strongroom_keys::resource::{SealRequest, SealingKeys};
+
+use crate::error::StoreError;
+use crate::manifest::HEADER_LEN;
+use crate::shared::{Named, Shared};
+
+impl Shared {
+    /// The keys of an object to be, and what seals it with them.
+    pub(crate) async fn sealer(
+        &self,
+        named: &Named,
+        text_len: PlaintextLen,
+    ) -> Result<(SealingKeys, Sealer), StoreError> {
+        let (path, placement) = (&named.location, &named.placement);
+        let request = SealRequest::of(placement.kind);
+        let keys = self.resources.sealing_keys(&placement.resource, &request).await;
+        let keys = keys.map_err(StoreError::keys(path))?;
+        let options = SealOptions {
+            chunk_len: self.manifest.chunk_len,
+            context: named.context.clone(),
+            expires_at: keys.expires_at(),
+            slots: Slots::One,
+            ..SealOptions::default()
+        };
+        let sealer = Sealer::new(text_len, keys.layers(), &options);
+        let sealer = sealer.map_err(StoreError::engine(path))?;
+        let header_len = sealer.header().len();
+        if header_len as u64 == HEADER_LEN {
+            return Ok((keys, sealer));
+        }
+        Err(StoreError::HeaderLen {
+            path: path.clone(),
+            resource: placement.resource.clone(),
+            header_len,
+            expected: HEADER_LEN,
+        })
+    }
+}
