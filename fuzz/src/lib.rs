@@ -1,14 +1,16 @@
 //! Code that the fuzz targets share: reference code that is not the engine's, and buffers.
 //!
 //! `scripts/fuzz` runs the targets. Each makes a case from the fuzzer's bytes, has the engine work on
-//! it, and panics where that gives anything else than `gcm` and `format`, which are written from the
-//! standard and from `docs/format.md` on crates by others.
+//! it, and panics where that gives anything else than `gcm`, `rsa` and `format`, which are written from the
+//! standards and from `docs/format.md` on crates by others.
 
 pub mod buffer;
 pub mod change;
 pub mod format;
 pub mod gcm;
+pub mod key;
 pub mod length;
+pub mod rsa;
 pub mod seed;
 
 use std::fmt::Display;
