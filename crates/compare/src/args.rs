@@ -68,8 +68,16 @@ pub(crate) enum Command {
     /// A large document in memory on several threads, and small ones one by one on one core, in one layer
     /// and in two. No vault, state or file is read once the keys are cached.
     Leases(LeasesArgs),
-    /// RSA-2048 with OAEP, one operation at a time and in batches, on one core
+    /// RSA-2048 with OAEP, one operation at a time and in batches, on one core and on all
+    ///
+    /// Peers: aws-lc-rs, OpenSSL and the rsa crate. Neither ring nor graviola nor rind offers OAEP or the
+    /// private operation by itself. Yardstick: the multiplications that an operation cannot do without.
     Rsa(RsaArgs),
+    /// Unwrapping many wrapped keys with one RSA-2048 key and wrapping them with another
+    ///
+    /// The whole set in one call on all cores, against a loop over aws-lc-rs on one core and on all. By the wall
+    /// clock; one round has each of them once.
+    Rewrap(RewrapArgs),
     /// Sealing and opening through pipes with the command, against pipes alone and against files
     ///
     /// `cat FILE | strongroom seal - -o - | cat >/dev/null`, `cat FILE | cat >/dev/null`, and the
@@ -277,12 +285,35 @@ pub(crate) struct RsaArgs {
         value_name = "COUNTS",
         value_delimiter = ',',
         value_parser = clap::value_parser!(u16).range(1..=4096),
-        default_value = "1,2,4,8,16,64"
+        default_value = "1,2,4,8,16,32,64"
     )]
     pub(crate) batches: Vec<u16>,
 
+    /// Number of threads to compare with one [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+
+    /// Keep AVX-512 IFMA from aws-lc-rs and OpenSSL (with OPENSSL_ia32cap), against a build of Strongroom that has no
+    /// kernel but the portable one, as `scripts/compare` makes it for this option
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub(crate) without_ifma: bool,
+
     #[command(flatten)]
     pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RewrapArgs {
+    /// Number of wrapped keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), default_value_t = 100_000)]
+    pub(crate) count: u32,
+
+    /// Number of threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
 
     #[command(flatten)]
     pub(crate) common: CommonArgs,

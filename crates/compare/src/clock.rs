@@ -64,7 +64,12 @@ impl Share {
     }
 }
 
-fn own_time() -> Result<Duration> {
+/// Processor time of this program's threads and of its children that have ended.
+///
+/// # Errors
+///
+/// The system's.
+pub(crate) fn own_time() -> Result<Duration> {
     Ok(time_of(UsageWho::RUSAGE_SELF)? + children_time()?)
 }
 

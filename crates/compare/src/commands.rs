@@ -7,6 +7,7 @@ mod gcm;
 mod leases;
 mod parallel;
 mod ranges;
+mod rewrap;
 mod rsa;
 mod stream;
 mod tiers;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Documents(args) => documents::run(&args),
         Command::Leases(args) => leases::run(&args),
         Command::Rsa(args) => rsa::run(&args),
+        Command::Rewrap(args) => rewrap::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::OpensslChild => masked::serve(),
     }

@@ -1,7 +1,7 @@
 //! Assignment of threads to cores: a thread that wanders measures the scheduler.
 
 use anyhow::{Context as _, Result, ensure};
-use rayon::ThreadPoolBuilder;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores that this process may use.
@@ -43,6 +43,29 @@ pub(crate) fn alone<R: Send>(
     let core = pin(wanted)?;
     let pool = ThreadPoolBuilder::new().num_threads(1).build().context("starting a thread")?;
     pool.install(|| work(core))
+}
+
+/// Threads that each stay on a core, as long as there are cores.
+///
+/// # Errors
+///
+/// The system's.
+pub(crate) fn pool(threads: usize, cores: &[usize]) -> Result<ThreadPool> {
+    let cores = cores.to_vec();
+    ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .start_handler(move |thread| {
+            // A thread that may not stay still works; the affinity is for steadier figures.
+            let _ = pin(cores.get(thread % cores.len().max(1)).copied());
+        })
+        .build()
+        .context("starting threads")
+}
+
+/// A contender's name on that pool.
+pub(crate) fn named(name: &str, pool: &ThreadPool) -> String {
+    let threads = pool.current_num_threads();
+    format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

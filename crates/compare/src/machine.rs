@@ -10,8 +10,8 @@ use crate::peer::is_software;
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
 /// The peers that come as crates.
-const PEERS: [&str; 7] =
-    ["strongroom", "aws-lc-rs", "ring", "graviola", "rind", "rscrypto", "aes-gcm"];
+const PEERS: [&str; 8] =
+    ["strongroom", "aws-lc-rs", "ring", "graviola", "rind", "rscrypto", "aes-gcm", "rsa"];
 
 /// The machine, the build and the command.
 #[derive(Clone, Debug, Serialize)]

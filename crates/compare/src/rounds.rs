@@ -74,6 +74,30 @@ pub(crate) fn rates<W>(
         .iter_mut()
         .map(|contender| calibrate(|calls| (contender.run)(work, calls)))
         .collect::<Result<Vec<_>>>()?;
+    interleaved(contenders, work, rounds, &calls)
+}
+
+/// The same for contenders of which one call is long enough: each makes one a round, and none before.
+///
+/// # Errors
+///
+/// The first error of a contender.
+pub(crate) fn rates_of_single_calls<W>(
+    contenders: &mut [Contender<'_, W>],
+    work: &mut W,
+    rounds: usize,
+) -> Result<Vec<Speeds>> {
+    let calls = vec![1; contenders.len()];
+    interleaved(contenders, work, rounds, &calls)
+}
+
+/// The rounds, with so many calls of each contender.
+fn interleaved<W>(
+    contenders: &mut [Contender<'_, W>],
+    work: &mut W,
+    rounds: usize,
+    calls: &[u64],
+) -> Result<Vec<Speeds>> {
     let mut speeds: Vec<_> = contenders
         .iter()
         .map(|contender| Speeds { name: contender.name.clone(), samples: Vec::new() })

@@ -21,7 +21,10 @@
     allow(unsafe_code, reason = "target features; see above")
 )]
 
+use std::hint::black_box;
 use std::time::Duration;
+
+use crate::clock::ThreadClock;
 
 /// Accumulators, each a chain of its own.
 const ACCUMULATORS: u32 = 12;
@@ -165,33 +168,57 @@ impl Mix {
     }
 }
 
-/// Multiply-adds of 52 bits in eight lanes (AVX-512 IFMA), none of which waits for another.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Multiplications(());
+/// Multiplications that do not wait for each other: what modular exponentiation cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Multiplications {
+    /// Multiply-adds of 52 bits in eight lanes (AVX-512 IFMA).
+    Lanes(Ifma),
+    /// Products of 64 bits, both halves.
+    Wide,
+}
+
+/// AVX-512 IFMA was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ifma(());
 
 impl Multiplications {
-    /// If this processor has the instruction.
-    pub(crate) fn available() -> Option<Self> {
+    /// Those in lanes, if this processor has the instruction.
+    pub(crate) fn in_lanes() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512ifma") {
-            return Some(Self(()));
+            return Some(Self::Lanes(Ifma(())));
         }
         None
     }
 
     /// Times so many of them, to the nearest dozen.
     pub(crate) fn time(self, count: u64) -> Duration {
-        let Self(()) = self;
-        let calls = count / u64::from(ACCUMULATORS);
-        // SAFETY: `available` is the only place where this is made, and it has detected `avx512f` and `avx512ifma`.
-        #[cfg(target_arch = "x86_64")]
-        return unsafe { x86_64::multiplications::<1>(calls) };
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = calls;
-            Duration::ZERO
+        match self {
+            // SAFETY: `in_lanes` is the only place where an `Ifma` is made, and it has detected `avx512f` and
+            // `avx512ifma`.
+            #[cfg(target_arch = "x86_64")]
+            Self::Lanes(Ifma(())) => unsafe {
+                x86_64::multiplications::<1>(count / u64::from(ACCUMULATORS))
+            },
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Lanes(Ifma(())) => Duration::ZERO,
+            Self::Wide => wide_products(count),
         }
     }
+}
+
+/// Eight chains of products, which cover a latency of four cycles at one a cycle, and of six at one and a third.
+fn wide_products(count: u64) -> Duration {
+    const CHAINS: usize = 8;
+    let factor = black_box(0xfedc_ba98_7654_3211_u64);
+    let mut chains = black_box([u64::MAX; CHAINS]);
+    let start = ThreadClock::start();
+    for _ in 0..count / CHAINS as u64 {
+        chains = chains.map(|number| number.carrying_mul(factor, 0).1);
+    }
+    let elapsed = start.elapsed();
+    black_box(chains);
+    elapsed
 }
 
 /// XORs all of `bytes` with a constant, in place, in the widest vectors there are: the least that any

@@ -3,16 +3,16 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
+use rayon::ThreadPool;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use strongroom::document::{ChunkLen, Header, SealOptions};
 use strongroom::gcm::Aes256Gcm;
 
 use crate::args::ParallelArgs;
 use crate::buffer::Buffer;
 use crate::chunks::DOCUMENT_CHUNK;
-use crate::cores;
+use crate::cores::{self, named, pool};
 use crate::keys::Keys;
 use crate::memory::{COPY, XOR};
 use crate::peer::KEY;
@@ -76,19 +76,6 @@ fn panel(case: &Case) -> Panel {
     panel
 }
 
-/// Threads that each stay on a core, as long as there are cores.
-fn pool(threads: usize, cores: &[usize]) -> Result<ThreadPool> {
-    let cores = cores.to_vec();
-    ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .start_handler(move |thread| {
-            // A thread that may not stay still works; the affinity is for steadier figures.
-            let _ = cores::pin(cores.get(thread % cores.len().max(1)).copied());
-        })
-        .build()
-        .context("starting threads")
-}
-
 fn one_length(pools: &[ThreadPool], length: usize, args: &ParallelArgs) -> Result<Vec<Speeds>> {
     let plain = Buffer::new(length);
     let keys = Keys::aes()?;
@@ -112,12 +99,6 @@ fn one_length(pools: &[ThreadPool], length: usize, args: &ParallelArgs) -> Resul
         contenders.extend(yardsticks(pool, length));
     }
     measure(&mut contenders, &mut texts, args.common.rounds)
-}
-
-/// The contender's name on that pool.
-fn named(name: &str, pool: &ThreadPool) -> String {
-    let threads = pool.current_num_threads();
-    format!("{name}, {threads} thread{}", if threads == 1 { "" } else { "s" })
 }
 
 /// Whole documents: sealed with all that belongs to one (keys, header), and opened.

@@ -1,21 +1,13 @@
-//! `rsa`: RSA-2048 with OAEP, one operation at a time and in batches, against its peers.
+//! `rsa`: RSA-2048 with OAEP against its peers, one operation at a time and in batches, on one core and on several.
+
+pub(super) mod peers;
+mod threads;
+mod without_ifma;
 
 use std::hint::black_box;
 use std::time::Duration;
 
-use ::rsa::Oaep;
-use ::rsa::pkcs8::{DecodePrivateKey, DecodePublicKey};
-use ::rsa::rand_core::UnwrapErr;
-use anyhow::{Context as _, Result, ensure};
-use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
-};
-use getrandom::SysRng;
-use openssl::encrypt::{Decrypter, Encrypter};
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::rsa::Padding;
-use sha2::Sha256;
+use anyhow::{Result, ensure};
 use strongroom::rsa::{PrivateKey, unwrap_batch};
 
 use crate::args::RsaArgs;
@@ -25,6 +17,7 @@ use crate::report::chart::{Chart, Kind, Panel, Shape};
 use crate::report::{Case, Report, Unit};
 use crate::rounds::{Contender, rates};
 use crate::yardstick::Multiplications;
+use peers::Peer;
 
 /// Titles of the columns, with the contenders that they compare with.
 const COLUMNS: [(&str, usize); 3] = [("to aws-lc-rs", 0), ("to OpenSSL", 1), ("to rsa", 2)];
@@ -32,9 +25,48 @@ const COLUMNS: [(&str, usize); 3] = [("to aws-lc-rs", 0), ("to OpenSSL", 1), ("t
 /// As long as what a document's recipients wrap.
 const MESSAGE: [u8; 40] = *b"a message as long as a wrapped data key ";
 
-/// Products of 52 bits in eight lanes that a private operation cannot do without: 1,020 squarings and 256
-/// multiplications modulo each prime, and four keys fill the lanes.
-const PRODUCTS: u64 = (1020 * 1240 + 256 * 1620) / 4;
+/// The multiplications that an operation of a full batch cannot do without.
+#[derive(Clone, Copy)]
+struct Bound {
+    multiplications: Multiplications,
+    /// Of an operation with the private key.
+    private: u64,
+    /// Of one with the public key.
+    public: u64,
+}
+
+/// Beginning of a bound's name in a report.
+const BOUND: &str = "a bound: its multiplications";
+
+impl Bound {
+    /// 1,020 squarings and 256 multiplications modulo each prime; 16 and one modulo their product.
+    fn new(multiplications: Multiplications) -> Self {
+        let [private, public] = match multiplications {
+            // Of 20 and 40 digits, both halves of each product. Two numbers of an operation have two lanes of eight.
+            Multiplications::Lanes(_) => [(1020 * 1240 + 256 * 1620) / 4, (16 * 4880 + 6440) / 8],
+            // Of 16 and 32 limbs.
+            Multiplications::Wide => [2 * (1020 * 408 + 256 * 528), 16 * 1584 + 2080],
+        };
+        Self { multiplications, private, public }
+    }
+
+    fn note(self) -> String {
+        let of = match self.multiplications {
+            Multiplications::Lanes(_) => "multiply-adds of 512 bits",
+            Multiplications::Wide => "products of 64 bits",
+        };
+        format!(
+            "The bound: {} {of} to decrypt in a full batch and {} to encrypt, and nothing else.",
+            self.private, self.public
+        )
+    }
+
+    /// Those of so many operations, and nothing else.
+    fn time(self, decrypts: bool, operations: u64) -> Duration {
+        let count = if decrypts { self.private } else { self.public };
+        self.multiplications.time(operations * count)
+    }
+}
 
 /// Measures and reports.
 ///
@@ -42,114 +74,99 @@ const PRODUCTS: u64 = (1020 * 1240 + 256 * 1620) / 4;
 ///
 /// Messages that do not come back; the system's and the peers'.
 pub(super) fn run(args: &RsaArgs) -> Result<()> {
-    let title = "RSA-2048, one core".to_owned();
+    let masked = args.without_ifma.then(without_ifma::begin).transpose()?;
+    let multiplications = Multiplications::in_lanes().filter(|_| masked.is_none());
+    let bound = Bound::new(multiplications.unwrap_or(Multiplications::Wide));
+    let title = "RSA-2048 with OAEP".to_owned();
     let mut report = Report::begin(args.common.rounds, Chart { title, panels: Vec::new() });
+    report.notes.extend(masked);
     report.print_head()?;
+    let key = PrivateKey::generate()?;
+    let of_openssl = peers::openssl_key(&key)?;
+    let peers = peers::all(&key, &of_openssl)?;
+    threads::measure(&key, &peers, bound, args, &mut report)?;
     cores::alone(args.core.core, |core| {
         let share = Share::start()?;
-        let key = PrivateKey::generate()?;
-        for case in [private(&key, args)?, public(&key, args)?] {
+        for case in [private(&key, &peers, bound, args)?, public(&peers, bound, args)?] {
             let mut panel = Panel::new(&case.title, case.unit.symbol(), Shape::Bars);
-            let kind = |name: &str| {
-                if name.starts_with("strongroom") { Kind::Ours } else { Kind::Peer }
-            };
             let rows = case.rows.iter();
             panel.add("", rows.map(|row| (row.name.as_str(), kind(&row.name), row.median)));
             report.chart.panels.push(panel);
             report.add(case)?;
         }
-        if Multiplications::available().is_some() {
-            report.notes.push(format!(
-                "Its multiplications: the {PRODUCTS} multiply-adds of 512 bits that an operation of a full batch takes, and \
-                 nothing else."
-            ));
-        }
         report.notes.push(share.note(core)?);
-        report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
-    })
+        anyhow::Ok(())
+    })?;
+    report.notes.push(bound.note());
+    report.finish(args.common.json.as_deref(), args.common.svg.as_deref())
 }
 
-/// Decryption, each contender with the same key; what is decrypted is looked at.
-fn private(key: &PrivateKey, args: &RsaArgs) -> Result<Case> {
-    let der = key.to_pkcs8_der()?;
+fn kind(name: &str) -> Kind {
+    if name.starts_with("strongroom") {
+        Kind::Ours
+    } else if name.starts_with(BOUND) {
+        Kind::Yardstick
+    } else {
+        Kind::Peer
+    }
+}
+
+/// Decryption on this thread, each contender with the same key; what is decrypted is looked at.
+fn private(
+    key: &PrivateKey,
+    peers: &[Box<dyn Peer + '_>],
+    bound: Bound,
+    args: &RsaArgs,
+) -> Result<Case> {
     let ciphertext = key.public_key().encrypt_oaep_256(&MESSAGE)?;
-
-    let aws_lc = PrivateDecryptingKey::from_pkcs8(der.expose()).context("aws-lc-rs")?;
-    let aws_lc = OaepPrivateDecryptingKey::new(aws_lc).context("aws-lc-rs")?;
-    let pkey = PKey::private_key_from_pkcs8(der.expose())?;
-    let mut openssl = Decrypter::new(&pkey)?;
-    openssl.set_rsa_padding(Padding::PKCS1_OAEP)?;
-    openssl.set_rsa_oaep_md(MessageDigest::sha256())?;
-    openssl.set_rsa_mgf1_md(MessageDigest::sha256())?;
-    let of_rsa = ::rsa::PrivateKey::from_pkcs8_der(der.expose())?;
-
-    let mut contenders = vec![
-        each("aws-lc-rs", || {
-            let mut message = [0; 256];
-            let opened = aws_lc.decrypt(&OAEP_SHA256_MGF1SHA256, &ciphertext, &mut message, None);
-            Ok(opened.context("aws-lc-rs")? == MESSAGE)
-        }),
-        each("OpenSSL", || {
-            let mut message = [0; 256];
-            let length = openssl.decrypt(&ciphertext, &mut message)?;
-            Ok(message[..length] == MESSAGE)
-        }),
-        each("rsa", || {
-            let message = of_rsa.decrypt_blinded(
-                &mut UnwrapErr(SysRng),
-                Oaep::<Sha256>::new(),
-                &ciphertext,
-            )?;
-            Ok(message == MESSAGE)
-        }),
-        each("strongroom, one", || Ok(key.decrypt_oaep_256(&ciphertext)?.expose() == MESSAGE)),
-    ];
+    let each = peers
+        .iter()
+        .map(|peer| several(one_of(peer.name()), 1, || decrypts(peer.as_ref(), &ciphertext)));
+    let mut contenders: Vec<_> = each.collect();
     for &count in &args.batches {
         let count = usize::from(count);
         let items = vec![(key, &ciphertext[..]); count];
-        contenders.push(several(format!("strongroom, batches of {count}"), count, move || {
-            Ok(unwrap_batch(&items)
-                .into_iter()
-                .all(|message| message.is_ok_and(|it| it.expose() == MESSAGE)))
-        }));
+        let name = format!("strongroom, batches of {count}");
+        contenders.push(several(name, count, move || Ok(all_come_back(&items))));
     }
-    if let Some(multiplications) = Multiplications::available() {
-        contenders.push(Contender::new(
-            "a bound: its multiplications",
-            1,
-            move |(): &mut (), calls| Ok(multiplications.time(calls * PRODUCTS)),
-        ));
-    }
-    case("decrypt with RSA-OAEP-256", &mut contenders, args)
+    contenders.push(bound_alone(bound, true));
+    case("decrypt with RSA-OAEP-256, one core", &mut contenders, args)
 }
 
-/// Encryption with the same key.
-fn public(key: &PrivateKey, args: &RsaArgs) -> Result<Case> {
-    let ours = key.public_key();
-    let der = ours.to_spki_der()?;
-    let aws_lc = aws_lc_rs::rsa::PublicEncryptingKey::from_der(&der).context("aws-lc-rs")?;
-    let aws_lc = OaepPublicEncryptingKey::new(aws_lc).context("aws-lc-rs")?;
-    let pkey = PKey::public_key_from_der(&der)?;
-    let mut openssl = Encrypter::new(&pkey)?;
-    openssl.set_rsa_padding(Padding::PKCS1_OAEP)?;
-    openssl.set_rsa_oaep_md(MessageDigest::sha256())?;
-    openssl.set_rsa_mgf1_md(MessageDigest::sha256())?;
-    let of_rsa = ::rsa::PublicKey::from_public_key_der(&der)?;
-    let mut contenders = vec![
-        each("aws-lc-rs", || {
-            let mut ciphertext = [0; 256];
-            let sealed = aws_lc.encrypt(&OAEP_SHA256_MGF1SHA256, &MESSAGE, &mut ciphertext, None);
-            Ok(sealed.context("aws-lc-rs")?.len() == 256)
-        }),
-        each("OpenSSL", || Ok(openssl.encrypt(&MESSAGE, &mut [0; 256])? == 256)),
-        each("rsa", || {
-            let ciphertext =
-                of_rsa.encrypt(&mut UnwrapErr(SysRng), Oaep::<Sha256>::new(), &MESSAGE)?;
-            Ok(ciphertext.len() == 256)
-        }),
-        each("strongroom, one", || Ok(ours.encrypt_oaep_256(&MESSAGE)?.len() == 256)),
-    ];
-    case("encrypt with RSA-OAEP-256", &mut contenders, args)
+/// Encryption on this thread, with the same key.
+fn public(peers: &[Box<dyn Peer + '_>], bound: Bound, args: &RsaArgs) -> Result<Case> {
+    let each = peers.iter().map(|peer| several(one_of(peer.name()), 1, || encrypts(peer.as_ref())));
+    let mut contenders: Vec<_> = each.collect();
+    contenders.push(bound_alone(bound, false));
+    case("encrypt with RSA-OAEP-256, one core", &mut contenders, args)
+}
+
+fn one_of(name: &str) -> String {
+    if name == "strongroom" { format!("{name}, one") } else { name.to_owned() }
+}
+
+/// Decrypts, and says if that was the message.
+fn decrypts(peer: &dyn Peer, ciphertext: &[u8]) -> Result<bool> {
+    let mut message = [0; 256];
+    let length = peer.decrypt(ciphertext, &mut message)?;
+    Ok(message.get(..length) == Some(&MESSAGE[..]))
+}
+
+/// Encrypts the message; what comes out has no length but its own.
+fn encrypts(peer: &dyn Peer) -> Result<bool> {
+    let mut ciphertext = [0; 256];
+    peer.encrypt(&MESSAGE, &mut ciphertext)?;
+    Ok(ciphertext != [0; 256])
+}
+
+/// Decrypts all in one call, and says if each was the message.
+fn all_come_back(items: &[(&PrivateKey, &[u8])]) -> bool {
+    let messages = unwrap_batch(items);
+    messages.into_iter().all(|message| message.is_ok_and(|it| it.expose() == MESSAGE))
+}
+
+fn bound_alone<'c>(bound: Bound, decrypts: bool) -> Contender<'c, ()> {
+    Contender::new(BOUND, 1, move |(): &mut (), calls| Ok(bound.time(decrypts, calls)))
 }
 
 fn case(title: &str, contenders: &mut [Contender<'_, ()>], args: &RsaArgs) -> Result<Case> {
@@ -160,12 +177,7 @@ fn case(title: &str, contenders: &mut [Contender<'_, ()>], args: &RsaArgs) -> Re
     })
 }
 
-/// A contender whose every call is one operation, and right.
-fn each<'c>(name: &str, call: impl FnMut() -> Result<bool> + 'c) -> Contender<'c, ()> {
-    several(name.to_owned(), 1, call)
-}
-
-/// A contender whose every call is so many operations.
+/// A contender whose every call is so many operations, all of them right.
 fn several<'c>(
     name: String,
     count: usize,
