@@ -248,8 +248,8 @@ impl Secrets {
         self.add_words(name, digits);
     }
 
-    /// A number modulo a modulus, plain and in the Montgomery forms of both kernels. Where digits have 52 bits, it may
-    /// be greater by the modulus.
+    /// A number modulo a modulus, plain and in the Montgomery forms of both kernels, in which it may be greater by the
+    /// modulus.
     fn add_residue(&mut self, name: &str, number: &BoxedUint, modulus: &BoxedUint) {
         let (ring, bits) = (Ring::new(modulus), modulus.bit_width());
         let mut forms = vec![(String::from(name), ring.reduce(number))];
@@ -259,6 +259,7 @@ impl Secrets {
         }
         for (name, form) in forms {
             self.add_number(&name, &form);
+            self.add_number(&name, &form.wrapping_add(modulus));
             self.add_digits(&format!("{name} in digits"), &form);
             self.add_digits(&format!("{name} in digits"), &form.wrapping_add(modulus));
         }
@@ -319,7 +320,7 @@ impl Secrets {
             self.add_residue(&format!("{name} modulo {what}: result"), &message, prime);
             let base = ring.reduce(&ciphertext);
             let mut power = base.clone();
-            for exponent in 1..16 {
+            for exponent in 1..32 {
                 let name = format!("{name} modulo {what}: base^{exponent}");
                 self.add_residue(&name, &power, prime);
                 power = ring.multiply(&power, &base);
