@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets in `fuzz/` to what the public interface keeps shut. They are compiled
+//! Doors for the fuzz targets in `fuzz/`, and for `crates/memcheck`, to what the public interface keeps shut. They are compiled
 //! under `--cfg fuzzing` alone, which cargo-fuzz sets; nothing here is promised to anybody.
 
 use alloc::boxed::Box;
@@ -9,6 +9,9 @@ use crate::arch::{BLOCK_LEN, Fault, Hints, InOutBuf};
 use crate::backend::{Backend, ExpandedKey};
 use crate::document::{DataKey, Layers, PlaintextLen, SealOptions, Sealer};
 use crate::error::Error;
+#[cfg(feature = "rsa")]
+use crate::rsa;
+use crate::secret;
 
 /// Bits of a counter cache.
 const BITS: usize = ENTRIES * BLOCK_LEN * 8;
@@ -112,4 +115,39 @@ pub fn sealer(
     let data_keys: Vec<DataKey> =
         (1..).zip(data_keys).map(|(layer, key)| DataKey::new(layer, key)).collect();
     Sealer::with_data_keys(&data_keys, salt, plaintext_len, keys, options)
+}
+
+/// Shows `see` each number that the engine computed from secrets and reveals; once in a process.
+pub fn on_reveal(see: fn(&mut u64)) {
+    // A second one sees nothing.
+    let _ = secret::REVEALED.set(see);
+}
+
+/// Shows `visit` the numbers of a key that are secret.
+#[cfg(feature = "rsa")]
+pub fn each_secret_of(key: &rsa::PrivateKey, visit: impl FnMut(&[u64])) {
+    rsa::inner::each_secret_of(key, visit);
+}
+
+/// Encodes a message with that seed and an empty label.
+///
+/// # Errors
+///
+/// [`Error::Length`] when the message is too long.
+#[cfg(feature = "rsa")]
+pub fn encode_oaep(message: &[u8], seed: &[u8; 32], encoded: &mut [u8; 256]) -> Result<(), Error> {
+    rsa::inner::encode(message, seed, encoded)
+}
+
+/// Decodes a message with an empty label, of any form or of the one that is expected; `encoded` is overwritten.
+///
+/// # Errors
+///
+/// [`Error::Authentication`], whatever is wrong.
+#[cfg(feature = "rsa")]
+pub fn decode_oaep(
+    encoded: &mut [u8; 256],
+    expected: Option<secret::Expected<'_>>,
+) -> Result<secret::SecretVec, Error> {
+    rsa::inner::decode(encoded, expected)
 }

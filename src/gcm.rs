@@ -21,7 +21,7 @@ use crate::arch::counter_cache::CounterCache;
 use crate::arch::{Fault, Hints};
 use crate::backend::{Backend, ExpandedKey};
 use crate::error::Error;
-use crate::secret::{StackWiper, wipe_stack};
+use crate::secret::{StackWiper, reveal_bit, wipe_stack};
 
 /// Length of a key in bytes.
 pub const KEY_LEN: usize = 32;
@@ -333,7 +333,7 @@ fn pre_counter_block(nonce: &[u8; NONCE_LEN]) -> u128 {
 /// In constant time; as numbers, which takes one comparison and not one a byte.
 #[inline]
 fn tags_are_equal(one: [u8; TAG_LEN], other: [u8; TAG_LEN]) -> bool {
-    u128::from_ne_bytes(one).ct_eq(&u128::from_ne_bytes(other)).into()
+    reveal_bit(u128::from_ne_bytes(one).ct_eq(&u128::from_ne_bytes(other)))
 }
 
 #[inline]

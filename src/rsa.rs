@@ -41,6 +41,8 @@ mod crt;
 mod encrypted;
 mod generate;
 mod import;
+#[cfg(fuzzing)]
+pub(crate) mod inner;
 mod oaep;
 mod pem;
 mod primality;

@@ -135,6 +135,32 @@ pub(crate) fn with_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
+/// A number that was computed from secrets and is public from here on: an answer that is given anyway, or a length.
+/// Wherever secrets end in something that a branch may depend on they go through here, for the check of
+/// `crates/memcheck`.
+#[inline]
+pub(crate) fn reveal(number: u64) -> u64 {
+    #[cfg(fuzzing)]
+    let number = {
+        let mut number = number;
+        if let Some(see) = REVEALED.get() {
+            see(&mut number);
+        }
+        number
+    };
+    number
+}
+
+/// The same of a bit.
+#[inline]
+pub(crate) fn reveal_bit(bit: Choice) -> bool {
+    reveal(u64::from(bit.unwrap_u8())) == 1
+}
+
+/// Sees each number that is revealed.
+#[cfg(fuzzing)]
+pub(crate) static REVEALED: std::sync::OnceLock<fn(&mut u64)> = std::sync::OnceLock::new();
+
 /// Overwrites the stack when it is dropped.
 pub(crate) struct StackWiper;
 

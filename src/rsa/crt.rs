@@ -26,7 +26,7 @@ use super::private_key::Numbers;
 use super::{MODULUS_LEN, PrivateKey};
 use crate::backend::mod_exp::{MODULUS, ModExp, PRIME, PublicPower, SecretPower};
 use crate::error::Error;
-use crate::secret::SecretVec;
+use crate::secret::{SecretVec, reveal_bit};
 
 /// A ciphertext of a batch, with the key that it is for.
 pub(super) type Item<'a> = (&'a PrivateKey, &'a [u8]);
@@ -77,7 +77,7 @@ pub(super) fn decrypt(kernel: ModExp, items: &[Item<'_>]) -> Vec<Result<SecretVe
     let mut results =
         operations.iter().zip(checks).zip(messages).map(|((operation, check), message)| {
             let is_right = check.value.ct_eq(operation.1.as_slice());
-            if is_right.into() { Ok(message) } else { Err(Error::Fault) }
+            if reveal_bit(is_right) { Ok(message) } else { Err(Error::Fault) }
         });
     ciphertexts
         .iter()

@@ -33,7 +33,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroize;
 
 use crate::error::Error;
-use crate::secret::{Expected, SecretVec};
+use crate::secret::{Expected, SecretVec, reveal, reveal_bit};
 
 /// The length of a SHA-256 hash in bytes, and with it of the seed.
 const HASH_LEN: usize = 32;
@@ -97,11 +97,12 @@ pub(super) fn decode<D: Digest>(encoded: &mut [u8], label: &[u8]) -> Result<Secr
     valid &= !in_padding;
     shift_left(tail, start);
 
-    if !bool::from(valid) {
+    if !reveal_bit(valid) {
         return Err(Error::Authentication);
     }
     // Accepted: from here the length of the message is public.
-    let message_len = usize::try_from(start).ok().and_then(|start| tail.len().checked_sub(start));
+    let message_len =
+        usize::try_from(reveal(start)).ok().and_then(|start| tail.len().checked_sub(start));
     let message = message_len.and_then(|len| tail.get(..len)).ok_or(Error::Authentication)?;
     Ok(SecretVec::from(message.to_vec()))
 }
@@ -126,7 +127,7 @@ pub(super) fn decode_expected(
     valid &= separator.ct_eq(&1);
     valid &= expected.is_form_of(message);
 
-    if bool::from(valid) {
+    if reveal_bit(valid) {
         Ok(SecretVec::from(message.to_vec()))
     } else {
         Err(Error::Authentication)

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use crate::backend::{Backend, KeyWrap, UNWRAP, WRAP};
 use crate::error::Error;
-use crate::secret::{Expected, Secret, SecretVec};
+use crate::secret::{Expected, Secret, SecretVec, reveal_bit};
 
 /// The unit of RFC 3394, half a block, in bytes; also what wrapping adds.
 const SEMIBLOCK: usize = 8;
@@ -78,7 +78,7 @@ impl Unwrapper {
         if let Some(expected) = expected {
             valid &= expected.is_form_of(payload.expose());
         }
-        if valid.into() { Ok(payload) } else { Err(Error::Authentication) }
+        if reveal_bit(valid) { Ok(payload) } else { Err(Error::Authentication) }
     }
 }
 

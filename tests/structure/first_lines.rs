@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Sources, one, sources};
 
 /// First lines of each crate that still break the rule. A number here only falls.
-const BUDGETS: [(&str, usize); 11] = [
+const BUDGETS: [(&str, usize); 12] = [
     ("async", 0),
     ("cli", 0),
     ("compare", 0),
@@ -15,6 +15,7 @@ const BUDGETS: [(&str, usize); 11] = [
     ("fuzz", 0),
     ("keys", 0),
     ("local-vault", 0),
+    ("memcheck", 0),
     ("store", 0),
     ("store-013", 0),
     ("strongroom", 0),
