@@ -279,7 +279,7 @@ const CALLS: &[(&str, &str, &str)] = &[
         "store.unwrap(",
     ),
     ("crates/local-vault/src/operations.rs", "Store::unwrap", "self.unwrap_now("),
-    ("crates/local-vault/src/operations.rs", "Store::unwrap_now", "key.unwrap_batch("),
+    ("crates/local-vault/src/operations.rs", "Store::unwrap_now", "unwrap(&key)"),
 ];
 
 /// Most calls from `open` to the vault.

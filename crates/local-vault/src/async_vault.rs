@@ -148,7 +148,7 @@ impl Vault for IdentityVault {
         let owned: Vec<Vec<u8>> = wrapped.iter().map(|wrapped| wrapped.to_vec()).collect();
         let unwrapped = self.ask(id, move |store, caller, id| {
             let wrapped: Vec<&[u8]> = owned.iter().map(Vec::as_slice).collect();
-            store.unwrap(caller, id, algorithm, &wrapped)
+            store.unwrap(caller, id, algorithm, |key| key.unwrap_batch(&wrapped))
         });
         match unwrapped.await {
             Ok(each) => each

@@ -1,6 +1,6 @@
 //! Key operations of a vault: describe, wrap, unwrap, each after the checks of a key vault.
 
-use strongroom::secret::SecretVec;
+use strongroom::secret::{Expected, SecretVec};
 use strongroom::wrap::{Algorithm, KeyId, UnwrappingKey, WrappingKey};
 
 use super::attributes::VersionAttributes;
@@ -74,11 +74,46 @@ impl LocalVault {
         algorithm: Algorithm,
         wrapped: &[u8],
     ) -> Result<SecretVec, LocalVaultError> {
-        let mut one = self.unwrap_batch(id, algorithm, &[wrapped])?;
-        one.pop().unwrap_or_else(|| {
-            let source = strongroom::Error::Authentication;
-            Err(LocalVaultError::Key { key: id.to_string(), source })
-        })
+        only(id, self.unwrap_batch(id, algorithm, &[wrapped])?)
+    }
+
+    /// Unwraps `wrapped` as [`LocalVault::unwrap`] does, a secret whose form is known: any other is refused as
+    /// a wrapped key that does not belong to `id`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::unwrap`].
+    ///
+    /// # Security
+    ///
+    /// The vault compares the form together with the padding ([`UnwrappingKey::unwrap_expected`]): its answer does not
+    /// say which of them is wrong.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use strongroom::secret::Expected;
+    /// use strongroom_local_vault::LocalVault;
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let vault = LocalVault::init(&directory.path().join("vault"))?;
+    /// vault.create("invoices")?;
+    /// let key = vault.wrapping_key("invoices")?;
+    /// let wrapped = key.wrap(b"MINE, a secret")?;
+    ///
+    /// let unwrap = |expected| vault.unwrap_expected(key.id(), key.algorithm(), &wrapped, expected);
+    /// assert!(unwrap(Expected::new(b"MINE", 14)).is_ok());
+    /// assert!(unwrap(Expected::new(b"YOUR", 14)).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unwrap_expected(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[u8],
+        expected: Expected<'_>,
+    ) -> Result<SecretVec, LocalVaultError> {
+        only(id, self.unwrap_batch_expected(id, algorithm, &[(wrapped, expected)])?)
     }
 
     /// Unwraps each of `wrapped`, in their order, as [`LocalVault::unwrap`] does for one: the key is read
@@ -111,8 +146,35 @@ impl LocalVault {
         algorithm: Algorithm,
         wrapped: &[&[u8]],
     ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
-        self.0.unwrap(&Caller::Owner, &LocalKeyId::parse(id)?, algorithm, wrapped)
+        let id = LocalKeyId::parse(id)?;
+        self.0.unwrap(&Caller::Owner, &id, algorithm, |key| key.unwrap_batch(wrapped))
     }
+
+    /// Unwraps many as [`LocalVault::unwrap_batch`] does, each of its form as [`LocalVault::unwrap_expected`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`LocalVault::unwrap_batch`].
+    pub fn unwrap_batch_expected(
+        &self,
+        id: &KeyId,
+        algorithm: Algorithm,
+        wrapped: &[(&[u8], Expected<'_>)],
+    ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
+        let id = LocalKeyId::parse(id)?;
+        self.0.unwrap(&Caller::Owner, &id, algorithm, |key| key.unwrap_batch_expected(wrapped))
+    }
+}
+
+/// The result of one request about one wrapped key.
+fn only(
+    id: &KeyId,
+    mut results: Vec<Result<SecretVec, LocalVaultError>>,
+) -> Result<SecretVec, LocalVaultError> {
+    results.pop().unwrap_or_else(|| {
+        let source = strongroom::Error::Authentication;
+        Err(LocalVaultError::Key { key: id.to_string(), source })
+    })
 }
 
 impl Store {
@@ -218,7 +280,7 @@ impl Store {
         })
     }
 
-    /// Unwraps each of `wrapped`: the key is read once.
+    /// Reads a key once, and has `unwrap` unwrap with it.
     ///
     /// # Errors
     ///
@@ -229,10 +291,10 @@ impl Store {
         caller: &Caller,
         id: &LocalKeyId,
         algorithm: Algorithm,
-        wrapped: &[&[u8]],
+        unwrap: impl FnOnce(&UnwrappingKey) -> Vec<Result<SecretVec, strongroom::Error>>,
     ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
         let started = self.clock.elapsed();
-        let unwrapped = self.unwrap_now(caller, id, algorithm, wrapped);
+        let unwrapped = self.unwrap_now(caller, id, algorithm, unwrap);
         self.recorded(caller, "unwrap", id, started, unwrapped, |outcome| match outcome {
             Err(error) => AuditResult::Failed(error.to_string()),
             // One event for one request: it tells the first that does not belong to the key.
@@ -247,7 +309,7 @@ impl Store {
         caller: &Caller,
         id: &LocalKeyId,
         algorithm: Algorithm,
-        wrapped: &[&[u8]],
+        unwrap: impl FnOnce(&UnwrappingKey) -> Vec<Result<SecretVec, strongroom::Error>>,
     ) -> Result<Vec<Result<SecretVec, LocalVaultError>>, LocalVaultError> {
         self.require(caller, id, Operation::UnwrapKey)?;
         let key = self.with_version(id, |_, version| {
@@ -258,8 +320,7 @@ impl Store {
                 Material::Oct(key) => UnwrappingKey::aes(engine_id(id)?, key),
             })
         })?;
-        let unwrapped = key.unwrap_batch(wrapped).into_iter();
-        Ok(unwrapped.map(|one| one.map_err(|source| refused(id, source))).collect())
+        Ok(unwrap(&key).into_iter().map(|one| one.map_err(|source| refused(id, source))).collect())
     }
 
     /// Does `work` with the version `id` of a key that is not deleted.

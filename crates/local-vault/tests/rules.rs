@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_lite::future::block_on;
 use strongroom::rsa::PrivateKey;
-use strongroom::secret::SecretVec;
+use strongroom::secret::{Expected, SecretVec};
 use strongroom::wrap::{Algorithm, KeyId};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{
@@ -851,6 +851,39 @@ fn a_key_made_elsewhere_is_imported() {
     let error = vault.import_rsa("aes", PrivateKey::generate().unwrap(), aes()).unwrap_err();
     assert!(matches!(error, LocalVaultError::Setting { .. }), "{error}");
     assert_eq!(names(&vault), ["theirs"]);
+}
+
+/// The answer does not say whether the padding or what it holds is wrong.
+#[test]
+fn a_secret_of_another_form_is_answered_as_a_changed_one_is() {
+    let (_directory, vault, _clock) = new_vault();
+    let rsa = vault.create("rsa").unwrap().to_string();
+    let oct = vault.create_with("oct", aes()).unwrap().to_string();
+    for (id, algorithm) in [(rsa, OAEP), (oct, KW)] {
+        let id = KeyId::new(&id).unwrap();
+        let wrap = |payload: &[u8]| vault.wrap(&id, algorithm, payload).unwrap();
+        let expected = Expected::new(b"SRMDK\x01\x01\x01", 40);
+        let sound = [&b"SRMDK\x01\x01\x01"[..], &[7; 32]].concat();
+        let mut other = sound.clone();
+        other[7] = 2;
+        let mut changed = wrap(&sound);
+        changed[20] ^= 1;
+        let unwrapped = vault.unwrap_expected(&id, algorithm, &wrap(&sound), expected).unwrap();
+        assert_eq!(unwrapped.expose(), sound);
+
+        let wrapped = [changed, wrap(&other), wrap(&sound[..32])];
+        let items = wrapped.each_ref().map(|wrapped| (&wrapped[..], expected));
+        let in_batch = vault.unwrap_batch_expected(&id, algorithm, &items).unwrap();
+        assert_eq!(in_batch.len(), 3);
+        for (wrapped, in_batch) in wrapped.iter().zip(in_batch) {
+            let alone = vault.unwrap_expected(&id, algorithm, wrapped, expected);
+            for error in [alone.unwrap_err(), in_batch.unwrap_err()] {
+                let source = strongroom::Error::Authentication;
+                let one_answer = LocalVaultError::Key { key: id.to_string(), source };
+                assert_eq!(format!("{error:?}"), format!("{one_answer:?}"));
+            }
+        }
+    }
 }
 
 /// This test program again, running the test `test` alone as another process.

@@ -1,7 +1,9 @@
 //! From a document's header and a vault to something that opens the document.
 
 use strongroom::Error;
-use strongroom::document::{Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState};
+use strongroom::document::{
+    DataKey, Header, OpenOptions, Opener, PlaintextLen, Recipient, SlotState,
+};
 use strongroom::secret::SecretVec;
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::LocalVaultError;
@@ -134,7 +136,9 @@ pub(super) fn unwrap(
 ) -> Option<Result<SecretVec, Refusal>> {
     own_id(recipient, vault.id())?;
     let algorithm = recipient.algorithm()?;
-    Some(vault.unwrap(recipient.key_id(), algorithm, recipient.wrapped()).map_err(Refusal::from))
+    let (id, expected) = (recipient.key_id(), DataKey::expected(recipient.layer()));
+    let unwrapped = vault.unwrap_expected(id, algorithm, recipient.wrapped(), expected);
+    Some(unwrapped.map_err(Refusal::from))
 }
 
 /// The id of a recipient's key, if it is one of the vault `vault`.

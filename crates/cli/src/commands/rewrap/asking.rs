@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use strongroom::document::Recipient;
+use strongroom::document::{DataKey, Recipient};
 use strongroom::secret::SecretVec;
 use strongroom_local_vault::LocalVault;
 
@@ -27,8 +27,11 @@ pub(super) fn ask(
         by_key.entry(key).or_default().push((document, recipient));
     }
     for ((id, algorithm), recipients) in by_key {
-        let wrapped: Vec<&[u8]> = recipients.iter().map(|(_, one)| one.wrapped()).collect();
-        let unwrapped = match vault.unwrap_batch(&id, algorithm, &wrapped) {
+        let wrapped: Vec<_> = recipients
+            .iter()
+            .map(|(_, one)| (one.wrapped(), DataKey::expected(one.layer())))
+            .collect();
+        let unwrapped = match vault.unwrap_batch_expected(&id, algorithm, &wrapped) {
             Ok(secrets) => secrets.into_iter().map(|one| one.map_err(Refusal::from)).collect(),
             // The key cannot be used: each document is told why.
             Err(_) => {
