@@ -249,7 +249,7 @@ impl Secrets {
     }
 
     /// A number modulo a modulus, plain and in the Montgomery forms of both kernels, in which it may be greater by the
-    /// modulus.
+    /// modulus: in limbs as long as it is not longer, in digits of 52 bits always.
     fn add_residue(&mut self, name: &str, number: &BoxedUint, modulus: &BoxedUint) {
         let (ring, bits) = (Ring::new(modulus), modulus.bit_width());
         let mut forms = vec![(String::from(name), ring.reduce(number))];
@@ -259,9 +259,12 @@ impl Secrets {
         }
         for (name, form) in forms {
             self.add_number(&name, &form);
-            self.add_number(&name, &form.wrapping_add(modulus));
+            let greater = form.wrapping_add(modulus);
+            if greater.bit_width() <= bits {
+                self.add_number(&name, &greater);
+            }
             self.add_digits(&format!("{name} in digits"), &form);
-            self.add_digits(&format!("{name} in digits"), &form.wrapping_add(modulus));
+            self.add_digits(&format!("{name} in digits"), &greater);
         }
     }
 
