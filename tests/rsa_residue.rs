@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -67,6 +68,11 @@ impl Threads {
     }
 }
 
+/// A file that OpenSSL wrote, all of the same key.
+fn imported(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imported").join(name)).unwrap()
+}
+
 /// Does everything that there is to do with a key, drops and wipes all of it, and waits to be looked at.
 fn child(leaks: bool) {
     // Without buffers of the standard library, which would keep what is secret.
@@ -99,6 +105,19 @@ fn child(leaks: bool) {
         }
     });
     assert!(written.0 > 1000 && written.1 > 1400);
+
+    for name in ["pkcs8.pem", "pkcs1.pem", "pkcs1.der"] {
+        drop(threads.run(move || {
+            let mut contents = imported(name);
+            let key = PrivateKey::import(&contents).unwrap();
+            contents.zeroize();
+            key
+        }));
+    }
+    #[cfg(feature = "encrypted-keys")]
+    for name in ["encrypted.pem", "encrypted.der", "scrypt.pem"] {
+        drop(threads.run(move || PrivateKey::import_encrypted(&imported(name), b"open").unwrap()));
+    }
 
     let opened = threads.run({
         let (key, ciphertexts) = (key.clone(), ciphertexts.clone());
@@ -422,6 +441,8 @@ fn found_after_all(role: &str) -> Vec<String> {
         .collect();
     let mut secrets = Secrets::default();
     let numbers = secrets.add_key("the key", der.expose(), str::from_utf8(pem.expose()).unwrap());
+    let text = imported("pkcs8.pem");
+    secrets.add_key("the imported key", &imported("pkcs8.der"), str::from_utf8(&text).unwrap());
     for (place, ciphertext) in ciphertexts.iter().enumerate() {
         secrets.add_operation(&format!("ciphertext {place}"), &numbers, ciphertext);
     }
