@@ -73,6 +73,22 @@ fn imported(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imported").join(name)).unwrap()
 }
 
+/// Reads and drops the key in every form.
+fn import(threads: &mut Threads) {
+    for name in ["pkcs8.pem", "pkcs1.pem", "pkcs1.der"] {
+        drop(threads.run(move || {
+            let mut contents = imported(name);
+            let key = PrivateKey::import(&contents).unwrap();
+            contents.zeroize();
+            key
+        }));
+    }
+    #[cfg(feature = "encrypted-keys")]
+    for name in ["encrypted.pem", "encrypted.der", "scrypt.pem"] {
+        drop(threads.run(move || PrivateKey::import_encrypted(&imported(name), b"open").unwrap()));
+    }
+}
+
 /// Does everything that there is to do with a key, drops and wipes all of it, and waits to be looked at.
 fn child(leaks: bool) {
     // Without buffers of the standard library, which would keep what is secret.
@@ -106,18 +122,7 @@ fn child(leaks: bool) {
     });
     assert!(written.0 > 1000 && written.1 > 1400);
 
-    for name in ["pkcs8.pem", "pkcs1.pem", "pkcs1.der"] {
-        drop(threads.run(move || {
-            let mut contents = imported(name);
-            let key = PrivateKey::import(&contents).unwrap();
-            contents.zeroize();
-            key
-        }));
-    }
-    #[cfg(feature = "encrypted-keys")]
-    for name in ["encrypted.pem", "encrypted.der", "scrypt.pem"] {
-        drop(threads.run(move || PrivateKey::import_encrypted(&imported(name), b"open").unwrap()));
-    }
+    import(&mut threads);
 
     let opened = threads.run({
         let (key, ciphertexts) = (key.clone(), ciphertexts.clone());
