@@ -87,7 +87,7 @@ mod tests {
             let chunk_len = ChunkLen::new(4096).unwrap();
             let options = SealOptions { chunk_len, slots: Slots::One, ..SealOptions::default() };
             let lengths = SealedLen::new(512, chunk_len, layers).unwrap();
-            let mut known = alloc::vec::Vec::new();
+            let mut known = Vec::new();
             for plaintext_len in [0, 1, 4095, 4096, 4097, 8192, 8193] {
                 let text = alloc::vec![7; plaintext_len];
                 let keys = match layers {
