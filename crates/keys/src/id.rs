@@ -114,6 +114,8 @@ pub(crate) enum KeyKind {
     Customer,
     /// Wraps the data keys of layer 1 of documents that expire in one hour.
     Hour,
+    /// Wraps the data keys of layer 2 where a document has two and no key of the customer's covers it.
+    StandIn,
 }
 
 impl KeyKind {
@@ -123,6 +125,7 @@ impl KeyKind {
             Self::Service => "service",
             Self::Customer => "customer",
             Self::Hour => "hour",
+            Self::StandIn => "stand-in",
         }
     }
 
@@ -132,6 +135,7 @@ impl KeyKind {
             Self::Service => 1,
             Self::Customer => 2,
             Self::Hour => 3,
+            Self::StandIn => 5, // 4 is that of signing secrets
         }
     }
 }
@@ -158,7 +162,7 @@ impl KeyLabel {
     pub(crate) fn parse(resource: &ResourceId, id: &KeyId) -> Option<Self> {
         let rest = id.as_str().strip_prefix("resource/")?.strip_prefix(resource.as_str())?;
         let (kind, version) = rest.strip_prefix('/')?.split_once('/')?;
-        let kinds = [KeyKind::Service, KeyKind::Customer, KeyKind::Hour];
+        let kinds = [KeyKind::Service, KeyKind::Customer, KeyKind::Hour, KeyKind::StandIn];
         let kind = kinds.into_iter().find(|known| known.as_str() == kind)?;
         // One spelling only: `+1` and `01` are no ids.
         let only = version.bytes().all(|digit| digit.is_ascii_digit())

@@ -1,7 +1,7 @@
 //! The keys of a resource: how they are wrapped, and unwrapped in memory.
 //!
 //! ```text
-//! service vault key ── A256KW ──> service root ── A256KW ──> earlier service keys, hour keys,
+//! service vault key ── A256KW ──> service root ── A256KW ──> earlier service keys, hour keys, the stand-in,
 //!                                                            customer keys of closed epochs
 //! CMK ── RSA-OAEP-256 ──────────> customer root ── A256KW ─> earlier customer keys of this epoch
 //! ```

@@ -32,7 +32,7 @@ use strongroom_vault::lock;
 /// The object in the state store. No resource can have this name.
 pub(crate) const NAME: &str = "_service";
 
-/// The kind of a signing secret in what is wrapped; 1 to 3 are those of a resource's keys.
+/// The kind of a signing secret in what is wrapped; 1 to 3 and 5 are those of a resource's keys.
 const KIND: u8 = 4;
 const ID: &str = "service/state";
 

@@ -80,6 +80,24 @@ pub enum StoreError {
         /// The length in bytes of every header in this store.
         expected: u64,
     },
+    /// The object would need a second layer, and those of this store have one.
+    #[error(
+        "{path} belongs to {resource}, which has a customer's key, and this store has one layer; use a store of two"
+    )]
+    OneLayer {
+        /// The object.
+        path: Path,
+        /// Its resource.
+        resource: ResourceId,
+    },
+    /// The object is a sealed document, and none of this store's.
+    #[error(
+        "{path} was not sealed by this store: it has other chunks, layers or headers; move it away"
+    )]
+    ForeignShape {
+        /// The object.
+        path: Path,
+    },
     /// The object would have more parts than an upload can.
     #[error(
         "{path} would have more than {limit} parts of {part_len} bytes; configure longer parts"

@@ -55,7 +55,9 @@ impl Shared {
             return Ok(Found { object, beginning: None });
         }
         self.counters.header_misses.add(1);
-        let near = text_end.and_then(|end| self.manifest.lengths.of_plaintext(end).ok());
+        let whole_chunks = |end: u64| end.checked_next_multiple_of(self.manifest.chunk_len.bytes());
+        let near = text_end.and_then(whole_chunks);
+        let near = near.and_then(|end| self.manifest.lengths.of_plaintext(end).ok());
         let end = near.filter(|end| *end <= NEAR).unwrap_or(0).max(HEADER_LEN);
         let first = GetOptions { range: Some((0..end).into()), head: false, ..options.clone() };
         let mut answer = self.inner.get_opts(&named.location, first).await?;
@@ -109,6 +111,12 @@ impl Shared {
         let header = beginning.get(..usize::try_from(HEADER_LEN).unwrap_or(usize::MAX));
         let header =
             Header::parse(header.unwrap_or(beginning)).map_err(StoreError::engine(path))?;
+        let manifest = &self.manifest;
+        if (header.len() as u64, header.chunk_len(), header.layers())
+            != (HEADER_LEN, manifest.chunk_len, manifest.layers)
+        {
+            return Err(StoreError::ForeignShape { path: path.clone() }.into());
+        }
         let opener = self.unlock(named, &header).await?;
         let version = Version::of(meta);
         let claimed = opener.layout(meta.size).map_err(StoreError::document(path))?;

@@ -49,7 +49,7 @@
 //! store.put(&path, "a contract".into()).await?;
 //! assert_eq!(store.get_range(&path, 2..10).await?, "contract".as_bytes());
 //! assert_eq!(store.head(&path).await?.size, 10);
-//! assert_eq!(inner.head(&path).await?.size, 512 + 10 + 16);
+//! assert_eq!(inner.head(&path).await?.size, 512 + 10 + 2 * 16);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -39,12 +39,17 @@ pub struct NewStore {
     ///
     /// Without it whoever can write to the inner store can make one object of a resource pass for another.
     pub bind_path: bool,
+    /// Seals each object under two layers, as by default: the outer one is for a customer's key, and as long as none is enabled a key of
+    /// the service's stands in for it. Without it the store takes no object of a resource with a customer's key, and seals up to twice
+    /// as fast.
+    pub two_layers: bool,
 }
 
 impl Default for NewStore {
     fn default() -> Self {
         // 64 KiB is a chunk's length.
-        Self { chunk_len: ChunkLen::new(64 * 1024).unwrap_or_default(), bind_path: true }
+        let chunk_len = ChunkLen::new(64 * 1024).unwrap_or_default();
+        Self { chunk_len, bind_path: true, two_layers: true }
     }
 }
 
@@ -65,6 +70,7 @@ pub(crate) struct Manifest {
     /// A random name: objects of another store are refused.
     pub(crate) id: String,
     pub(crate) chunk_len: ChunkLen,
+    pub(crate) layers: u8,
     pub(crate) lengths: SealedLen,
     pub(crate) bind_path: bool,
 }
@@ -84,7 +90,7 @@ impl Manifest {
             id: hex::encode(id.expose()),
             header_len: HEADER_LEN,
             chunk_len: new.chunk_len.bytes(),
-            layers: 1,
+            layers: if new.two_layers { 2 } else { 1 },
             bind_path: new.bind_path,
         };
         let manifest = Self::from_record(&path, &record)?;
@@ -133,14 +139,15 @@ impl Manifest {
         if *version != VERSION {
             return Err(unreadable(path, &format!("its version is {version}")));
         }
-        if (*header_len, *layers) != (HEADER_LEN, 1) {
-            let reason = format!("headers of {header_len} bytes for {layers} layers");
+        if *header_len != HEADER_LEN {
+            let reason = format!("its headers have {header_len} bytes");
             return Err(unreadable(path, &reason));
         }
         let chunk_len = ChunkLen::new(*chunk_len).map_err(StoreError::engine(path))?;
         let lengths =
             SealedLen::new(*header_len, chunk_len, *layers).map_err(StoreError::engine(path))?;
-        Ok(Self { id: id.clone(), chunk_len, lengths, bind_path: *bind_path })
+        let (id, layers, bind_path) = (id.clone(), *layers, *bind_path);
+        Ok(Self { id, chunk_len, layers, lengths, bind_path })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Keys and header of an object that is to be sealed.
 
-use strongroom::document::{PlaintextLen, SealOptions, Sealer, Slots};
+use strongroom::document::{Layers, PlaintextLen, SealOptions, Sealer, Slots};
 use strongroom_keys::resource::{SealRequest, SealingKeys};
 
 use crate::error::StoreError;
@@ -15,7 +15,8 @@ impl Shared {
         text_len: PlaintextLen,
     ) -> Result<(SealingKeys, Sealer), StoreError> {
         let (path, placement) = (&named.location, &named.placement);
-        let request = SealRequest::of(placement.kind);
+        let two_layers = self.manifest.layers == 2;
+        let request = SealRequest { two_layers, ..SealRequest::of(placement.kind) };
         let keys = self.resources.sealing_keys(&placement.resource, &request).await;
         let keys = keys.map_err(StoreError::keys(path))?;
         let options = SealOptions {
@@ -25,6 +26,10 @@ impl Shared {
             slots: Slots::One,
             ..SealOptions::default()
         };
+        if !two_layers && matches!(keys.layers(), Layers::Two { .. }) {
+            let resource = placement.resource.clone();
+            return Err(StoreError::OneLayer { path: path.clone(), resource });
+        }
         let sealer = Sealer::new(text_len, keys.layers(), &options);
         let sealer = sealer.map_err(StoreError::engine(path))?;
         let header_len = sealer.header().len();

@@ -225,7 +225,7 @@ impl SealWith {
 
     /// True where a key was made for it that earlier backups of the home lack.
     pub(super) fn made_key(&self) -> bool {
-        matches!(self, Self::Resource(keys, _) if keys.made_hour_key())
+        matches!(self, Self::Resource(keys, _) if keys.made_key())
     }
 
     /// The right to use a resource's keys; a vault's need none.

@@ -40,13 +40,22 @@ pub struct SealRequest {
     /// The document's options. One that expires gets the key of its last hour. Where they name no expiry a result
     /// has the [lifetime](DocumentKind::lifetime) of results, from now on.
     pub options: SealOptions,
+    /// True for two layers in any case: where no key of the customer's covers the document, a key that the service holds
+    /// stands in for it. All documents of a collection then have one length of header and records.
+    pub two_layers: bool,
 }
 
 impl SealRequest {
     /// A document of this kind, with the default options.
     #[must_use]
     pub fn of(kind: DocumentKind) -> Self {
-        Self { kind, options: SealOptions::default() }
+        Self { kind, options: SealOptions::default(), two_layers: false }
+    }
+
+    /// A document of two layers in any case.
+    #[must_use]
+    pub fn with_two_layers(self) -> Self {
+        Self { two_layers: true, ..self }
     }
 
     /// A document that is not to be opened from this time on, in seconds since 1970. `None` stands for the
@@ -114,14 +123,15 @@ pub struct SealingKeys {
     customer: Option<Arc<ResourceKey>>,
     lease: Lease,
     expires_at: Option<u64>,
-    made_hour_key: bool,
+    made_key: bool,
 }
 
 impl SealingKeys {
-    /// True where the key of the document's last hour was made for it: a copy of the states from before lacks it.
+    /// True where a key was made for it, that of the document's last hour or a stand-in for the customer's: a copy of the states from
+    /// before lacks it.
     #[must_use]
-    pub fn made_hour_key(&self) -> bool {
-        self.made_hour_key
+    pub fn made_key(&self) -> bool {
+        self.made_key
     }
 
     /// The expiry of the document, in seconds since 1970: to be sealed into its header. The service's key here is
@@ -281,8 +291,8 @@ impl Resources {
         Ok(LeasedOpener::new(opener, lease))
     }
 
-    /// The keys to seal a document with. Under a customer-managed key that covers it there are two layers;
-    /// one that expires has its inner layer wrapped by the key of its last hour, which is made if needed.
+    /// The keys to seal a document with. Under a customer-managed key that covers it there are two layers, and where the
+    /// request asks for them; one that expires has its inner layer wrapped by the key of its last hour, which is made if needed.
     ///
     /// # Errors
     ///
@@ -301,44 +311,45 @@ impl Resources {
         }
         let hour = expires_at.map(hour_key);
         let mut open = self.open_keys(id).await?;
-        let mut made_hour_key = false;
+        let mut made_key = false;
         for _attempt in 0..ATTEMPTS {
-            let inner = match hour {
-                None => open.service.root(),
-                Some(hour) => open.service.get(hour),
+            let service = match hour {
+                None => open.service.root().ok_or(None),
+                Some(hour) => open.service.get(hour).ok_or(Some(hour)),
             };
-            let Some(inner) = inner else {
-                if let Some(hour) = hour {
-                    made_hour_key |= self.add_hour_key(&open, hour).await?;
+            let keys = service.and_then(|service| Ok((service, open.customer_key(request)?)));
+            let (service, customer) = match keys {
+                Ok((service, customer)) => (Arc::clone(service), customer.map(Arc::clone)),
+                Err(missing) => {
+                    if let Some(missing) = missing {
+                        made_key |= self.add_key(&open, missing).await?;
+                    }
+                    open = self.open_keys(id).await?;
+                    continue;
                 }
-                open = self.open_keys(id).await?;
-                continue;
-            };
-            let service = Arc::clone(inner);
-            let covered = open.current.resource.protection.cmk();
-            let covered = covered.is_some_and(|cmk| cmk.scope.covers(request.kind));
-            let customer = match open.customer.as_deref().and_then(KeyRing::root) {
-                Some(root) if covered => Some(Arc::clone(root)),
-                _ => None,
             };
             open.lease.check()?;
             let lease = open.lease;
-            return Ok(SealingKeys { service, customer, lease, expires_at, made_hour_key });
+            return Ok(SealingKeys { service, customer, lease, expires_at, made_key });
         }
         Err(Error::Contended { resource: id.clone() })
     }
 
-    /// Makes the key of an hour; false where there is one by now, or the root was replaced.
-    async fn add_hour_key(&self, open: &Open, hour: KeyLabel) -> Result<bool, Error> {
+    /// Makes the key of an hour, or the stand-in; false where there is one by now, or the root was replaced.
+    async fn add_key(&self, open: &Open, label: KeyLabel) -> Result<bool, Error> {
         let id = &open.current.resource.id;
         let Some(root) = open.service.root() else { return Ok(false) };
-        let key = ResourceKey::generate(id, hour, 0)?.wrapped_by(id, root)?;
+        let key = ResourceKey::generate(id, label, 0)?.wrapped_by(id, root)?;
         let now = self.repository.clock().unix_time();
         let added = self.repository.change(id, |resource| {
             if resource.root(Layer::Service)?.label != root.label {
                 return Err(Error::Contended { resource: id.clone() });
             }
-            Ok(Event::HourKeyAdded { key: key.clone(), now })
+            let key = key.clone();
+            Ok(match label.kind {
+                KeyKind::StandIn => Event::StandInAdded { key },
+                _ => Event::HourKeyAdded { key, now },
+            })
         });
         match added.await {
             // The root was replaced in between: the caller makes another key under the new one.
@@ -359,10 +370,19 @@ impl Resources {
         {
             return Err(Error::Expired { expires_at });
         }
-        let (keys, resource, lease) = self.keys_for(id, header).await?;
+        let (mut keys, resource, lease) = self.keys_for(id, header).await?;
+        let least_layers = self.least_layers(&resource);
+        if least_layers == 2 {
+            // What stands in for the customer's key is not a protection by it.
+            let LayerKeys([_, customer]) = &mut keys;
+            customer.retain(|key| key.label.kind == KeyKind::Customer);
+            if customer.is_empty() && header.layers() == 2 {
+                return Err(not_found(&resource, header));
+            }
+        }
         let policy = OpenPolicy {
             algorithms: vec![Algorithm::A256Kw],
-            least_layers: self.least_layers(&resource),
+            least_layers,
             ..OpenPolicy::default()
         };
         let lease = lease.until(expires_at);
@@ -460,6 +480,20 @@ impl Resources {
 }
 
 impl Open {
+    /// The key for the outer layer of a document, if it is to have one; an error with the label of a key that is to be made.
+    fn customer_key(
+        &self,
+        request: &SealRequest,
+    ) -> Result<Option<&Arc<ResourceKey>>, Option<KeyLabel>> {
+        let cmk = self.current.resource.protection.cmk();
+        let is_covered = cmk.is_some_and(|cmk| cmk.scope.covers(request.kind));
+        match self.customer.as_deref().and_then(KeyRing::root) {
+            Some(root) if is_covered => Ok(Some(root)),
+            _ if request.two_layers => self.service.get(STAND_IN).map(Some).ok_or(Some(STAND_IN)),
+            _ => Ok(None),
+        }
+    }
+
     /// The keys for each layer of `header`; `None` where a layer has none.
     fn find(&self, header: &Header) -> Option<[Vec<Arc<ResourceKey>>; 2]> {
         let resource = &*self.current.resource;
@@ -493,6 +527,9 @@ fn root(id: &ResourceId, layer: Layer) -> CacheKey {
     CacheKey { resource: id.clone(), layer }
 }
 
+/// The key that stands in for a customer's.
+const STAND_IN: KeyLabel = KeyLabel { kind: KeyKind::StandIn, version: 1 };
+
 /// The key of the hour in which a document expires: it is destroyed at the end of it.
 pub(super) fn hour_key(expires_at: u64) -> KeyLabel {
     KeyLabel { kind: KeyKind::Hour, version: expires_at.div_ceil(3600) }
@@ -501,7 +538,10 @@ pub(super) fn hour_key(expires_at: u64) -> KeyLabel {
 /// The key of the resource that wrapped a recipient; `None` where it is another's, or of the other layer.
 pub(super) fn label_of(id: &ResourceId, recipient: &Recipient) -> Option<KeyLabel> {
     let label = KeyLabel::parse(id, recipient.key_id())?;
-    let layer = if label.kind == KeyKind::Customer { 2 } else { 1 };
+    let layer = match label.kind {
+        KeyKind::Customer | KeyKind::StandIn => 2,
+        KeyKind::Service | KeyKind::Hour => 1,
+    };
     (recipient.algorithm() == Some(Algorithm::A256Kw) && recipient.layer() == layer)
         .then_some(label)
 }

@@ -47,6 +47,9 @@ pub(crate) enum Event {
         key: KeyRecord,
         now: u64,
     },
+    StandInAdded {
+        key: KeyRecord,
+    },
     HoursEnded {
         now: u64,
     },
@@ -102,6 +105,7 @@ impl Event {
             Self::KeysReplaced { .. } => "rotate-resource-key",
             Self::ServiceKeyRotated { .. } => "rotate-service-key",
             Self::HourKeyAdded { .. } => "add-hour-key",
+            Self::StandInAdded { .. } => "add-stand-in-key",
             Self::HoursEnded { .. } => "destroy-hour-keys",
             Self::Refused { .. } => "deny",
             Self::Revoked { .. } => "revoke",
@@ -168,6 +172,7 @@ pub(crate) fn apply(before: &Resource, event: &Event) -> Result<Resource, Error>
             }
         }
         Event::HourKeyAdded { key, now } => add_hour(&mut after, key, *now)?,
+        Event::StandInAdded { key } => add_key(&mut after, key)?,
         Event::HoursEnded { now } => {
             // Not what was over once by a clock that was wrong.
             after.hours_from = now / 3600;
@@ -282,10 +287,6 @@ fn keys_replaced(after: &mut Resource, keys: &[KeyRecord]) -> Result<(), Error> 
 /// Adds the key of an hour. Hours that come soon always get one; those that are over wait for the sweeper, and
 /// those far ahead are bounded by themselves.
 fn add_hour(after: &mut Resource, key: &KeyRecord, now: u64) -> Result<(), Error> {
-    after.check_access()?;
-    if after.find(key.label).is_some() {
-        return Ok(()); // another writer was first, and its key is the one
-    }
     let (hour, most) = (now / 3600, HOUR_KEYS_MAX as u64);
     let is_over = |version: u64| version <= hour;
     let is_far = |version: u64| version > hour.saturating_add(most);
@@ -294,18 +295,28 @@ fn add_hour(after: &mut Resource, key: &KeyRecord, now: u64) -> Result<(), Error
         hours.filter(|key| is(key.label.version)).count()
     };
     let id = &after.id;
-    if count(&is_over) >= HOUR_KEYS_MAX {
+    let is_new = after.find(key.label).is_none();
+    if is_new && count(&is_over) >= HOUR_KEYS_MAX {
         let reason = format!(
             "the resource {id} has {HOUR_KEYS_MAX} keys of hours that are over: sweep them"
         );
         return Err(Error::Argument { reason });
     }
-    if is_far(key.label.version) && count(&is_far) >= HOUR_KEYS_MAX {
+    if is_new && is_far(key.label.version) && count(&is_far) >= HOUR_KEYS_MAX {
         let reason = format!(
             "the resource {id} has keys for {HOUR_KEYS_MAX} hours further than {HOUR_KEYS_MAX} hours ahead: choose an \
              earlier expiry, or one of theirs"
         );
         return Err(Error::Argument { reason });
+    }
+    add_key(after, key)
+}
+
+/// Adds a key that the service root wraps.
+fn add_key(after: &mut Resource, key: &KeyRecord) -> Result<(), Error> {
+    after.check_access()?;
+    if after.find(key.label).is_some() {
+        return Ok(()); // another writer was first, and its key is the one
     }
     if Some(&key.by)
         != after.root_of(Layer::Service).map(|root| WrappedBy::Root(root.label)).as_ref()

@@ -4,7 +4,7 @@ use strongroom::Error;
 use strongroom::document::{self, Header, Layers, OpenOptions, RewrapOptions, SealOptions, Slots};
 use strongroom::secret::Secret;
 use strongroom::wrap::{KeyId, WrappingKey};
-use strongroom_keys::resource::{DocumentError, OpenRequest, SealRequest};
+use strongroom_keys::resource::{DocumentError, OpenRequest, Pins, SealRequest};
 use strongroom_keys::testing::{Operation, unwrapping_keys};
 
 use crate::world::World;
@@ -99,4 +99,55 @@ fn no_header_makes_a_vault_be_asked() {
     assert!(matches!(opened, Err(DocumentError::Document(Error::Authentication))), "{opened:?}");
     let unwraps = [&world.service, &world.customer].map(|vault| vault.calls(Operation::UnwrapKey));
     assert_eq!(unwraps, [1, 1]);
+}
+
+/// A document of two layers where no key of the customer's covers it: a key of the service's stands in, made once, and is never taken for
+/// the customer's.
+#[test]
+fn a_key_stands_in_for_the_customers_until_that_is_enabled_and_is_not_taken_for_it() {
+    let world = World::new();
+    let request = SealRequest::default().with_two_layers();
+    let id = &world.id;
+    let outer = |sealed: &[u8]| {
+        let header = Header::parse(sealed).unwrap();
+        let outer = header.recipients().iter().find(|one| one.layer() == 2).unwrap();
+        outer.key_id().as_str().to_owned()
+    };
+    let keys = world.run(world.resources.sealing_keys(id, &request)).unwrap();
+    assert!(keys.made_key());
+    let before = world.seal_in(&world.resources, &request).unwrap();
+    assert_eq!(outer(&before), "resource/contoso-7/stand-in/1");
+    assert!(!world.run(world.restart().sealing_keys(id, &request)).unwrap().made_key());
+
+    world.run(world.resources.enable_cmk(id, &world.enable())).unwrap();
+    let under = world.seal_in(&world.resources, &request).unwrap();
+    assert!(outer(&under).starts_with("resource/contoso-7/customer/"));
+    let is_under = |resources: &strongroom_keys::Resources, sealed: &[u8]| {
+        let header = Header::parse(sealed).unwrap();
+        world.run(resources.is_under_cmk(id, &header)).unwrap()
+    };
+    assert!(is_under(&world.resources, &under) && !is_under(&world.resources, &before));
+    world.run(world.resources.rotate_resource_key(id)).unwrap();
+    for resources in [world.resources.clone(), world.restart()] {
+        world.open_in(&resources, &before).unwrap();
+        world.open_in(&resources, &under).unwrap();
+        // Where the host knows that the customer's key covers everything, nothing else passes for it.
+        resources.pin(id, Pins { cmk_required: true, least_epoch: 0 });
+        let refused = world.open_in(&resources, &before).unwrap_err();
+        assert!(matches!(refused, strongroom_keys::Error::ForeignDocument { .. }), "{refused:?}");
+        world.open_in(&resources, &under).unwrap();
+    }
+    // A withdrawal ends access to both.
+    world.run(world.resources.revoke_now(id)).unwrap();
+    for sealed in [&before, &under] {
+        assert!(world.open(sealed).is_err());
+    }
+    world.run(world.resources.refresh(id)).unwrap();
+    let unpinned = world.restart();
+    world.run(unpinned.disable_cmk(id)).unwrap();
+    let after = world.seal_in(&unpinned, &request).unwrap();
+    assert_eq!(outer(&after), outer(&before));
+    for sealed in [&before, &under, &after] {
+        world.open_in(&unpinned, sealed).unwrap();
+    }
 }

@@ -1,16 +1,35 @@
 //! A sealed store over an inner one, with keys in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
-use strongroom_keys::Resources;
-use strongroom_keys::resource::{NewResource, ResourceId, ResourcesConfig};
+use strongroom_keys::clock::{Clock, SystemClock};
+use strongroom_keys::resource::{EnableCmk, NewResource, ResourceId, ResourcesConfig};
 use strongroom_keys::testing::{MemoryAudit, MemoryStore, MemoryVault};
 use strongroom_keys::vault::KeyName;
+use strongroom_keys::{Resources, Vault};
 use strongroom_store::{NewStore, Placement, SealedStore, StoreConfig};
 
-/// Resources named `store` and `contoso`, of a service with a vault in memory.
+/// Resources named `store`, `contoso` and `fabrikam`, of a service with a vault in memory.
 pub async fn resources() -> Resources {
+    with_customer().await.0
+}
+
+/// The same, and the key of a customer's that they may be put under, with its vault.
+pub async fn with_customer() -> (Resources, EnableCmk, Arc<MemoryVault>) {
+    service(Arc::new(SystemClock)).await
+}
+
+/// The same by another clock.
+pub async fn with_clock(clock: Arc<dyn Clock>) -> Resources {
+    service(clock).await.0
+}
+
+async fn service(clock: Arc<dyn Clock>) -> (Resources, EnableCmk, Arc<MemoryVault>) {
+    let customer = Arc::new(MemoryVault::new("memory/customer").at("contoso", "westeurope"));
+    let key = customer.create_rsa("cmk").unwrap();
     let vault = MemoryVault::new("memory/service");
     vault.create_aes("service-key").unwrap();
     let config = ResourcesConfig::new(
@@ -19,6 +38,10 @@ pub async fn resources() -> Resources {
         KeyName::new("service-key").unwrap(),
         Arc::new(MemoryAudit::default()),
     );
+    let vaults =
+        BTreeMap::from([(key.vault().to_owned(), Arc::clone(&customer) as Arc<dyn Vault>)]);
+    let config =
+        config.with_vaults(Arc::new(vaults)).with_permission_wait(Duration::ZERO).with_clock(clock);
     let resources = config.init().await.unwrap();
     for name in ["store", "contoso", "fabrikam"] {
         let new = NewResource {
@@ -30,7 +53,7 @@ pub async fn resources() -> Resources {
         };
         resources.create(new).await.unwrap();
     }
-    resources
+    (resources, EnableCmk::new(key, "an identity"), customer)
 }
 
 pub fn id(name: &str) -> ResourceId {

@@ -70,6 +70,11 @@ fn hour() -> Event {
     Event::HourKeyAdded { key: record(KeyKind::Hour, T / 3600 + 1, 0, by), now: T }
 }
 
+fn stand_in() -> Event {
+    let by = WrappedBy::Root(KeyLabel { kind: KeyKind::Service, version: 1 });
+    Event::StandInAdded { key: record(KeyKind::StandIn, 1, 0, by) }
+}
+
 /// Checks the outcome of every event in each state of [`states`]; `-` is a refusal.
 #[test]
 fn every_event_in_every_state() {
@@ -85,6 +90,7 @@ fn every_event_in_every_state() {
         (rotated, [no, no, act, no, no, no]),
         (Event::ServiceKeyRotated { root: None }, [man, act, rot, den, pen, shr]),
         (hour(), [man, act, rot, no, no, no]),
+        (stand_in(), [man, act, rot, no, no, no]),
         (Event::HoursEnded { now: T }, [man, act, rot, den, pen, shr]),
         (refusal(), [man, den, den, den, pen, shr]),
         (Event::Revoked { at: T }, [no, den, den, den, pen, no]),
@@ -119,7 +125,7 @@ fn every_event_in_every_state() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 18 * 6);
+    assert_eq!(seen, 19 * 6);
 }
 
 /// Checks that a refusal of another key, or of another version, changes nothing.
