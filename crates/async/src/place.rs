@@ -43,7 +43,10 @@ impl Place {
     /// may be dropped at any time. A job that nobody waits for any more when its turn comes is
     /// dropped instead of run.
     pub fn start<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Started<T> {
-        let Self::Pool(pool) = self else { return Started(Progress::Done(job())) };
+        let pool = match self {
+            Self::Pool(pool) if !is_worker_of(pool.as_deref()) => pool,
+            _ => return Started(Progress::Done(job())),
+        };
         let (sender, receiver) = oneshot::channel();
         spawn(pool.as_deref(), move || {
             if !sender.is_canceled() {
@@ -59,6 +62,14 @@ impl Place {
         if let Self::Pool(pool) = self {
             spawn(pool.as_deref(), move || drop(value));
         }
+    }
+}
+
+/// True on a thread of the pool: it computes itself, for the pool may have no other, and it would wait for itself.
+fn is_worker_of(pool: Option<&ThreadPool>) -> bool {
+    match pool {
+        Some(pool) => pool.current_thread_index().is_some(),
+        None => rayon::current_thread_index().is_some(),
     }
 }
 
@@ -132,5 +143,28 @@ impl<T: Send + 'static> fmt::Debug for Started<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_done = matches!(self.0, Progress::Done(_));
         f.debug_struct("Started").field("is_done", &is_done).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
+
+    use super::*;
+
+    #[test]
+    fn a_thread_of_a_pool_without_another_does_not_wait_for_itself() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let pool = Arc::new(pool);
+        for place in [Place::Pool(Some(Arc::clone(&pool))), Place::Pool(None)] {
+            let there = std::thread::current().id();
+            let (inside, outside) = (place.clone(), place);
+            let run = |place: Place| {
+                let started = place.start(|| std::thread::current().id());
+                futures::executor::block_on(started.finish()).unwrap()
+            };
+            pool.install(move || assert_eq!(run(inside), std::thread::current().id()));
+            assert_ne!(run(outside), there);
+        }
     }
 }

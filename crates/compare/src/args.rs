@@ -68,6 +68,11 @@ pub(crate) enum Command {
     /// A large document in memory on several threads, and small ones one by one on one core, in one layer
     /// and in two. No vault, state or file is read once the keys are cached.
     Leases(LeasesArgs),
+    /// The sealed store over one in memory, against the engine alone
+    ///
+    /// Putting and getting a large object on several threads, against the engine's own sealing and opening into memory that is
+    /// allocated for it; short ranges of an object whose header is known, one by one on one core.
+    Store(StoreArgs),
     /// RSA-2048 with OAEP, one operation at a time and in batches, on one core and on all
     ///
     /// Peers: aws-lc-rs, OpenSSL and the rsa crate. Neither ring nor graviola nor rind offers OAEP or the
@@ -338,6 +343,23 @@ pub(crate) struct LeasesArgs {
         default_value = "4KiB"
     )]
     pub(crate) small: Vec<usize>,
+
+    #[command(flatten)]
+    pub(crate) core: CoreArgs,
+
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// Length of the large object
+    #[arg(long, value_name = "SIZE", value_parser = size::parse, default_value = "1GiB")]
+    pub(crate) size: usize,
+
+    /// Threads for the large object
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), default_value_t = 2)]
+    pub(crate) threads: u16,
 
     #[command(flatten)]
     pub(crate) core: CoreArgs,

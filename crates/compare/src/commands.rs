@@ -9,6 +9,7 @@ mod parallel;
 mod ranges;
 mod rewrap;
 mod rsa;
+mod store;
 mod stream;
 mod tiers;
 mod tool;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command) -> Result<()> {
         Command::Leases(args) => leases::run(&args),
         Command::Rsa(args) => rsa::run(&args),
         Command::Rewrap(args) => rewrap::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Stream(args) => stream::run(&args),
         Command::OpensslChild => masked::serve(),
     }

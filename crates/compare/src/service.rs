@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use futures_lite::future::block_on;
-use strongroom::document::{Header, PlaintextLen, Sealer};
+use object_store::ObjectStore;
+use strongroom::document::{ChunkLen, Header, PlaintextLen, Sealer};
 use strongroom::secret::Secret;
 use strongroom_keys::Resources;
 use strongroom_keys::audit::{AuditKey, JsonLines};
@@ -17,6 +18,7 @@ use strongroom_keys::state::FileStore;
 use strongroom_keys::vault::{KeyName, Operation, Operations, Place, Vault};
 use strongroom_local_vault::LocalVault;
 use strongroom_local_vault::{InitOptions, KeyKind, KeyOptions};
+use strongroom_store::{NewStore, Placement, SealedStore, Settings, StoreConfig};
 use tempfile::TempDir;
 
 const IDENTITY: &str = "compare";
@@ -73,6 +75,25 @@ impl Service {
         }
         block_on(resources.enable_cmk(&ids[1], &EnableCmk::new(key, IDENTITY)))?;
         Ok(Self { resources, ids, request, _home: home })
+    }
+
+    /// A sealed store over `inner` for objects of so many layers.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub(crate) fn store(
+        &self,
+        layers: usize,
+        inner: Arc<dyn ObjectStore>,
+        chunk_len: ChunkLen,
+        settings: Settings,
+    ) -> Result<SealedStore> {
+        let resolver = Arc::new(Placement::model(self.ids[layers - 1].clone()));
+        let (resources, keeper) = (self.resources.clone(), self.ids[0].clone());
+        let config = StoreConfig::new(inner, resources, keeper, resolver).with_settings(settings);
+        let new = NewStore { chunk_len, two_layers: layers == 2, ..NewStore::default() };
+        Ok(block_on(config.init(new))?)
     }
 
     /// Seals a document of so many layers.
