@@ -16,6 +16,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("budget", &[]),
     ("settings", &["error"]),
     ("names", &["error"]),
+    ("states", &["names"]),
     ("object", &["error"]),
     ("headers", &["object"]),
     ("manifest", &["error", "names"]),

@@ -28,4 +28,4 @@ pub use self::file::FileStore;
 pub use self::signed::StateKey;
 pub(crate) use self::signed::{key_id_of, mac_of, open};
 pub(crate) use self::store::prune;
-pub use self::store::{Created, KEPT, NUMBERED, StateStore, check_name};
+pub use self::store::{Created, KEPT, LONGEST, NUMBERED, StateStore, check_name};

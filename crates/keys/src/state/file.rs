@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use super::error::StateError;
-use super::store::{Created, StateStore, check_name};
+use super::store::{Created, LONGEST, StateStore, check_name};
 use strongroom_files::{name_unless_taken, sweep, temporary_name, try_for_keys};
 use strongroom_vault::unblock;
 
@@ -16,8 +16,6 @@ const SUFFIX: &str = ".state";
 /// The file that keeps room for withdrawals on a disk that fills up, and its length in bytes.
 const RESERVE: &str = ".reserve";
 const RESERVED: usize = 64 << 10;
-/// No state is longer: a thousand wrapped keys take half a megabyte.
-const LONGEST: u64 = 16 << 20;
 
 /// A [`StateStore`] in a directory (0700) with a file (0600) for each object, for any number of processes.
 ///

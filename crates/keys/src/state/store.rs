@@ -10,6 +10,9 @@ pub const KEPT: u64 = 8;
 /// The distance below the newest at which a number is given free.
 pub const NUMBERED: u64 = 256;
 
+/// The length in bytes that no state exceeds: a thousand wrapped keys take half a megabyte.
+pub const LONGEST: u64 = 16 << 20;
+
 /// A store of states: a directory, a bucket, a table.
 ///
 /// # Example
@@ -95,7 +98,7 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
 pub enum Created {
     /// It is there now.
     New,
-    /// Another one is there, and was not touched.
+    /// Another one is there, and was not touched; or a store that looks has found a higher number, and this one is not there.
     Exists,
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use strongroom_keys::clock::{Clock, SystemClock};
 use strongroom_keys::resource::{EnableCmk, NewResource, ResourceId, ResourcesConfig};
+use strongroom_keys::state::StateStore;
 use strongroom_keys::testing::{MemoryAudit, MemoryStore, MemoryVault};
 use strongroom_keys::vault::KeyName;
 use strongroom_keys::{Resources, Vault};
@@ -28,12 +29,23 @@ pub async fn with_clock(clock: Arc<dyn Clock>) -> Resources {
 }
 
 async fn service(clock: Arc<dyn Clock>) -> (Resources, EnableCmk, Arc<MemoryVault>) {
+    let (config, cmk, customer) = service_over(Arc::new(MemoryStore::default()), clock);
+    let resources = config.init().await.unwrap();
+    create_all(&resources).await;
+    (resources, cmk, customer)
+}
+
+/// The configuration of a service with these states and this clock, and the key of a customer's with its vault.
+pub fn service_over(
+    states: Arc<dyn StateStore>,
+    clock: Arc<dyn Clock>,
+) -> (ResourcesConfig, EnableCmk, Arc<MemoryVault>) {
     let customer = Arc::new(MemoryVault::new("memory/customer").at("contoso", "westeurope"));
     let key = customer.create_rsa("cmk").unwrap();
     let vault = MemoryVault::new("memory/service");
     vault.create_aes("service-key").unwrap();
     let config = ResourcesConfig::new(
-        Arc::new(MemoryStore::default()),
+        states,
         Arc::new(vault),
         KeyName::new("service-key").unwrap(),
         Arc::new(MemoryAudit::default()),
@@ -42,7 +54,11 @@ async fn service(clock: Arc<dyn Clock>) -> (Resources, EnableCmk, Arc<MemoryVaul
         BTreeMap::from([(key.vault().to_owned(), Arc::clone(&customer) as Arc<dyn Vault>)]);
     let config =
         config.with_vaults(Arc::new(vaults)).with_permission_wait(Duration::ZERO).with_clock(clock);
-    let resources = config.init().await.unwrap();
+    (config, EnableCmk::new(key, "an identity"), customer)
+}
+
+/// Makes the resources named `store`, `contoso` and `fabrikam`.
+pub async fn create_all(resources: &Resources) {
     for name in ["store", "contoso", "fabrikam"] {
         let new = NewResource {
             id: id(name),
@@ -53,7 +69,6 @@ async fn service(clock: Arc<dyn Clock>) -> (Resources, EnableCmk, Arc<MemoryVaul
         };
         resources.create(new).await.unwrap();
     }
-    (resources, EnableCmk::new(key, "an identity"), customer)
 }
 
 pub fn id(name: &str) -> ResourceId {

@@ -177,21 +177,29 @@ impl ObjectStore for Watched {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let this = self.clone();
+        let (this, lost) = (self.clone(), Arc::new(Mutex::new(Vec::new())));
+        let noted = Arc::clone(&lost);
         let kept = locations.map(move |location| {
             let location = location?;
             match this.simple(Kind::Delete, &location) {
-                Fate::Fails => Err(planned()),
-                _ => Ok(location),
+                Fate::Fails => return Err(planned()),
+                Fate::AnswerLost => noted.lock().unwrap().push(location.clone()),
+                Fate::Done | Fate::Cut(_) => {}
             }
+            Ok(location)
         });
-        self.inner.delete_stream(kept.boxed())
+        let deleted = self.inner.delete_stream(kept.boxed());
+        let answers = deleted.map(move |deleted| match deleted {
+            Ok(location) if lost.lock().unwrap().contains(&location) => Err(planned()),
+            deleted => deleted,
+        });
+        answers.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.simple(Kind::List, prefix.unwrap_or(&Path::default())) {
-            Fate::Fails => stream::once(async { Err(planned()) }).boxed(),
-            _ => self.inner.list(prefix),
+            Fate::Fails | Fate::AnswerLost => stream::once(async { Err(planned()) }).boxed(),
+            Fate::Done | Fate::Cut(_) => self.inner.list(prefix),
         }
     }
 
