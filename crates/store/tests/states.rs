@@ -373,6 +373,16 @@ async fn a_lost_answer_is_looked_up() {
 }
 
 #[tokio::test]
+async fn a_store_that_lists_late_is_refused() {
+    let (watched, states) = in_memory();
+    watched.decide(|call| if call.kind == Kind::List { Fate::Cut(0) } else { Fate::Done });
+    let error = states.create("contoso", 1, b"state").await.unwrap_err();
+    assert!(error.to_string().contains("does not list what it has taken"), "{error}");
+    watched.come_back();
+    assert_eq!(states.create("contoso", 1, b"state").await.unwrap(), Created::New);
+}
+
+#[tokio::test]
 async fn every_fault_is_told_with_the_object_and_what_is_cut_is_not_taken_for_erased() {
     let (watched, states) = in_memory();
     states.create("contoso", 1, b"state").await.unwrap();
@@ -504,6 +514,25 @@ async fn a_withdrawal_by_another_host_is_seen_with_the_next_refresh() {
     }
 }
 
+/// The requests for the states of `name` since this was asked last.
+fn kinds(watched: &Watched, name: &str) -> Vec<Kind> {
+    let folder = Path::from(format!(".strongroom/states/{name}"));
+    let calls = watched.take_calls().into_iter();
+    calls.filter(|call| call.path.prefix_matches(&folder)).map(|call| call.kind).collect()
+}
+
+#[tokio::test]
+async fn a_change_costs_few_requests() {
+    let (watched, states) = in_memory();
+    let (config, ..) = service_over(Arc::new(states), Arc::new(SystemClock));
+    let resources = config.init().await.unwrap();
+    create_all(&resources).await;
+    watched.take_calls();
+    resources.moved_to_tenant(&id("contoso"), "litware").await.unwrap();
+    let asked = kinds(&watched, "contoso");
+    assert_eq!(asked, [Kind::List, Kind::Put, Kind::List, Kind::List, Kind::List]);
+}
+
 #[tokio::test]
 async fn each_refresh_reads_the_state_anew_and_what_is_away_for_max_age_fails_closed() {
     let clock = Arc::new(ManualClock::default());
@@ -518,15 +547,15 @@ async fn each_refresh_reads_the_state_anew_and_what_is_away_for_max_age_fails_cl
     let path = Path::from("a");
     store.put(&path, "text".into()).await.unwrap();
     let refreshing = tokio::spawn(resources.run());
-    let folder = Path::from(".strongroom/states/contoso");
     let mut refreshes = 0;
     for _ in 0..5 {
         watched.take_calls();
         assert_eq!(read(&store, &path).await.unwrap(), b"text");
         clock.advance(Duration::from_secs(90));
         for _ in 0..1000 {
-            let is_listed = |call: &watched::Call| call.kind == Kind::List && call.path == folder;
-            if watched.take_calls().iter().any(is_listed) {
+            let asked = kinds(&watched, "contoso");
+            if !asked.is_empty() {
+                assert!(asked.iter().all(|kind| *kind == Kind::List), "{asked:?}");
                 refreshes += 1;
                 break;
             }

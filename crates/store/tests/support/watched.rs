@@ -51,7 +51,7 @@ pub enum Fate {
     Fails,
     /// It is done, and its answer is lost.
     AnswerLost,
-    /// The answer is cut after so many bytes.
+    /// The answer is cut after so many bytes, or entries of a listing.
     Cut(usize),
 }
 
@@ -199,7 +199,8 @@ impl ObjectStore for Watched {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.simple(Kind::List, prefix.unwrap_or(&Path::default())) {
             Fate::Fails | Fate::AnswerLost => stream::once(async { Err(planned()) }).boxed(),
-            Fate::Done | Fate::Cut(_) => self.inner.list(prefix),
+            Fate::Done => self.inner.list(prefix),
+            Fate::Cut(at) => self.inner.list(prefix).take(at).boxed(),
         }
     }
 
