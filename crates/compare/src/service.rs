@@ -91,7 +91,8 @@ impl Service {
     ) -> Result<SealedStore> {
         let resolver = Arc::new(Placement::model(self.ids[layers - 1].clone()));
         let (resources, keeper) = (self.resources.clone(), self.ids[0].clone());
-        let config = StoreConfig::new(inner, resources, keeper, resolver).with_settings(settings);
+        let config =
+            StoreConfig::new("store", inner, resources, keeper, resolver).with_settings(settings);
         let new = NewStore { chunk_len, two_layers: layers == 2, ..NewStore::default() };
         Ok(block_on(config.init(new))?)
     }

@@ -9,9 +9,8 @@ const PAGE: usize = 4096;
 
 /// Limits the bytes in buffers.
 ///
-/// What is put waits for its share until others give theirs back, in turn: that is the back-pressure of a store.
-/// Reading never waits: a reader that is not polled keeps what it has opened ahead, and others may have to go on first.
-/// Without a share it opens one chunk at a time.
+/// What is put waits for its share until others give theirs back, in turn: that is the back-pressure of a store. Reading takes
+/// no share, for a reader that is not polled would keep it: it opens little ahead where room is scarce.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     pages: Arc<Semaphore>,
@@ -42,10 +41,9 @@ impl Budget {
         Share { _permit: Arc::clone(&self.pages).acquire_many_owned(count).await.ok() }
     }
 
-    /// A share of so many bytes, where they are free.
-    pub(crate) fn free_share(&self, bytes: usize) -> Option<Share> {
-        let permit = Arc::clone(&self.pages).try_acquire_many_owned(pages(bytes)).ok()?;
-        Some(Share { _permit: Some(permit) })
+    /// True where so many bytes are free.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.pages.available_permits() >= pages(bytes) as usize
     }
 }
 
@@ -67,8 +65,8 @@ mod tests {
         assert_eq!(budget.bytes(), 64 * 1024);
         let first = budget.share(40 * 1024).now_or_never().unwrap();
         assert!(budget.share(30 * 1024).now_or_never().is_none(), "24 KiB are left");
-        assert!(budget.free_share(30 * 1024).is_none());
-        let second = budget.free_share(20 * 1024).unwrap();
+        assert!(budget.has_room(24 * 1024) && !budget.has_room(28 * 1024));
+        let second = budget.share(20 * 1024).now_or_never().unwrap();
         assert!(budget.share(usize::MAX).now_or_never().is_none());
         drop((first, second));
         let all = budget.share(usize::MAX).now_or_never().unwrap();

@@ -20,6 +20,7 @@ use crate::store::SealedStore;
 /// See the [crate].
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
+    name: String,
     inner: Arc<dyn ObjectStore>,
     resources: Resources,
     keeper: ResourceId,
@@ -28,16 +29,19 @@ pub struct StoreConfig {
 }
 
 impl StoreConfig {
-    /// A store over `inner`. `keeper` is the resource whose keys seal the manifest: one of the service's own, without a customer's key, for
+    /// The store `name` over `inner`. The name is the host's: a manifest that was made for another name is refused, so that nobody can put that
+    /// of a weaker store in its place. `keeper` is the resource whose keys seal the manifest: one of the service's own, without a customer's key, for
     /// without it nothing in the store can be read. `resolver` says which resource has which path.
     #[must_use]
     pub fn new(
+        name: &str,
         inner: Arc<dyn ObjectStore>,
         resources: Resources,
         keeper: ResourceId,
         resolver: Arc<dyn Resolver>,
     ) -> Self {
-        Self { inner, resources, keeper, resolver, settings: Settings::default() }
+        let (name, settings) = (name.to_owned(), Settings::default());
+        Self { name, inner, resources, keeper, resolver, settings }
     }
 
     /// With these settings.
@@ -53,7 +57,8 @@ impl StoreConfig {
     /// [`StoreError::ManifestExists`] where there is one; [`StoreError::Setting`]; those of the keys and of the inner store.
     pub async fn init(self, new: NewStore) -> Result<SealedStore, StoreError> {
         self.settings.check()?;
-        let manifest = Manifest::create(&*self.inner, &self.resources, &self.keeper, new).await?;
+        let manifest =
+            Manifest::create(&*self.inner, &self.resources, &self.keeper, &self.name, new).await?;
         Ok(self.with_manifest(manifest))
     }
 
@@ -64,7 +69,8 @@ impl StoreConfig {
     /// [`StoreError::NoManifest`] where there is none; [`StoreError::Setting`]; those of the keys and of the inner store.
     pub async fn open(self) -> Result<SealedStore, StoreError> {
         self.settings.check()?;
-        let manifest = Manifest::read(&*self.inner, &self.resources, &self.keeper).await?;
+        let manifest =
+            Manifest::read(&*self.inner, &self.resources, &self.keeper, &self.name).await?;
         Ok(self.with_manifest(manifest))
     }
 

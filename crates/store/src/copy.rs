@@ -5,11 +5,14 @@ use std::sync::Arc;
 use futures_util::stream::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, GetOptions, MultipartUpload as _, ObjectStore as _, ObjectStoreExt as _,
-    PutMode, PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode, Result,
+    CopyMode, CopyOptions, Error, GetOptions, MultipartUpload as _, ObjectStore as _,
+    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode,
+    Result,
 };
 
-use crate::shared::Shared;
+use crate::error::StoreError;
+use crate::object::{OpenObject, Version};
+use crate::shared::{Named, Shared};
 use crate::upload::SealedUpload;
 use crate::{get, put};
 
@@ -20,33 +23,15 @@ pub(crate) async fn copy(
     options: CopyOptions,
 ) -> Result<()> {
     let (source, target) = (shared.named(from)?, shared.named(to)?);
+    if from == to {
+        return stay(shared, &source, options.mode).await;
+    }
     if source.context == target.context {
         let copied = shared.inner.copy_opts(from, to, options).await;
         shared.headers.forget(to);
         return copied;
     }
-    let CopyOptions { mode, extensions } = options;
-    let read = GetOptions { extensions: extensions.clone(), ..GetOptions::default() };
-    let answer = get::get_opts(shared, from, read).await?;
-    let attributes = answer.attributes.clone();
-    let fits = shared.manifest.lengths.of_plaintext(answer.meta.size);
-    let fits = fits.is_ok_and(|sealed_len| sealed_len <= shared.budget.bytes());
-    if fits || mode == CopyMode::Create {
-        let mode = match mode {
-            CopyMode::Create => PutMode::Create,
-            CopyMode::Overwrite => PutMode::Overwrite,
-        };
-        let text = answer.bytes().await?;
-        let options = PutOptions { mode, attributes, extensions, ..PutOptions::default() };
-        return put::put_opts(shared, to, text.into(), options).await.map(|_| ());
-    }
-    let options = PutMultipartOptions { attributes, extensions, ..PutMultipartOptions::default() };
-    let mut upload = SealedUpload::begin(shared, target, options).await?;
-    let mut text = answer.into_stream();
-    while let Some(piece) = text.try_next().await? {
-        upload.put_part(piece.into()).await?;
-    }
-    upload.complete().await.map(|_| ())
+    seal_anew(shared, &source, &target, options).await.map(|_| ())
 }
 
 pub(crate) async fn rename(
@@ -55,19 +40,80 @@ pub(crate) async fn rename(
     to: &Path,
     options: RenameOptions,
 ) -> Result<()> {
-    if shared.named(from)?.context == shared.named(to)?.context {
+    let (source, target) = (shared.named(from)?, shared.named(to)?);
+    let RenameOptions { target_mode, extensions } = options.clone();
+    let mode = match target_mode {
+        RenameTargetMode::Overwrite => CopyMode::Overwrite,
+        RenameTargetMode::Create => CopyMode::Create,
+    };
+    if from == to {
+        return stay(shared, &source, mode).await;
+    }
+    if source.context == target.context {
         let renamed = shared.inner.rename_opts(from, to, options).await;
         shared.headers.forget(from);
         shared.headers.forget(to);
         return renamed;
     }
-    let RenameOptions { target_mode, extensions } = options;
-    let mode = match target_mode {
-        RenameTargetMode::Overwrite => CopyMode::Overwrite,
-        RenameTargetMode::Create => CopyMode::Create,
-    };
-    copy(shared, from, to, CopyOptions { mode, extensions }).await?;
-    // The copy was acknowledged; the original goes.
+    let copied = seal_anew(shared, &source, &target, CopyOptions { mode, extensions }).await?;
+    // What is there now may be newer, or the copy itself under another spelling of its name: that is not removed.
     shared.headers.forget(from);
+    let left = shared.inner.head(from).await?;
+    if Version::of(&left) != copied.version {
+        return Err(StoreError::NotRemoved { path: from.clone(), copy: to.clone() }.into());
+    }
     shared.inner.delete(from).await
+}
+
+/// An object that is copied or renamed onto itself is there, and stays.
+async fn stay(shared: &Shared, named: &Named, mode: CopyMode) -> Result<()> {
+    let head = GetOptions { head: true, ..GetOptions::default() };
+    get::head(shared, named, head).await?;
+    match mode {
+        CopyMode::Overwrite => Ok(()),
+        CopyMode::Create => {
+            let path = named.location.to_string();
+            let source = "it is the object itself".into();
+            Err(Error::AlreadyExists { path, source })
+        }
+    }
+}
+
+/// Opens the text of one object and seals it for another path, to expire when the first does. Gives the object that was read.
+async fn seal_anew(
+    shared: &Arc<Shared>,
+    source: &Named,
+    target: &Named,
+    options: CopyOptions,
+) -> Result<Arc<OpenObject>> {
+    let CopyOptions { mode, extensions } = options;
+    let read = GetOptions { extensions: extensions.clone(), ..GetOptions::default() };
+    let (object, answer) = get::get_whole(shared, source, &read).await?;
+    let (attributes, expires_at) = (answer.attributes.clone(), object.header.expires_at());
+    let fits = object.version.sealed_len <= shared.budget.bytes();
+    if fits || mode == CopyMode::Create {
+        let mode = match mode {
+            CopyMode::Create => PutMode::Create,
+            CopyMode::Overwrite => PutMode::Overwrite,
+        };
+        let text = answer.bytes().await?;
+        let options = PutOptions { mode, attributes, extensions, ..PutOptions::default() };
+        put::put(shared, target, text.into(), options, expires_at).await?;
+        return Ok(object);
+    }
+    let options = PutMultipartOptions { attributes, extensions, ..PutMultipartOptions::default() };
+    let mut upload = SealedUpload::begin(shared, target.clone(), options, expires_at).await?;
+    let copied = async {
+        let mut text = answer.into_stream();
+        while let Some(piece) = text.try_next().await? {
+            upload.put_part(piece.into()).await?;
+        }
+        upload.complete().await
+    };
+    if let Err(error) = copied.await {
+        // The first error counts; what is left behind is for the bucket's rules to remove.
+        let _left_behind = upload.abort().await;
+        return Err(error);
+    }
+    Ok(object)
 }

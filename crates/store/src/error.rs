@@ -8,6 +8,8 @@
 //! | a byte was changed, the document is another's or was moved, a length that no document has | `Generic`, not transient |
 //! | an error of the inner store | that error, untouched |
 
+use std::sync::Arc;
+
 use object_store::path::Path;
 use strongroom_keys::resource::{DocumentError, ResourceId};
 use strongroom_keys::vault::VaultError;
@@ -110,14 +112,19 @@ pub enum StoreError {
         /// The greatest number of parts.
         limit: u64,
     },
-    /// A part of an upload was given up before it was done.
+    /// An object was renamed, and what stands under its old name is not what was copied.
     #[error(
-        "a part of {path} was not uploaded to its end; await each part before the upload is completed"
+        "{path} was copied to {copy}, and what is there now is another object, or the copy itself: it was not removed"
     )]
-    PartLost {
-        /// The object.
+    NotRemoved {
+        /// The old name.
         path: Path,
+        /// The new name.
+        copy: Path,
     },
+    /// An upload has failed, and each of its parts says why.
+    #[error(transparent)]
+    Upload(Arc<object_store::Error>),
     /// The upload has failed or has ended before.
     #[error("the upload of {path} has ended; begin another")]
     UploadEnded {
@@ -182,10 +189,17 @@ impl StoreError {
         use strongroom_keys::Error as Keys;
         match (self, self.keys_error()) {
             (Self::Replaced { .. }, _) => true,
+            (Self::Upload(told), _) => match &**told {
+                object_store::Error::Generic { source, .. } => {
+                    source.downcast_ref().is_some_and(Self::is_transient)
+                }
+                _ => false,
+            },
             (_, Some(error)) => matches!(
                 error,
                 Keys::Unreachable { .. }
                     | Keys::NotRefreshed { .. }
+                    | Keys::LeaseEnded { .. }
                     | Keys::Contended { .. }
                     | Keys::State(_)
                     | Keys::Audit(_)
@@ -224,7 +238,7 @@ impl From<StoreError> for object_store::Error {
                 error,
                 Keys::Denied { .. }
                     | Keys::Shredded { .. }
-                    | Keys::LeaseEnded { .. }
+                    | Keys::NotFound { .. }
                     | Keys::Vault(VaultError::Denied { .. })
             ),
             _ => false,

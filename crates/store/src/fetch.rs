@@ -16,7 +16,7 @@ use object_store::{GetOptions, GetResult, ObjectMeta, ObjectStore as _};
 use strongroom::document::Header;
 use strongroom_keys::resource::OpenRequest;
 
-use crate::error::StoreError;
+use crate::error::{STORE, StoreError};
 use crate::manifest::HEADER_LEN;
 use crate::object::{OpenObject, Version};
 use crate::payload;
@@ -49,7 +49,7 @@ impl Shared {
         text_end: Option<u64>,
     ) -> object_store::Result<Found> {
         if options.version.is_none()
-            && let Some(object) = self.known(named).await?
+            && let Some(object) = self.known(named).await
         {
             self.counters.header_hits.add(1);
             return Ok(Found { object, beginning: None });
@@ -61,26 +61,35 @@ impl Shared {
         let end = near.filter(|end| *end <= NEAR).unwrap_or(0).max(HEADER_LEN);
         let first = GetOptions { range: Some((0..end).into()), head: false, ..options.clone() };
         let mut answer = self.inner.get_opts(&named.location, first).await?;
-        let bytes = payload::collect(payload::take(&mut answer)).await?;
+        let bytes = payload::collect(payload::take(&mut answer), end).await?;
+        if bytes.len() as u64 > end {
+            return Err(cut(named).into());
+        }
         let object = self.open(named, options, &answer.meta, &bytes).await?;
         Ok(Found { object, beginning: Some(Beginning { answer, bytes }) })
     }
 
-    /// The object as it was read last, if its keys can be used again.
-    async fn known(&self, named: &Named) -> object_store::Result<Option<Arc<OpenObject>>> {
-        let Some(object) = self.headers.get(&named.location) else { return Ok(None) };
+    /// The object as it was read last, if its keys can be used again. That they cannot says nothing of the object that is there
+    /// now.
+    async fn known(&self, named: &Named) -> Option<Arc<OpenObject>> {
+        let object = self.headers.get(&named.location)?;
         if object.opener.lease().check().is_ok() {
-            return Ok(Some(object));
+            return Some(object);
         }
         // The keys may have been replaced, or be too old: they are asked for again, as for any document.
         self.headers.forget(&named.location);
         self.headers.wipe_closed();
-        let OpenObject { version, header, layout, .. } = &*object;
-        let opener = self.unlock(named, header).await?;
-        let (version, header, layout) = (version.clone(), header.clone(), *layout);
-        let object = Arc::new(OpenObject { version, header, opener, layout });
+        let opener = self.unlock(named, &object.header).await.ok()?;
+        let OpenObject { version, header_bytes, header, layout, .. } = &*object;
+        let object = Arc::new(OpenObject {
+            version: version.clone(),
+            header_bytes: header_bytes.clone(),
+            header: header.clone(),
+            opener,
+            layout: *layout,
+        });
         self.headers.insert(&named.location, &object);
-        Ok(Some(object))
+        Some(object)
     }
 
     /// Opens the object whose first bytes are at hand.
@@ -108,9 +117,10 @@ impl Shared {
     ) -> object_store::Result<Arc<OpenObject>> {
         let path = &named.location;
         self.text_len(path, meta.size)?;
-        let header = beginning.get(..usize::try_from(HEADER_LEN).unwrap_or(usize::MAX));
-        let header =
-            Header::parse(header.unwrap_or(beginning)).map_err(StoreError::engine(path))?;
+        // A copy: what came with it is not kept.
+        let header_bytes = beginning.get(..usize::try_from(HEADER_LEN).unwrap_or(usize::MAX));
+        let header_bytes = Bytes::copy_from_slice(header_bytes.unwrap_or(beginning));
+        let header = Header::parse(&header_bytes).map_err(StoreError::engine(path))?;
         let manifest = &self.manifest;
         if (header.len() as u64, header.chunk_len(), header.layers())
             != (HEADER_LEN, manifest.chunk_len, manifest.layers)
@@ -129,7 +139,7 @@ impl Shared {
             self.fetch(named, options, &version, proof).await?
         };
         let layout = opener.verify_layout(&claimed, &proof).map_err(StoreError::document(path))?;
-        let object = Arc::new(OpenObject { version, header, opener, layout });
+        let object = Arc::new(OpenObject { version, header_bytes, header, opener, layout });
         // Without an ETag nothing tells that a body is of another version.
         if options.version.is_none() && object.version.e_tag.is_some() {
             self.headers.insert(path, &object);
@@ -156,12 +166,9 @@ impl Shared {
         sealed: Range<u64>,
     ) -> object_store::Result<Bytes> {
         let mut answer = self.answer(named, options, version, sealed.clone()).await?;
-        let bytes = payload::collect(payload::take(&mut answer)).await?;
-        if bytes.len() as u64 == sealed.end.saturating_sub(sealed.start) {
-            Ok(bytes)
-        } else {
-            Err(cut(named).into())
-        }
+        let length = sealed.end.saturating_sub(sealed.start);
+        let bytes = payload::collect(payload::take(&mut answer), length).await?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(cut(named).into()) }
     }
 
     /// The answer for a range of one version of an object; [`StoreError::Replaced`] where there is another by now.
@@ -172,14 +179,16 @@ impl Shared {
         version: &Version,
         sealed: Range<u64>,
     ) -> object_store::Result<GetResult> {
-        let replaced = || StoreError::Replaced { path: named.location.clone() };
+        let replaced = || stale(named);
         match self.inner.get_opts(&named.location, version.range(options, sealed.clone())).await {
             Err(object_store::Error::Precondition { .. }) if options.if_match.is_none() => {
                 Err(replaced().into())
             }
             Ok(answer) if Version::of(&answer.meta) != *version => Err(replaced().into()),
             Ok(answer) if answer.range != sealed => Err(cut(named).into()),
-            answer => answer,
+            // Our condition takes the place of one of the client's on the time.
+            Ok(answer) => options.check_preconditions(&answer.meta).map(|()| answer),
+            Err(error) => Err(error),
         }
     }
 
@@ -196,8 +205,36 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// The outcome of a read; `None` where the object was replaced meanwhile, so that it is to be read anew.
+    pub(crate) fn unless_replaced<T>(
+        &self,
+        named: &Named,
+        read: object_store::Result<T>,
+    ) -> Option<object_store::Result<T>> {
+        if !matches!(&read, Err(error) if is_replaced(error)) {
+            return Some(read);
+        }
+        self.headers.forget(&named.location);
+        self.counters.replaced.add(1);
+        None
+    }
+}
+
+/// A range that the text does not have.
+pub(crate) fn outside(
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> object_store::Error {
+    object_store::Error::Generic { store: STORE, source: Box::new(error) }
+}
+
+/// The object is another one than was read last: it is read anew.
+pub(crate) fn stale(named: &Named) -> StoreError {
+    StoreError::Replaced { path: named.location.clone() }
+}
+
 /// True of the error that says that an object was replaced while it was read.
-pub(crate) fn is_replaced(error: &object_store::Error) -> bool {
+fn is_replaced(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::Generic { source, .. }
         if matches!(source.downcast_ref(), Some(StoreError::Replaced { .. })))
 }

@@ -8,8 +8,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ObjectStore as _, Result};
 
-use crate::error::{STORE, StoreError};
-use crate::fetch::{ATTEMPTS, Beginning, Found, is_replaced, slice};
+use crate::fetch::{ATTEMPTS, Beginning, Found, outside, slice, stale};
 use crate::manifest::HEADER_LEN;
 use crate::object::{OpenObject, Version};
 use crate::opened::opened;
@@ -28,29 +27,48 @@ pub(crate) async fn get_opts(
     }
     for _attempt in 0..ATTEMPTS {
         let got = match &options.range {
-            None => whole(shared, &named, &options).await,
+            None => whole(shared, &named, &options).await.map(|(_, answer)| answer),
             Some(range) => part(shared, &named, &options, range).await,
         };
-        match got {
-            Err(error) if is_replaced(&error) => {
-                shared.headers.forget(location);
-                shared.counters.replaced.add(1);
-            }
-            got => return got,
+        if let Some(got) = shared.unless_replaced(&named, got) {
+            return got;
         }
     }
-    Err(StoreError::Replaced { path: named.location }.into())
+    Err(stale(&named).into())
+}
+
+/// Reads a whole object, and gives what was opened with the answer.
+pub(crate) async fn get_whole(
+    shared: &Arc<Shared>,
+    named: &Named,
+    options: &GetOptions,
+) -> Result<(Arc<OpenObject>, GetResult)> {
+    for _attempt in 0..ATTEMPTS {
+        if let Some(got) = shared.unless_replaced(named, whole(shared, named, options).await) {
+            return got;
+        }
+    }
+    Err(stale(named).into())
 }
 
 /// The length of a text is arithmetic: one request, and none for the header.
-async fn head(shared: &Shared, named: &Named, options: GetOptions) -> Result<GetResult> {
-    let answer = shared.inner.get_opts(&named.location, options).await?;
+pub(crate) async fn head(shared: &Shared, named: &Named, options: GetOptions) -> Result<GetResult> {
+    let asked = GetOptions { range: None, ..options };
+    let answer = shared.inner.get_opts(&named.location, asked).await?;
     let text_len = shared.text_len(&named.location, answer.meta.size)?;
-    Ok(with_text(answer, text_len, 0..text_len, stream::empty().boxed()))
+    let text = match &options.range {
+        Some(range) => range.as_range(text_len).map_err(outside)?,
+        None => 0..text_len,
+    };
+    Ok(with_text(answer, text_len, text, stream::empty().boxed()))
 }
 
 /// One request for header and body, and one for the last chunk of a stream, once.
-async fn whole(shared: &Arc<Shared>, named: &Named, options: &GetOptions) -> Result<GetResult> {
+async fn whole(
+    shared: &Arc<Shared>,
+    named: &Named,
+    options: &GetOptions,
+) -> Result<(Arc<OpenObject>, GetResult)> {
     let mut answer = shared.inner.get_opts(&named.location, options.clone()).await?;
     let mut sealed = payload::take(&mut answer);
     let mut come = BytesMut::new();
@@ -68,7 +86,9 @@ async fn whole(shared: &Arc<Shared>, named: &Named, options: &GetOptions) -> Res
     }
     let known = shared.headers.get(&named.location);
     let known = known.filter(|object| {
-        object.version == Version::of(&answer.meta) && object.opener.lease().check().is_ok()
+        object.version == Version::of(&answer.meta)
+            && first.starts_with(&object.header_bytes)
+            && object.opener.lease().check().is_ok()
     });
     let object = match known {
         Some(object) => object,
@@ -77,7 +97,8 @@ async fn whole(shared: &Arc<Shared>, named: &Named, options: &GetOptions) -> Res
     let rest = first.split_off(header_len.min(first.len()));
     let sealed = stream::once(std::future::ready(Ok(rest))).chain(sealed).boxed();
     let text = 0..object.text_len();
-    Ok(answered(shared, named, object, answer, text, sealed))
+    let answer = answered(shared, named, Arc::clone(&object), answer, text, sealed);
+    Ok((object, answer))
 }
 
 /// One request where the header is known or near, and two otherwise.
@@ -92,20 +113,20 @@ async fn part(
         GetRange::Offset(_) | GetRange::Suffix(_) => None,
     };
     let Found { object, beginning } = shared.find(named, options, end).await?;
-    let text = range
-        .as_range(object.text_len())
-        .map_err(|error| object_store::Error::Generic { store: STORE, source: Box::new(error) })?;
+    let text = range.as_range(object.text_len());
+    let Some(Beginning { answer, bytes }) = beginning else {
+        // A length that was known before is a guess: no range is refused for it, and none is empty.
+        let text = text.ok().filter(|text| !text.is_empty()).ok_or_else(|| stale(named))?;
+        let sealed = object.sealed_range(&named.location, text.clone())?;
+        let mut answer = shared.answer(named, options, &object.version, sealed).await?;
+        let sealed = payload::take(&mut answer);
+        return Ok(answered(shared, named, object, answer, text, sealed));
+    };
+    let text = text.map_err(outside)?;
     let sealed = object.sealed_range(&named.location, text.clone())?;
-    if let Some(Beginning { answer, bytes }) = beginning
-        && let Some(bytes) = slice(&bytes, &sealed)
-    {
+    if let Some(bytes) = slice(&bytes, &sealed) {
         let bytes = stream::once(std::future::ready(Ok(bytes))).boxed();
         return Ok(answered(shared, named, object, answer, text, bytes));
-    }
-    if text.is_empty() {
-        let head = GetOptions { head: true, range: None, ..options.clone() };
-        let answer = shared.inner.get_opts(&named.location, head).await?;
-        return Ok(with_text(answer, object.text_len(), text, stream::empty().boxed()));
     }
     let mut answer = shared.answer(named, options, &object.version, sealed).await?;
     let sealed = payload::take(&mut answer);

@@ -42,7 +42,7 @@
 //!
 //! let inner = Arc::new(InMemory::new());
 //! let resolver = Arc::new(Placement::model(contoso));
-//! let config = StoreConfig::new(inner.clone(), resources, keeper, resolver);
+//! let config = StoreConfig::new("orders", inner.clone(), resources, keeper, resolver);
 //! let store = config.init(NewStore::default()).await?;
 //!
 //! let path = Path::from("orders/2026.parquet");

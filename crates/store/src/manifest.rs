@@ -81,6 +81,7 @@ impl Manifest {
         inner: &dyn ObjectStore,
         resources: &Resources,
         keeper: &ResourceId,
+        name: &str,
         new: NewStore,
     ) -> Result<Self, StoreError> {
         let path = path();
@@ -96,8 +97,11 @@ impl Manifest {
         let manifest = Self::from_record(&path, &record)?;
         let json =
             serde_json::to_vec(&record).map_err(|error| unreadable(&path, &error.to_string()))?;
-        let options =
-            SealOptions { context: context(&path)?, slots: Slots::One, ..SealOptions::default() };
+        let options = SealOptions {
+            context: context(&path, name)?,
+            slots: Slots::One,
+            ..SealOptions::default()
+        };
         let request = SealRequest { options, ..SealRequest::default() };
         let sealed = resources.seal(keeper, &json, &request).await;
         let sealed = sealed.map_err(StoreError::document(&path))?;
@@ -109,7 +113,7 @@ impl Manifest {
             put => put?,
         };
         // What was written is read back: everything depends on it from now on.
-        let read = Self::read(inner, resources, keeper).await?;
+        let read = Self::read(inner, resources, keeper, name).await?;
         if read.id == manifest.id { Ok(read) } else { Err(StoreError::ManifestExists { path }) }
     }
 
@@ -118,6 +122,7 @@ impl Manifest {
         inner: &dyn ObjectStore,
         resources: &Resources,
         keeper: &ResourceId,
+        name: &str,
     ) -> Result<Self, StoreError> {
         let path = path();
         let sealed = match inner.get(&path).await {
@@ -126,7 +131,7 @@ impl Manifest {
             }
             found => found?.bytes().await?,
         };
-        let request = OpenRequest { context: context(&path)?, ..OpenRequest::default() };
+        let request = OpenRequest { context: context(&path, name)?, ..OpenRequest::default() };
         let json = resources.open(keeper, &sealed, &request).await;
         let json = json.map_err(StoreError::document(&path))?;
         let record: Record =
@@ -155,9 +160,11 @@ fn path() -> Path {
     names::hidden(&["manifest"])
 }
 
-fn context(path: &Path) -> Result<Context, StoreError> {
+/// The manifest of another store of the same keeper is refused.
+fn context(path: &Path, name: &str) -> Result<Context, StoreError> {
     let mut context = Context::new();
     context.insert("strongroom-store", "manifest").map_err(StoreError::engine(path))?;
+    context.insert("name", name).map_err(StoreError::engine(path))?;
     Ok(context)
 }
 

@@ -14,7 +14,18 @@ pub(crate) fn hidden(parts: &[&str]) -> Path {
 
 /// True of the store's own objects.
 pub(crate) fn is_hidden(location: &Path) -> bool {
-    location.parts().next().is_some_and(|first| first.as_ref() == HIDDEN)
+    location.parts().next().is_some_and(|first| is_folded_to_hidden(first.as_ref()))
+}
+
+/// True of each name that some file system takes for the hidden one: without regard to case, to characters that are not
+/// shown, or to dots and spaces at the end.
+fn is_folded_to_hidden(name: &str) -> bool {
+    let name = name.trim_end_matches(['.', ' ']);
+    let folded = name.chars().flat_map(char::to_lowercase).map(|c| match c {
+        '\u{17f}' => 's', // the long one
+        c => c,
+    });
+    folded.filter(char::is_ascii_graphic).eq(HIDDEN.chars())
 }
 
 /// Refuses a client's path that names an object of the store's own.
@@ -27,6 +38,8 @@ pub(crate) fn check(location: &Path) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that fails should stop")]
+
     use super::*;
 
     #[test]
@@ -35,6 +48,15 @@ mod tests {
         assert!(is_hidden(&Path::from(".strongroom")));
         for path in ["", "a/.strongroom/b", ".strongroom2/a", "strongroom/a"] {
             assert!(!is_hidden(&Path::from(path)), "{path}");
+        }
+        for name in [
+            ".Strongroom",
+            ".STRONGROOM",
+            ".strongroom. .",
+            ".strong\u{200c}room",
+            ".\u{17f}trongroom",
+        ] {
+            assert!(is_hidden(&Path::parse(format!("{name}/manifest")).unwrap()), "{name}");
         }
         assert!(check(&Path::from(".strongroom/manifest")).is_err());
     }

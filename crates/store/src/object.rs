@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectMeta};
 use strongroom::document::{Header, Layout};
@@ -13,6 +14,8 @@ use crate::error::StoreError;
 #[derive(Debug)]
 pub(crate) struct OpenObject {
     pub(crate) version: Version,
+    /// The first bytes of the object, as they came.
+    pub(crate) header_bytes: Bytes,
     pub(crate) header: Header,
     pub(crate) opener: LeasedOpener,
     pub(crate) layout: Layout,
@@ -42,7 +45,9 @@ impl Version {
 
     /// `options` for a range of this version and no other.
     pub(crate) fn range(&self, options: &GetOptions, sealed: Range<u64>) -> GetOptions {
-        let if_match = options.if_match.clone().or_else(|| self.e_tag.clone());
+        // A weak tag matches nothing (RFC 9110): versions are compared in any case.
+        let strong = self.e_tag.clone().filter(|e_tag| !e_tag.starts_with("W/"));
+        let if_match = options.if_match.clone().or(strong);
         GetOptions { range: Some(sealed.into()), if_match, head: false, ..options.clone() }
     }
 }

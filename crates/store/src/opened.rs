@@ -1,20 +1,21 @@
 //! A text as a stream: pieces of whole chunks are fetched, opened several at once, and handed out in order.
 
+use std::future::ready;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use object_store::Result;
+use zeroize::Zeroizing;
 
-use crate::budget::Share;
 use crate::error::StoreError;
 use crate::fetch::cut;
 use crate::object::OpenObject;
 use crate::shared::{Named, Shared};
 
 /// Bytes of text in a piece while memory is free.
-const PIECE: u64 = 1 << 20;
+const PIECE: u64 = 512 << 10;
 /// Pieces that are opened before they are wanted.
 const AHEAD: usize = 4;
 
@@ -32,7 +33,6 @@ struct Rest {
 struct Piece {
     text: Range<u64>,
     sealed: Bytes,
-    share: Option<Share>,
 }
 
 /// Opens a range of a text whose sealed bytes `sealed` gives.
@@ -51,10 +51,22 @@ pub(crate) fn opened(
         sealed,
         come: Bytes::new(),
     };
-    let shared = Arc::clone(shared);
-    stream::try_unfold(rest, Rest::next)
+    let (shared, path) = (Arc::clone(shared), named.location.clone());
+    let lease = object.opener.lease().clone();
+    let texts = stream::try_unfold(rest, Rest::next)
         .map_ok(move |piece| shared.open_piece(&named, &object, piece))
-        .try_buffered(AHEAD)
+        .try_buffered(AHEAD);
+    // Nothing is handed out once the keys are withdrawn, also of what was opened ahead, nor behind an error.
+    let handed = texts.map(move |text| {
+        let mut text = text?;
+        lease.check().map_err(StoreError::keys(&path))?;
+        Ok(Bytes::from(std::mem::take(&mut *text)))
+    });
+    handed
+        .scan(false, |has_failed, text| {
+            let ended = std::mem::replace(has_failed, *has_failed || text.is_err());
+            ready((!ended).then_some(text))
+        })
         .boxed()
 }
 
@@ -65,17 +77,17 @@ impl Rest {
             return Ok(None);
         }
         let chunk_len = self.shared.manifest.chunk_len.bytes();
-        // A piece and its text.
-        let wanted = usize::try_from(2 * PIECE).unwrap_or(usize::MAX);
-        let share = self.shared.budget.free_share(wanted);
-        let length = if share.is_some() { PIECE.max(chunk_len) } else { chunk_len };
+        // Pieces that are opened, and those that come.
+        let wanted = usize::try_from(4 * PIECE).unwrap_or(usize::MAX);
+        let has_room = self.shared.budget.has_room(wanted);
+        let length = if has_room { PIECE.max(chunk_len) } else { chunk_len };
         let stop = start.saturating_add(length);
         let stop = stop.saturating_sub(stop % chunk_len).min(end);
         let sealed = self.object.sealed_range(&self.named.location, start..stop)?;
         let length = sealed.end.saturating_sub(sealed.start);
         let sealed = self.take(usize::try_from(length).unwrap_or(usize::MAX)).await?;
         self.text.start = stop;
-        Ok(Some((Piece { text: start..stop, sealed, share }, self)))
+        Ok(Some((Piece { text: start..stop, sealed }, self)))
     }
 
     /// The next `length` sealed bytes; without a copy where they came together.
@@ -107,22 +119,23 @@ impl Shared {
         named: &Named,
         object: &Arc<OpenObject>,
         piece: Piece,
-    ) -> impl Future<Output = Result<Bytes>> + Send + use<> {
-        let Piece { text, sealed, share } = piece;
-        let (shared, path, object) = (Arc::clone(self), named.location.clone(), Arc::clone(object));
-        let opening = self.place(sealed.len() as u64).start(move || {
-            let opened = object.opener.open_range(&object.layout, text, &sealed);
-            drop(share);
-            opened
+    ) -> impl Future<Output = Result<Zeroizing<Vec<u8>>>> + Send + use<> {
+        let Piece { text, sealed } = piece;
+        let (shared, path) = (Arc::clone(self), named.location.clone());
+        let opening = self.place(sealed.len() as u64).start({
+            let object = Arc::clone(object);
+            move || object.opener.open_range(&object.layout, text, &sealed).map(Zeroizing::new)
         });
         async move {
             let opened = opening.finish().await.map_err(StoreError::engine(&path))?;
             let opened = opened.map_err(|error| {
                 shared.counters.refused.add(1);
+                // The header may have been another version's, whose ETag is the same.
+                shared.headers.forget(&path);
                 StoreError::document(&path)(error)
             })?;
             shared.counters.opened_bytes.add(opened.len() as u64);
-            Ok(Bytes::from(opened))
+            Ok(opened)
         }
     }
 }

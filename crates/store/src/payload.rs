@@ -24,13 +24,18 @@ pub(crate) fn take(answer: &mut GetResult) -> BoxStream<'static, Result<Bytes>> 
     }
 }
 
-/// All bytes of a payload; without a copy where it comes in one piece.
-pub(crate) async fn collect(mut sealed: BoxStream<'static, Result<Bytes>>) -> Result<Bytes> {
+/// All bytes of a payload, and at most one piece more than `limit`; without a copy where it comes in one piece.
+pub(crate) async fn collect(
+    mut sealed: BoxStream<'static, Result<Bytes>>,
+    limit: u64,
+) -> Result<Bytes> {
     let Some(first) = sealed.try_next().await? else { return Ok(Bytes::new()) };
     let Some(second) = sealed.try_next().await? else { return Ok(first) };
     let mut all = BytesMut::from(first);
     all.extend_from_slice(&second);
-    while let Some(more) = sealed.try_next().await? {
+    while all.len() as u64 <= limit
+        && let Some(more) = sealed.try_next().await?
+    {
         all.extend_from_slice(&more);
     }
     Ok(all.freeze())

@@ -21,16 +21,27 @@ pub(crate) async fn put_opts(
     text: PutPayload,
     options: PutOptions,
 ) -> Result<PutResult> {
-    let named = shared.named(location)?;
+    put(shared, &shared.named(location)?, text, options, None).await
+}
+
+/// The same for an object that is named already, and may have to expire at a time.
+pub(crate) async fn put(
+    shared: &Arc<Shared>,
+    named: &Named,
+    text: PutPayload,
+    options: PutOptions,
+    expires_at: Option<u64>,
+) -> Result<PutResult> {
+    let location = &named.location;
     let text_len = text.content_length() as u64;
     let sealed_len = shared.manifest.lengths.of_plaintext(text_len);
     let sealed_len = sealed_len.map_err(StoreError::engine(location))?;
     if sealed_len > shared.budget.bytes() && options.mode == PutMode::Overwrite {
-        return put_in_parts(shared, &named, text, options).await;
+        return put_in_parts(shared, named, text, options, expires_at).await;
     }
-    let sealed_len = usize::try_from(sealed_len).unwrap_or(usize::MAX);
-    let share = shared.budget.share(sealed_len).await;
-    let (keys, sealer) = shared.sealer(&named, PlaintextLen::Known(text_len)).await?;
+    // A vault that does not answer keeps nobody else waiting: its keys come before the memory.
+    let (keys, sealer) = shared.sealer(named, PlaintextLen::Known(text_len), expires_at).await?;
+    let share = shared.budget.share(usize::try_from(sealed_len).unwrap_or(usize::MAX)).await;
     let sealing = shared.place(text_len).start(move || sealer.seal_slice(&Bytes::from(text)));
     let sealed = sealing.finish().await.and_then(|sealed| sealed);
     let sealed = sealed.map_err(StoreError::engine(location))?;
@@ -50,10 +61,11 @@ async fn put_in_parts(
     named: &Named,
     text: PutPayload,
     options: PutOptions,
+    expires_at: Option<u64>,
 ) -> Result<PutResult> {
     let PutOptions { tags, attributes, extensions, .. } = options;
     let options = PutMultipartOptions { tags, attributes, extensions };
-    let mut upload = SealedUpload::begin(shared, named.clone(), options).await?;
+    let mut upload = SealedUpload::begin(shared, named.clone(), options, expires_at).await?;
     let uploaded = async {
         for bytes in &text {
             let mut rest = bytes.clone();

@@ -14,14 +14,18 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, Result};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use strongroom_async::Place;
+use strongroom_keys::resource::DocumentError;
 
-use crate::error::{STORE, StoreError};
-use crate::fetch::{ATTEMPTS, Found, NEAR, is_replaced, slice};
+use crate::error::StoreError;
+use crate::fetch::{ATTEMPTS, Found, NEAR, outside, slice, stale};
 use crate::object::OpenObject;
 use crate::shared::{Named, Shared};
 
 /// Requests at once.
 const PARALLEL: usize = 10;
+
+/// Bytes of a request that joins several ranges.
+const LONGEST: u64 = 8 << 20;
 
 /// A part of a text that is opened at once, and the request that brings its records.
 struct Unit {
@@ -47,15 +51,11 @@ pub(crate) async fn get_ranges(
         return Ok(Vec::new());
     }
     for _attempt in 0..ATTEMPTS {
-        match read(shared, &named, ranges).await {
-            Err(error) if is_replaced(&error) => {
-                shared.headers.forget(location);
-                shared.counters.replaced.add(1);
-            }
-            read => return read,
+        if let Some(read) = shared.unless_replaced(&named, read(shared, &named, ranges).await) {
+            return read;
         }
     }
-    Err(StoreError::Replaced { path: named.location }.into())
+    Err(stale(&named).into())
 }
 
 async fn read(shared: &Shared, named: &Named, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -63,11 +63,13 @@ async fn read(shared: &Shared, named: &Named, ranges: &[Range<u64>]) -> Result<V
     let end = ranges.iter().map(|range| range.end).max();
     let Found { object, beginning } = shared.find(named, &options, end).await?;
     let text_len = object.text_len();
+    let is_guess = beginning.is_none();
     let ranges: Vec<Range<u64>> = ranges
         .iter()
         .map(|range| GetRange::Bounded(range.clone()).as_range(text_len))
         .collect::<std::result::Result<_, _>>()
-        .map_err(|error| object_store::Error::Generic { store: STORE, source: Box::new(error) })?;
+        // A length that was known before is a guess: no range is refused for it.
+        .map_err(|error| if is_guess { stale(named).into() } else { outside(error) })?;
     let requests = Requests::for_ranges(&object, &named.location, &ranges)?;
 
     let beginning = beginning.map(|beginning| beginning.bytes).unwrap_or_default();
@@ -101,6 +103,12 @@ async fn read(shared: &Shared, named: &Named, ranges: &[Range<u64>]) -> Result<V
     let path = &named.location;
     let opened = opening.finish().await.map_err(StoreError::engine(path))?;
     let (units, opened) = opened.map_err(|error| {
+        let is_changed =
+            matches!(error, DocumentError::Document(strongroom::Error::Authentication));
+        if is_guess && is_changed {
+            // The header may be another version's, whose ETag is the same.
+            return stale(named);
+        }
         shared.counters.refused.add(1);
         StoreError::document(path)(error)
     })?;
@@ -131,7 +139,10 @@ impl Requests {
         }
         for unit in &mut requests.units {
             match requests.fetches.last_mut() {
-                Some(last) if unit.sealed.start.saturating_sub(last.end) <= NEAR => {
+                Some(last)
+                    if unit.sealed.start.saturating_sub(last.end) <= NEAR
+                        && unit.sealed.end.saturating_sub(last.start) <= LONGEST =>
+                {
                     last.end = last.end.max(unit.sealed.end);
                 }
                 _ => requests.fetches.push(unit.sealed.clone()),
@@ -148,7 +159,7 @@ impl Unit {
         object: &OpenObject,
         fetches: &[Range<u64>],
         fetched: &[Bytes],
-    ) -> std::result::Result<Bytes, strongroom_keys::resource::DocumentError> {
+    ) -> std::result::Result<Bytes, DocumentError> {
         let from = fetches.get(self.fetch).map_or(0, |fetch| fetch.start);
         let within = self.sealed.start.saturating_sub(from)..self.sealed.end.saturating_sub(from);
         let sealed = fetched.get(self.fetch).and_then(|bytes| slice(bytes, &within));

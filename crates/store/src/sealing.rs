@@ -8,15 +8,17 @@ use crate::manifest::HEADER_LEN;
 use crate::shared::{Named, Shared};
 
 impl Shared {
-    /// The keys of an object to be, and what seals it with them.
+    /// The keys of an object to be, and what seals it with them. Where it is to expire at no time that is given, its kind says when.
     pub(crate) async fn sealer(
         &self,
         named: &Named,
         text_len: PlaintextLen,
+        expires_at: Option<u64>,
     ) -> Result<(SealingKeys, Sealer), StoreError> {
         let (path, placement) = (&named.location, &named.placement);
         let two_layers = self.manifest.layers == 2;
-        let request = SealRequest { two_layers, ..SealRequest::of(placement.kind) };
+        let request =
+            SealRequest { two_layers, ..SealRequest::of(placement.kind).expiring_at(expires_at) };
         let keys = self.resources.sealing_keys(&placement.resource, &request).await;
         let keys = keys.map_err(StoreError::keys(path))?;
         let options = SealOptions {

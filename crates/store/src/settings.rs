@@ -11,6 +11,9 @@ const SHORTEST_PART: usize = 5 << 20;
 /// The longest part that every store takes, in bytes.
 const LONGEST_PART: usize = 4 << 30;
 
+/// The greatest number of headers in memory.
+const MOST_HEADERS: usize = 1 << 24;
+
 /// Settings that each process chooses for itself.
 ///
 /// # Example
@@ -48,8 +51,11 @@ impl Settings {
                 "the length of parts",
                 "stores take parts of 5 MiB to 4 GiB; choose one of these lengths",
             )
-        } else if self.headers == 0 {
-            ("the number of headers in memory", "a store keeps at least one; choose 1 or more")
+        } else if !(1..=MOST_HEADERS).contains(&self.headers) {
+            (
+                "the number of headers in memory",
+                "a store keeps 1 to 16,777,216; choose one of these numbers",
+            )
         } else {
             return Ok(());
         };

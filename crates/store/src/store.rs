@@ -62,7 +62,7 @@ impl ObjectStore for SealedStore {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         let named = self.shared.named(location)?;
-        Ok(Box::new(SealedUpload::begin(&self.shared, named, options).await?))
+        Ok(Box::new(SealedUpload::begin(&self.shared, named, options, None).await?))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

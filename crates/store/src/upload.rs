@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::ready;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 
@@ -55,7 +56,17 @@ pub(crate) struct SealedUpload {
     left_over: u64,
     parts: u64,
     last: Link,
-    ended: bool,
+    state: State,
+}
+
+/// Progress of an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// It is being completed, or that has failed: it can be aborted.
+    Ending,
+    /// It was completed or aborted.
+    Ended,
 }
 
 /// State that the links of the chain work on, one after the other.
@@ -79,8 +90,9 @@ impl SealedUpload {
         shared: &Arc<Shared>,
         named: Named,
         options: PutMultipartOptions,
+        expires_at: Option<u64>,
     ) -> Result<Self> {
-        let (keys, sealer) = shared.sealer(&named, PlaintextLen::Stream).await?;
+        let (keys, sealer) = shared.sealer(&named, PlaintextLen::Stream, expires_at).await?;
         let inner = shared.inner.put_multipart_opts(&named.location, options).await?;
         let (header, sealer) = sealer.into_batches(&Run { memory: 3 * BATCH, ..Run::default() });
         let sealing = Sealing { sealer: Box::new(sealer), sealed: BytesMut::from(&header[..]) };
@@ -98,23 +110,30 @@ impl SealedUpload {
             text_len: 0,
             left_over: HEADER_LEN,
             parts: 0,
-            last: std::future::ready(Ok(Vec::new())).boxed().shared(),
-            ended: false,
+            last: ready(Ok(Vec::new())).boxed().shared(),
+            state: State::Open,
         })
     }
 
     /// The text that fills the next part, if there is enough of it and more.
     fn next_part(&mut self) -> Option<Vec<Bytes>> {
         let (part_len, chunk_len, record_len) = self.common.lengths();
-        let chunks = part_len.saturating_sub(self.left_over).div_ceil(record_len);
+        let missing = part_len.saturating_sub(self.left_over);
+        let chunks = missing.div_ceil(record_len);
         let wanted = chunks.saturating_mul(chunk_len);
         // What fills the last chunk may be the end of the text.
         if self.text_len <= wanted {
             return None;
         }
-        let sealed = self.left_over.saturating_add(chunks.saturating_mul(record_len));
-        self.left_over = sealed.saturating_sub(part_len);
+        self.count_parts(chunks.saturating_mul(record_len), part_len);
         Some(self.take(wanted))
+    }
+
+    /// Counts the parts that so many sealed bytes more fill.
+    fn count_parts(&mut self, sealed: u64, part_len: u64) {
+        let sealed = self.left_over.saturating_add(sealed);
+        self.parts = self.parts.saturating_add(sealed.checked_div(part_len).unwrap_or(0));
+        self.left_over = sealed.checked_rem(part_len).unwrap_or(0);
     }
 
     fn take(&mut self, mut wanted: u64) -> Vec<Bytes> {
@@ -136,8 +155,7 @@ impl SealedUpload {
     /// Adds a link to the chain.
     fn seal(&mut self, text: Vec<Bytes>, is_last: bool) -> Link {
         let (before, common) = (self.last.clone(), Arc::clone(&self.common));
-        let is_too_long = self.parts >= PARTS;
-        self.parts = self.parts.saturating_add(1);
+        let is_too_long = self.parts > PARTS;
         let link = async move {
             before.await?;
             if is_too_long {
@@ -154,9 +172,9 @@ impl SealedUpload {
 #[deny(clippy::missing_trait_methods)]
 impl MultipartUpload for SealedUpload {
     fn put_part(&mut self, text: PutPayload) -> UploadPart {
-        if self.ended {
+        if self.state != State::Open {
             let error = StoreError::UploadEnded { path: self.common.named.location.clone() };
-            return std::future::ready(Err(error.into())).boxed();
+            return ready(Err(error.into())).boxed();
         }
         self.text_len = self.text_len.saturating_add(text.content_length() as u64);
         self.text.extend(text.iter().filter(|bytes| !bytes.is_empty()).cloned());
@@ -173,10 +191,14 @@ impl MultipartUpload for SealedUpload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        if std::mem::replace(&mut self.ended, true) {
+        if std::mem::replace(&mut self.state, State::Ending) != State::Open {
             let path = self.common.named.location.clone();
             return Err(StoreError::UploadEnded { path }.into());
         }
+        let (part_len, chunk_len, record_len) = self.common.lengths();
+        let chunks = self.text_len.div_ceil(chunk_len).max(1);
+        self.count_parts(chunks.saturating_mul(record_len), part_len);
+        self.parts = self.parts.saturating_add(u64::from(self.left_over > 0));
         let text = self.take(self.text_len);
         let link = self.seal(text, true);
         let common = &self.common;
@@ -191,15 +213,31 @@ impl MultipartUpload for SealedUpload {
         };
         let completed = completed.await;
         common.shared.headers.forget(&common.named.location);
-        // What failed may be tried again from the beginning only.
-        self.ended = completed.is_ok();
-        completed.inspect_err(|_| self.text_len = 0)
+        match completed {
+            Ok(_) => self.state = State::Ended,
+            Err(_) => self.give_back(),
+        }
+        completed
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.ended = true;
+        self.state = State::Ending;
+        self.give_back();
+        self.common.inner.lock().await.abort().await?;
+        self.state = State::Ended;
+        Ok(())
+    }
+}
+
+impl SealedUpload {
+    /// Drops text, sealed bytes and parts on their way, and with them their shares of the memory.
+    fn give_back(&mut self) {
         self.text.clear();
-        self.common.inner.lock().await.abort().await
+        self.text_len = 0;
+        let error = StoreError::UploadEnded { path: self.common.named.location.clone() };
+        self.last = ready(Err(Arc::new(error.into()))).boxed().shared();
+        self.common.begun().clear();
+        self.common.sealing.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -231,7 +269,7 @@ impl Common {
         let chunks = text_len.div_ceil(chunk_len).max(1);
         let sealed_len = chunks.saturating_mul(record_len).saturating_add(part_len);
         let memory = usize::try_from(sealed_len).unwrap_or(usize::MAX).saturating_add(BATCH);
-        let share = self.share(memory).await;
+        let share = self.share(memory).await?;
         let sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let sealing = sealing.ok_or_else(ended)?;
         let job = self.shared.place(text_len).start(move || sealing.seal(&text, is_last));
@@ -255,7 +293,7 @@ impl Common {
     }
 
     /// A share of the memory. While it is waited for, the parts that hold shares are driven: nobody else may do that.
-    async fn share(&self, bytes: usize) -> Share {
+    async fn share(&self, bytes: usize) -> Result<Share> {
         let begun: Vec<Part> = {
             let mut begun = self.begun();
             begun.retain(|part| !matches!(part.peek(), Some(Ok(()))));
@@ -263,8 +301,10 @@ impl Common {
         };
         let waiting = pin!(self.shared.budget.share(bytes));
         match select(waiting, pin!(uploaded(begun))).await {
-            Either::Left((share, _)) => share,
-            Either::Right((_told_to_their_callers, waiting)) => waiting.await,
+            Either::Left((share, _)) => Ok(share),
+            Either::Right((Ok(()), waiting)) => Ok(waiting.await),
+            // The upload has failed: what follows is not sealed.
+            Either::Right((Err(told), _)) => Err(error(&told)),
         }
     }
 }
@@ -314,13 +354,16 @@ async fn uploaded(parts: Vec<Part>) -> std::result::Result<(), Told> {
 /// The error once more, for another caller.
 fn error(told: &Told) -> object_store::Error {
     use object_store::Error;
-    let source = Box::new(Arc::clone(told));
+    let source = Box::new(StoreError::Upload(Arc::clone(told)));
     match &**told {
         Error::PermissionDenied { path, .. } => {
             Error::PermissionDenied { path: path.clone(), source }
         }
         Error::NotFound { path, .. } => Error::NotFound { path: path.clone(), source },
         Error::AlreadyExists { path, .. } => Error::AlreadyExists { path: path.clone(), source },
+        Error::Unauthenticated { path, .. } => {
+            Error::Unauthenticated { path: path.clone(), source }
+        }
         Error::Precondition { path, .. } => Error::Precondition { path: path.clone(), source },
         _ => Error::Generic { store: STORE, source },
     }
@@ -330,7 +373,8 @@ fn error(told: &Told) -> object_store::Error {
 /// a crash: the bucket's rules remove them.
 impl Drop for SealedUpload {
     fn drop(&mut self) {
-        if let (false, Ok(runtime)) = (self.ended, tokio::runtime::Handle::try_current()) {
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (State::Open | State::Ending, Ok(runtime)) = (self.state, runtime) {
             let common = Arc::clone(&self.common);
             let _detached = runtime.spawn(async move { common.inner.lock().await.abort().await });
         }

@@ -183,7 +183,7 @@ async fn copies_and_renames_of_objects_that_are_bound_to_their_paths_seal_anew()
         store.copy(&a, &b).await.unwrap();
         store.rename(&b, &c).await.unwrap();
         let expected: &[Kind] = if bind_path {
-            &[Kind::Get, Kind::Put, Kind::Get, Kind::Put, Kind::Delete]
+            &[Kind::Get, Kind::Put, Kind::Get, Kind::Put, Kind::Head, Kind::Delete]
         } else {
             &[Kind::Copy, Kind::Rename]
         };

@@ -76,7 +76,7 @@ async fn of_two_tenants(inner: &Arc<InMemory>, resources: &Resources) -> SealedS
         (Path::from("fabrikam"), Placement::model(id("fabrikam"))),
     ]);
     let (inner, resolver) = (inner.clone(), Arc::new(prefixes));
-    let config = StoreConfig::new(inner, resources.clone(), id("store"), resolver);
+    let config = StoreConfig::new("store", inner, resources.clone(), id("store"), resolver);
     let new = NewStore { bind_path: false, ..NewStore::default() };
     config.init(new).await.unwrap()
 }
@@ -98,7 +98,7 @@ async fn an_object_opens_for_its_own_tenant_kind_and_store() {
     // Another store over the same keys.
     let (other_inner, resources) = (Arc::new(InMemory::new()), resources().await);
     let resolver = Arc::new(Placement::model(id("contoso")));
-    let config = StoreConfig::new(other_inner.clone(), resources, id("store"), resolver);
+    let config = StoreConfig::new("store", other_inner.clone(), resources, id("store"), resolver);
     let other_store = config.init(NewStore::default()).await.unwrap();
     let sealed = read(&*inner, &a).await.unwrap();
     other_inner.put(&a, sealed.into()).await.unwrap();
@@ -293,7 +293,8 @@ async fn objects_of_two_layers_outlive_every_change_of_the_customers_key() {
         ("results", Placement::result(longest.clone())),
     ] {
         let inner = Arc::new(InMemory::new());
-        let config = StoreConfig::new(inner, resources.clone(), id("store"), Arc::new(placement));
+        let config =
+            StoreConfig::new("store", inner, resources.clone(), id("store"), Arc::new(placement));
         let store = config.init(NewStore::default()).await.unwrap();
         store.put(&Path::from(name), "text".into()).await.unwrap();
         resources.enable_cmk(&longest, &enable_again(&customer)).await.unwrap();
@@ -314,7 +315,7 @@ async fn a_store_of_one_layer_takes_nothing_that_needs_two() {
     let inner = Arc::new(InMemory::new());
     let (resources, enable, _) = with_customer().await;
     let resolver = Arc::new(Placement::model(id("contoso")));
-    let config = StoreConfig::new(inner.clone(), resources.clone(), id("store"), resolver);
+    let config = StoreConfig::new("store", inner.clone(), resources.clone(), id("store"), resolver);
     let new = NewStore { two_layers: false, ..NewStore::default() };
     let store = config.init(new).await.unwrap();
     let path = Path::from("a");

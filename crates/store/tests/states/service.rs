@@ -20,7 +20,7 @@ use super::{in_memory, object, stores};
 
 async fn store(inner: Arc<dyn ObjectStore>, resources: &Resources, is_new: bool) -> SealedStore {
     let resolver = Arc::new(Placement::model(id("contoso")));
-    let config = StoreConfig::new(inner, resources.clone(), id("store"), resolver);
+    let config = StoreConfig::new("store", inner, resources.clone(), id("store"), resolver);
     let made = if is_new { config.init(NewStore::default()).await } else { config.open().await };
     made.unwrap()
 }

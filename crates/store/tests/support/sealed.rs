@@ -78,7 +78,7 @@ pub fn id(name: &str) -> ResourceId {
 /// The configuration of a store whose objects belong to `contoso`.
 pub async fn config(inner: Arc<dyn ObjectStore>) -> StoreConfig {
     let resolver = Arc::new(Placement::model(id("contoso")));
-    StoreConfig::new(inner, resources().await, id("store"), resolver)
+    StoreConfig::new("store", inner, resources().await, id("store"), resolver)
 }
 
 /// A new store whose objects belong to `contoso`.
