@@ -355,7 +355,7 @@ async fn uploads_of_any_parts_are_sealed_into_parts_of_one_length() {
     let mut upload = store.put_multipart(&a()).await.unwrap();
     upload.put_part(text(1, 6 << 20).into()).await.unwrap();
     drop(upload);
-    for _ in 0..100 {
+    for _ in 0..2000 {
         tokio::time::sleep(Duration::from_millis(5)).await;
         if inner.take_calls().iter().any(|call| call.kind == Kind::Abort) {
             return;
