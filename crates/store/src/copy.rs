@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use futures_util::stream::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, MultipartUpload as _, ObjectStore as _,
-    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode,
-    Result,
+    CopyMode, CopyOptions, Error, GetOptions, ObjectStore as _, ObjectStoreExt as _, PutMode,
+    PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode, Result,
 };
 
 use crate::error::StoreError;
@@ -102,18 +100,7 @@ async fn seal_anew(
         return Ok(object);
     }
     let options = PutMultipartOptions { attributes, extensions, ..PutMultipartOptions::default() };
-    let mut upload = SealedUpload::begin(shared, target.clone(), options, expires_at).await?;
-    let copied = async {
-        let mut text = answer.into_stream();
-        while let Some(piece) = text.try_next().await? {
-            upload.put_part(piece.into()).await?;
-        }
-        upload.complete().await
-    };
-    if let Err(error) = copied.await {
-        // The first error counts; what is left behind is for the bucket's rules to remove.
-        let _left_behind = upload.abort().await;
-        return Err(error);
-    }
+    let text = answer.into_stream();
+    SealedUpload::put(shared, target.clone(), text, options, expires_at).await?;
     Ok(object)
 }

@@ -203,9 +203,7 @@ impl Shared {
             StoreError::ForeignLen { path: path.clone(), sealed_len }
         })
     }
-}
 
-impl Shared {
     /// The outcome of a read; `None` where the object was replaced meanwhile, so that it is to be read anew.
     pub(crate) fn unless_replaced<T>(
         &self,

@@ -114,17 +114,15 @@ async fn part(
     };
     let Found { object, beginning } = shared.find(named, options, end).await?;
     let text = range.as_range(object.text_len());
-    let Some(Beginning { answer, bytes }) = beginning else {
-        // A length that was known before is a guess: no range is refused for it, and none is empty.
-        let text = text.ok().filter(|text| !text.is_empty()).ok_or_else(|| stale(named))?;
-        let sealed = object.sealed_range(&named.location, text.clone())?;
-        let mut answer = shared.answer(named, options, &object.version, sealed).await?;
-        let sealed = payload::take(&mut answer);
-        return Ok(answered(shared, named, object, answer, text, sealed));
+    // A length that was known before is a guess: no range is refused for it, and none is empty.
+    let text = match &beginning {
+        Some(_) => text.map_err(outside)?,
+        None => text.ok().filter(|text| !text.is_empty()).ok_or_else(|| stale(named))?,
     };
-    let text = text.map_err(outside)?;
     let sealed = object.sealed_range(&named.location, text.clone())?;
-    if let Some(bytes) = slice(&bytes, &sealed) {
+    if let Some(Beginning { answer, bytes }) = beginning
+        && let Some(bytes) = slice(&bytes, &sealed)
+    {
         let bytes = stream::once(std::future::ready(Ok(bytes))).boxed();
         return Ok(answered(shared, named, object, answer, text, bytes));
     }

@@ -1,12 +1,13 @@
 //! Writing: one object at once.
 
+use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _};
 use object_store::path::Path;
 use object_store::{
-    MultipartUpload as _, ObjectStore as _, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result,
+    ObjectStore as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use strongroom::document::PlaintextLen;
 
@@ -65,23 +66,12 @@ async fn put_in_parts(
 ) -> Result<PutResult> {
     let PutOptions { tags, attributes, extensions, .. } = options;
     let options = PutMultipartOptions { tags, attributes, extensions };
-    let mut upload = SealedUpload::begin(shared, named.clone(), options, expires_at).await?;
-    let uploaded = async {
-        for bytes in &text {
-            let mut rest = bytes.clone();
-            while !rest.is_empty() {
-                let part = rest.split_to(rest.len().min(shared.settings.part_len));
-                upload.put_part(part.into()).await?;
-            }
-        }
-        upload.complete().await
-    };
-    match uploaded.await {
-        Ok(put) => Ok(put),
-        Err(error) => {
-            // The first error counts; what is left behind is for the bucket's rules to remove.
-            let _left_behind = upload.abort().await;
-            Err(error)
-        }
-    }
+    let part_len = shared.settings.part_len;
+    let pieces = text.into_iter().flat_map(move |mut bytes: Bytes| {
+        iter::from_fn(move || {
+            (!bytes.is_empty()).then(|| Ok(bytes.split_to(bytes.len().min(part_len))))
+        })
+    });
+    let pieces = stream::iter(pieces).boxed();
+    SealedUpload::put(shared, named.clone(), pieces, options, expires_at).await
 }

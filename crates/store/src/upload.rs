@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, Shared as Clones, select, try_join_all};
+use futures_util::stream::{BoxStream, TryStreamExt as _};
 use object_store::{
     MultipartUpload, ObjectStore as _, PutMultipartOptions, PutPayload, PutResult, Result,
     UploadPart,
@@ -113,6 +114,29 @@ impl SealedUpload {
             last: ready(Ok(Vec::new())).boxed().shared(),
             state: State::Open,
         })
+    }
+
+    /// Uploads a text piece by piece.
+    pub(crate) async fn put(
+        shared: &Arc<Shared>,
+        named: Named,
+        mut text: BoxStream<'static, Result<Bytes>>,
+        options: PutMultipartOptions,
+        expires_at: Option<u64>,
+    ) -> Result<PutResult> {
+        let mut upload = Self::begin(shared, named, options, expires_at).await?;
+        let uploaded = async {
+            while let Some(piece) = text.try_next().await? {
+                upload.put_part(piece.into()).await?;
+            }
+            upload.complete().await
+        };
+        let uploaded = uploaded.await;
+        if uploaded.is_err() {
+            // The first error counts; what is left behind is for the bucket's rules to remove.
+            let _left_behind = upload.abort().await;
+        }
+        uploaded
     }
 
     /// The text that fills the next part, if there is enough of it and more.
