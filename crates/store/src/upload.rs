@@ -77,7 +77,8 @@ struct Common {
     keys: SealingKeys,
     sealing: std::sync::Mutex<Option<Sealing>>,
     inner: Mutex<Box<dyn MultipartUpload>>,
-    begun: std::sync::Mutex<Vec<Part>>,
+    /// Parts on their way; `None` once the upload was given up: a link that is under way then begins no other.
+    begun: std::sync::Mutex<Option<Vec<Part>>>,
 }
 
 /// The sealer, and sealed bytes that fill no part yet.
@@ -103,7 +104,7 @@ impl SealedUpload {
             keys,
             sealing: std::sync::Mutex::new(Some(sealing)),
             inner: Mutex::new(inner),
-            begun: std::sync::Mutex::default(),
+            begun: std::sync::Mutex::new(Some(Vec::new())),
         };
         Ok(Self {
             common: Arc::new(common),
@@ -197,8 +198,7 @@ impl SealedUpload {
 impl MultipartUpload for SealedUpload {
     fn put_part(&mut self, text: PutPayload) -> UploadPart {
         if self.state != State::Open {
-            let error = StoreError::UploadEnded { path: self.common.named.location.clone() };
-            return ready(Err(error.into())).boxed();
+            return ready(Err(self.common.ended().into())).boxed();
         }
         self.text_len = self.text_len.saturating_add(text.content_length() as u64);
         self.text.extend(text.iter().filter(|bytes| !bytes.is_empty()).cloned());
@@ -216,8 +216,7 @@ impl MultipartUpload for SealedUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         if std::mem::replace(&mut self.state, State::Ending) != State::Open {
-            let path = self.common.named.location.clone();
-            return Err(StoreError::UploadEnded { path }.into());
+            return Err(self.common.ended().into());
         }
         let (part_len, chunk_len, record_len) = self.common.lengths();
         let chunks = self.text_len.div_ceil(chunk_len).max(1);
@@ -228,7 +227,7 @@ impl MultipartUpload for SealedUpload {
         let common = &self.common;
         let completed = async {
             link.await.map_err(|told| error(&told))?;
-            let begun = common.begun().clone();
+            let begun = common.begun().clone().ok_or_else(|| common.ended())?;
             uploaded(begun).await.map_err(|told| error(&told))?;
             let path = &common.named.location;
             // A key that was withdrawn meanwhile seals nothing that is published.
@@ -258,9 +257,9 @@ impl SealedUpload {
     fn give_back(&mut self) {
         self.text.clear();
         self.text_len = 0;
-        let error = StoreError::UploadEnded { path: self.common.named.location.clone() };
+        let error = self.common.ended();
         self.last = ready(Err(Arc::new(error.into()))).boxed().shared();
-        self.common.begun().clear();
+        *self.common.begun() = None;
         self.common.sealing.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
@@ -275,8 +274,12 @@ impl Common {
         (part_len, chunk_len, record_len.saturating_sub(HEADER_LEN))
     }
 
-    fn begun(&self) -> std::sync::MutexGuard<'_, Vec<Part>> {
+    fn begun(&self) -> std::sync::MutexGuard<'_, Option<Vec<Part>>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ended(&self) -> StoreError {
+        StoreError::UploadEnded { path: self.named.location.clone() }
     }
 
     fn too_long(&self) -> StoreError {
@@ -287,7 +290,6 @@ impl Common {
     /// Seals text that fills a part, or the last, and begins to upload what that gives.
     async fn seal(self: Arc<Self>, text: Vec<Bytes>, is_last: bool) -> Result<Vec<Part>> {
         let path = &self.named.location;
-        let ended = || StoreError::UploadEnded { path: path.clone() };
         let (part_len, chunk_len, record_len) = self.lengths();
         let text_len: u64 = text.iter().map(|bytes| bytes.len() as u64).sum();
         let chunks = text_len.div_ceil(chunk_len).max(1);
@@ -295,7 +297,7 @@ impl Common {
         let memory = usize::try_from(sealed_len).unwrap_or(usize::MAX).saturating_add(BATCH);
         let share = self.share(memory).await?;
         let sealing = self.sealing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let sealing = sealing.ok_or_else(ended)?;
+        let sealing = sealing.ok_or_else(|| self.ended())?;
         let job = self.shared.place(text_len).start(move || sealing.seal(&text, is_last));
         let mut sealing =
             job.finish().await.and_then(|sealed| sealed).map_err(StoreError::engine(path))?;
@@ -305,14 +307,16 @@ impl Common {
         let part_len = self.shared.settings.part_len;
         let mut share = Some(share);
         let mut parts = Vec::new();
+        let mut inner = self.inner.lock().await;
+        let mut begun = self.begun();
+        let begun = begun.as_mut().ok_or_else(|| self.ended())?;
         while sealing.sealed.len() >= part_len || (is_last && !sealing.sealed.is_empty()) {
             let length = sealing.sealed.len().min(part_len);
             let part = sealing.sealed.split_to(length).freeze();
-            let upload = self.inner.lock().await.put_part(part.into());
-            parts.push(with_share(upload, share.take()));
+            parts.push(with_share(inner.put_part(part.into()), share.take()));
         }
+        begun.extend(parts.iter().cloned());
         *self.sealing.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealing);
-        self.begun().extend(parts.iter().cloned());
         Ok(parts)
     }
 
@@ -320,6 +324,7 @@ impl Common {
     async fn share(&self, bytes: usize) -> Result<Share> {
         let begun: Vec<Part> = {
             let mut begun = self.begun();
+            let begun = begun.as_mut().ok_or_else(|| self.ended())?;
             begun.retain(|part| !matches!(part.peek(), Some(Ok(()))));
             begun.clone()
         };
